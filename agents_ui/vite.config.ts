@@ -1,0 +1,35 @@
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vite'
+
+/** Where `npm run dev` finds a running `python -m server up`. */
+const server = process.env.THREADLINE_URL ?? 'http://127.0.0.1:8000'
+
+export default defineConfig({
+  base: '/static/console/',
+  plugins: [react()],
+  build: {
+    outDir: '../server/static/console',
+    emptyOutDir: true,
+    target: 'es2022',
+    // Files, never data: addresses, so that the content security policy can stay narrow.
+    assetsInlineLimit: 0,
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          // Only what every page needs and a release rarely changes. A catch-all vendor group
+          // would drag the libraries of lazy pages into the first load.
+          groups: [
+            {
+              name: 'framework',
+              test: /node_modules[\\/](react|react-dom|scheduler|i18next|react-i18next|@tanstack[\\/](react-)?(router|query)[\w-]*)[\\/]/,
+            },
+          ],
+        },
+      },
+    },
+  },
+  server: {
+    // The page comes from Vite, everything below /api from the product.
+    proxy: { '/api': { target: server, ws: true } },
+  },
+})
