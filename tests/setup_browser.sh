@@ -11,7 +11,7 @@ done
 if [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null 2>&1; then
   echo "no Chromium here: installing Debian's package for the browser tests"
   export DEBIAN_FRONTEND=noninteractive
-  if apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; then exit 0; fi
+  if apt-get update -qq && apt-get install -y -qq chromium >/dev/null; then exit 0; fi
 fi
 
 cat >&2 <<'END'
