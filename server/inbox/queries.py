@@ -1,0 +1,667 @@
+"""Reads of the inbox: frozen dataclasses out, and how each stands on the wire.
+
+`Entry` and `Ticket` know their two faces: an agent's (integer ids, every entry) and a visitor's
+(public sequence, no ids). The shapes are those of `live/frames.py`; a test validates one against
+the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, func, or_, select, tuple_
+
+from server.inbox.rules import is_online
+from server.kernel.clock import rfc3339
+from server.kernel.sql import Conn, Statement
+from server.schema import attachments, contacts, drafts, sites_seen, threads, tickets, timeline, users, visitors
+
+PAGE = 50  # messages on one page (INB-50)
+RESUME = 200  # entries sent after a bookmark; further behind means `reset`
+MESSAGE_KINDS = ("message", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the timeline."""
+
+    thread: int
+    seq: int
+    public_seq: int | None
+    kind: str
+    author_type: str
+    author_id: int | None
+    author_name: str
+    body: str
+    data: dict[str, Any]
+    ref_seq: int | None
+    dedupe: str | None
+    at: datetime
+
+    @property
+    def key(self) -> str | None:
+        """The client key it was written with: the last part of "web:<visitor>:<key>"."""
+        return self.dedupe.split(":", 2)[2] if self.dedupe and self.dedupe.count(":") >= 2 else None
+
+    def for_agents(self) -> dict[str, Any]:
+        wire: dict[str, Any] = {
+            "seq": self.seq,
+            "kind": self.kind,
+            "author": {"type": self.author_type, "id": self.author_id, "name": self.author_name},
+            "text": self.body,
+            "data": {k: v for k, v in self.data.items() if k != "public_ref"} if self.data else {},
+            "at": rfc3339(self.at),
+        }
+        if self.ref_seq is not None:
+            wire["ref"] = self.ref_seq
+        if (key := self.key) is not None:
+            wire["key"] = key
+        return wire
+
+    def for_visitor(self) -> dict[str, Any]:
+        """Only for public entries: no internal id, and references by public sequence."""
+        data = self.data
+        wire: dict[str, Any] = {
+            "seq": self.public_seq,
+            "kind": self.kind,
+            "author": {"type": self.author_type, "name": self.author_name if self.author_type == "agent" else ""},
+            "text": self.body,
+            "data": {k: v for k, v in data.items() if k in ("origin", "files", "to", "by")} if data else {},
+            "at": rfc3339(self.at),
+        }
+        if "public_ref" in data:
+            wire["ref"] = data["public_ref"]
+        if self.author_type == "visitor" and (key := self.key) is not None:
+            wire["key"] = key
+        return wire
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket's summary, its thread's counters and its contact in brief."""
+
+    id: int
+    thread: int
+    rev: int
+    channel: str
+    status: str
+    unread: bool
+    contact: int
+    contact_name: str
+    contact_email: str | None
+    contact_phone: str | None
+    verified: bool
+    assignee: int | None
+    preview: str
+    preview_by: str
+    last_message_at: datetime
+    last_inbound_seq: int
+    waiting_since: datetime | None
+    snoozed_until: datetime | None
+    closing_at: datetime | None
+    opened_at: datetime
+    closed_at: datetime | None
+    last_seq: int
+    last_public_seq: int
+    visitor_seen: int
+    team_seen: int
+    visitor_key: str | None
+    visitor_seen_at: datetime | None
+    token: str
+
+    def wire(self, now: datetime) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "thread": self.thread,
+            "rev": self.rev,
+            "channel": self.channel,
+            "status": self.status,
+            "unread": self.unread,
+            "contact": {
+                "id": self.contact,
+                "name": self.contact_name,
+                "email": self.contact_email,
+                "phone": self.contact_phone,
+                "verified": self.verified,
+            },
+            "assignee": self.assignee,
+            "preview": self.preview,
+            "preview_by": self.preview_by,
+            "last_message_at": rfc3339(self.last_message_at),
+            "waiting_since": _time(self.waiting_since),
+            "snoozed_until": _time(self.snoozed_until),
+            "closing_at": _time(self.closing_at),
+            "opened_at": rfc3339(self.opened_at),
+            "closed_at": _time(self.closed_at),
+            "last_seq": self.last_seq,
+            "visitor_seen": self.visitor_seen,
+            "online": is_online(self.visitor_seen_at, now),
+        }
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+# --- one ticket ---------------------------------------------------------------------------------
+
+_ticket_columns = (
+    tickets.c.id,
+    threads.c.id.label("thread"),
+    threads.c.rev,
+    tickets.c.channel,
+    tickets.c.status,
+    tickets.c.unread,
+    contacts.c.id.label("contact"),
+    # What is known goes before what the visitor typed.
+    func.coalesce(func.nullif(contacts.c.name, ""), visitors.c.name, "").label("contact_name"),
+    func.coalesce(contacts.c.email, visitors.c.email).label("contact_email"),
+    contacts.c.phone.label("contact_phone"),
+    contacts.c.external_id.is_not(None).label("verified"),
+    tickets.c.assignee_id.label("assignee"),
+    tickets.c.preview,
+    tickets.c.preview_by,
+    tickets.c.last_message_at,
+    tickets.c.last_inbound_seq,
+    tickets.c.waiting_since,
+    tickets.c.snoozed_until,
+    tickets.c.closing_at,
+    tickets.c.opened_at,
+    tickets.c.closed_at,
+    threads.c.last_seq,
+    threads.c.last_public_seq,
+    threads.c.visitor_seen,
+    threads.c.team_seen,
+    visitors.c.key.label("visitor_key"),
+    visitors.c.seen_at.label("visitor_seen_at"),
+    threads.c.token,
+)
+
+
+def _tickets() -> Select[Any]:
+    return select(*_ticket_columns).select_from(
+        tickets.join(threads, tickets.c.thread_id == threads.c.id)
+        .join(contacts, tickets.c.contact_id == contacts.c.id)
+        .outerjoin(visitors, threads.c.visitor_id == visitors.c.id)
+    )
+
+
+_BY_ID = Statement(_tickets().where(tickets.c.id == bindparam("ticket")))
+_BY_THREAD = Statement(_tickets().where(tickets.c.thread_id == bindparam("thread")))
+# Locks thread and ticket together, so that what is decided on is what is true (no-op on SQLite).
+_LOCK_ID = Statement(_tickets().where(tickets.c.id == bindparam("ticket")).with_for_update(of=[threads, tickets]))
+_LOCK_THREAD = Statement(
+    _tickets().where(tickets.c.thread_id == bindparam("thread")).with_for_update(of=[threads, tickets])
+)
+
+
+def ticket(conn: Conn, ticket_id: int) -> Ticket | None:
+    row = conn.first(_BY_ID, ticket=ticket_id)
+    return None if row is None else Ticket(*row)
+
+
+def ticket_of(conn: Conn, thread_id: int) -> Ticket | None:
+    row = conn.first(_BY_THREAD, thread=thread_id)
+    return None if row is None else Ticket(*row)
+
+
+def tickets_of(conn: Conn, thread_ids: list[int]) -> list[Ticket]:
+    return [found for thread_id in thread_ids if (found := ticket_of(conn, thread_id)) is not None]
+
+
+def locked_ticket(conn: Conn, ticket_id: int) -> Ticket | None:
+    row = conn.first(_LOCK_ID, ticket=ticket_id)
+    return None if row is None else Ticket(*row)
+
+
+def locked_ticket_of(conn: Conn, thread_id: int) -> Ticket | None:
+    row = conn.first(_LOCK_THREAD, thread=thread_id)
+    return None if row is None else Ticket(*row)
+
+
+# --- lists: keyset pages along the indexes of `tickets` ------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """What an agent asked for. `after`: the sort value and id of the last row they have."""
+
+    status: str
+    channel: str | None
+    view: str  # all | mine | unassigned
+    sort: str  # newest | oldest | waiting
+    user: int
+    limit: int
+    after: tuple[datetime, int] | None = None
+
+
+_LISTS: dict[tuple[Any, ...], Statement] = {}
+
+
+def _list_statement(shape: tuple[str, bool, str, str, bool]) -> Statement:
+    found = _LISTS.get(shape)
+    if found is None:
+        _status, by_channel, view, sort, paged = shape
+        query = _tickets().where(tickets.c.status == bindparam("status"))
+        if by_channel:
+            query = query.where(tickets.c.channel == bindparam("channel"))
+        if view == "mine":
+            query = query.where(tickets.c.assignee_id == bindparam("user"))
+        elif view == "unassigned":
+            query = query.where(tickets.c.assignee_id.is_(None))
+        column = tickets.c.waiting_since if sort == "waiting" else tickets.c.last_message_at
+        if sort == "waiting":
+            query = query.where(column.is_not(None))
+        place = tuple_(column, tickets.c.id)
+        mark = tuple_(bindparam("after_at", type_=column.type), bindparam("after_id", type_=tickets.c.id.type))
+        if sort == "newest":
+            query = query.order_by(column.desc(), tickets.c.id.desc())
+            query = query.where(place < mark) if paged else query
+        else:
+            query = query.order_by(column, tickets.c.id)
+            query = query.where(place > mark) if paged else query
+        found = _LISTS[shape] = Statement(query.limit(bindparam("n")))
+    return found
+
+
+def list_tickets(conn: Conn, query: ListQuery) -> list[Ticket]:
+    shape = ("", query.channel is not None, query.view, query.sort, query.after is not None)
+    after_at, after_id = query.after or (None, None)
+    rows = conn.all(
+        _list_statement(shape),
+        status=query.status,
+        channel=query.channel,
+        user=query.user,
+        after_at=after_at,
+        after_id=after_id,
+        n=query.limit,
+    )
+    return [Ticket(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    unread: int
+    open: int
+
+
+_COUNT_UNREAD = Statement(
+    select(func.count().label("n")).where(tickets.c.unread, tickets.c.status == "open")
+)
+_COUNT_OPEN = Statement(select(func.count().label("n")).where(tickets.c.status == "open"))
+
+
+def badge(conn: Conn) -> Badge:
+    return Badge(conn.value(_COUNT_UNREAD), conn.value(_COUNT_OPEN))
+
+
+# --- timeline -----------------------------------------------------------------------------------
+
+_entry_columns = (
+    timeline.c.thread_id,
+    timeline.c.seq,
+    timeline.c.public_seq,
+    timeline.c.kind,
+    timeline.c.author_type,
+    timeline.c.author_id,
+    timeline.c.author_name,
+    timeline.c.body,
+    timeline.c.data,
+    timeline.c.ref_seq,
+    timeline.c.dedupe,
+    timeline.c.at,
+)
+_entries = select(*_entry_columns).where(timeline.c.thread_id == bindparam("thread"))
+_is_message = timeline.c.kind.in_(MESSAGE_KINDS)
+
+_SINCE = Statement(_entries.where(timeline.c.seq > bindparam("after")).order_by(timeline.c.seq).limit(bindparam("n")))
+_SINCE_PUBLIC = Statement(
+    _entries.where(timeline.c.public_seq > bindparam("after")).order_by(timeline.c.public_seq).limit(bindparam("n"))
+)
+_BY_DEDUPE = Statement(
+    select(*_entry_columns, timeline.c.body_hash).where(timeline.c.dedupe == bindparam("dedupe_key"))
+)
+# The 50th message from the end decides where a page begins; ticks in between do not count.
+_PAGE_LOW = Statement(
+    select(timeline.c.seq)
+    .where(timeline.c.thread_id == bindparam("thread"), timeline.c.seq < bindparam("before"))
+    .where(timeline.c.kind.in_(MESSAGE_KINDS))
+    .order_by(timeline.c.seq.desc())
+    .limit(bindparam("n"))
+)
+_PAGE = Statement(
+    _entries.where(
+        or_(
+            and_(timeline.c.seq >= bindparam("low"), timeline.c.seq < bindparam("before"), timeline.c.kind != "seen"),
+            and_(
+                timeline.c.ref_seq >= bindparam("low"),
+                timeline.c.ref_seq < bindparam("before"),
+                timeline.c.seq >= bindparam("before"),
+                timeline.c.kind != "seen",
+            ),
+        )
+    ).order_by(timeline.c.seq)
+)
+_PUBLIC_LOW = Statement(
+    select(timeline.c.public_seq)
+    .where(timeline.c.thread_id == bindparam("thread"), timeline.c.public_seq.is_not(None))
+    .where(timeline.c.kind == "message")
+    .order_by(timeline.c.public_seq.desc())
+    .limit(bindparam("n"))
+)
+
+
+def since(conn: Conn, thread_id: int, public: bool, after: int, n: int) -> list[Entry]:
+    """Up to `n` entries after a bookmark, in order: what every socket reads."""
+    rows = conn.all(_SINCE_PUBLIC if public else _SINCE, thread=thread_id, after=after, n=n)
+    return [Entry(*row) for row in rows]
+
+
+def by_dedupe(conn: Conn, dedupe: str) -> tuple[Entry, str] | None:
+    """The entry written with this key, and the hash of its body as it was sent."""
+    row = conn.first(_BY_DEDUPE, dedupe_key=dedupe)
+    return None if row is None else (Entry(*row[:-1]), row[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    entries: list[Entry]
+    last_seq: int
+    more: bool
+
+
+def page(conn: Conn, thread_id: int, before: int | None, limit: int) -> Page:
+    """The newest `limit` messages before `before`, what stands between them, and what points at them."""
+    found = ticket_of(conn, thread_id)
+    last_seq = found.last_seq if found else 0
+    upper = last_seq + 1 if before is None else before
+    lows = conn.all(_PAGE_LOW, thread=thread_id, before=upper, n=limit + 1)
+    more = len(lows) > limit
+    low = lows[limit - 1].seq if more else 1
+    rows = conn.all(_PAGE, thread=thread_id, low=low, before=upper)
+    return Page([Entry(*row) for row in rows], last_seq, more)
+
+
+def public_start(conn: Conn, thread_id: int) -> int:
+    """The public bookmark from which a visitor sees the newest page."""
+    lows = conn.all(_PUBLIC_LOW, thread=thread_id, n=PAGE)
+    return lows[-1].public_seq - 1 if len(lows) == PAGE else 0
+
+
+# --- the visitor's view -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VisitorView:
+    """Where a visitor stands: their current chat, if any."""
+
+    visitor: int
+    contact: int
+    name: str | None
+    email: str | None
+    thread: int | None
+    token: str | None
+    status: str | None
+    last_public_seq: int
+    team_seen_public: int
+
+
+_VISITOR = Statement(
+    select(
+        visitors.c.id,
+        visitors.c.contact_id,
+        func.coalesce(func.nullif(contacts.c.name, ""), visitors.c.name).label("name"),
+        func.coalesce(contacts.c.email, visitors.c.email).label("email"),
+        visitors.c.thread_id,
+        threads.c.token,
+        tickets.c.status,
+        func.coalesce(threads.c.last_public_seq, 0).label("last_public_seq"),
+        func.coalesce(threads.c.team_seen, 0).label("team_seen"),
+    )
+    .select_from(
+        visitors.join(contacts, visitors.c.contact_id == contacts.c.id)
+        .outerjoin(threads, visitors.c.thread_id == threads.c.id)
+        .outerjoin(tickets, tickets.c.thread_id == threads.c.id)
+    )
+    .where(visitors.c.key == bindparam("key"))
+)
+_PUBLIC_AT = Statement(
+    select(func.max(timeline.c.public_seq).label("seq")).where(
+        timeline.c.thread_id == bindparam("thread"), timeline.c.seq <= bindparam("seq"), timeline.c.public_seq.is_not(None)
+    )
+)
+_SEQ_AT = Statement(
+    select(timeline.c.seq).where(
+        timeline.c.thread_id == bindparam("thread"), timeline.c.public_seq == bindparam("public_seq")
+    )
+)
+
+
+def visitor_view(conn: Conn, key: str) -> VisitorView | None:
+    row = conn.first(_VISITOR, key=key)
+    if row is None:
+        return None
+    seen = 0
+    if row.thread_id is not None and row.team_seen:
+        seen = public_at(conn, row.thread_id, row.team_seen)
+    return VisitorView(*row[:-1], team_seen_public=seen)
+
+
+def public_at(conn: Conn, thread_id: int, seq: int) -> int:
+    """The last public sequence at or before `seq`."""
+    return conn.value(_PUBLIC_AT, thread=thread_id, seq=seq) or 0
+
+
+def seq_at(conn: Conn, thread_id: int, public_seq: int) -> int | None:
+    """The sequence that stands behind a public one."""
+    seq: int | None = conn.value(_SEQ_AT, thread=thread_id, public_seq=public_seq)
+    return seq
+
+
+# --- details, drafts, files, finding ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """The panel beside a thread."""
+
+    created_at: datetime
+    page_url: str
+    page_title: str
+    referrer: str
+    user_agent: str
+    locale: str
+    time_zone: str
+    first_seen: datetime | None
+    last_seen: datetime | None
+    visitor_email: str | None
+
+
+_DETAILS = Statement(
+    select(
+        contacts.c.created_at,
+        func.coalesce(visitors.c.page_url, "").label("page_url"),
+        func.coalesce(visitors.c.page_title, "").label("page_title"),
+        func.coalesce(visitors.c.referrer, "").label("referrer"),
+        func.coalesce(visitors.c.user_agent, "").label("user_agent"),
+        func.coalesce(visitors.c.locale, "").label("locale"),
+        func.coalesce(visitors.c.time_zone, "").label("time_zone"),
+        visitors.c.created_at.label("first_seen"),
+        visitors.c.seen_at.label("last_seen"),
+        visitors.c.email.label("visitor_email"),
+    )
+    .select_from(
+        threads.join(contacts, threads.c.contact_id == contacts.c.id).outerjoin(
+            visitors, threads.c.visitor_id == visitors.c.id
+        )
+    )
+    .where(threads.c.id == bindparam("thread"))
+)
+_OTHERS = Statement(
+    _tickets()
+    .where(tickets.c.contact_id == bindparam("contact"), tickets.c.id != bindparam("but"))
+    .order_by(tickets.c.last_message_at.desc())
+    .limit(20)
+)
+# An e-mail typed into the widget identifies nobody; the agent may see who it might be (IDN-1).
+_MAYBE = Statement(
+    select(contacts.c.id, contacts.c.name, contacts.c.email, contacts.c.phone, contacts.c.external_id)
+    .where(contacts.c.email == bindparam("email"), contacts.c.id != bindparam("but"))
+    .limit(5)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ContactBrief:
+    id: int
+    name: str
+    email: str | None
+    phone: str | None
+    verified: bool
+
+
+def _brief(row: Any) -> ContactBrief:
+    return ContactBrief(row.id, row.name, row.email, row.phone, row.external_id is not None)
+
+
+def details(conn: Conn, found: Ticket) -> tuple[Details, list[ContactBrief], list[Ticket]]:
+    panel = Details(*conn.one(_DETAILS, thread=found.thread))
+    maybe: list[ContactBrief] = []
+    if panel.visitor_email and not found.verified:
+        maybe = [_brief(row) for row in conn.all(_MAYBE, email=panel.visitor_email.lower(), but=found.contact)]
+    others = [Ticket(*row) for row in conn.all(_OTHERS, contact=found.contact, but=found.id)]
+    return panel, maybe, others
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    ticket: int
+    body: str
+    mode: str
+    at: datetime
+
+
+_DRAFTS = Statement(
+    select(drafts.c.ticket_id, drafts.c.body, drafts.c.mode, drafts.c.at).where(drafts.c.user_id == bindparam("user"))
+)
+
+
+def drafts_of(conn: Conn, user: int) -> list[Draft]:
+    return [Draft(*row) for row in conn.all(_DRAFTS, user=user)]
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A stored file. `visitor_key`: whose conversation it stands in; None while it stands in none."""
+
+    token: str
+    owner: str
+    thread: int | None
+    public: bool
+    name: str
+    type: str
+    size: int
+    width: int | None
+    height: int | None
+    visitor_key: str | None
+
+    def wire(self) -> dict[str, Any]:
+        return {
+            "token": self.token,
+            "name": self.name,
+            "type": self.type,
+            "size": self.size,
+            "width": self.width,
+            "height": self.height,
+        }
+
+
+_FILES = Statement(
+    select(
+        attachments.c.token,
+        attachments.c.owner,
+        attachments.c.thread_id,
+        attachments.c.public,
+        attachments.c.name,
+        attachments.c.type,
+        attachments.c.size,
+        attachments.c.width,
+        attachments.c.height,
+        visitors.c.key,
+    )
+    .select_from(
+        attachments.outerjoin(threads, attachments.c.thread_id == threads.c.id).outerjoin(
+            visitors, threads.c.visitor_id == visitors.c.id
+        )
+    )
+    .where(attachments.c.token.in_(bindparam("tokens", expanding=True)))
+)
+
+
+def files(conn: Conn, tokens: list[str]) -> dict[str, Attachment]:
+    return {row.token: Attachment(*row) for row in conn.all(_FILES, tokens=tokens)} if tokens else {}
+
+
+_FIND = Statement(
+    select(contacts.c.id, contacts.c.name, contacts.c.email, contacts.c.phone, contacts.c.external_id)
+    .where(
+        contacts.c.merged_into.is_(None),
+        or_(
+            func.lower(contacts.c.name).like(bindparam("pattern"), escape="\\"),
+            contacts.c.email.like(bindparam("pattern"), escape="\\"),
+        ),
+    )
+    .order_by(contacts.c.id.desc())
+    .limit(8)
+)
+_FIND_TICKETS = Statement(
+    _tickets()
+    .where(
+        or_(
+            func.lower(func.coalesce(func.nullif(contacts.c.name, ""), visitors.c.name, "")).like(
+                bindparam("pattern"), escape="\\"
+            ),
+            func.coalesce(contacts.c.email, visitors.c.email, "").like(bindparam("pattern"), escape="\\"),
+        )
+    )
+    .order_by(tickets.c.last_message_at.desc())
+    .limit(8)
+)
+
+
+def find(conn: Conn, text: str) -> tuple[list[ContactBrief], list[Ticket]]:
+    """For the palette: a ticket number, or the beginning of a name or e-mail."""
+    escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    pattern = escaped + "%"
+    people = [_brief(row) for row in conn.all(_FIND, pattern=pattern)]
+    number = text.lstrip("#")
+    if number.isascii() and number.isdecimal() and len(number) < 15:
+        direct = ticket(conn, int(number))
+        return people, [direct] if direct else []
+    return people, [Ticket(*row) for row in conn.all(_FIND_TICKETS, pattern=pattern)]
+
+
+_AGENT_NAMES = Statement(select(users.c.name).where(users.c.disabled_at.is_(None)))
+
+
+def agent_names(conn: Conn) -> frozenset[str]:
+    return frozenset(row.name.casefold() for row in conn.all(_AGENT_NAMES))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    origin: str
+    page: str
+    first_seen: datetime
+    last_seen: datetime
+
+
+def sites(conn: Conn) -> list[Site]:
+    rows = conn.all(
+        select(sites_seen.c.origin, sites_seen.c.page, sites_seen.c.first_seen, sites_seen.c.last_seen)
+        .order_by(sites_seen.c.last_seen.desc())
+        .limit(20)
+    )
+    return [Site(*row) for row in rows]

@@ -1,0 +1,275 @@
+"""The inbox's decisions: pure, over facts and a time (SPEC 2.1-2.4).
+
+The whole state machine of SPEC 2.3 stands here; what has no button yet (snooze, block) is decided
+all the same, so that later code only has to ask.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+Channel = Literal["webchat", "sms"]
+Status = Literal["open", "snoozed", "closed"]
+
+HOLD_CLOSE = timedelta(seconds=5)  # INB-26
+MAX_TEXT = 8_000  # characters
+PREVIEW = 140  # characters
+ONLINE_TTL = timedelta(seconds=45)  # presence older than this is gone
+
+
+# --- events other features may react to (reactions.py) ------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TicketOpened:
+    ticket: int
+    thread: int
+    contact: int
+    channel: Channel
+    first: bool  # born now, rather than reopened
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    ticket: int
+    thread: int
+    contact: int
+    seq: int
+    channel: Channel
+
+
+# --- the state machine (SPEC 2.3) ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A ticket as a decision sees it."""
+
+    channel: Channel
+    status: Status
+    closing_at: datetime | None = None
+    blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewTicket:
+    """A thread and a ticket are born with this message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The message joins the ticket, which is then open and unread; a pending close is called off."""
+
+    reopens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Stored out of sight: a blocked sender opens and reopens nothing (INB-42, AMB-5)."""
+
+
+def on_inbound(ticket: Facts | None) -> NewTicket | Continue | Hidden:
+    """What a customer's message does. A closed chat never comes back: its next message starts a new one (INB-22)."""
+    if ticket is None:
+        return NewTicket()
+    if ticket.blocked:
+        return Hidden()
+    if ticket.status == "closed":
+        return NewTicket() if ticket.channel == "webchat" else Continue(reopens=True)
+    return Continue(reopens=ticket.status == "snoozed")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The ticket's next state. `hold_until`: only then, and only if nothing came between (INB-26)."""
+
+    status: Status
+    hold_until: datetime | None = None
+    snoozed_until: datetime | None = None
+    unread: bool | None = None  # None leaves it
+
+
+@dataclass(frozen=True, slots=True)
+class NoChange:
+    """Already so; asking again is harmless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """Not from here: a stable code and the sentence for the person who asked."""
+
+    code: str
+    message: str
+
+
+Verdict = Change | NoChange | Impossible
+
+CHAT_ENDED = Impossible("chat_ended", "This chat has ended; a new one starts when the visitor writes.")
+
+
+def on_close(ticket: Facts, by: Literal["agent", "visitor", "system"], now: datetime) -> Verdict:
+    """An agent's close of a chat is held for five seconds, for there is no way back; SMS closes at once."""
+    if ticket.status == "closed":
+        return NoChange()
+    if ticket.channel == "webchat" and by == "agent":
+        return NoChange() if ticket.closing_at else Change(ticket.status, hold_until=now + HOLD_CLOSE)
+    return Change("closed")
+
+
+def on_close_due(ticket: Facts, now: datetime) -> Verdict:
+    """The held close's alarm: closes only if it is still wanted and its time has come."""
+    if ticket.status == "closed" or ticket.closing_at is None or ticket.closing_at > now:
+        return NoChange()
+    return Change("closed")
+
+
+def on_reopen(ticket: Facts) -> Verdict:
+    if ticket.status == "open":
+        return NoChange()
+    if ticket.status == "closed" and ticket.channel == "webchat":
+        return CHAT_ENDED
+    return Change("open")
+
+
+def on_snooze(ticket: Facts, until: datetime, now: datetime) -> Verdict:
+    if until <= now:
+        return Impossible("in_the_past", "Choose a time in the future.")
+    if ticket.status == "closed":
+        return CHAT_ENDED if ticket.channel == "webchat" else Impossible("closed", "Reopen the ticket to snooze it.")
+    return Change("snoozed", snoozed_until=until)
+
+
+def on_snooze_due(ticket: Facts, snoozed_until: datetime | None, now: datetime) -> Verdict:
+    if ticket.status != "snoozed" or snoozed_until is None or snoozed_until > now:
+        return NoChange()
+    return Change("open", unread=True)
+
+
+def on_wake(ticket: Facts) -> Verdict:
+    return Change("open") if ticket.status == "snoozed" else NoChange()
+
+
+def on_agent_message(ticket: Facts, *, reopen_snoozed: bool = False) -> Verdict:
+    """A reply leaves a snoozed ticket snoozed, reopens a closed SMS ticket, and cannot enter a closed chat (INB-25)."""
+    if ticket.status == "closed":
+        return CHAT_ENDED if ticket.channel == "webchat" else Change("open")
+    if ticket.status == "snoozed" and reopen_snoozed:
+        return Change("open")
+    return NoChange()
+
+
+def on_block(ticket: Facts) -> Verdict:
+    return NoChange() if ticket.status == "closed" else Change("closed")
+
+
+# --- text from strangers ------------------------------------------------------------------------
+
+BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
+CLUSTER_CAP = 8  # combining marks kept on one character (W13)
+RESERVED_NAMES = {
+    "support", "support team", "admin", "administrator", "agent", "system", "team", "staff", "moderator", "threadline", "bot",
+}  # fmt: skip
+
+
+def clean_text(text: str) -> str:
+    """What is stored of a message: exact but for NULs, other control characters and floods of combining marks."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    kept: list[str] = []
+    marks = 0
+    for char in text:
+        code = ord(char)
+        if (code < 32 and char not in "\n\t") or 0x7F <= code < 0xA0:
+            continue
+        if code >= 0x300 and unicodedata.combining(char):
+            marks += 1
+            if marks > CLUSTER_CAP:
+                continue
+        else:
+            marks = 0
+        kept.append(char)
+    return "".join(kept)
+
+
+def is_blank(text: str) -> bool:
+    """Nothing a person could see: spaces, zero-width characters or bare combining marks only (W11)."""
+    if text.isascii():
+        return not text.strip()
+    return all(unicodedata.category(char)[0] in "ZCM" for char in text)
+
+
+def body_hash(text: str, files: list[str]) -> str:
+    """Tells a repeat from a reuse of the same client key. Over the text as it was sent."""
+    raw = text if not files else text + "\0" + "\0".join(files)
+    return hashlib.sha256(raw.encode()).hexdigest()[:32]
+
+
+def preview(text: str, files: int) -> str:
+    """One line for the list; a picture without words is shown by its mark."""
+    line = " ".join(text[: PREVIEW * 4].split())
+    if len(line) > PREVIEW:
+        line = line[: PREVIEW - 1] + "…"
+    return line or ("📎" * min(files, 3))
+
+
+def clean_line(text: str, limit: int) -> str:
+    """One inert line: no line breaks, control or direction-changing characters, cut to `limit`."""
+    text = clean_text(text[: limit * 4]).translate(BIDI)
+    return " ".join(text.split())[:limit].strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    value: str
+
+
+def visitor_name(raw: str, agents: frozenset[str]) -> Name | Impossible:
+    """A visitor's own name for themselves; not one that could pass for the team's (W34). `agents` in lower case."""
+    name = clean_line(raw, 80)
+    if not name or is_blank(name):
+        return Impossible("invalid", "Please give a name with letters in it.")
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    if folded in RESERVED_NAMES or folded in agents:
+        return Impossible("reserved_name", "This name is taken by the team; please use your own.")
+    return Name(name)
+
+
+TOKEN_PARAMETERS = re.compile(r"(?i)^(.*(token|password|passwd|secret|api_?key|auth|signature|session).*|code|key|sig|jwt|sid)$")
+
+
+def clean_url(raw: str) -> str:
+    """An http(s) address without credentials and without parameters that look like secrets; else nothing (W35)."""
+    raw = clean_line(raw, 4_000)
+    try:
+        parts = urlsplit(raw)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not host:
+        return ""
+    query = parts.query
+    if query:
+        pairs = parse_qsl(query, keep_blank_values=True)[:50]
+        query = urlencode([(name, "…" if TOKEN_PARAMETERS.match(name) else value) for name, value in pairs])
+    host = f"[{host}]" if ":" in host else host
+    return urlunsplit((parts.scheme, host + port, parts.path, query, ""))[:2_000]
+
+
+def clean_locale(raw: str) -> str:
+    return raw if re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}", raw) else ""
+
+
+def clean_time_zone(raw: str) -> str:
+    return raw if re.fullmatch(r"[A-Za-z]+(/[A-Za-z0-9_+\-]+){0,2}", raw) and len(raw) <= 40 else ""
+
+
+def is_online(seen_at: datetime | None, now: datetime) -> bool:
+    return seen_at is not None and now - seen_at < ONLINE_TTL

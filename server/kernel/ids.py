@@ -1,0 +1,50 @@
+"""Unguessable tokens, and what is kept of them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import random
+import secrets
+from base64 import urlsafe_b64encode
+from typing import Protocol
+
+
+class Ids(Protocol):
+    def token(self, size: int = 24) -> str:
+        """`size` random bytes as URL-safe text without padding."""
+        ...
+
+
+class RandomIds:
+    def token(self, size: int = 24) -> str:
+        return secrets.token_urlsafe(size)
+
+
+class SeededIds:
+    """Repeatable tokens for tests and rehearsals; never for a live server."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
+
+    def token(self, size: int = 24) -> str:
+        return urlsafe_b64encode(self._random.randbytes(size)).rstrip(b"=").decode()
+
+
+def digest(token: str) -> str:
+    """What the database keeps of a token: SHA-256, hex. Tokens are random, so no salt is needed."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def derive(secret: bytes, purpose: str) -> bytes:
+    """A 32-byte key for one purpose, derived from the server's secret; so no key stands in the database."""
+    return hmac.digest(secret, b"threadline/" + purpose.encode(), "sha256")
+
+
+def sign(key: bytes, text: str) -> str:
+    """A 128-bit tag, URL-safe."""
+    return urlsafe_b64encode(hmac.digest(key, text.encode(), "sha256")[:16]).rstrip(b"=").decode()
+
+
+def signed_by(key: bytes, text: str, tag: str) -> bool:
+    return hmac.compare_digest(sign(key, text).encode(), tag.encode("utf-8", "replace"))

@@ -1,0 +1,28 @@
+"""The figures an operator watches; served at `/metrics` when the setting is on. See docs/metrics.md."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+WRITER_BATCH = Histogram(
+    "threadline_writer_batch_functions", "Functions committed together", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500)
+)
+WRITER_SECONDS = Histogram(
+    "threadline_writer_batch_seconds",
+    "Time from BEGIN to COMMIT of one batch",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5),
+)
+SOCKETS = Gauge("threadline_sockets", "Open sockets and long-polls", ["who"])
+FRAMES = Counter("threadline_frames_total", "Frames handled", ["direction", "type"])
+REFUSALS = Counter("threadline_refusals_total", "Requests and frames refused", ["code"])
+EVICTIONS = Counter("threadline_evictions_total", "Sockets closed by the server", ["code"])
+HTTP = Histogram(
+    "threadline_http_seconds",
+    "Time of one request by route",
+    ["route", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+)
+BUS_PUBLISH_FAILED = Counter("threadline_bus_publish_failed_total", "Doorbells Redis did not take")
+BUS_GAPS = Counter("threadline_bus_gaps_total", "Times the bus was lost and everything watched was rung again")
+JOBS_RUN = Counter("threadline_jobs_total", "Jobs run", ["kind", "outcome"])
+JOBS_DEAD = Gauge("threadline_jobs_dead", "Jobs that gave up and wait for a person")

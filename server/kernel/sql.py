@@ -1,0 +1,209 @@
+"""SQL statements and the two things that run them: `Conn` reads, `Tx` writes.
+
+Statements are written once in SQLAlchemy Core, next to their meaning. `Statement` compiles one
+per dialect to text with positional parameters, and `Conn` runs that text on the driver's own
+connection: 5-10 µs a statement instead of the 40-600 of SQLAlchemy's execution layer. There is no
+engine and no session at run time; everything that touches the database is a plain function over a
+`Conn`, so nothing in a transaction can be cancelled half-way (DESIGN 6).
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy.dialects.postgresql import psycopg as _psycopg
+from sqlalchemy.dialects.sqlite import pysqlite as _pysqlite
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql import ClauseElement
+
+SQLITE: Dialect = _pysqlite.dialect()  # type: ignore[no-untyped-call]
+POSTGRES: Dialect = _psycopg.dialect(paramstyle="format")
+
+Row = Any  # a named tuple whose fields are the statement's column keys
+
+
+class Clash(Exception):
+    """A unique key was taken, usually by the winner of a race. The function is run again and finds it."""
+
+
+class _Compiled:
+    """One statement for one dialect: text, order and conversion of parameters, conversion of rows."""
+
+    __slots__ = ("expanding", "inner", "make", "names", "results", "sql")
+
+    def __init__(self, stmt: Any, dialect: Dialect, columns: Sequence[str] | None) -> None:
+        inner = stmt.compile(dialect=dialect, column_keys=columns)
+        self.inner = inner
+        self.sql: str = inner.string
+        self.expanding = any(bind.expanding for bind in inner.binds.values())
+        defaults = inner.params
+        self.names: list[tuple[str, Callable[[Any], Any] | None, Any, bool]] = []
+        for name in inner.positiontup or ():
+            bind = inner.binds[name]
+            convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
+            self.names.append((name, convert, defaults[name], bind.required))
+        self.make: Callable[[Iterable[Any]], Any] | None = None
+        self.results: list[tuple[int, Callable[[Any], Any]]] = []
+        exported = getattr(stmt, "exported_columns", None)
+        if exported is not None and len(exported):
+            keys = [str(key) for key in exported.keys()]  # noqa: SIM118 - a column collection, not a dict
+            self.make = namedtuple("Row", keys, rename=True)._make  # type: ignore[misc]  # noqa: PYI024
+            for place, column in enumerate(exported):
+                convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
+                if convert is not None:
+                    self.results.append((place, convert))
+
+    def bind(self, params: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        if self.expanding:
+            return self._expand(params)
+        out = []
+        for name, convert, default, required in self.names:
+            if name in params:
+                value = params[name]
+            elif required:
+                raise KeyError(f"the statement needs a value for {name!r}")
+            else:
+                value = default
+            out.append(value if convert is None or value is None else convert(value))
+        return self.sql, out
+
+    def _expand(self, params: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        state = self.inner.construct_expanded_state(dict(params), escape_names=False)
+        out = []
+        for name in state.positiontup:
+            value = state.parameters[name]
+            convert = state.processors.get(name)
+            out.append(value if convert is None or value is None else convert(value))
+        return state.statement, out
+
+    def row(self, raw: Sequence[Any]) -> Row:
+        if self.results:
+            cells = list(raw)
+            for place, convert in self.results:
+                cells[place] = convert(cells[place])
+            raw = cells
+        return self.make(raw) if self.make is not None else tuple(raw)
+
+
+class Statement:
+    """A Core statement with named `bindparam`s, compiled on first use for each dialect.
+
+    `columns` names the columns an `insert` or `update` without `.values()` sets, for `many`.
+    """
+
+    __slots__ = ("_compiled", "_stmt", "columns")
+
+    def __init__(self, stmt: ClauseElement, columns: Sequence[str] | None = None) -> None:
+        self._stmt = stmt
+        self.columns = columns
+        self._compiled: dict[str, _Compiled] = {}
+
+    def on(self, dialect: Dialect) -> _Compiled:
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = _Compiled(self._stmt, dialect, self.columns)
+        return found
+
+
+class Cursor(Protocol):
+    rowcount: int
+
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> list[Any]: ...
+
+
+class Conn:
+    """One connection inside one snapshot. Only reads; `Tx` adds writing.
+
+    Every method takes a `Statement` (hot, compiled once) or a Core statement (cold, compiled each time).
+    """
+
+    __slots__ = ("_execute", "dialect")
+
+    def __init__(self, execute: Callable[[str, Sequence[Any]], Any], dialect: Dialect) -> None:
+        self._execute = execute
+        self.dialect = dialect
+
+    @property
+    def postgres(self) -> bool:
+        return self.dialect is POSTGRES
+
+    def _run(self, stmt: Statement | Any, params: Mapping[str, Any]) -> tuple[_Compiled, Any]:
+        compiled = (
+            stmt.on(self.dialect) if isinstance(stmt, Statement) else _Compiled(stmt, self.dialect, None)
+        )
+        sql, values = compiled.bind(params)
+        return compiled, self._execute(sql, values)
+
+    def all(self, stmt: Statement | Any, **params: Any) -> list[Row]:
+        compiled, cursor = self._run(stmt, params)
+        return [compiled.row(raw) for raw in cursor.fetchall()]
+
+    def first(self, stmt: Statement | Any, **params: Any) -> Row | None:
+        compiled, cursor = self._run(stmt, params)
+        raw = cursor.fetchone()
+        return None if raw is None else compiled.row(raw)
+
+    def one(self, stmt: Statement | Any, **params: Any) -> Row:
+        row = self.first(stmt, **params)
+        if row is None:
+            raise LookupError("a row that must exist is missing")
+        return row
+
+    def value(self, stmt: Statement | Any, **params: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = self.first(stmt, **params)
+        return None if row is None else row[0]
+
+    def run(self, stmt: Statement | Any, **params: Any) -> int:
+        """Executes and returns how many rows it touched."""
+        _, cursor = self._run(stmt, params)
+        return int(cursor.rowcount)
+
+
+class Announcer(Protocol):
+    """What reacts to an event inside the same transaction (`reactions.py`)."""
+
+    def __call__(self, tx: Tx, event: Any) -> None: ...
+
+
+class Tx(Conn):
+    """One function's transaction: a connection that writes, the time, and what happens at COMMIT.
+
+    `ring` is heard only if this function's work is committed, and by every process. Nothing here
+    reaches the network.
+    """
+
+    __slots__ = ("_announce", "bells", "now")
+
+    def __init__(
+        self,
+        execute: Callable[[str, Sequence[Any]], Any],
+        dialect: Dialect,
+        now: datetime,
+        announce: Announcer,
+    ) -> None:
+        super().__init__(execute, dialect)
+        self.now = now
+        self._announce = announce
+        self.bells: list[tuple[str, Any]] = []
+
+    def announce(self, event: Any) -> None:
+        """Runs every reaction to `event` here and now, inside this transaction."""
+        self._announce(self, event)
+
+    def ring(self, topic: str, hint: Any = None) -> None:
+        """After COMMIT, tells whoever watches `topic` to look; `hint` may carry what they would read."""
+        self.bells.append((topic, hint))
+
+    def many(self, stmt: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
+        for params in rows:
+            self._run(stmt, params)
+
+
+def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

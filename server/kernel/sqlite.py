@@ -1,0 +1,236 @@
+"""SQLite: one writer thread with group commit, and two query-only readers.
+
+Tried: the driver's default transaction handling loses updates silently; a deferred transaction
+that upgrades fails at once; a full disk rolls back the whole transaction, savepoints included
+(GUARANTEES 7). Hence `BEGIN IMMEDIATE` by hand, and `in_transaction` is looked at after any error.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import structlog
+
+from server.errors import Busy, Refused, StorageFull
+from server.kernel import failpoints, metrics
+from server.kernel.sql import SQLITE, Announcer, Clash, Conn, Tx
+from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up
+
+log = structlog.get_logger()
+
+BATCH = 500  # functions in one transaction at most
+BUSY_TIMEOUT_MS = 5_000
+
+
+def connect(path: Path, *, sync: str, query_only: bool = False) -> sqlite3.Connection:
+    """Opens the file with transactions in our hands and every pragma that matters."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    db.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute(f"PRAGMA synchronous={sync}")
+    db.execute("PRAGMA foreign_keys=ON")
+    db.execute("PRAGMA cache_size=-65536")
+    db.execute("PRAGMA temp_store=MEMORY")
+    if query_only:
+        # Only the writer checkpoints: two connections doing it meet a SQLite bug fixed in 3.51.3.
+        db.execute("PRAGMA wal_autocheckpoint=0")
+        db.execute("PRAGMA query_only=ON")
+    return db
+
+
+def translate(error: sqlite3.Error) -> Exception:
+    """The driver's errors in our words; what is not expected stays as it is."""
+    text = str(error)
+    if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in text:
+        return Clash(text)
+    if "database or disk is full" in text:
+        return StorageFull()
+    if "locked" in text or "busy" in text:
+        return Busy()
+    return error
+
+
+class SqliteWriter:
+    """Owns the one connection that writes.
+
+    Takes what is waiting, opens one transaction, gives each function a savepoint, commits once,
+    then answers all: one sync a batch, and nothing is acknowledged before it. Two lanes; a bulk
+    slice gets a batch of its own between interactive ones.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sync: str,
+        limit: int,
+        now: Callable[[], datetime],
+        announce: Announcer,
+        completion: Completion,
+    ) -> None:
+        self._path, self._sync, self._limit = path, sync, limit
+        self._now, self._announce, self._complete = now, announce, completion
+        self._interactive: deque[Work] = deque()
+        self._bulk: deque[Work] = deque()
+        self._wake = threading.Event()
+        self._idle = False
+        self._stopping = False
+        self._db = connect(path, sync=sync)
+        self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._interactive) + len(self._bulk)
+
+    def put(self, work: Work, *, bulk: bool = False) -> None:
+        if self._stopping:
+            raise Busy("The server is shutting down. Try again in a moment.")
+        queue = self._bulk if bulk else self._interactive
+        if len(queue) >= self._limit:
+            raise Busy()
+        queue.append(work)
+        if self._idle:
+            self._wake.set()
+
+    def close(self) -> None:
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(30)
+
+    def _loop(self) -> None:
+        while True:
+            if not self._interactive and not self._bulk:
+                if self._stopping:
+                    break
+                # Say "idle" before looking again: a `put` in between then sets the event.
+                self._idle = True
+                if not self._interactive and not self._bulk and not self._stopping:
+                    self._wake.wait()
+                self._idle = False
+                self._wake.clear()
+                continue
+            if self._interactive:
+                self._batch([self._interactive.popleft() for _ in range(min(BATCH, len(self._interactive)))])
+            if self._bulk:
+                self._batch([self._bulk.popleft()])
+        self._db.execute("PRAGMA optimize")
+        self._db.close()
+
+    def _batch(self, works: list[Work]) -> None:
+        """Runs `works` until each has an outcome; several transactions when one breaks."""
+        while works:
+            started = time.perf_counter()
+            try:
+                outcomes, works = self._transaction(works)
+            except Exception:  # the writer must outlive anything a step can do
+                log.exception("writer_batch_failed")
+                self._rollback()
+                outcomes, works = [gave_up(work) for work in works], []
+            if outcomes:
+                metrics.WRITER_BATCH.observe(len(outcomes))
+                metrics.WRITER_SECONDS.observe(time.perf_counter() - started)
+                self._complete(outcomes)
+
+    def _transaction(self, works: list[Work]) -> tuple[list[Outcome], list[Work]]:
+        """One BEGIN … COMMIT. Returns the outcomes, and the works that must run in a new one."""
+        db = self._db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            refused = translate(error)
+            return [Outcome(work, None, refused, []) for work in works], []
+        outcomes: list[Outcome] = []
+        single = len(works) == 1
+        for place, work in enumerate(works):
+            tx = Tx(self._execute, SQLITE, self._now(), self._announce)
+            if not single:
+                db.execute("SAVEPOINT s")
+            try:
+                result = work.step(tx, *work.args)
+                outcomes.append(Outcome(work, result, None, tx.bells))
+            except Exception as error:
+                if not isinstance(error, (Refused, Clash)):
+                    log.exception("step_failed", step=getattr(work.step, "__qualname__", str(work.step)))
+                if not db.in_transaction:
+                    # The whole transaction is gone, with what the earlier functions wrote: nobody
+                    # of this batch is acknowledged; the others run again without the culprit.
+                    rest = [outcome.work for outcome in outcomes if outcome.error is None] + works[place + 1 :]
+                    told = [outcome for outcome in outcomes if outcome.error is not None]
+                    return [*told, Outcome(work, None, error, [])], rest
+                if single:
+                    db.execute("ROLLBACK")
+                    return [Outcome(work, None, error, [])], []
+                db.execute("ROLLBACK TO s")
+                outcomes.append(Outcome(work, None, error, []))
+            if not single:
+                db.execute("RELEASE s")
+        failpoints.reach("before_commit")
+        try:
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            # Nobody may be acknowledged; whether it happened is unknown, and repeating is safe.
+            log.warning("commit_failed", error=str(error))
+            self._rollback()
+            refused = translate(error)
+            refused = refused if isinstance(refused, Refused) else Busy()
+            return [Outcome(work, None, refused, []) for work in works], []
+        failpoints.reach("after_commit")
+        return self._rerun_clashes(outcomes)
+
+    @staticmethod
+    def _rerun_clashes(outcomes: list[Outcome]) -> tuple[list[Outcome], list[Work]]:
+        settled: list[Outcome] = []
+        again: list[Work] = []
+        for outcome in outcomes:
+            if isinstance(outcome.error, Clash):
+                if outcome.work.reruns < RERUNS:
+                    outcome.work.reruns += 1
+                    again.append(outcome.work)
+                    continue
+                outcome.error = Busy()
+            settled.append(outcome)
+        return settled, again
+
+    def _execute(self, sql: str, values: Any) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            translated = translate(error)
+            if translated is error:
+                raise
+            raise translated from error
+
+    def _rollback(self) -> None:
+        if self._db.in_transaction:
+            try:
+                self._db.execute("ROLLBACK")
+            except sqlite3.Error:
+                log.exception("rollback_failed")
+
+
+class Reader(aiosqlite.Connection):
+    """A query-only connection whose thread takes a whole function in one hop, in one snapshot."""
+
+    async def run(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        return await self._execute(self._snapshot, fn, args)
+
+    def _snapshot(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        db = self._conn
+        db.execute("BEGIN")
+        try:
+            return fn(Conn(db.execute, SQLITE), *args)
+        finally:
+            db.execute("ROLLBACK")
+
+
+async def open_reader(path: Path) -> Reader:
+    return await Reader(lambda: connect(path, sync="NORMAL", query_only=True), 64)

@@ -1,0 +1,94 @@
+"""What both writers share: the work they are handed, and how its outcome gets back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from server.errors import Busy
+
+Step = Callable[..., Any]  # (tx, *args) -> result
+Done = Callable[[Any, BaseException | None], None]  # runs on the event loop, after COMMIT
+Bells = list[tuple[str, Any]]
+
+RERUNS = 4  # how often a function is run again after losing a race
+
+
+@dataclass(slots=True)
+class Work:
+    """One function that waits for its transaction. `done` is called exactly once, on the loop."""
+
+    step: Step
+    args: tuple[Any, ...]
+    done: Done
+    lane: str | int | None = None
+    reruns: int = 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    work: Work
+    result: Any
+    error: BaseException | None
+    bells: Bells
+
+
+class Writer(Protocol):
+    """Runs steps in transactions and tells their outcome only once it is on disk."""
+
+    def put(self, work: Work, *, bulk: bool = False) -> None:
+        """Queues without waiting; raises `Busy` when the queue is full."""
+        ...
+
+    @property
+    def waiting(self) -> int: ...
+
+    def close(self) -> None:
+        """Finishes what is queued, then stops."""
+        ...
+
+
+class Completion:
+    """Carries outcomes from the writer's thread to the loop, then rings what was committed.
+
+    The bells are rung here, by the writer's own completion, whoever still waits: a caller that
+    was cancelled must not silence them.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[Bells], None]) -> None:
+        self._loop = loop
+        self._ring = ring
+
+    def __call__(self, outcomes: list[Outcome]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._settle, outcomes)
+        except RuntimeError:  # the loop is gone: everything is committed, nobody is left to tell
+            return
+
+    def _settle(self, outcomes: list[Outcome]) -> None:
+        # Answers first, bells second, all in one turn of the loop: an author's own acknowledgement
+        # is never slower than the same row on somebody else's screen.
+        bells: Bells = []
+        for outcome in outcomes:
+            bells += outcome.bells
+            outcome.work.done(outcome.result, outcome.error)
+        if bells:
+            self._ring(bells)
+
+
+def future_done(future: asyncio.Future[Any]) -> Done:
+    def done(result: Any, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    return done
+
+
+def gave_up(work: Work) -> Outcome:
+    return Outcome(work, None, Busy(), [])
