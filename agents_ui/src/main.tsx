@@ -1,12 +1,12 @@
-import '@mantine/core/styles.css'
-import { MantineProvider, Title } from '@mantine/core'
-import { StrictMode } from 'react'
+import './frame/mantine'
+import './frame/base.css'
 import { createRoot } from 'react-dom/client'
+import { App } from './frame/App'
+import { startI18n } from './i18n'
+import { shareNonce } from './kernel/nonce'
+import { loadSession } from './accounts/session'
 
-createRoot(document.getElementById('root')!).render(
-  <StrictMode>
-    <MantineProvider defaultColorScheme="auto">
-      <Title>Threadline</Title>
-    </MantineProvider>
-  </StrictMode>,
-)
+shareNonce()
+void Promise.all([startI18n(), loadSession()]).finally(() => {
+  createRoot(document.getElementById('root')!).render(<App />)
+})

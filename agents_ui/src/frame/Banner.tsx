@@ -1,0 +1,34 @@
+import { IconCloudOff } from '@tabler/icons-react'
+import { useEffect, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { useLive } from '../live/store'
+import classes from './Banner.module.css'
+
+/** A blip that heals itself within this time is nobody's concern. */
+const PATIENCE_MS = 1_500
+
+export function Banner() {
+  const { t } = useTranslation()
+  const lost = useLive((state) => state.everLive && state.phase !== 'live')
+  const never = useLive((state) => !state.everLive && state.phase === 'waiting')
+  const [shown, setShown] = useState(false)
+  const away = lost || never
+  useEffect(() => {
+    if (!away) {
+      setShown(false)
+      return
+    }
+    const timer = setTimeout(() => setShown(true), PATIENCE_MS)
+    return () => clearTimeout(timer)
+  }, [away])
+  return (
+    <div role="status" aria-live="polite">
+      {shown && (
+        <div className={classes.banner}>
+          <IconCloudOff size={15} aria-hidden />
+          {t('frame.reconnecting')}
+        </div>
+      )}
+    </div>
+  )
+}

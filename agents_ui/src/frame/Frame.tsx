@@ -1,0 +1,40 @@
+import { Outlet, useNavigate } from '@tanstack/react-router'
+import { lazy, Suspense, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { useMe } from '../accounts/session'
+import { Banner } from './Banner'
+import { useDesk } from './desk'
+import classes from './Frame.module.css'
+import { Rail } from './Rail'
+import { useShortcut } from './shortcuts'
+
+const Palette = lazy(() => import('./Palette'))
+const ShortcutsSheet = lazy(() => import('./ShortcutsSheet'))
+
+export function Frame() {
+  const { t } = useTranslation()
+  const navigate = useNavigate()
+  const [palette, setPalette] = useState(false)
+  const [sheet, setSheet] = useState(false)
+  useDesk(useMe().id)
+  useShortcut('palette', () => setPalette((open) => !open))
+  useShortcut('help', () => setSheet(true))
+  useShortcut('inbox', () => void navigate({ to: '/inbox' }))
+  useShortcut('settings', () => void navigate({ to: '/settings' }))
+  return (
+    <div className={classes.frame}>
+      <a className={classes.skip} href="#content">
+        {t('frame.skip')}
+      </a>
+      <Rail onFind={() => setPalette(true)} onHelp={() => setSheet(true)} />
+      <div className={classes.content} id="content" tabIndex={-1}>
+        <Banner />
+        <Outlet />
+      </div>
+      <Suspense fallback={null}>
+        {palette && <Palette onClose={() => setPalette(false)} onHelp={() => setSheet(true)} />}
+        {sheet && <ShortcutsSheet onClose={() => setSheet(false)} />}
+      </Suspense>
+    </div>
+  )
+}

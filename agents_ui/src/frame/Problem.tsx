@@ -1,0 +1,83 @@
+import { Button, Stack, Text, Title } from '@mantine/core'
+import { IconCloudOff, IconMoodPuzzled, type Icon } from '@tabler/icons-react'
+import type { ReactNode } from 'react'
+import { useTranslation } from 'react-i18next'
+import { loadSession } from '../accounts/session'
+import classes from './Problem.module.css'
+
+interface EmptyProps {
+  icon: Icon
+  title: string
+  text?: ReactNode
+  action?: ReactNode
+  level?: 1 | 2 | 3
+}
+
+/** One picture, one sentence, one way on. */
+export function Empty({ icon: Picture, title, text, action, level = 2 }: EmptyProps) {
+  return (
+    <Stack align="center" justify="center" gap={6} className={classes.empty}>
+      <span className={classes.picture} aria-hidden>
+        <Picture size={26} stroke={1.5} />
+      </span>
+      <Title order={level} size="h3" ta="center">
+        {title}
+      </Title>
+      {text && (
+        <Text c="dimmed" size="sm" ta="center" maw={320}>
+          {text}
+        </Text>
+      )}
+      {action && <div className={classes.action}>{action}</div>}
+    </Stack>
+  )
+}
+
+export function Unreachable() {
+  const { t } = useTranslation()
+  return (
+    <main className={classes.page}>
+      <Empty
+        icon={IconCloudOff}
+        level={1}
+        title={t('problem.unreachable')}
+        text={t('problem.unreachableText')}
+        action={<Button onClick={() => void loadSession()}>{t('common.tryAgain')}</Button>}
+      />
+    </main>
+  )
+}
+
+/** Something of ours broke: the rest of the page stays, nothing that was written is lost. */
+export function Broken({ reset }: { reset: () => void }) {
+  const { t } = useTranslation()
+  return (
+    <main className={classes.page}>
+      <Empty
+        icon={IconMoodPuzzled}
+        level={1}
+        title={t('problem.broken')}
+        text={t('problem.brokenText')}
+        action={<Button onClick={reset}>{t('common.tryAgain')}</Button>}
+      />
+    </main>
+  )
+}
+
+export function Missing() {
+  const { t } = useTranslation()
+  return (
+    <main className={classes.page}>
+      <Empty
+        icon={IconMoodPuzzled}
+        level={1}
+        title={t('problem.missing')}
+        action={
+          <Button component="a" href="/inbox">
+            {t('problem.toInbox')}
+          </Button>
+        }
+      />
+    </main>
+  )
+}

@@ -1,0 +1,195 @@
+import { Menu, Tooltip, UnstyledButton, useMantineColorScheme } from '@mantine/core'
+import {
+  IconCheck,
+  IconChevronsLeft,
+  IconChevronsRight,
+  IconDeviceDesktop,
+  IconInbox,
+  IconKeyboard,
+  IconLanguage,
+  IconLogout,
+  IconMoon,
+  IconSearch,
+  IconSettings,
+  IconSun,
+  type Icon,
+} from '@tabler/icons-react'
+import { Link } from '@tanstack/react-router'
+import { useTranslation } from 'react-i18next'
+import { logout, setAway } from '../accounts/actions'
+import { useCan, useMe } from '../accounts/session'
+import { chooseLanguage, type Language, LANGUAGES } from '../i18n'
+import { setPrefs, usePrefs } from '../kernel/prefs'
+import { useLive } from '../live/store'
+import { Face } from './Face'
+import { Logo } from './Logo'
+import classes from './Rail.module.css'
+import { keyCaps } from './shortcuts'
+
+interface RailProps {
+  onFind: () => void
+  onHelp: () => void
+}
+
+export function Rail({ onFind, onHelp }: RailProps) {
+  const { t } = useTranslation()
+  const wide = usePrefs((prefs) => prefs.railWide)
+  const unread = useLive((state) => state.unread)
+  const inbox = useCan('inbox')
+  return (
+    <nav className={classes.rail} data-wide={wide || undefined} aria-label={t('frame.rail')}>
+      <div className={classes.top}>
+        <Logo />
+        <span className={classes.brand}>Threadline</span>
+      </div>
+      <div className={classes.places}>
+        {inbox && <Place to="/inbox" icon={IconInbox} label={t('frame.inbox')} wide={wide} badge={unread} />}
+        <Place to="/settings" icon={IconSettings} label={t('frame.settings')} wide={wide} />
+        <Hint label={`${t('frame.find')} · ${keyCaps('mod+k').join(' ')}`} wide={wide}>
+          <UnstyledButton className={classes.place} onClick={onFind} aria-label={t('frame.find')}>
+            <IconSearch size={19} stroke={1.7} aria-hidden />
+            <span className={classes.label}>{t('frame.find')}</span>
+            <kbd className={classes.kbd} aria-hidden>
+              {keyCaps('mod+k').join(' ')}
+            </kbd>
+          </UnstyledButton>
+        </Hint>
+      </div>
+      <div className={classes.bottom}>
+        <Hint label={wide ? t('frame.narrow') : t('frame.widen')} wide={wide}>
+          <UnstyledButton
+            className={`${classes.place} ${classes.fold}`}
+            aria-label={wide ? t('frame.narrow') : t('frame.widen')}
+            aria-expanded={wide}
+            onClick={() => setPrefs({ railWide: !wide })}
+          >
+            {wide ? <IconChevronsLeft size={18} stroke={1.7} /> : <IconChevronsRight size={18} stroke={1.7} />}
+            <span className={classes.label}>{t('frame.narrow')}</span>
+          </UnstyledButton>
+        </Hint>
+        <Account wide={wide} onHelp={onHelp} />
+      </div>
+    </nav>
+  )
+}
+
+function Hint({ label, wide, children }: { label: string; wide: boolean; children: React.ReactNode }) {
+  return (
+    <Tooltip label={label} position="right" disabled={wide}>
+      {children}
+    </Tooltip>
+  )
+}
+
+interface PlaceProps {
+  to: '/inbox' | '/settings'
+  icon: Icon
+  label: string
+  wide: boolean
+  badge?: number
+}
+
+function Place({ to, icon: Picture, label, wide, badge = 0 }: PlaceProps) {
+  const { t } = useTranslation()
+  return (
+    <Hint label={label} wide={wide}>
+      <Link
+        to={to}
+        className={classes.place}
+        activeProps={{ 'data-active': true }}
+        aria-label={badge ? `${label}, ${t('frame.unread', { count: badge })}` : label}
+      >
+        <Picture size={19} stroke={1.7} aria-hidden />
+        <span className={classes.label}>{label}</span>
+        {badge > 0 && (
+          <span className={classes.badge} aria-hidden>
+            {badge > 99 ? '99+' : badge}
+          </span>
+        )}
+      </Link>
+    </Hint>
+  )
+}
+
+function Account({ wide, onHelp }: { wide: boolean; onHelp: () => void }) {
+  const { t, i18n } = useTranslation()
+  const me = useMe()
+  const { colorScheme, setColorScheme } = useMantineColorScheme()
+  const schemes = [
+    { name: 'light', icon: IconSun, label: t('frame.light') },
+    { name: 'dark', icon: IconMoon, label: t('frame.dark') },
+    { name: 'auto', icon: IconDeviceDesktop, label: t('frame.auto') },
+  ] as const
+  const state = me.away ? t('frame.away') : t('frame.online')
+  return (
+    <Menu position="right-end" width={230}>
+      <Menu.Target>
+        <UnstyledButton className={classes.account} aria-label={`${me.name}, ${state}. ${t('frame.accountMenu')}`}>
+          <Face name={me.name} id={me.id} size={30} team presence={me.away ? 'away' : 'online'} />
+          {wide && (
+            <span className={classes.who}>
+              <span className={classes.name}>{me.name}</span>
+              <span className={classes.state}>{state}</span>
+            </span>
+          )}
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{t('frame.presence')}</Menu.Label>
+        {[false, true].map((away) => (
+          <Menu.Item
+            key={String(away)}
+            leftSection={<span className={classes.dot} data-away={away || undefined} />}
+            rightSection={me.away === away && <IconCheck size={15} />}
+            onClick={() => void setAway(away)}
+            aria-current={me.away === away}
+          >
+            {away ? t('frame.away') : t('frame.online')}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Label>{t('frame.scheme')}</Menu.Label>
+        {schemes.map(({ name, icon: Picture, label }) => (
+          <Menu.Item
+            key={name}
+            closeMenuOnClick={false}
+            leftSection={<Picture size={16} stroke={1.7} />}
+            rightSection={colorScheme === name && <IconCheck size={15} />}
+            onClick={() => setColorScheme(name)}
+            aria-current={colorScheme === name}
+          >
+            {label}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Sub>
+          <Menu.Sub.Target>
+            <Menu.Sub.Item leftSection={<IconLanguage size={16} stroke={1.7} />}>
+              {t('frame.language')}
+            </Menu.Sub.Item>
+          </Menu.Sub.Target>
+          <Menu.Sub.Dropdown>
+            {(Object.keys(LANGUAGES) as Language[]).map((code) => (
+              <Menu.Item
+                key={code}
+                lang={code}
+                rightSection={i18n.language === code && <IconCheck size={15} />}
+                onClick={() => chooseLanguage(code)}
+                aria-current={i18n.language === code}
+              >
+                {LANGUAGES[code]}
+              </Menu.Item>
+            ))}
+          </Menu.Sub.Dropdown>
+        </Menu.Sub>
+        <Menu.Item leftSection={<IconKeyboard size={16} stroke={1.7} />} onClick={onHelp}>
+          {t('frame.shortcuts')}
+        </Menu.Item>
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconLogout size={16} stroke={1.7} />} onClick={() => void logout()}>
+          {t('frame.logout')}
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  )
+}

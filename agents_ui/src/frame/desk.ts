@@ -1,0 +1,58 @@
+/** What runs while somebody is signed in: the socket, the outbox, the drafts; and how it all ends. */
+import { useEffect } from 'react'
+import { forgetUser, loadSession, useCan, useSession } from '../accounts/session'
+import { forgetDrafts, loadDrafts } from '../inbox/drafts'
+import { hurryOutbox, startOutbox, stopOutbox } from '../inbox/sending'
+import { followThreads, forgetThreads } from '../inbox/threads'
+import { forgetTickets, learn, refreshList } from '../inbox/tickets'
+import { connect, disconnect, follow } from '../live/store'
+import { router } from './router'
+
+/** 4401 and 4403: signed out or no longer allowed. 4426: this page is older than the server. */
+function ended(code: number): void {
+  if (code === 4426) {
+    location.reload()
+    return
+  }
+  void loadSession().then(() => {
+    if (code === 4401) forgetUser()
+    return router.invalidate()
+  })
+}
+
+export function useDesk(user: number): void {
+  const inbox = useCan('inbox')
+  useEffect(() => {
+    if (!inbox) return
+    void loadDrafts(user)
+    startOutbox(user)
+    const stops = [
+      followThreads(),
+      follow((frame) => {
+        if (frame.type === 'ticket') learn(frame.ticket)
+        else if (frame.type === 'ready') {
+          // Lists are fetched after `ready`, so that nothing falls between list and stream.
+          void refreshList()
+          hurryOutbox()
+        }
+      }),
+    ]
+    connect(ended)
+    return () => {
+      disconnect()
+      for (const stop of stops) stop()
+      stopOutbox()
+      forgetDrafts()
+      forgetThreads()
+      forgetTickets()
+    }
+  }, [user, inbox])
+}
+
+/** The tab's title: unread first, so that it survives a narrow tab. */
+export function useTitle(title: string, unread: number): void {
+  const user = useSession((state) => state.user)
+  useEffect(() => {
+    document.title = `${user && unread ? `(${unread}) ` : ''}${title} · Threadline`
+  }, [title, unread, user])
+}

@@ -1,0 +1,148 @@
+/** The one theme file: indigo on neutral greys, 14 px, radius 8, hairlines, the system's font. */
+import {
+  ActionIcon,
+  Button,
+  Checkbox,
+  createTheme,
+  type CSSVariablesResolver,
+  Loader,
+  type MantineColorsTuple,
+  Menu,
+  Modal,
+  Notification,
+  Paper,
+  PasswordInput,
+  Popover,
+  Select,
+  Skeleton,
+  Switch,
+  Tabs,
+  TextInput,
+  Textarea,
+  Tooltip,
+} from '@mantine/core'
+
+const indigo: MantineColorsTuple = [
+  '#eef0ff', '#dfe3ff', '#c5ccff', '#a5aefc', '#8389f6', '#6366f1', '#4f46e5', '#4338ca', '#3730a3', '#312e81',
+] // prettier-ignore
+const gray: MantineColorsTuple = [
+  '#fafafb', '#f4f4f6', '#ebebee', '#dedee3', '#c2c2ca', '#93939f', '#686874', '#4b4b56', '#32323b', '#1a1a20',
+] // prettier-ignore
+const dark: MantineColorsTuple = [
+  '#e6e6ea', '#b9b9c3', '#9a9aa6', '#666672', '#393942', '#2a2a31', '#212126', '#18181b', '#121214', '#0c0c0e',
+] // prettier-ignore
+const amber: MantineColorsTuple = [
+  '#fff9e8', '#fef1cd', '#fbe29b', '#f8d168', '#f5c23e', '#e8ab16', '#a86500', '#8a5200', '#6f4100', '#573300',
+] // prettier-ignore
+const red: MantineColorsTuple = [
+  '#fff0f0', '#ffdede', '#fcbaba', '#f79292', '#f16f6f', '#e5484d', '#cb2a31', '#ad1f27', '#8f1a21', '#6e141a',
+] // prettier-ignore
+const green: MantineColorsTuple = [
+  '#ecfbf2', '#d5f5e2', '#a9e9c3', '#78dba1', '#4fce84', '#2cb866', '#15803d', '#116a33', '#0e562a', '#0a4220',
+] // prettier-ignore
+
+const shadow = '0 1px 2px rgb(0 0 0 / 4%)'
+const floating = '0 8px 28px rgb(12 12 24 / 12%), 0 2px 6px rgb(12 12 24 / 6%)'
+const quick = { transitionProps: { duration: 140 } }
+
+export const theme = createTheme({
+  primaryColor: 'indigo',
+  primaryShade: 6,
+  colors: { indigo, gray, dark, amber, red, green },
+  black: '#1a1a20',
+  fontFamily:
+    "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Noto Sans', Ubuntu, 'Helvetica Neue', Arial, 'Apple SD Gothic Neo', 'Malgun Gothic', 'Noto Sans CJK KR', sans-serif, 'Apple Color Emoji', 'Segoe UI Emoji', 'Noto Color Emoji'",
+  fontFamilyMonospace: "ui-monospace, 'SF Mono', SFMono-Regular, Menlo, Consolas, 'Liberation Mono', monospace",
+  fontSizes: { xs: '12px', sm: '13px', md: '14px', lg: '16px', xl: '19px' },
+  lineHeights: { xs: '1.4', sm: '1.45', md: '1.5', lg: '1.5', xl: '1.4' },
+  spacing: { xs: '8px', sm: '12px', md: '16px', lg: '24px', xl: '32px' },
+  radius: { xs: '4px', sm: '6px', md: '8px', lg: '12px', xl: '16px' },
+  defaultRadius: 'md',
+  shadows: { xs: shadow, sm: shadow, md: floating, lg: floating, xl: floating },
+  headings: {
+    fontWeight: '600',
+    sizes: {
+      h1: { fontSize: '22px', lineHeight: '1.3' },
+      h2: { fontSize: '16px', lineHeight: '1.4' },
+      h3: { fontSize: '14px', lineHeight: '1.45' },
+    },
+  },
+  cursorType: 'pointer',
+  respectReducedMotion: true,
+  focusRing: 'auto',
+  components: {
+    ActionIcon: ActionIcon.extend({ defaultProps: { variant: 'subtle', color: 'gray', size: 32 } }),
+    Button: Button.extend({ defaultProps: { size: 'sm' }, styles: { root: { fontWeight: 500 } } }),
+    Checkbox: Checkbox.extend({ defaultProps: { size: 'sm' } }),
+    Loader: Loader.extend({ defaultProps: { size: 18, color: 'gray' } }),
+    Menu: Menu.extend({ defaultProps: { shadow: 'md', withinPortal: true, ...quick } }),
+    Modal: Modal.extend({
+      defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.35 }, ...quick },
+      styles: { title: { fontWeight: 600, fontSize: 16 } },
+    }),
+    Notification: Notification.extend({ defaultProps: { withBorder: true } }),
+    Paper: Paper.extend({ defaultProps: { withBorder: true } }),
+    PasswordInput: PasswordInput.extend({ defaultProps: { size: 'sm' } }),
+    Popover: Popover.extend({ defaultProps: { shadow: 'md', ...quick } }),
+    Select: Select.extend({ defaultProps: { size: 'sm', allowDeselect: false } }),
+    Skeleton: Skeleton.extend({ defaultProps: { radius: 'sm' } }),
+    Switch: Switch.extend({ defaultProps: { size: 'sm', withThumbIndicator: false } }),
+    Tabs: Tabs.extend({ defaultProps: { keepMounted: false } }),
+    TextInput: TextInput.extend({ defaultProps: { size: 'sm' } }),
+    Textarea: Textarea.extend({ defaultProps: { size: 'sm' } }),
+    Tooltip: Tooltip.extend({
+      defaultProps: { openDelay: 350, withArrow: false, offset: 6, events: { hover: true, focus: true, touch: false }, ...quick },
+    }),
+  },
+})
+
+/** Our own names for what Mantine has none for. */
+export const variables: CSSVariablesResolver = () => ({
+  variables: { '--tl-quick': '140ms', '--tl-row': '76px' },
+  light: {
+    '--mantine-color-dimmed': '#686874',
+    '--mantine-color-placeholder': '#7a7a87',
+    '--mantine-color-default-border': '#dedee3',
+    '--mantine-color-anchor': '#4338ca',
+    '--tl-hairline': '#e6e6ea',
+    '--tl-sunken': '#f7f7f9',
+    '--tl-hover': '#f1f1f4',
+    '--tl-selected': '#eceefe',
+    '--tl-faint': '#6f6f7b',
+    '--tl-accent': '#4f46e5',
+    '--tl-accent-text': '#4338ca',
+    '--tl-unread': '#2563eb',
+    '--tl-them': '#f1f1f4',
+    '--tl-us': '#e6e9ff',
+    '--tl-us-text': '#1e1b4b',
+    '--tl-note': '#fff6da',
+    '--tl-note-line': '#f0d98f',
+    '--tl-note-text': '#5c3d00',
+    '--tl-warn-text': '#8a5200',
+    '--tl-online': '#16a34a',
+    '--tl-failed': '#cb2a31',
+  },
+  dark: {
+    '--mantine-color-dimmed': '#9a9aa6',
+    '--mantine-color-placeholder': '#85858f',
+    '--mantine-color-default-border': '#393942',
+    '--mantine-color-anchor': '#a5aefc',
+    '--tl-hairline': '#29292f',
+    '--tl-sunken': '#121214',
+    '--tl-hover': '#212126',
+    '--tl-selected': '#26264a',
+    '--tl-faint': '#9a9aa6',
+    '--tl-accent': '#6366f1',
+    '--tl-accent-text': '#a5aefc',
+    '--tl-unread': '#60a5fa',
+    '--tl-them': '#26262c',
+    '--tl-us': '#2d2b5c',
+    '--tl-us-text': '#e9e9ff',
+    '--tl-note': '#35290e',
+    '--tl-note-line': '#5c4714',
+    '--tl-note-text': '#f7dfa4',
+    '--tl-warn-text': '#f5c23e',
+    '--tl-online': '#4ade80',
+    '--tl-failed': '#f79292',
+  },
+})

@@ -1,0 +1,102 @@
+import { Button, Tooltip } from '@mantine/core'
+import { IconAlertCircle, IconCheck, IconChecks, IconClock, IconLock } from '@tabler/icons-react'
+import { memo } from 'react'
+import { useTranslation } from 'react-i18next'
+import { explainCode } from '../frame/toasts'
+import type { ContactBrief, File } from '../generated/protocol'
+import { oneLine } from '../kernel/text'
+import { clock, exactTime } from '../kernel/time'
+import { Attachments } from './Attachments'
+import classes from './Bubble.module.css'
+import type { Sending } from './outbox'
+import { contactName } from './people'
+import type { Bubble } from './rows'
+import { RichText } from './RichText'
+import { sendAgain } from './sending'
+
+interface BubbleProps {
+  row: Bubble
+  contact: ContactBrief
+  onEdit: (item: Sending) => void
+}
+
+export const BubbleView = memo(function BubbleView({ row, contact, onEdit }: BubbleProps) {
+  const { t } = useTranslation()
+  const { entry, sending } = row
+  const text = entry?.text ?? sending?.text ?? ''
+  const files = ((entry?.data.files as File[] | undefined) ?? sending?.files ?? []).filter(Boolean)
+  const author =
+    row.side === 'them' ? contactName(contact) : oneLine(entry?.author.name ?? '', 60)
+  return (
+    <div
+      className={classes.row}
+      data-side={row.side}
+      data-note={row.note || undefined}
+      data-first={row.first || undefined}
+      data-last={row.last || undefined}
+      data-state={sending?.state}
+    >
+      {row.first && (row.side === 'us' ? author !== '' : false) && <div className={classes.author} dir="auto">{author}</div>}
+      <div className={classes.bubble} title={exactTime(row.at)}>
+        <span className="sr-only">{row.side === 'us' && sending ? t('inbox.you') : author}: </span>
+        {row.note && row.first && (
+          <span className={classes.noteMark}>
+            <IconLock size={12} aria-hidden /> {t('inbox.noteMark')}
+          </span>
+        )}
+        {row.redacted ? (
+          <em className={classes.gone}>{t('inbox.redacted')}</em>
+        ) : (
+          <>
+            {files.length > 0 && <Attachments files={files} />}
+            {text && <RichText text={text} />}
+          </>
+        )}
+      </div>
+      {sending?.problem ? (
+        <Problem item={sending} onEdit={onEdit} />
+      ) : (
+        row.last && (
+          <div className={classes.meta}>
+            <time dateTime={row.at}>{clock(row.at)}</time>
+            {row.side === 'us' && !row.note && <Tick row={row} />}
+            {row.note && sending && sending.state !== 'sent' && <IconClock size={13} aria-label={t('inbox.sending')} />}
+          </div>
+        )
+      )}
+    </div>
+  )
+})
+
+/** sending → sent → seen (INB-57): a picture and a word. */
+function Tick({ row }: { row: Bubble }) {
+  const { t } = useTranslation()
+  const state = row.seen ? 'seen' : row.sending && row.sending.state !== 'sent' ? 'sending' : 'sent'
+  const Mark = { seen: IconChecks, sending: IconClock, sent: IconCheck }[state]
+  return (
+    <Tooltip label={t(`inbox.ticks.${state}`)}>
+      <span className={classes.tick} data-tick={state}>
+        <Mark size={state === 'sending' ? 13 : 15} stroke={2} aria-hidden />
+        {state === 'sent' ? <span className="sr-only">{t('inbox.ticks.sent')}</span> : t(`inbox.ticks.${state}`)}
+      </span>
+    </Tooltip>
+  )
+}
+
+function Problem({ item, onEdit }: { item: Sending; onEdit: (item: Sending) => void }) {
+  const { t } = useTranslation()
+  return (
+    <div className={classes.problem} role="alert">
+      <IconAlertCircle size={15} aria-hidden />
+      <span>
+        {t('inbox.notSent')} {explainCode(item.problem!.code, item.problem!.message)}
+      </span>
+      <Button size="compact-xs" variant="subtle" color="red" onClick={() => sendAgain(item.key)}>
+        {t('inbox.sendAgain')}
+      </Button>
+      <Button size="compact-xs" variant="subtle" color="gray" onClick={() => onEdit(item)}>
+        {t('inbox.edit')}
+      </Button>
+    </div>
+  )
+}

@@ -1,0 +1,250 @@
+import { ActionIcon, Button, Popover, SegmentedControl, Textarea, Tooltip } from '@mantine/core'
+import { IconMoodSmile, IconPaperclip, IconSend2 } from '@tabler/icons-react'
+import {
+  type ClipboardEvent,
+  type DragEvent,
+  type KeyboardEvent,
+  lazy,
+  type Ref,
+  Suspense,
+  useImperativeHandle,
+  useRef,
+  useState,
+} from 'react'
+import { useTranslation } from 'react-i18next'
+import { keyCaps } from '../frame/shortcuts'
+import type { TicketOut } from '../generated/protocol'
+import { usePrefs } from '../kernel/prefs'
+import { length } from '../kernel/text'
+import { sayTyping } from '../live/store'
+import { replyBarred } from './barred'
+import { Barred } from './Barred'
+import classes from './Composer.module.css'
+import { EMPTY_DRAFT, setDraft, useDrafts } from './drafts'
+import type { Mode, Sending } from './outbox'
+import { sendMessage, takeBack } from './sending'
+import { UploadChips } from './UploadChips'
+import { useUploads } from './uploads'
+
+const EmojiPicker = lazy(() => import('./EmojiPicker'))
+
+const LONGEST = 8_000
+const COUNT_FROM = 7_000
+const TYPING_EVERY_MS = 3_000
+
+export interface ComposerHandle {
+  focus(mode: Mode): void
+  /** Takes a failed message back into the box. */
+  edit(item: Sending): void
+}
+
+export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<ComposerHandle> }) {
+  const { t } = useTranslation()
+  const draft = useDrafts((state) => state.byTicket[ticket.id]) ?? EMPTY_DRAFT
+  const sendWith = usePrefs((prefs) => prefs.sendWith)
+  const box = useRef<HTMLTextAreaElement>(null)
+  const picker = useRef<HTMLInputElement>(null)
+  const typed = useRef(0)
+  const [emoji, setEmoji] = useState(false)
+  const [over, setOver] = useState(false)
+  const { uploads, add, remove } = useUploads(ticket.id)
+
+  const barred = replyBarred(ticket)
+  const note = draft.mode === 'note'
+  const chars = draft.text.length > COUNT_FROM ? length(draft.text) : 0
+  const uploading = uploads.some((upload) => upload.state === 'uploading')
+  const files = note ? [] : draft.files
+  const ready = (draft.text.trim() !== '' || files.length > 0) && chars <= LONGEST && !(uploading && !note)
+
+  const setMode = (mode: Mode) => setDraft(ticket.id, { mode })
+  const focus = () => requestAnimationFrame(() => box.current?.focus())
+
+  useImperativeHandle(ref, () => ({
+    focus(mode) {
+      setMode(mode)
+      focus()
+    },
+    edit(item) {
+      const taken = takeBack(item.key)
+      if (!taken) return
+      const text = [taken.text, draft.text].filter(Boolean).join('\n')
+      setDraft(ticket.id, { text, mode: taken.mode, files: [...taken.files, ...draft.files] })
+      focus()
+    },
+  }))
+
+  function send() {
+    if (!ready) return
+    sendMessage(ticket, draft.mode, draft.text.trim(), files)
+    setDraft(ticket.id, { text: '', files: note ? draft.files : [] })
+    typed.current = 0
+    box.current?.focus()
+  }
+
+  function write(text: string) {
+    setDraft(ticket.id, { text })
+    // Notes are the team's own affair.
+    if (note || !text || Date.now() - typed.current < TYPING_EVERY_MS) return
+    typed.current = Date.now()
+    sayTyping(ticket.thread)
+  }
+
+  function insert(text: string) {
+    const area = box.current
+    const from = area?.selectionStart ?? draft.text.length
+    const to = area?.selectionEnd ?? from
+    write(draft.text.slice(0, from) + text + draft.text.slice(to))
+    requestAnimationFrame(() => {
+      area?.focus()
+      area?.setSelectionRange(from + text.length, from + text.length)
+    })
+  }
+
+  function onKeyDown(event: KeyboardEvent) {
+    // While Korean is being composed, Enter belongs to the syllable.
+    if (event.nativeEvent.isComposing) return
+    if (event.key === 'Escape') {
+      box.current?.blur()
+      return
+    }
+    if (event.key !== 'Enter') return
+    const mod = event.ctrlKey || event.metaKey
+    if (mod || (sendWith === 'enter' && !event.shiftKey)) {
+      event.preventDefault()
+      send()
+    }
+  }
+
+  function onPaste(event: ClipboardEvent) {
+    const pasted = [...event.clipboardData.files]
+    if (note || pasted.length === 0) return
+    event.preventDefault()
+    add(pasted)
+  }
+
+  function onDrop(event: DragEvent) {
+    event.preventDefault()
+    setOver(false)
+    if (!note) add([...event.dataTransfer.files])
+  }
+
+  if (barred && !note) return <Barred ticket={ticket} reason={barred} onNote={() => setMode('note')} />
+
+  return (
+    <div className={classes.dock}>
+      {/* A place to drop files on; the paperclip does the same for the keyboard. */}
+      {/* oxlint-disable-next-line jsx-a11y/no-static-element-interactions */}
+      <div
+        className={classes.box}
+        data-note={note || undefined}
+        data-over={over || undefined}
+        onDragOver={(event) => {
+          if (note || !event.dataTransfer.types.includes('Files')) return
+          event.preventDefault()
+          setOver(true)
+        }}
+        onDragLeave={() => setOver(false)}
+        onDrop={onDrop}
+      >
+        <SegmentedControl
+          size="xs"
+          className={classes.mode}
+          value={draft.mode}
+          onChange={(mode) => {
+            setMode(mode as Mode)
+            focus()
+          }}
+          data={[
+            { value: 'reply', label: t('inbox.reply') },
+            { value: 'note', label: t('inbox.note') },
+          ]}
+          aria-label={t('inbox.mode')}
+        />
+        <Textarea
+          ref={box}
+          variant="unstyled"
+          autosize
+          minRows={2}
+          maxRows={12}
+          value={draft.text}
+          onChange={(event) => write(event.currentTarget.value)}
+          onKeyDown={onKeyDown}
+          onPaste={onPaste}
+          placeholder={note ? t('inbox.notePlaceholder') : t('inbox.replyPlaceholder')}
+          aria-label={note ? t('inbox.note') : t('inbox.reply')}
+          classNames={{ input: classes.input! }}
+          dir="auto"
+          error={chars > LONGEST && t('inbox.tooLong', { count: chars - LONGEST })}
+          errorProps={{ className: classes.error }}
+        />
+        {!note && (
+          <UploadChips
+            files={draft.files}
+            uploads={uploads}
+            onRemoveFile={(token) =>
+              setDraft(ticket.id, { files: draft.files.filter((file) => file.token !== token) })
+            }
+            onRemoveUpload={remove}
+          />
+        )}
+        <div className={classes.bar}>
+          {!note && (
+            <>
+              <input
+                ref={picker}
+                type="file"
+                multiple
+                hidden
+                onChange={(event) => {
+                  add([...(event.currentTarget.files ?? [])])
+                  event.currentTarget.value = ''
+                }}
+              />
+              <Tooltip label={t('inbox.attach')}>
+                <ActionIcon onClick={() => picker.current?.click()} aria-label={t('inbox.attach')}>
+                  <IconPaperclip size={18} stroke={1.7} />
+                </ActionIcon>
+              </Tooltip>
+            </>
+          )}
+          <Popover opened={emoji} onChange={setEmoji} position="top-start" trapFocus returnFocus>
+            <Popover.Target>
+              <Tooltip label={t('inbox.emoji')} disabled={emoji}>
+                <ActionIcon onClick={() => setEmoji(!emoji)} aria-label={t('inbox.emoji')}>
+                  <IconMoodSmile size={18} stroke={1.7} />
+                </ActionIcon>
+              </Tooltip>
+            </Popover.Target>
+            <Popover.Dropdown p={8}>
+              <Suspense fallback={<div className={classes.emojiRoom} />}>
+                <EmojiPicker
+                  onPick={(picked) => {
+                    setEmoji(false)
+                    insert(picked)
+                  }}
+                />
+              </Suspense>
+            </Popover.Dropdown>
+          </Popover>
+          <span className={classes.hint}>
+            {chars > 0 ? `${chars} / ${LONGEST}` : t('inbox.sendHint', { keys: hint(sendWith) })}
+          </span>
+          <Button
+            size="compact-md"
+            className={classes.send}
+            onClick={send}
+            disabled={!ready}
+            color={note ? 'amber' : 'indigo'}
+            rightSection={<IconSend2 size={15} stroke={1.9} />}
+          >
+            {note ? t('inbox.addNote') : t('inbox.send')}
+          </Button>
+        </div>
+      </div>
+    </div>
+  )
+}
+
+function hint(sendWith: 'enter' | 'mod-enter'): string {
+  return sendWith === 'enter' ? 'Enter' : keyCaps('mod+Enter').join(' + ')
+}

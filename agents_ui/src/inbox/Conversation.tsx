@@ -1,0 +1,78 @@
+import { useCallback, useEffect, useMemo, useRef } from 'react'
+import type { TicketOut } from '../generated/protocol'
+import { useShortcut } from '../frame/shortcuts'
+import { useLive } from '../live/store'
+import { closeTicket, markRead, markUnread } from './actions'
+import { Composer, type ComposerHandle } from './Composer'
+import { Header } from './Header'
+import { pending } from './outbox'
+import { useOutbox } from './sending'
+import { Thread } from './Thread'
+import { openThread, useThread } from './threads'
+
+interface ConversationProps {
+  ticket: TicketOut
+  onBack: () => void
+  onDetails: () => void
+  /** The ticket left the desk: on to the next one. */
+  onGone: () => void
+}
+
+export function Conversation({ ticket, onBack, onDetails, onGone }: ConversationProps) {
+  const composer = useRef<ComposerHandle>(null)
+  const keepUnread = useRef(false)
+  const { timeline } = useThread(ticket.thread)
+  const items = useOutbox((state) => state.items)
+  const waiting = useMemo(
+    () => pending(items, ticket.thread, timeline?.entries ?? []),
+    [items, ticket.thread, timeline],
+  )
+
+  useEffect(() => openThread(ticket.thread), [ticket.thread])
+  useRead(ticket, timeline?.last ?? 0, keepUnread)
+
+  const close = useCallback(async () => {
+    // On to the next one at once; an error brings its toast and the ticket stays in the list.
+    if (await closeTicket(ticket)) onGone()
+  }, [ticket, onGone])
+  const unread = async () => {
+    keepUnread.current = true
+    if (await markUnread(ticket)) onBack()
+  }
+  useShortcut('reply', () => composer.current?.focus('reply'))
+  useShortcut('note', () => composer.current?.focus('note'))
+  useShortcut('close', () => void close(), ticket.status !== 'closed' && !ticket.closing_at)
+  useShortcut('unread', () => void unread())
+
+  return (
+    <>
+      <Header
+        ticket={ticket}
+        onBack={onBack}
+        onDetails={onDetails}
+        onClose={() => void close()}
+        onUnread={() => void unread()}
+      />
+      <Thread ticket={ticket} pending={waiting} onEdit={(item) => composer.current?.edit(item)} />
+      <Composer ref={composer} ticket={ticket} />
+    </>
+  )
+}
+
+/** Opening a ticket marks it read (INB-33), as does every message that arrives before one's eyes. */
+function useRead(ticket: TicketOut, last: number, keepUnread: { current: boolean }): void {
+  const live = useLive((state) => state.phase === 'live')
+  useEffect(() => {
+    const look = () => {
+      if (document.visibilityState !== 'visible' || !document.hasFocus()) return
+      if (ticket.unread && last > 0 && !keepUnread.current) void markRead(ticket, last)
+    }
+    look()
+    window.addEventListener('focus', look)
+    document.addEventListener('visibilitychange', look)
+    return () => {
+      window.removeEventListener('focus', look)
+      document.removeEventListener('visibilitychange', look)
+    }
+  }, [ticket, last, live, keepUnread])
+}

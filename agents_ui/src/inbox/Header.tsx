@@ -1,0 +1,136 @@
+import { ActionIcon, Button, Menu, Text, Tooltip } from '@mantine/core'
+import {
+  IconArrowLeft,
+  IconArrowBackUp,
+  IconCheck,
+  IconDots,
+  IconLayoutSidebarRight,
+  IconLink,
+  IconMailOpened,
+} from '@tabler/icons-react'
+import { useTranslation } from 'react-i18next'
+import type { TicketOut } from '../generated/protocol'
+import { Face } from '../frame/Face'
+import { keyCaps } from '../frame/shortcuts'
+import { AssignMenu } from './AssignMenu'
+import { copyLink, reopenTicket, undoClose } from './actions'
+import classes from './Header.module.css'
+import { contactName, useUsers } from './people'
+import { useLive } from '../live/store'
+import { useMe } from '../accounts/session'
+
+interface HeaderProps {
+  ticket: TicketOut
+  onBack: () => void
+  onDetails: () => void
+  onClose: () => void
+  onUnread: () => void
+}
+
+export function Header({ ticket, onBack, onDetails, onClose, onUnread }: HeaderProps) {
+  const { t } = useTranslation()
+  const online = useOnline(ticket)
+  const name = contactName(ticket.contact)
+  return (
+    <header className={classes.header}>
+      <ActionIcon className={classes.back} onClick={onBack} aria-label={t('inbox.back')}>
+        <IconArrowLeft size={19} stroke={1.8} />
+      </ActionIcon>
+      <Face name={ticket.contact.name} id={ticket.contact.id} size={34} presence={online ? 'online' : undefined} />
+      <div className={classes.who}>
+        <h2 className={classes.name} dir="auto" title={name}>
+          {name}
+        </h2>
+        <Text className={classes.sub} component="div">
+          {t(`inbox.channels.${ticket.channel}`)}
+          {ticket.channel === 'webchat' && <> · {online ? t('inbox.onSite') : t('inbox.offSite')}</>}
+          <Viewers thread={ticket.thread} />
+        </Text>
+      </div>
+      <AssignMenu ticket={ticket} />
+      <StatusButton ticket={ticket} onClose={onClose} />
+      <Menu position="bottom-end" width={220}>
+        <Menu.Target>
+          <ActionIcon aria-label={t('inbox.more')}>
+            <IconDots size={18} stroke={1.8} />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item
+            leftSection={<IconMailOpened size={16} stroke={1.7} />}
+            rightSection={<kbd className={classes.kbd}>{keyCaps('u')[0]}</kbd>}
+            onClick={onUnread}
+          >
+            {t('inbox.markUnread')}
+          </Menu.Item>
+          <Menu.Item leftSection={<IconLink size={16} stroke={1.7} />} onClick={() => void copyLink(ticket)}>
+            {t('inbox.copyLink')}
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      <Tooltip label={t('inbox.details')}>
+        <ActionIcon onClick={onDetails} aria-label={t('inbox.details')}>
+          <IconLayoutSidebarRight size={19} stroke={1.6} />
+        </ActionIcon>
+      </Tooltip>
+    </header>
+  )
+}
+
+export function useOnline(ticket: TicketOut): boolean {
+  return useLive((state) => state.visitors[ticket.thread] ?? ticket.online)
+}
+
+function Viewers({ thread }: { thread: number }) {
+  const { t } = useTranslation()
+  const me = useMe().id
+  const ids = useLive((state) => state.viewers[thread])
+  const users = useUsers()
+  const names = (ids ?? [])
+    .filter((id) => id !== me)
+    .map((id) => users.find((user) => user.id === id)?.name)
+    .filter((name) => name !== undefined)
+  if (names.length === 0) return null
+  return <span className={classes.viewers}> · {t('inbox.viewing', { names: names.join(', ') })}</span>
+}
+
+/** Close; undo while it is held; reopen for a closed SMS ticket; nothing for a closed chat (INB-22). */
+function StatusButton({ ticket, onClose }: { ticket: TicketOut; onClose: () => void }) {
+  const { t } = useTranslation()
+  if (ticket.status !== 'closed' && ticket.closing_at) {
+    return (
+      <Button
+        size="compact-md"
+        variant="default"
+        leftSection={<IconArrowBackUp size={16} />}
+        onClick={() => void undoClose(ticket)}
+      >
+        {t('common.undo')}
+      </Button>
+    )
+  }
+  if (ticket.status !== 'closed') {
+    return (
+      <Tooltip label={`${t('inbox.closeHint')} · ${keyCaps('e')[0]}`}>
+        <Button
+          size="compact-md"
+          variant="default"
+          className={classes.close}
+          leftSection={<IconCheck size={16} stroke={2} />}
+          onClick={onClose}
+          aria-label={t('inbox.close')}
+        >
+          <span className={classes.closeLabel}>{t('inbox.close')}</span>
+        </Button>
+      </Tooltip>
+    )
+  }
+  if (ticket.channel === 'sms') {
+    return (
+      <Button size="compact-md" variant="default" onClick={() => void reopenTicket(ticket)}>
+        {t('inbox.reopen')}
+      </Button>
+    )
+  }
+  return <span className={classes.ended}>{t('inbox.statuses.closed')}</span>
+}

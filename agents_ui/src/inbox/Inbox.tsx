@@ -1,0 +1,89 @@
+import { IconInbox, IconMessages } from '@tabler/icons-react'
+import { Navigate, useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { useCallback, useEffect, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { useCan } from '../accounts/session'
+import { useTitle } from '../frame/desk'
+import { Empty } from '../frame/Problem'
+import { useShortcut } from '../frame/shortcuts'
+import { setPrefs, usePrefs } from '../kernel/prefs'
+import { useLive } from '../live/store'
+import { Conversation } from './Conversation'
+import { Details } from './Details'
+import classes from './Inbox.module.css'
+import { DEFAULT_FILTER, type Filter, neighbour } from './list'
+import { TicketList } from './TicketList'
+import { useTicketById } from './useTicketById'
+import { showList, useTickets } from './tickets'
+
+export function Inbox() {
+  const { t } = useTranslation()
+  const unread = useLive((state) => state.unread)
+  useTitle(t('frame.inbox'), unread)
+  return useCan('inbox') ? <Panes /> : <Navigate to="/settings" replace />
+}
+
+function Panes() {
+  const { t } = useTranslation()
+  const navigate = useNavigate()
+  const search = useSearch({ from: '/inside/inbox' })
+  const params = useParams({ strict: false })
+  const id = params.ticket && /^\d{1,15}$/.test(params.ticket) ? Number(params.ticket) : null
+  const { status, view, channel, sort } = { ...DEFAULT_FILTER, ...search }
+  useEffect(() => showList({ status, view, channel, sort }), [status, view, channel, sort])
+
+  const details = usePrefs((prefs) => prefs.details)
+  // On narrow screens the details lie over the thread, so they are opened for each ticket anew.
+  const [sheetFor, setSheetFor] = useState<number | null>(null)
+  const toggleDetails = () => {
+    if (matchMedia('(max-width: 1180px)').matches) setSheetFor((open) => (open === id ? null : id))
+    else setPrefs({ details: !details })
+  }
+
+  const go = useCallback(
+    (ticket: number | null) =>
+      void (ticket === null
+        ? navigate({ to: '/inbox', search: true })
+        : navigate({ to: '/inbox/$ticket', params: { ticket: String(ticket) }, search: true })),
+    [navigate],
+  )
+  const next = useCallback((from: number) => go(neighbour(useTickets.getState().list, from)?.id ?? null), [go])
+  useShortcut('leave', () => (sheetFor === null ? go(null) : setSheetFor(null)), id !== null)
+  useShortcut('details', toggleDetails, id !== null)
+
+  const { ticket, phase } = useTicketById(id)
+  const setFilter = (change: Partial<Filter>) =>
+    void navigate({ to: '.', search: (old: Partial<Filter>) => ({ ...old, ...change }) })
+
+  return (
+    <div
+      className={classes.panes}
+      data-ticket={id !== null || undefined}
+      data-details={details || undefined}
+      data-sheet={(sheetFor !== null && sheetFor === id) || undefined}
+    >
+      <TicketList
+        filter={{ status, view, channel, sort }}
+        onFilter={setFilter}
+        selected={id}
+        onOpen={go}
+      />
+      <main className={classes.thread} aria-label={t('inbox.thread')}>
+        {id === null ? (
+          <Empty icon={IconMessages} title={t('inbox.pick')} text={t('inbox.pickText')} level={1} />
+        ) : ticket ? (
+          <Conversation
+            key={ticket.id}
+            ticket={ticket}
+            onBack={() => go(null)}
+            onDetails={toggleDetails}
+            onGone={() => next(ticket.id)}
+          />
+        ) : phase === 'failed' ? (
+          <Empty icon={IconInbox} title={t('inbox.noTicket')} text={t('inbox.noTicketText')} level={1} />
+        ) : null}
+      </main>
+      {ticket && <Details key={ticket.id} ticket={ticket} onClose={toggleDetails} />}
+    </div>
+  )
+}

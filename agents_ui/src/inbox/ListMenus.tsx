@@ -1,0 +1,81 @@
+import { ActionIcon, Indicator, Menu, Title, Tooltip, UnstyledButton } from '@mantine/core'
+import { IconAdjustmentsHorizontal, IconCheck, IconChevronDown } from '@tabler/icons-react'
+import { useTranslation } from 'react-i18next'
+import { useLive } from '../live/store'
+import { CHANNELS, DEFAULT_FILTER, type Filter, SORTS, STATUSES } from './list'
+import classes from './TicketList.module.css'
+
+interface ListMenusProps {
+  filter: Filter
+  onFilter: (change: Partial<Filter>) => void
+}
+
+/** "Open 12 ▾" and, to the right, channel and order. */
+export function ListMenus({ filter, onFilter }: ListMenusProps) {
+  const { t } = useTranslation()
+  const open = useLive((state) => state.open)
+  const changed = filter.channel !== DEFAULT_FILTER.channel || filter.sort !== DEFAULT_FILTER.sort
+  return (
+    <div className={classes.bar}>
+      <Menu position="bottom-start" width={200}>
+        <Title order={1} className={classes.title}>
+          <Menu.Target>
+            <UnstyledButton className={classes.status} aria-label={`${t('inbox.status')}: ${t(`inbox.statuses.${filter.status}`)}`}>
+              {t(`inbox.statuses.${filter.status}`)}
+              {filter.status === 'open' && open > 0 && <span className={classes.count}>{open}</span>}
+              <IconChevronDown size={15} stroke={2} aria-hidden />
+            </UnstyledButton>
+          </Menu.Target>
+        </Title>
+        <Menu.Dropdown>
+          {STATUSES.map((status) => (
+            <Menu.Item
+              key={status}
+              rightSection={filter.status === status && <IconCheck size={15} />}
+              aria-current={filter.status === status}
+              onClick={() => onFilter({ status })}
+            >
+              {t(`inbox.statuses.${status}`)}
+            </Menu.Item>
+          ))}
+        </Menu.Dropdown>
+      </Menu>
+      <Menu position="bottom-end" width={220}>
+        <Menu.Target>
+          <Tooltip label={t('inbox.arrange')}>
+            <Indicator disabled={!changed} size={7} offset={5}>
+              <ActionIcon aria-label={t('inbox.arrange')}>
+                <IconAdjustmentsHorizontal size={18} stroke={1.7} />
+              </ActionIcon>
+            </Indicator>
+          </Tooltip>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Label>{t('inbox.channel')}</Menu.Label>
+          {CHANNELS.map((channel) => (
+            <Menu.Item
+              key={channel}
+              rightSection={filter.channel === channel && <IconCheck size={15} />}
+              aria-current={filter.channel === channel}
+              onClick={() => onFilter({ channel })}
+            >
+              {channel ? t(`inbox.channels.${channel}`) : t('inbox.channels.all')}
+            </Menu.Item>
+          ))}
+          <Menu.Divider />
+          <Menu.Label>{t('inbox.sort')}</Menu.Label>
+          {SORTS.map((sort) => (
+            <Menu.Item
+              key={sort}
+              rightSection={filter.sort === sort && <IconCheck size={15} />}
+              aria-current={filter.sort === sort}
+              onClick={() => onFilter({ sort })}
+            >
+              {t(`inbox.sorts.${sort}`)}
+            </Menu.Item>
+          ))}
+        </Menu.Dropdown>
+      </Menu>
+    </div>
+  )
+}

@@ -1,0 +1,75 @@
+/** What nobody typed: folded cards for automatic messages, grey lines for what happened. */
+import { IconChevronDown, IconMessageBolt } from '@tabler/icons-react'
+import { type ReactNode, useId, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import type { EntryOut } from '../generated/protocol'
+import { oneLine } from '../kernel/text'
+import { clock, exactTime } from '../kernel/time'
+import { useUserName } from './people'
+import classes from './Quiet.module.css'
+import { RichText } from './RichText'
+
+const ORIGINS = ['welcome', 'auto', 'keyword', 'flow', 'campaign', 'out_of_hours'] as const
+
+export function QuietCard({ entry }: { entry: EntryOut }) {
+  const { t } = useTranslation()
+  const [open, setOpen] = useState(false)
+  const id = useId()
+  const origin = ORIGINS.find((name) => name === entry.data.origin) ?? 'auto'
+  return (
+    <div className={classes.card}>
+      <button
+        type="button"
+        className={classes.fold}
+        onClick={() => setOpen(!open)}
+        aria-expanded={open}
+        aria-controls={id}
+        title={exactTime(entry.at)}
+      >
+        <IconMessageBolt size={15} stroke={1.7} aria-hidden />
+        <span className={classes.origin}>{t(`inbox.origins.${origin}`)}</span>
+        {!open && (
+          <span className={classes.peek}>
+            <bdi>{oneLine(entry.text, 140)}</bdi>
+          </span>
+        )}
+        <time dateTime={entry.at}>{clock(entry.at)}</time>
+        <IconChevronDown size={14} className={classes.arrow} aria-hidden />
+      </button>
+      <div id={id} hidden={!open} className={classes.full}>
+        {open && <RichText text={entry.text} />}
+      </div>
+    </div>
+  )
+}
+
+export function GreyLine({ entry }: { entry: EntryOut }) {
+  const words = useWords(entry)
+  return (
+    <div className={classes.line} title={exactTime(entry.at)}>
+      {words} <time dateTime={entry.at}>{clock(entry.at)}</time>
+    </div>
+  )
+}
+
+function useWords(entry: EntryOut): ReactNode {
+  const { t } = useTranslation()
+  const agent = oneLine(entry.author.name, 60) || t('inbox.someone')
+  const user = typeof entry.data.user === 'number' ? entry.data.user : null
+  const found = useUserName(user)
+  const { to, by, email, name } = entry.data
+  if (entry.kind === 'assigned') {
+    if (user === null) return t('inbox.lines.unassigned', { agent })
+    if (user === entry.author.id) return t('inbox.lines.took', { agent })
+    const stored = typeof entry.data.user_name === 'string' ? oneLine(entry.data.user_name, 60) : ''
+    return t('inbox.lines.assigned', { agent, name: stored || found })
+  }
+  if (entry.kind === 'contact') {
+    const said = [name, email].filter((part) => typeof part === 'string' && part).map((part) => oneLine(part as string, 120))
+    return t('inbox.lines.contact', { text: said.join(', ') })
+  }
+  const who = by === 'visitor' ? 'visitor' : by === 'agent' ? 'agent' : 'system'
+  if (to === 'closed') return t(`inbox.lines.closed.${who}`, { agent })
+  if (to === 'snoozed') return t('inbox.lines.snoozed', { agent })
+  return t(`inbox.lines.opened.${who}`, { agent })
+}

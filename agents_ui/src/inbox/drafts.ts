@@ -1,0 +1,76 @@
+/** What is being written, per ticket: in local storage at once, on the server a moment later. */
+import { create } from 'zustand'
+import type { File } from '../generated/protocol'
+import { api } from '../kernel/api'
+import type { DraftRow } from '../kernel/contract'
+import { readJson, storage } from '../kernel/storage'
+import type { Mode } from './outbox'
+
+const SYNC_MS = 1_500
+
+export interface Draft {
+  text: string
+  mode: Mode
+  files: File[]
+  at: string
+}
+
+interface DraftsState {
+  user: number
+  byTicket: Readonly<Record<number, Draft>>
+}
+
+export const EMPTY_DRAFT: Draft = { text: '', mode: 'reply', files: [], at: '' }
+
+export const useDrafts = create<DraftsState>(() => ({ user: 0, byTicket: {} }))
+
+const timers = new Map<number, ReturnType<typeof setTimeout>>()
+const prefix = (user: number) => `threadline.draft.${user}.`
+
+export async function loadDrafts(user: number): Promise<void> {
+  const byTicket: Record<number, Draft> = {}
+  for (const name of storage.names(prefix(user))) {
+    const draft = readJson<Draft>(storage, name)
+    if (draft && typeof draft.text === 'string')
+      byTicket[Number(name.slice(prefix(user).length))] = { ...EMPTY_DRAFT, ...draft }
+  }
+  useDrafts.setState({ user, byTicket })
+  const { drafts } = await api.get<{ drafts: DraftRow[] }>('/api/drafts').catch(() => ({ drafts: [] }))
+  if (useDrafts.getState().user !== user) return
+  const merged = { ...useDrafts.getState().byTicket }
+  for (const row of drafts) {
+    const own = merged[row.ticket]
+    // The newer one wins: what was written on another device is taken over, what is newer here is kept.
+    if (!own || Date.parse(own.at) < Date.parse(row.at))
+      merged[row.ticket] = { text: row.text, mode: row.mode, files: own?.files ?? [], at: row.at }
+  }
+  useDrafts.setState({ byTicket: merged })
+}
+
+export function setDraft(ticket: number, change: Partial<Omit<Draft, 'at'>>): void {
+  const { user, byTicket } = useDrafts.getState()
+  const draft = { ...(byTicket[ticket] ?? EMPTY_DRAFT), ...change, at: new Date().toISOString() }
+  const empty = draft.text === '' && draft.files.length === 0
+  useDrafts.setState({ byTicket: { ...byTicket, [ticket]: draft } })
+  if (empty) storage.remove(prefix(user) + ticket)
+  else storage.set(prefix(user) + ticket, JSON.stringify(draft))
+  if (change.text !== undefined || change.mode !== undefined) syncSoon(ticket)
+}
+
+function syncSoon(ticket: number): void {
+  clearTimeout(timers.get(ticket))
+  timers.set(
+    ticket,
+    setTimeout(() => {
+      const draft = useDrafts.getState().byTicket[ticket] ?? EMPTY_DRAFT
+      // A courtesy to the agent's other devices: when it fails, the next key stroke tries again.
+      api.put(`/api/tickets/${ticket}/draft`, { text: draft.text, mode: draft.mode }).catch(() => {})
+    }, SYNC_MS),
+  )
+}
+
+export function forgetDrafts(): void {
+  for (const timer of timers.values()) clearTimeout(timer)
+  timers.clear()
+  useDrafts.setState({ user: 0, byTicket: {} })
+}

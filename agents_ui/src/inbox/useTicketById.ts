@@ -1,0 +1,34 @@
+import { useQuery } from '@tanstack/react-query'
+import { useEffect } from 'react'
+import type { TicketOut } from '../generated/protocol'
+import { api } from '../kernel/api'
+import type { Details } from '../kernel/contract'
+import { learn, useTicket } from './tickets'
+
+interface Answer {
+  ticket: TicketOut
+  details: Details
+}
+
+/** The ticket and its details: the summary live from the list, the rest from the server. */
+export function useTicketById(id: number | null): {
+  ticket: TicketOut | null
+  details: Details | null
+  phase: 'loading' | 'ready' | 'failed'
+} {
+  const ticket = useTicket(id)
+  const { data, isError } = useQuery({
+    queryKey: ['ticket', id],
+    queryFn: () => api.get<Answer>(`/api/tickets/${id}`),
+    enabled: id !== null,
+    staleTime: 15_000,
+  })
+  useEffect(() => {
+    if (data) learn(data.ticket)
+  }, [data])
+  return {
+    ticket: ticket ?? (data?.ticket.id === id ? data.ticket : null),
+    details: data?.ticket.id === id ? data.details : null,
+    phase: data ? 'ready' : isError ? 'failed' : 'loading',
+  }
+}

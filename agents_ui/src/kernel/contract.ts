@@ -1,0 +1,114 @@
+/** What the HTTP API answers, beside the frames (PROTOCOL.md 3). */
+import type { ContactBrief, EntryOut, TicketOut } from '../generated/protocol'
+
+export const ROLES = [
+  'owner',
+  'admin',
+  'manager',
+  'analyst',
+  'campaign_coordinator',
+  'content_creator',
+  'support',
+] as const
+export type Role = (typeof ROLES)[number]
+
+export interface User {
+  id: number
+  name: string
+  email?: string | null
+  role: Role
+  disabled: boolean
+  away: boolean
+  online: boolean
+  created_at: string
+}
+
+export interface Session {
+  setup_needed: boolean
+  user: User | null
+  capabilities: string[]
+}
+
+export interface SessionRow {
+  id: number | string
+  current: boolean
+  created_at: string
+  seen_at: string
+  user_agent: string
+  address: string
+}
+
+export interface Invite {
+  id: number
+  email: string
+  role: Role
+  expires_at: string
+}
+
+export interface TicketPage {
+  tickets: TicketOut[]
+  cursor: string | null
+  counts: { unread: number; open: number }
+}
+
+export interface EntryPage {
+  entries: EntryOut[]
+  last_seq: number
+  more: boolean
+}
+
+export interface Details {
+  contact: ContactBrief
+  created_at: string
+  page_url: string | null
+  page_title: string | null
+  referrer: string | null
+  browser: string | null
+  os: string | null
+  device: string | null
+  locale: string | null
+  time_zone: string | null
+  first_seen: string | null
+  last_seen: string | null
+  online: boolean
+  maybe: ContactBrief[]
+  other_tickets: TicketOut[]
+}
+
+export interface DraftRow {
+  ticket: number
+  text: string
+  mode: 'reply' | 'note'
+  at: string
+}
+
+export interface Found {
+  contacts: ContactBrief[]
+  tickets: TicketOut[]
+}
+
+export interface WidgetSettings {
+  brand: string
+  color: string
+  position: 'right' | 'left'
+  language: string
+  welcome_on: boolean
+  welcome: string
+  ask_email: boolean
+  privacy_url: string
+  terms_url: string
+  visitor_files: boolean
+  signed_in_only: boolean
+  sites: string[]
+}
+
+export interface Install {
+  snippet: string
+  base_url: string
+  seen: { origin: string; page: string; first_seen: string; last_seen: string }[]
+}
+
+export interface Identity {
+  secret: string
+  previous_valid_until: string | null
+}

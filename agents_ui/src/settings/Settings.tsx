@@ -1,0 +1,3 @@
+import { Outlet } from '@tanstack/react-router'
+export function Settings() { return <Outlet /> }
+export function SettingsHome() { return null }
