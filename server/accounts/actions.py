@@ -1,4 +1,4 @@
-"""Signing in and out, and what stays signed in. Other people's accounts are in `people.py`, links in `entrance.py`.
+"""Signing in and out, and what stays signed in. Single-use links are in `links.py`, the team in `team.py`.
 
 Whatever takes a right away rings `user:<id>`: caches of all processes forget the user at once, and
 their open sockets are looked at again.
@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import delete, insert, select, update
 
 from server.accounts import queries, rules
-from server.accounts.passwords import hashing, new_password, stale
+from server.accounts.passwords import hashing, new_password, normal, stale
 from server.accounts.rules import Agent, Role
 from server.errors import Conflict, NotFound, RateLimited, Refused, SignInRequired
 from server.kernel.context import App
@@ -56,6 +56,14 @@ def record(
     )
 
 
+def add_user(tx: Tx, email: str, name: str, role: Role, password_hash: str) -> int:
+    """Returns the new user's id; `Clash` if the address, or the place of the owner, is taken."""
+    added = insert(users).values(
+        email=email, name=name, role=role.value, password_hash=password_hash, created_at=tx.now
+    )
+    return int(tx.value(added.returning(users.c.id)))
+
+
 def begin_session(tx: Tx, user_id: int, token: str, browser: Browser, days: int) -> queries.User:
     """Signs the user in with `token`. The caller has made sure that they may."""
     tx.run(
@@ -69,9 +77,7 @@ def begin_session(tx: Tx, user_id: int, token: str, browser: Browser, days: int)
             address=browser.address,
         )
     )
-    user = queries.user(tx, user_id, tx.now)
-    assert user is not None
-    return user
+    return queries.existing_user(tx, user_id, tx.now)
 
 
 def end_sessions(tx: Tx, user_id: int, *, only: int | None = None, but: int | None = None) -> int:
@@ -94,28 +100,49 @@ def touch_sessions(tx: Tx, ids: Iterable[int]) -> None:
 # --- the owner ----------------------------------------------------------------------------------
 
 
-async def create_owner(app: App, email: str, name: str, password: str, browser: Browser) -> SignedIn:
-    """The first account. `Conflict` "setup_done" once there is one, also for all but one of many who race."""
-    email, name = rules.required_email(email), rules.person_name(name)
-    password = new_password(password, email=email, name=name)
-    if await app.read(queries.owner_id) is not None:
-        raise _setup_done()
-    kept, token = await hashing(app).make(password), app.ids.token(32)
-    user: queries.User = await app.write(_create_owner, email, name, kept, token, browser, app.settings.session_days)
+async def set_up(app: App, email: str, name: str, password: str, browser: Browser) -> SignedIn:
+    """The first account, signed in. `Conflict` "setup_done" once there is one, also for all but one who race."""
+    owner, token = await _owner(app, email, name, password), app.ids.token(32)
+    user = await app.write(_set_up, owner, token, browser, app.settings.session_days)
     return SignedIn(token, user)
 
 
-def _create_owner(
-    tx: Tx, email: str, name: str, kept: str, token: str, browser: Browser, days: int
-) -> queries.User:
+async def create_owner(app: App, email: str, name: str, password: str) -> queries.User:
+    """As `set_up`, from the command line: nobody is signed in by it."""
+    user: queries.User = await app.write(
+        _create_owner, await _owner(app, email, name, password), "command line"
+    )
+    return user
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """A first account that may be made, if nobody else makes one meanwhile."""
+
+    email: str
+    name: str
+    password_hash: str
+
+
+async def _owner(app: App, email: str, name: str, password: str) -> _Owner:
+    if await app.read(queries.owner_id) is not None:  # before the hashing, which strangers could order
+        raise _setup_done()
+    email, name = rules.required_email(email), rules.person_name(name)
+    return _Owner(email, name, await hashing(app).make(new_password(password, email=email, name=name)))
+
+
+def _create_owner(tx: Tx, owner: _Owner, address: str) -> queries.User:
     # Of two that race, `uq_users_owner` lets one through; the other is run again and ends here.
     if queries.owner_id(tx) is not None:
         raise _setup_done()
-    tx.run(insert(users).values(email=email, name=name, role=Role.OWNER, password_hash=kept, created_at=tx.now))
-    user_id = queries.owner_id(tx)
-    assert user_id is not None
-    record(tx, user_id, "setup", email, browser.address)
-    return begin_session(tx, user_id, token, browser, days)
+    user_id = add_user(tx, owner.email, owner.name, Role.OWNER, owner.password_hash)
+    record(tx, user_id, "setup", owner.email, address)
+    return queries.existing_user(tx, user_id, tx.now)
+
+
+def _set_up(tx: Tx, owner: _Owner, token: str, browser: Browser, days: int) -> queries.User:
+    user = _create_owner(tx, owner, browser.address)
+    return begin_session(tx, user.id, token, browser, days)
 
 
 def _setup_done() -> Refused:
@@ -133,7 +160,9 @@ class _Attempt:
     facts: queries.LoginFacts | None
 
 
-async def login(app: App, email: str, password: str, browser: Browser, replaces: Agent | None = None) -> SignedIn:
+async def login(
+    app: App, email: str, password: str, browser: Browser, replaces: Agent | None = None
+) -> SignedIn:
     """A new session; `replaces` ends the browser's old one.
 
     One answer, after equal work, for a wrong password, an unknown address and a disabled account:
@@ -146,40 +175,48 @@ async def login(app: App, email: str, password: str, browser: Browser, replaces:
     if facts is None or facts.disabled or not matches:
         await app.write(_failed, facts, "login_failed", browser.address)
         raise _bad_credentials()
-    assert facts.password_hash is not None
     better = await _better_hash(app, facts.password_hash, password)
     token = app.ids.token(32)
-    user = await app.write(_login, attempt, better, token, browser, app.settings.session_days, replaces)
+    user = await app.write(
+        _login, facts, attempt.counted, better, token, browser, app.settings.session_days, replaces
+    )
     if user is None:  # disabled, or another password, since we looked
         raise _bad_credentials()
     return SignedIn(token, user)
 
 
 def _login(
-    tx: Tx, attempt: _Attempt, better: str | None, token: str, browser: Browser, days: int, replaces: Agent | None
+    tx: Tx,
+    facts: queries.LoginFacts,
+    counted: list[int],
+    better: str | None,
+    token: str,
+    browser: Browser,
+    days: int,
+    replaces: Agent | None,
 ) -> queries.User | None:
-    facts = attempt.facts
-    assert facts is not None
     unchanged = tx.run(
         update(users)
-        .where(users.c.id == facts.user_id, users.c.password_hash == facts.password_hash, users.c.disabled_at.is_(None))
+        .where(
+            users.c.id == facts.user_id,
+            users.c.password_hash == facts.password_hash,
+            users.c.disabled_at.is_(None),
+        )
         .values(password_hash=better or facts.password_hash)
     )
     if not unchanged:
         return None
-    _uncount(tx, attempt)
+    _uncount(tx, counted)
     if replaces is not None:
         end_sessions(tx, replaces.id, only=replaces.session)
     record(tx, facts.user_id, "login", "", browser.address)
     return begin_session(tx, facts.user_id, token, browser, days)
 
 
-async def _better_hash(app: App, kept: str, password: str) -> str | None:
+async def _better_hash(app: App, kept: str | None, password: str) -> str | None:
     """A hash with today's parameters, where the kept one has weaker ones."""
-    from server.accounts.passwords import normal
-
     text = normal(password)
-    return await hashing(app).make(text) if text is not None and stale(kept) else None
+    return await hashing(app).make(text) if kept and text is not None and stale(kept) else None
 
 
 def _failed(tx: Tx, facts: queries.LoginFacts | None, action: str, address: str) -> None:
@@ -228,10 +265,14 @@ def _count_attempt(tx: Tx, email: str, address: str, limit: int) -> _Attempt | R
         )
         if at is not None:
             wait_s = (at + rules.LOGIN_WINDOW - tx.now).total_seconds()
-            return RateLimited("Too many attempts. Wait a little, or ask an admin for a link.", max(1.0, wait_s))
+            return RateLimited(
+                "Too many attempts. Wait a little, or ask an admin for a link.", max(1.0, wait_s)
+            )
     counted = tx.all(
         insert(login_failures)
-        .values([{"subject": subject, "at": tx.now} for subject in (here, f"address:{address}", account, "all")])
+        .values(
+            [{"subject": subject, "at": tx.now} for subject in (here, f"address:{address}", account, "all")]
+        )
         .returning(login_failures.c.id)
     )
     return _Attempt([row.id for row in counted], facts)
@@ -242,11 +283,17 @@ def _signed_in_from(tx: Tx, user_id: int, address: str) -> bool:
     return tx.value(found) is not None
 
 
-def _uncount(tx: Tx, attempt: _Attempt) -> None:
-    tx.run(delete(login_failures).where(login_failures.c.id.in_(attempt.counted)))
+def _uncount(tx: Tx, counted: list[int]) -> None:
+    tx.run(delete(login_failures).where(login_failures.c.id.in_(counted)))
 
 
 # --- one's own account --------------------------------------------------------------------------
+
+
+async def own_sessions(app: App, agent: Agent) -> list[queries.Session]:
+    idle = timedelta(days=app.settings.session_idle_days)
+    found: list[queries.Session] = await app.read(queries.sessions_of, agent.id, idle, app.clock.now())
+    return found
 
 
 async def logout(app: App, agent: Agent, address: str) -> None:
@@ -284,19 +331,20 @@ async def change_password(app: App, agent: Agent, current: str, password: str, a
         await app.write(_failed, facts, "password_change_failed", address)
         raise Refused("bad_credentials", "The current password is not right.", field="current")
     kept = await hashing(app).make(text)
-    if not await app.write(_change_password, agent, attempt, kept, address):
+    if not await app.write(_change_password, agent, facts, attempt.counted, kept, address):
         raise Conflict("changed_meanwhile", "The password was changed from somewhere else just now.")
 
 
-def _change_password(tx: Tx, agent: Agent, attempt: _Attempt, kept: str, address: str) -> bool:
-    assert attempt.facts is not None
+def _change_password(
+    tx: Tx, agent: Agent, facts: queries.LoginFacts, counted: list[int], kept: str, address: str
+) -> bool:
     changed = tx.run(
         update(users)
-        .where(users.c.id == agent.id, users.c.password_hash == attempt.facts.password_hash)
+        .where(users.c.id == agent.id, users.c.password_hash == facts.password_hash)
         .values(password_hash=kept)
     )
     if changed:
-        _uncount(tx, attempt)
+        _uncount(tx, counted)
         end_sessions(tx, agent.id, but=agent.session)
         record(tx, agent.id, "password_changed", "", address)
     return bool(changed)

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -62,8 +63,16 @@ def _weak(message: str) -> Refused:
 
 
 # Two ends of the keyboard's rows, the alphabet, the figures: what fingers and children run along.
-_RUNS = ("abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "azertyuiop")
-_STEPS = frozenset(step for run in _RUNS for text in (run, run[::-1]) for step in zip(text, text[1:], strict=False))
+_RUNS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "01234567890",
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "qwertzuiop",
+    "azertyuiop",
+)
+_STEPS = frozenset(step for run in _RUNS for text in (run, run[::-1]) for step in pairwise(text))
 _LEET = str.maketrans("013457@$!|", "oieastasil")
 
 
@@ -103,18 +112,22 @@ def guessable(password: str, personal: tuple[str, ...] = ()) -> bool:
             covered[found : found + len(word)] = [True] * len(word)
             found = folded.find(word, found + len(word))
     # What is neither a known word nor a figure nor punctuation must amount to something.
-    left = {c for c, hidden in zip(plain, covered, strict=True) if not hidden and (c.isalpha() or ord(c) > 127)}
+    left = {
+        c for c, hidden in zip(plain, covered, strict=True) if not hidden and (c.isalpha() or ord(c) > 127)
+    }
     return 1 <= known <= 2 and len(left) < 4
 
 
 def _repeats(text: str) -> bool:
     """One unit of at most eight characters over and over, also when the last one is cut."""
-    return any(all(c == text[i % size] for i, c in enumerate(text)) for size in range(1, min(8, len(text) // 2) + 1))
+    return any(
+        all(c == text[i % size] for i, c in enumerate(text)) for size in range(1, min(8, len(text) // 2) + 1)
+    )
 
 
 def _mostly_runs(text: str) -> bool:
     """Nearly every character follows its neighbour in the alphabet, the figures or on the keyboard."""
-    return sum(step in _STEPS for step in zip(text, text[1:], strict=False)) >= 0.75 * (len(text) - 1)
+    return sum(step in _STEPS for step in pairwise(text)) >= 0.75 * (len(text) - 1)
 
 
 def _personal(email: str, name: str) -> tuple[str, ...]:

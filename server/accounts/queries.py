@@ -154,6 +154,11 @@ def user(conn: Conn, user_id: int, now: datetime) -> User | None:
     return None if row is None else _user(row, now)
 
 
+def existing_user(conn: Conn, user_id: int, now: datetime) -> User:
+    """Users are never deleted: an id that was once seen is there."""
+    return _user(conn.one(select(users).where(users.c.id == user_id)), now)
+
+
 def user_id_by_email(conn: Conn, email: str) -> int | None:
     found: int | None = conn.value(select(users.c.id).where(users.c.email == email))
     return found

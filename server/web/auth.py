@@ -60,7 +60,9 @@ def check_origin(app: App, headers: Mapping[str, str]) -> None:
     if not own_origin(app, headers.get("origin")):
         where = app.settings.public_url
         raise _from_elsewhere(
-            app, headers, Forbidden(f"Writes are accepted from {where} only; open Threadline there.", "bad_origin")
+            app,
+            headers,
+            Forbidden(f"Writes are accepted from {where} only; open Threadline there.", "bad_origin"),
         )
 
 
@@ -241,7 +243,9 @@ def _read_identity(app: App, identity: str) -> VisitorIdentity | BadIdentity:
     for number in _rotation(app).rotation.accepted(now):
         try:
             # Only the signature is the library's business: times are compared on our clock, in `rules`.
-            claims = jwt.decode(identity, identity_secret(app, number), algorithms=["HS256"], options=_SIGNATURE_ONLY)
+            claims = jwt.decode(
+                identity, identity_secret(app, number), algorithms=["HS256"], options=_SIGNATURE_ONLY
+            )
         except jwt.InvalidSignatureError:
             continue
         except jwt.InvalidTokenError as error:
@@ -252,7 +256,10 @@ def _read_identity(app: App, identity: str) -> VisitorIdentity | BadIdentity:
 
 _SIGNATURE_ONLY: Any = {
     "verify_signature": True,
-    **dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti"), False),
+    **dict.fromkeys(
+        ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti"),
+        False,
+    ),
 }
 
 
@@ -263,7 +270,9 @@ class _KnownRotation:
 
 
 def _rotation(app: App) -> _KnownRotation:
-    known: _KnownRotation = app.parts.setdefault("identity_rotation", _KnownRotation(Rotation(), float("-inf")))
+    known: _KnownRotation = app.parts.setdefault(
+        "identity_rotation", _KnownRotation(Rotation(), float("-inf"))
+    )
     return known
 
 

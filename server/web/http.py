@@ -126,7 +126,7 @@ class _Runner:
             auth.check_origin(app, request.headers)
         actor: Actor
         if isinstance(endpoint.needs, Visiting):
-            actor = auth.visitor_from_header(app, request.headers)
+            actor = await auth.visitor_from_header(app, request.headers)
         else:
             actor = await auth.agent_from_cookie(app, request.headers) or Anonymous()
         if isinstance(endpoint.needs, Can):

@@ -1,0 +1,258 @@
+"""Accounts over HTTP (PROTOCOL 3, "Accounts"): parse, call, render."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from server.accounts import actions, links, queries, team
+from server.accounts.actions import Browser, SignedIn
+from server.accounts.rules import Agent, Can, Role, capabilities, may
+from server.kernel.clock import rfc3339
+from server.kernel.context import App
+from server.web import auth
+from server.web.http import PUBLIC, Call, Endpoint, path_id
+
+# --- what comes in ------------------------------------------------------------------------------
+
+# Long enough for everything a person types; the rules say what is really allowed.
+Line = Annotated[str, Field(max_length=400)]
+LinkToken = Annotated[str, Field(min_length=20, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+InviteRole = Annotated[Role, Field(strict=False)]  # a name in JSON
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class Empty(Body):
+    pass
+
+
+class Setup(Body):
+    name: Line
+    email: Line
+    password: str
+
+
+class Login(Body):
+    email: Line
+    password: str
+
+
+class UseLink(Body):
+    token: LinkToken
+
+
+class FinishLink(Body):
+    token: LinkToken
+    name: Line | None = None
+    password: str
+
+
+class ChangePassword(Body):
+    current: str
+    password: str
+
+
+class ChangeUser(Body):
+    role: InviteRole | None = None
+    name: Line | None = None
+    disabled: bool | None = None
+
+
+class ChangeMe(Body):
+    name: Line | None = None
+    away: bool | None = None
+
+
+class NewInvite(Body):
+    email: Line
+    role: InviteRole
+
+
+# --- what goes out ------------------------------------------------------------------------------
+
+
+def user_json(user: queries.User, *, with_email: bool) -> dict[str, Any]:
+    """`User` of the protocol."""
+    return {
+        "id": user.id,
+        "name": user.name,
+        **({"email": user.email} if with_email else {}),
+        "role": user.role,
+        "disabled": user.disabled,
+        "away": user.away,
+        "online": user.online,
+        "created_at": rfc3339(user.created_at),
+    }
+
+
+def _invite_json(invite: queries.Invite) -> dict[str, Any]:
+    return {
+        "id": invite.id,
+        "email": invite.email,
+        "role": invite.role,
+        "expires_at": rfc3339(invite.expires_at),
+    }
+
+
+def _browser(call: Call) -> Browser:
+    return Browser(call.address, call.request.headers.get("user-agent", ""))
+
+
+def _sign_in(app: App, call: Call, signed_in: SignedIn) -> dict[str, Any]:
+    call.set_cookies.append(auth.session_cookie(app, signed_in.token))
+    return {"user": user_json(signed_in.user, with_email=True)}
+
+
+# --- handlers -----------------------------------------------------------------------------------
+
+
+async def session(app: App, call: Call) -> Any:
+    who = call.actor
+    if not isinstance(who, Agent):
+        setup_needed = await app.read(queries.owner_id) is None
+        return {"setup_needed": setup_needed, "user": None, "capabilities": []}
+    user: queries.User = await app.read(queries.existing_user, who.id, app.clock.now())
+    return {
+        "setup_needed": False,
+        "user": user_json(user, with_email=True),
+        "capabilities": capabilities(user.role),
+    }
+
+
+async def setup(app: App, call: Call) -> Any:
+    body: Setup = call.body
+    signed_in = await actions.set_up(app, body.email, body.name, body.password, _browser(call))
+    return _sign_in(app, call, signed_in)
+
+
+async def login(app: App, call: Call) -> Any:
+    body: Login = call.body
+    replaces = call.actor if isinstance(call.actor, Agent) else None
+    return _sign_in(app, call, await actions.login(app, body.email, body.password, _browser(call), replaces))
+
+
+async def logout(app: App, call: Call) -> Any:
+    # Whoever is not signed in (any more) is where they wanted to be.
+    if isinstance(call.actor, Agent):
+        await actions.logout(app, call.actor, call.address)
+    call.set_cookies.append(auth.session_cookie(app, None))
+    return {}
+
+
+async def change_password(app: App, call: Call) -> Any:
+    body: ChangePassword = call.body
+    await actions.change_password(app, call.agent, body.current, body.password, call.address)
+    return {}
+
+
+async def sessions(app: App, call: Call) -> Any:
+    found = await actions.own_sessions(app, call.agent)
+    return {
+        "sessions": [
+            {
+                "id": one.id,
+                "current": one.id == call.agent.session,
+                "created_at": rfc3339(one.created_at),
+                "seen_at": rfc3339(one.seen_at),
+                "user_agent": one.user_agent,
+                "address": one.address,
+            }
+            for one in found
+        ]
+    }
+
+
+async def end_session(app: App, call: Call) -> Any:
+    session_id = path_id(call, "id")
+    await actions.end_session(app, call.agent, session_id, call.address)
+    if session_id == call.agent.session:
+        call.set_cookies.append(auth.session_cookie(app, None))
+    return {}
+
+
+async def end_other_sessions(app: App, call: Call) -> Any:
+    await actions.end_other_sessions(app, call.agent, call.address)
+    return {}
+
+
+async def use_link(app: App, call: Call) -> Any:
+    body: UseLink = call.body
+    used = await links.use(app, body.token, _browser(call))
+    if isinstance(used, SignedIn):
+        return {"purpose": "signin", **_sign_in(app, call, used)}
+    return {"purpose": used.purpose, "email": used.email, "name": used.name}
+
+
+async def finish_link(app: App, call: Call) -> Any:
+    body: FinishLink = call.body
+    return _sign_in(app, call, await links.finish(app, body.token, body.name, body.password, _browser(call)))
+
+
+async def users(app: App, call: Call) -> Any:
+    with_email = may(call.actor, Can.USERS)
+    found: list[queries.User] = await app.read(queries.team, app.clock.now())
+    return {"users": [user_json(user, with_email=with_email) for user in found]}
+
+
+async def change_user(app: App, call: Call) -> Any:
+    body: ChangeUser = call.body
+    changed = await team.change_user(
+        app,
+        call.agent,
+        path_id(call, "id"),
+        team.UserChange(body.role, body.name, body.disabled),
+        call.address,
+    )
+    return {"user": user_json(changed, with_email=True)}
+
+
+async def change_me(app: App, call: Call) -> Any:
+    body: ChangeMe = call.body
+    changed = await team.change_me(app, call.agent, body.name, body.away, call.address)
+    return {"user": user_json(changed, with_email=True)}
+
+
+async def reset_link(app: App, call: Call) -> Any:
+    made = await links.make_reset(app, call.agent, path_id(call, "id"), call.address)
+    return {"url": made.url, "expires_at": rfc3339(made.expires_at)}
+
+
+async def invites(app: App, call: Call) -> Any:
+    found: list[queries.Invite] = await app.read(queries.invites, app.clock.now())
+    return {"invites": [_invite_json(invite) for invite in found]}
+
+
+async def invite(app: App, call: Call) -> Any:
+    body: NewInvite = call.body
+    made, url = await links.invite(app, call.agent, body.email, body.role, call.address)
+    return {"invite": _invite_json(made), "url": url}
+
+
+async def withdraw_invite(app: App, call: Call) -> Any:
+    await links.withdraw_invite(app, call.agent, path_id(call, "id"), call.address)
+    return {}
+
+
+ENDPOINTS: list[Endpoint] = [
+    Endpoint("GET", "/api/session", session, PUBLIC),
+    Endpoint("POST", "/api/setup", setup, PUBLIC, body=Setup),
+    Endpoint("POST", "/api/login", login, PUBLIC, body=Login),
+    Endpoint("POST", "/api/logout", logout, PUBLIC, body=Empty),
+    Endpoint("POST", "/api/links/use", use_link, PUBLIC, body=UseLink),
+    Endpoint("POST", "/api/links/finish", finish_link, PUBLIC, body=FinishLink),
+    Endpoint("POST", "/api/password", change_password, Can.SIGNED_IN, body=ChangePassword),
+    Endpoint("GET", "/api/sessions", sessions, Can.SIGNED_IN),
+    Endpoint("DELETE", "/api/sessions", end_other_sessions, Can.SIGNED_IN),
+    Endpoint("DELETE", "/api/sessions/{id}", end_session, Can.SIGNED_IN),
+    Endpoint("PATCH", "/api/me", change_me, Can.SIGNED_IN, body=ChangeMe),
+    Endpoint("GET", "/api/users", users, Can.SIGNED_IN),
+    Endpoint("PATCH", "/api/users/{id}", change_user, Can.USERS, body=ChangeUser),
+    Endpoint("POST", "/api/users/{id}/reset-link", reset_link, Can.USERS, body=Empty),
+    Endpoint("GET", "/api/invites", invites, Can.USERS),
+    Endpoint("POST", "/api/invites", invite, Can.USERS, body=NewInvite),
+    Endpoint("DELETE", "/api/invites/{id}", withdraw_invite, Can.USERS),
+]
