@@ -72,10 +72,12 @@ class _Compiled:
 
     def _expand(self, params: Mapping[str, Any]) -> tuple[str, list[Any]]:
         state = self.inner.construct_expanded_state(dict(params), escape_names=False)
+        # The state knows the processors of the list's elements only, not those of the other parameters.
+        converts = {name: convert for name, convert, _, _ in self.names} | state.processors
         out = []
         for name in state.positiontup:
             value = state.parameters[name]
-            convert = state.processors.get(name)
+            convert = converts.get(name)
             out.append(value if convert is None or value is None else convert(value))
         return state.statement, out
 
