@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from email_validator import EmailNotValidError, validate_email
+
 Channel = Literal["webchat", "sms"]
 Status = Literal["open", "snoozed", "closed"]
 
@@ -239,6 +241,16 @@ def visitor_name(raw: str, agents: frozenset[str]) -> Name | Impossible:
     if folded in RESERVED_NAMES or folded in agents:
         return Impossible("reserved_name", "This name is taken by the team; please use your own.")
     return Name(name)
+
+
+def clean_email(raw: str) -> str | None:
+    """A plausible address in lower case, or None. Says nothing about whose it is (IDN-1)."""
+    if len(raw) > 254 or not raw.isprintable():
+        return None
+    try:
+        return validate_email(raw.strip(), check_deliverability=False).normalized.lower()
+    except EmailNotValidError:
+        return None
 
 
 TOKEN_PARAMETERS = re.compile(r"(?i)^(.*(token|password|passwd|secret|api_?key|auth|signature|session).*|code|key|sig|jwt|sid)$")

@@ -113,6 +113,11 @@ class Cached:
         self._until = 0.0
         app.bus.watch(TOPIC, self)
 
+    @property
+    def latest(self) -> WidgetSettings:
+        """As last looked at; `get` was awaited before, when the caller's connection began."""
+        return self._value or WidgetSettings()
+
     def heard(self, topic: str, hint: Any) -> None:
         self._until = 0.0
 

@@ -18,9 +18,11 @@ import structlog
 
 from server.accounts import actions, queries, rules
 from server.accounts.rules import Agent, BadIdentity, Rotation, Visitor, VisitorIdentity
-from server.errors import Forbidden, Refused, SignInRequired
+from server.errors import Busy, Forbidden, Refused, SignInRequired
 from server.kernel.context import App
 from server.kernel.ids import digest, sign, signed_by
+from server.kernel.writing import Step
+from server.web.limits import Rate
 
 log = structlog.get_logger()
 
@@ -67,7 +69,13 @@ def check_origin(app: App, headers: Mapping[str, str]) -> None:
 
 
 def _from_elsewhere(app: App, headers: Mapping[str, str], refusal: Refused) -> Refused:
-    log.warning("refused_origin", code=refusal.code, origin=(headers.get("origin") or "")[:100])
+    origin = (headers.get("origin") or "")[:100]
+    log.warning("refused_origin", code=refusal.code, origin=origin)
+    # Somebody's browser was made to try: that belongs into the audit log, though not as often as it is tried.
+    if _cookie(headers, _cookie_name(app)) is not None:
+        noted: Rate = app.parts.setdefault("refused_origins", Rate(app.clock, 20, 60))
+        if noted.take("") == 0:
+            _submit(app, actions.note_refused_origin, refusal.code, origin)
     return refusal
 
 
@@ -173,10 +181,15 @@ def _touch(app: App, found: Sequence[queries.LiveSession]) -> None:
     """Notes now and then that the sessions are in use. Nobody waits for it, and it may fail."""
     late = app.clock.now() - rules.TOUCH_EVERY
     if stale := [live.agent.session for live in found if live.seen_at < late]:
-        try:
-            app.submit(actions.touch_sessions, stale, done=_ignore)
-        except Refused:
-            return
+        _submit(app, actions.touch_sessions, stale)
+
+
+def _submit(app: App, step: Step, *args: Any) -> None:
+    """A note that nobody waits for; when the server is too busy for it, it is left out."""
+    try:
+        app.submit(step, *args, done=_ignore)
+    except Busy:
+        log.info("note_left_out", step=step.__name__)
 
 
 def _ignore(result: Any, error: BaseException | None) -> None:

@@ -1,0 +1,183 @@
+"""The table of contents: what exists, put together. Nothing imports this but `__main__` and tests."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+import server.accounts.http
+import server.inbox.http
+import server.inbox.jobs
+import server.live.http
+from server import migrate
+from server.errors import BadRequest, NotFound, Refused
+from server.kernel.bus import LocalBus, RedisBus
+from server.kernel.clock import Clock, SystemClock
+from server.kernel.context import App, announcer
+from server.kernel.db import open_database
+from server.kernel.ids import Ids, RandomIds
+from server.kernel.jobs import Handler, Worker
+from server.live.hub import Hub
+from server.live.sockets import AgentSocket, VisitorSocket
+from server.reactions import REACTIONS
+from server.settings import Settings
+from server.web import pages
+from server.web.http import Endpoint, error_response, refusal_response
+
+log = structlog.get_logger()
+
+ENDPOINTS: list[Endpoint] = [
+    *server.accounts.http.ENDPOINTS,
+    *server.inbox.http.ENDPOINTS,
+    *server.live.http.ENDPOINTS,
+]
+
+JOBS: dict[str, Handler] = {
+    **server.inbox.jobs.HANDLERS,
+}
+
+SOCKETS = {"/ws/agent": AgentSocket, "/ws/visitor": VisitorSocket}
+
+
+async def build(
+    settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None, bus: LocalBus | None = None
+) -> App:
+    """Opens everything an action needs: keys, bus, database. Raises `Refused` with what to do."""
+    clock, ids = clock or SystemClock(), ids or RandomIds()
+    secret = settings.secret()
+    node = ids.token(9)
+    if bus is None:
+        bus = RedisBus(settings.redis_url, node) if settings.redis_url else LocalBus()
+    db = await open_database(settings, clock, announcer(REACTIONS), bus.ring)
+    app = App(settings=settings, clock=clock, ids=ids, bus=bus, db=db, secret=secret, node=node)
+    await bus.start()
+    return app
+
+
+async def close(app: App) -> None:
+    await app.bus.close()
+    await app.db.close()
+
+
+@dataclass
+class Serving:
+    """What runs in one process: the web side, the worker, or both."""
+
+    web: bool = True
+    worker: bool = True
+
+
+@contextlib.asynccontextmanager
+async def running(app: App, serving: Serving) -> AsyncIterator[None]:
+    """The live hub and the worker, from start to clean end."""
+    worker = Worker(app, JOBS) if serving.worker else None
+    hub = Hub(app)
+    app.parts["hub"] = hub
+    if serving.web:
+        await hub.start()
+        await hub.settings.get()
+    if worker is not None:
+        await worker.start()
+    try:
+        yield
+    finally:
+        if worker is not None:
+            await worker.close()
+        await hub.close()
+
+
+def routes(app: App) -> list[BaseRoute]:
+    found: list[BaseRoute] = [endpoint.route(app) for endpoint in ENDPOINTS]
+    found += pages.routes(app)
+    found.append(Route("/readyz", _ready(app), methods=["GET"]))
+    if pages.STATIC.is_dir():
+        found.append(Mount("/static", pages.Static(directory=pages.STATIC)))
+    if app.settings.mode == "development":
+        from server.simulator import shop
+
+        found += shop.routes(app)
+    return found
+
+
+def _ready(app: App) -> Any:
+    async def ready(request: Request) -> Response:
+        """Can it serve? Asks the database; says nothing of the inside."""
+        try:
+            await app.read(lambda conn: None)
+            if app.db.waiting >= app.settings.writer_queue:
+                raise BadRequest("busy", "The writer's queue is full.")
+        except Exception:
+            return PlainTextResponse("not ready", 503, {"cache-control": "no-store"})
+        return PlainTextResponse("ready", headers={"cache-control": "no-store"})
+
+    return ready
+
+
+class Web:
+    """The ASGI application. Sockets go straight to their endpoint, everything else through the routes."""
+
+    def __init__(self, settings: Settings, serving: Serving | None = None, **parts: Any) -> None:
+        self._settings, self._serving, self._parts = settings, serving or Serving(), parts
+        self._sockets: dict[str, Any] = {}
+        self._http: ASGIApp | None = None
+        self.app: App | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            endpoint = self._sockets.get(scope["path"], _no_socket)
+            await endpoint(scope, receive, send)
+        else:
+            assert self._http is not None
+            await self._http(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            app = await build(self._settings, **self._parts)
+        except (Refused, ValueError) as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        self.app = app
+        try:
+            await app.read(migrate.check_current)
+            async with running(app, self._serving):
+                hub = app.parts["hub"]
+                self._sockets = {path: endpoint(app, hub) for path, endpoint in SOCKETS.items()}
+                self._http = starlette(app)
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except Refused as error:
+            await send({"type": "lifespan.startup.failed", "message": error.message})
+            return
+        finally:
+            await close(app)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def starlette(app: App) -> Starlette:
+    async def refused(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        if status == 404:
+            return refusal_response(NotFound(), app.ids.token(9))
+        code = {405: "method_not_allowed", 400: "bad_request"}.get(status, "bad_request")
+        return error_response(status, code, "This request does not fit here.", ref=app.ids.token(9))
+
+    return Starlette(routes=routes(app), exception_handlers={HTTPException: refused})
+
+
+async def _no_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    from server.live.sockets import deny
+
+    await deny(send, receive, 404, "not_found", "There is no socket here.")

@@ -1,0 +1,287 @@
+"""One process's live side: its connections, one wheel that looks after them all, and the sweep.
+
+There is no timer and no ping task per socket: the wheel turns once a second and closes what is silent,
+stuck, unauthorised or never said hello. The sweep rings what changed lately, so a doorbell that was
+lost on the way costs seconds, not messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import bindparam, func, select
+
+from server.accounts.rules import Can, may
+from server.errors import Refused
+from server.inbox import actions, queries, widget
+from server.inbox.rules import ONLINE_TTL
+from server.kernel import metrics
+from server.kernel.clock import rfc3339
+from server.kernel.columns import Instant
+from server.kernel.context import App
+from server.kernel.sql import Conn, Statement
+from server.live import wire
+from server.live.connection import AgentConnection, Connection, VisitorConnection
+from server.live.feed import Feed
+from server.schema import threads, tickets, users, visitors
+from server.web import auth, limits
+
+log = structlog.get_logger()
+
+HELLO_S = 10.0  # a socket says hello within this (W20)
+SILENT_S = 40.0  # clients ping every 20 s (G7)
+STUCK_S = 15.0  # a send that does not finish (G6)
+RECHECK_S = 4.0  # sessions of open sockets (G17)
+PRESENCE_S = 20.0
+SWEEP_S = 20.0
+SWEEP_CUT_OFF_S = 2.0  # while other processes are not reached
+OFFLINE_AFTER_S = 30.0  # no live socket for this long means gone (AMB-11)
+
+_CHANGED = Statement(
+    select(threads.c.id, tickets.c.id.label("ticket"))
+    .select_from(threads.join(tickets, tickets.c.thread_id == threads.c.id))
+    .where(threads.c.changed_at >= bindparam("after", type_=Instant))
+    .limit(5_000)
+)
+_TEAM_ONLINE = Statement(
+    select(func.count().label("n")).where(
+        users.c.seen_at >= bindparam("after", type_=Instant), ~users.c.away, users.c.disabled_at.is_(None)
+    )
+)
+_VISITOR_SEEN = Statement(select(visitors.c.seen_at, visitors.c.thread_id).where(visitors.c.key == bindparam("key")))
+
+
+class Hub:
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.bus = app.bus
+        self.loop = asyncio.get_running_loop()
+        self.feed = Feed(app)
+        self.encoder = wire.Encoder()
+        self.agents: set[AgentConnection] = set()
+        self.visitors: set[VisitorConnection] = set()
+        self.waiting_hello: dict[Callable[[], None], float] = {}  # what ends the socket -> since when
+        self.settings = widget.cached(app)
+        rate = app.settings.visitor_messages_per_minute
+        self.messages = limits.Rate(app.clock, rate, 60)
+        self.connects = limits.Rate(app.clock, app.settings.address_connects_per_minute, 60)
+        self.held = limits.Held(app.settings.address_sockets)
+        self.team_online = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._wheel: asyncio.Task[None] | None = None
+        self._recheck = False
+        self._recheck_at = 0.0
+        self._gone: dict[str, tuple[float, datetime]] = {}  # visitor key -> when to say so, and when they left
+        self._counts_dirty = False
+        self._counts: queries.Badge | None = None
+        self._last_sweep: datetime | None = None
+
+    # --- small things connections need
+
+    def monotonic(self) -> float:
+        return self.loop.time()
+
+    def now(self) -> datetime:
+        return self.app.clock.now()
+
+    def now_text(self) -> str:
+        return rfc3339(self.now())
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task with an owner: kept until done, cancelled at close."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def count_refusal(self, code: str) -> None:
+        metrics.REFUSALS.labels(code).inc()
+
+    def recheck_soon(self) -> None:
+        self._recheck = True
+        self.spawn(self._recheck_sessions())
+
+    def close_soon(self, connection: Connection) -> None:
+        """Wakes the reading side, which sits in `receive`, so that it can end the socket."""
+        metrics.EVICTIONS.labels(connection.closing[1] if connection.closing else "").inc()
+        self.spawn(self._end(connection))
+
+    async def _end(self, connection: Connection) -> None:
+        # Let the `bye` leave first; a peer that does not read goes without it.
+        for _ in range(20):
+            if connection.drained:
+                break
+            await asyncio.sleep(0.05)
+        await connection.end()
+
+    # --- life
+
+    async def start(self) -> None:
+        self.bus.watch("inbox", self)
+        self._wheel = asyncio.create_task(self._turn_forever(), name="live-wheel")
+
+    async def close(self) -> None:
+        self.bus.unwatch("inbox", self)
+        if self._wheel is not None:
+            self._wheel.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._wheel
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def heard(self, topic: str, hint: Any) -> None:
+        self._counts_dirty = True
+
+    def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
+
+    def add(self, connection: AgentConnection | VisitorConnection) -> None:
+        if isinstance(connection, AgentConnection):
+            self.agents.add(connection)
+            metrics.SOCKETS.labels("agent").set(len(self.agents))
+            self.bus.whisper("team", {"type": "presence", "user": connection.agent.id, "online": True})
+            self.spawn(self._touch([], [connection.agent.id]))
+        else:
+            self.visitors.add(connection)
+            metrics.SOCKETS.labels("visitor").set(len(self.visitors))
+            self._gone.pop(connection.key, None)
+
+    def remove(self, connection: AgentConnection | VisitorConnection) -> None:
+        connection.detach()
+        if isinstance(connection, AgentConnection):
+            self.agents.discard(connection)
+            metrics.SOCKETS.labels("agent").set(len(self.agents))
+            if not any(other.agent.id == connection.agent.id for other in self.agents):
+                self.bus.whisper("team", {"type": "presence", "user": connection.agent.id, "online": False})
+        elif connection in self.visitors:
+            self.visitors.discard(connection)
+            metrics.SOCKETS.labels("visitor").set(len(self.visitors))
+            if connection.thread is not None and not any(other.key == connection.key for other in self.visitors):
+                # Counted from the last sign of life: a dead link was silent long before it was closed.
+                say_at = max(self.monotonic(), connection.last_heard + OFFLINE_AFTER_S)
+                self._gone[connection.key] = (say_at, self.now())
+
+    def say_online(self, thread: int) -> None:
+        self.bus.whisper(f"thread:{thread}", {"type": "presence", "thread": thread, "online": True})
+
+    # --- the wheel
+
+    async def _turn_forever(self) -> None:
+        turn = 0
+        while True:
+            await asyncio.sleep(1.0)
+            turn += 1
+            try:
+                await self.turn(turn)
+            except Refused as refusal:
+                log.warning("wheel_busy", code=refusal.code)
+            except Exception:  # the wheel must keep turning
+                log.exception("wheel_failed")
+
+    async def turn(self, turn: int) -> None:
+        """One second of housekeeping."""
+        now = self.monotonic()
+        self._watch_over(now)
+        if self._recheck or now >= self._recheck_at:
+            await self._recheck_sessions()
+        if self._counts_dirty and self.agents:
+            await self._send_counts()
+        if self._gone:
+            await self._say_offline(now)
+        if turn % int(PRESENCE_S) == 1:
+            await self._touch([c.key for c in self.visitors if c.thread is not None], [c.agent.id for c in self.agents])
+        if turn % 5 == 1:
+            await self._look_for_team()
+        if turn % int(SWEEP_S if self.bus.remote else SWEEP_CUT_OFF_S) == 0:
+            await self.sweep()
+
+    def _watch_over(self, now: float) -> None:
+        for pending, since in list(self.waiting_hello.items()):
+            if now - since > HELLO_S:
+                self.waiting_hello.pop(pending, None)
+                pending()
+        connection: Connection
+        for connection in (*self.agents, *self.visitors):
+            if connection.sending_since and now - connection.sending_since > STUCK_S:
+                metrics.EVICTIONS.labels("too_slow").inc()
+                connection.abort()
+            elif connection.closing is None and now - connection.last_heard > SILENT_S:
+                connection.close(4410, "gone_quiet", after=1.0)
+
+    async def _recheck_sessions(self) -> None:
+        """Ends the sockets of sessions that are over, and of agents who may no longer see the inbox."""
+        self._recheck = False
+        self._recheck_at = self.monotonic() + RECHECK_S
+        if not self.agents:
+            return
+        open_now = list(self.agents)
+        valid = await auth.still_valid(self.app, sorted({c.agent.session for c in open_now}))
+        for connection in open_now:
+            agent = valid.get(connection.agent.session)
+            if agent is None:
+                connection.close(4401, "auth_required")
+            elif not may(agent, Can.INBOX):
+                connection.close(4403, "forbidden")
+            else:
+                connection.agent = agent
+
+    async def _send_counts(self) -> None:
+        self._counts_dirty = False
+        counts = await self.app.read(queries.badge)
+        if counts != self._counts:
+            self._counts = counts
+            text = wire.dump({"type": "counts", "unread": counts.unread, "open": counts.open})
+            for connection in self.agents:
+                connection.push(text)
+
+    async def _touch(self, keys: list[str], ids: list[int]) -> None:
+        if keys or ids:
+            for start in range(0, max(len(keys), 1), 500):
+                await self.app.write(actions.touch_presence, keys[start : start + 500], ids if start == 0 else [])
+
+    async def _look_for_team(self) -> None:
+        online = await self.app.read(team_online, self.now())
+        if online != self.team_online:
+            self.team_online = online
+            for connection in self.visitors:
+                connection.whispered("team_online", {"type": "presence", "online": online})
+
+    async def _say_offline(self, now: float) -> None:
+        for key, (at, left) in list(self._gone.items()):
+            if now < at:
+                continue
+            del self._gone[key]
+            row = await self.app.read(_visitor_seen, key)
+            # Seen after they left here: another process holds a socket of theirs.
+            if row is not None and row.thread_id is not None and (row.seen_at is None or row.seen_at <= left):
+                self.bus.whisper(
+                    f"thread:{row.thread_id}", {"type": "presence", "thread": row.thread_id, "online": False}
+                )
+
+    async def sweep(self) -> None:
+        """Rings what changed since the last sweep, with overlap; connections skip what they have."""
+        now = self.now()
+        after = (self._last_sweep or now - timedelta(seconds=SWEEP_S)) - timedelta(seconds=5)
+        self._last_sweep = now
+        self.feed.rung()
+        for row in await self.app.read(_changed, after):
+            self.bus.hear(f"thread:{row.id}", None)
+            self.bus.hear("inbox", row.ticket)
+
+
+def _changed(conn: Conn, after: datetime) -> list[Any]:
+    return conn.all(_CHANGED, after=after)
+
+
+def _visitor_seen(conn: Conn, key: str) -> Any:
+    return conn.first(_VISITOR_SEEN, key=key)
+
+
+def team_online(conn: Conn, now: datetime) -> bool:
+    """Is somebody of the team there and not away?"""
+    return bool(conn.value(_TEAM_ONLINE, after=now - ONLINE_TTL))

@@ -1,0 +1,129 @@
+"""Running processes: the web server, a worker, and commands that find the running server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+import uvicorn
+
+from server import migrate
+from server.accounts import commands
+from server.app import Serving, Web, build, close, running
+from server.errors import Refused
+from server.kernel import control
+from server.kernel.context import App
+from server.kernel.log import configure
+from server.live.frames import MAX_FRAME_BYTES
+from server.live.transport import Socket
+from server.settings import Settings
+
+log = structlog.get_logger()
+
+GRACE_S = 8  # seconds a shutdown waits for open requests and sockets
+
+COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "create-owner": commands.create_owner,
+    "reset-link": commands.reset_link,
+    "signin-link": commands.signin_link,
+}
+
+
+class Server(uvicorn.Server):
+    """uvicorn, telling when it serves, with our own command socket beside it."""
+
+    def __init__(self, config: uvicorn.Config, web: Web, started: Callable[[App], Awaitable[None]] | None) -> None:
+        super().__init__(config)
+        self._web, self._started = web, started
+        self._control: control.Server | None = None
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        app = self._web.app
+        if app is None or not self.started:
+            return
+        # What lives for the whole run is not worth looking at in every collection.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        if app.settings.database_url is None:
+            self._control = await control.serve(app, COMMANDS)
+        if self._started is not None:
+            await self._started(app)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        if self._control is not None:
+            await self._control.close()
+        await super().shutdown(sockets)
+
+
+def uvicorn_config(settings: Settings, web: Web) -> uvicorn.Config:
+    return uvicorn.Config(
+        web,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws=Socket,  # type: ignore[arg-type]
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_ping_interval=None,  # clients ping, one wheel watches (live/hub.py)
+        ws_per_message_deflate=False,
+        h11_max_incomplete_event_size=32 * 1024,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        date_header=True,
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,  # web.limits reads them, from trusted peers only
+        lifespan="on",
+    )
+
+
+def serve(
+    settings: Settings, *, worker: bool, started: Callable[[App], Awaitable[None]] | None = None
+) -> None:
+    """Serves until a signal. Raises `Refused` when the database is not ready."""
+    configure(settings.log_format, settings.log_level)
+    web = Web(settings, Serving(web=True, worker=worker))
+    server = Server(uvicorn_config(settings, web), web, started)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise Refused("not_started", "The server could not start; the line above says why.")
+
+
+async def work(settings: Settings) -> None:
+    """A worker without web, until a signal."""
+    configure(settings.log_format, settings.log_level)
+    app = await build(settings)
+    try:
+        await app.read(migrate.check_current)
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with running(app, Serving(web=False, worker=True)):
+            log.info("worker_started")
+            await stop.wait()
+    finally:
+        await close(app)
+
+
+async def command(settings: Settings, name: str, args: dict[str, Any]) -> Any:
+    """Runs a command in the running server, or here when none runs. Raises `Refused`."""
+    if settings.database_url is None:
+        try:
+            return await control.ask(settings, name, args)
+        except control.NobodyThere:
+            pass
+    app = await build(settings)
+    try:
+        await app.read(migrate.check_current)
+        return await COMMANDS[name](app, **args)
+    finally:
+        await close(app)

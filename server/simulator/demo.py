@@ -1,0 +1,136 @@
+"""The demo: a shop's last two weeks, told through the product's own verbs on a manual clock, never by SQL."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from server.accounts import actions as accounts
+from server.accounts import links
+from server.accounts.actions import Browser, SignedIn
+from server.accounts.rules import Agent, Role
+from server.app import build, close
+from server.inbox import actions as inbox
+from server.inbox import widget
+from server.inbox.actions import Inbound, Outgoing, VisitorInfo
+from server.inbox.queries import Ticket
+from server.kernel.clock import ManualClock
+from server.kernel.context import App
+from server.kernel.ids import digest
+from server.settings import Settings
+from server.simulator.demo_script import CHATS, Chat
+
+HERE = Browser("Threadline demo", "127.0.0.1")
+
+
+@dataclass
+class _Told:
+    """Where the telling stands."""
+
+    app: App
+    clock: ManualClock
+    dice: random.Random
+    team: list[Agent]
+    keys: int = 0
+
+    def key(self) -> str:
+        self.keys += 1
+        return f"demo-{self.keys:06d}"
+
+
+async def fill(settings: Settings) -> None:
+    """Owner, team, widget and some thirty conversations in every state that exists."""
+    now = datetime.now(UTC)
+    clock = ManualClock(now - timedelta(days=14))
+    app = await build(settings, clock=clock)
+    try:
+        told = _Told(app, clock, random.Random(7), [])  # noqa: S311 - repeatable on purpose
+        told.team = await _team(app)
+        await _shop(app, settings)
+        await _chats(told, now)
+    finally:
+        await close(app)
+
+
+async def _team(app: App) -> list[Agent]:
+    password = app.ids.token(24)  # nobody needs it: the console link signs in, and a new one can be made
+    owner = await accounts.create_owner(app, "mina@fern-kettle.example", "Mina Park", password)
+    mina = Agent(owner.id, owner.name, owner.email or "", Role.OWNER, 0)
+    team = [mina]
+    for name, email, role in (
+        ("Jonas Weber", "jonas@fern-kettle.example", Role.SUPPORT),
+        ("Ola Nowak", "ola@fern-kettle.example", Role.MANAGER),
+    ):
+        _, url = await links.invite(app, mina, email, role, "127.0.0.1")
+        signed: SignedIn = await links.finish(app, url.partition("#")[2], name, app.ids.token(24), HERE)
+        team.append(Agent(signed.user.id, name, email, role, 0))
+    return team
+
+
+async def _shop(app: App, settings: Settings) -> None:
+    wanted = widget.WidgetSettings(
+        brand="Fern & Kettle",
+        color="#2f6b4f",
+        welcome="Hello! Ask us anything about tea, pots and plants. We usually answer within minutes.",
+        privacy_url="https://example.com/privacy",
+        terms_url="https://example.com/terms",
+        sites=[settings.demo_url] if settings.demo_url else [],
+    )
+    await app.write(widget.save, wanted)
+
+
+async def _chats(told: _Told, now: datetime) -> None:
+    """Each conversation at its hour, oldest first; the newest ones are still waiting."""
+    for number, chat in enumerate(sorted(CHATS, key=lambda chat: -chat.hours_ago)):
+        start = now - timedelta(hours=chat.hours_ago)
+        if start > told.clock.now():
+            told.clock.advance(start - told.clock.now())
+        await _tell(told, number, chat)
+
+
+async def _tell(told: _Told, number: int, chat: Chat) -> None:
+    visitor = digest(f"demo visitor {number} {told.app.ids.token(8)}")
+    agent = told.team[chat.agent % len(told.team)]
+    ticket: Ticket | None = None
+    welcome = (await widget.cached(told.app).get()).welcome
+    for line in chat.lines:
+        told.clock.advance(timedelta(seconds=told.dice.randint(20, 90)))
+        if line.startswith("<"):
+            ticket = await _visitor_says(told, visitor, chat, line[1:].strip(), welcome)
+        elif ticket is not None and line.startswith("#"):
+            await _agent_says(told, agent, ticket, line[1:].strip(), "note")
+        elif ticket is not None:
+            await told.app.write(inbox.read, agent, ticket.id, ticket.last_seq)
+            ticket = await _agent_says(told, agent, ticket, line[1:].strip(), "reply")
+            if chat.seen:
+                await told.app.write(inbox.visitor_seen, visitor, ticket.last_public_seq)
+    if ticket is None:
+        return
+    if chat.email:
+        await told.app.write(inbox.introduce, visitor, told.key(), chat.email, chat.name or None)
+    if chat.ended == "visitor":
+        await told.app.write(inbox.visitor_end, visitor, told.key())
+    elif chat.ended == "agent":
+        await told.app.write(inbox.close, agent, ticket.id, told.key())
+        told.clock.advance(timedelta(seconds=6))
+        await told.app.write(inbox.close_due, ticket.id, inbox.by(agent))
+
+
+async def _visitor_says(told: _Told, visitor: str, chat: Chat, text: str, welcome: str) -> Ticket:
+    info = VisitorInfo(
+        page_url=f"https://fern-kettle.example/{chat.page}",
+        page_title=f"{chat.page.replace('-', ' ').title()} – Fern & Kettle",
+        referrer=chat.referrer,
+        user_agent=chat.browser,
+        locale=chat.locale,
+        time_zone=chat.time_zone,
+        typed_name=chat.name or None,
+    )
+    said = Inbound(visitor, told.key(), text, (), told.app.ids.token(18), welcome, info)
+    return (await told.app.write(inbox.receive, said)).ticket
+
+
+async def _agent_says(told: _Told, agent: Agent, ticket: Ticket, text: str, mode: str) -> Ticket:
+    said = Outgoing(ticket.id, told.key(), text, (), "note" if mode == "note" else "reply")
+    return (await inbox.reply(told.app, agent, said)).ticket
