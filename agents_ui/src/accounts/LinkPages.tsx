@@ -12,8 +12,7 @@ import { NewPassword } from './NewPassword'
 import { signedIn } from './session'
 
 type Used =
-  | { purpose: 'signin'; user: User }
-  | { purpose: 'invite' | 'reset'; email: string; name?: string | null }
+  { purpose: 'signin'; user: User } | { purpose: 'invite' | 'reset'; email: string; name?: string | null }
 
 /** Takes the token out of the address bar and asks what it is good for. Once: a link is spent by its use. */
 function useLink(): { token: string; used: Used | null; error: unknown } {
@@ -51,14 +50,11 @@ function Checking({ error }: { error: unknown }) {
 export function SignIn() {
   const navigate = useNavigate()
   const { used, error } = useLink()
-  const [wrong, setWrong] = useState<unknown>(null)
+  const right = used?.purpose === 'signin'
   useEffect(() => {
-    if (!used) return
-    if (used.purpose === 'signin')
-      void signedIn().then(() => navigate({ to: '/inbox', replace: true }))
-    else setWrong(new Error('a link of another kind'))
-  }, [used, navigate])
-  return <Checking error={error ?? wrong} />
+    if (right) void signedIn().then(() => navigate({ to: '/inbox', replace: true }))
+  }, [right, navigate])
+  return <Checking error={error ?? (used && !right ? new Error('a link of another kind') : null)} />
 }
 
 function Finish({ purpose }: { purpose: 'invite' | 'reset' }) {
@@ -96,7 +92,13 @@ function Finish({ purpose }: { purpose: 'invite' | 'reset' }) {
       error={error}
     >
       <form className={classes.form} onSubmit={(event) => void finish(event)}>
-        <TextInput label={t('auth.email')} value={used.email} readOnly autoComplete="username" variant="filled" />
+        <TextInput
+          label={t('auth.email')}
+          value={used.email}
+          readOnly
+          autoComplete="username"
+          variant="filled"
+        />
         {invited && (
           <TextInput
             label={t('auth.name')}

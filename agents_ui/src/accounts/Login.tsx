@@ -26,9 +26,7 @@ export function Login() {
       await navigate({ href: next ?? '/inbox', replace: true })
     } catch (problem) {
       const wait = problem instanceof ApiError ? problem.retryAfterS : null
-      setError(
-        wait ? t('auth.waitSeconds', { count: Math.ceil(wait) }) : explain(problem),
-      )
+      setError(wait ? t('auth.waitSeconds', { count: Math.ceil(wait) }) : explain(problem))
       setBusy(false)
     }
   }

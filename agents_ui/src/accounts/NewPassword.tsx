@@ -2,7 +2,7 @@ import { PasswordInput, Progress, Text } from '@mantine/core'
 import { useTranslation } from 'react-i18next'
 import { length } from '../kernel/text'
 
-export const SHORTEST_PASSWORD = 10
+export const SHORTEST_PASSWORD = 15
 
 interface NewPasswordProps {
   value: string
@@ -16,7 +16,7 @@ interface NewPasswordProps {
 export function NewPassword({ value, onChange, label, error, autoFocus }: NewPasswordProps) {
   const { t } = useTranslation()
   const chars = length(value)
-  const share = Math.min(100, (chars / 16) * 100)
+  const share = Math.min(100, (chars / 20) * 100)
   const colour = chars < SHORTEST_PASSWORD ? 'amber' : 'green'
   return (
     <div>
@@ -33,7 +33,9 @@ export function NewPassword({ value, onChange, label, error, autoFocus }: NewPas
       />
       <Progress value={share} color={colour} size={3} mt={8} aria-hidden />
       <Text size="xs" c="dimmed" mt={6}>
-        {chars >= SHORTEST_PASSWORD ? t('auth.passwordGood') : t('auth.passwordRule', { count: SHORTEST_PASSWORD })}
+        {chars >= SHORTEST_PASSWORD
+          ? t('auth.passwordGood')
+          : t('auth.passwordRule', { count: SHORTEST_PASSWORD })}
       </Text>
     </div>
   )

@@ -14,11 +14,7 @@ export function Banner() {
   const [shown, setShown] = useState(false)
   const away = lost || never
   useEffect(() => {
-    if (!away) {
-      setShown(false)
-      return
-    }
-    const timer = setTimeout(() => setShown(true), PATIENCE_MS)
+    const timer = setTimeout(() => setShown(away), away ? PATIENCE_MS : 0)
     return () => clearTimeout(timer)
   }, [away])
   return (

@@ -73,7 +73,9 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
         leftSection={<IconSearch size={18} stroke={1.7} />}
       />
       <Spotlight.ActionsList>
-        {nothing && <Spotlight.Empty>{busy ? t('common.searching') : t('common.nothingFound')}</Spotlight.Empty>}
+        {nothing && (
+          <Spotlight.Empty>{busy ? t('common.searching') : t('common.nothingFound')}</Spotlight.Empty>
+        )}
         <Items title={t('palette.tickets')} items={tickets} />
         <Items title={t('palette.contacts')} items={contacts} />
         <Items title={t('palette.actions')} items={shown} />
@@ -106,24 +108,65 @@ function Items({ title, items }: { title: string; items: readonly Item[] }) {
   )
 }
 
+const icon = (Picture: Icon) => <Picture size={18} stroke={1.6} />
+
 function useActions(onHelp: () => void): Item[] {
   const { t } = useTranslation()
   const navigate = useNavigate()
   const me = useMe()
   const { colorScheme, setColorScheme } = useMantineColorScheme()
-  const [inbox, widget, users] = [useCan('inbox'), useCan('widget'), useCan('users')]
-  const icon = (Picture: Icon) => <Picture size={18} stroke={1.6} />
+  const [inbox, widget, users] = [useCan('inbox'), useCan('channels'), useCan('users')]
   const list = (search: object) => () => void navigate({ to: '/inbox', search })
   const actions: (Item | false)[] = [
     inbox && { id: 'inbox', label: t('palette.inbox'), picture: icon(IconInbox), keys: 'g i', run: list({}) },
-    inbox && { id: 'mine', label: t('palette.mine'), picture: icon(IconUser), run: list({ ...DEFAULT_FILTER, view: 'mine' }) },
-    inbox && { id: 'free', label: t('palette.unassigned'), picture: icon(IconUserPlus), run: list({ ...DEFAULT_FILTER, view: 'unassigned' }) },
-    widget && { id: 'widget', label: t('settings.widget.title'), picture: icon(IconPlugConnected), run: () => void navigate({ to: '/settings/widget' }) },
-    users && { id: 'team', label: t('settings.team.title'), picture: icon(IconUsers), run: () => void navigate({ to: '/settings/team' }) },
-    { id: 'account', label: t('settings.account.title'), picture: icon(IconUserCircle), run: () => void navigate({ to: '/settings/account' }) },
-    { id: 'away', label: me.away ? t('palette.online') : t('palette.away'), picture: icon(IconUserMinus), run: () => void setAway(!me.away) },
-    colorScheme !== 'dark' && { id: 'dark', label: t('palette.dark'), picture: icon(IconMoon), run: () => setColorScheme('dark') },
-    colorScheme !== 'light' && { id: 'light', label: t('palette.light'), picture: icon(IconSun), run: () => setColorScheme('light') },
+    inbox && {
+      id: 'mine',
+      label: t('palette.mine'),
+      picture: icon(IconUser),
+      run: list({ ...DEFAULT_FILTER, view: 'mine' }),
+    },
+    inbox && {
+      id: 'free',
+      label: t('palette.unassigned'),
+      picture: icon(IconUserPlus),
+      run: list({ ...DEFAULT_FILTER, view: 'unassigned' }),
+    },
+    widget && {
+      id: 'widget',
+      label: t('settings.widget.title'),
+      picture: icon(IconPlugConnected),
+      run: () => void navigate({ to: '/settings/widget' }),
+    },
+    users && {
+      id: 'team',
+      label: t('settings.team.title'),
+      picture: icon(IconUsers),
+      run: () => void navigate({ to: '/settings/team' }),
+    },
+    {
+      id: 'account',
+      label: t('settings.account.title'),
+      picture: icon(IconUserCircle),
+      run: () => void navigate({ to: '/settings/account' }),
+    },
+    {
+      id: 'away',
+      label: me.away ? t('palette.online') : t('palette.away'),
+      picture: icon(IconUserMinus),
+      run: () => void setAway(!me.away),
+    },
+    colorScheme !== 'dark' && {
+      id: 'dark',
+      label: t('palette.dark'),
+      picture: icon(IconMoon),
+      run: () => setColorScheme('dark'),
+    },
+    colorScheme !== 'light' && {
+      id: 'light',
+      label: t('palette.light'),
+      picture: icon(IconSun),
+      run: () => setColorScheme('light'),
+    },
     { id: 'keys', label: t('frame.shortcuts'), picture: icon(IconKeyboard), keys: '?', run: onHelp },
     { id: 'logout', label: t('frame.logout'), picture: icon(IconLogout), run: () => void logout() },
   ]
@@ -142,8 +185,7 @@ function useFound(text: string): { tickets: Item[]; contacts: Item[]; busy: bool
     placeholderData: (before) => before,
   })
   if (!data || text.length < 2) return { tickets: [], contacts: [], busy: isFetching }
-  const open = (id: number) => () =>
-    void navigate({ to: '/inbox/$ticket', params: { ticket: String(id) } })
+  const open = (id: number) => () => void navigate({ to: '/inbox/$ticket', params: { ticket: String(id) } })
   const tickets = data.tickets.map((ticket) => ({
     id: `ticket ${ticket.id}`,
     label: contactName(ticket.contact),

@@ -63,7 +63,11 @@ export function Rail({ onFind, onHelp }: RailProps) {
             aria-expanded={wide}
             onClick={() => setPrefs({ railWide: !wide })}
           >
-            {wide ? <IconChevronsLeft size={18} stroke={1.7} /> : <IconChevronsRight size={18} stroke={1.7} />}
+            {wide ? (
+              <IconChevronsLeft size={18} stroke={1.7} />
+            ) : (
+              <IconChevronsRight size={18} stroke={1.7} />
+            )}
             <span className={classes.label}>{t('frame.narrow')}</span>
           </UnstyledButton>
         </Hint>
@@ -124,7 +128,10 @@ function Account({ wide, onHelp }: { wide: boolean; onHelp: () => void }) {
   return (
     <Menu position="right-end" width={230}>
       <Menu.Target>
-        <UnstyledButton className={classes.account} aria-label={`${me.name}, ${state}. ${t('frame.accountMenu')}`}>
+        <UnstyledButton
+          className={classes.account}
+          aria-label={`${me.name}, ${state}. ${t('frame.accountMenu')}`}
+        >
           <Face name={me.name} id={me.id} size={30} team presence={me.away ? 'away' : 'online'} />
           {wide && (
             <span className={classes.who}>

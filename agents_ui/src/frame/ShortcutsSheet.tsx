@@ -9,7 +9,13 @@ export default function ShortcutsSheet({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation()
   const names = Object.keys(SHORTCUTS) as ShortcutName[]
   return (
-    <Modal opened onClose={onClose} title={t('frame.shortcuts')} size={680} closeButtonProps={{ 'aria-label': t('common.close') }}>
+    <Modal
+      opened
+      onClose={onClose}
+      title={t('frame.shortcuts')}
+      size={680}
+      closeButtonProps={{ 'aria-label': t('common.close') }}
+    >
       <div className={classes.columns}>
         {GROUPS.map((group) => (
           <section key={group} className={classes.group}>

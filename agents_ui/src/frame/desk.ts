@@ -1,27 +1,16 @@
 /** What runs while somebody is signed in: the socket, the outbox, the drafts; and how it all ends. */
+import { useRouter } from '@tanstack/react-router'
 import { useEffect } from 'react'
-import { forgetUser, loadSession, useCan, useSession } from '../accounts/session'
+import { forgetUser, loadSession, useCan } from '../accounts/session'
 import { forgetDrafts, loadDrafts } from '../inbox/drafts'
 import { hurryOutbox, startOutbox, stopOutbox } from '../inbox/sending'
 import { followThreads, forgetThreads } from '../inbox/threads'
 import { forgetTickets, learn, refreshList } from '../inbox/tickets'
 import { connect, disconnect, follow } from '../live/store'
-import { router } from './router'
-
-/** 4401 and 4403: signed out or no longer allowed. 4426: this page is older than the server. */
-function ended(code: number): void {
-  if (code === 4426) {
-    location.reload()
-    return
-  }
-  void loadSession().then(() => {
-    if (code === 4401) forgetUser()
-    return router.invalidate()
-  })
-}
 
 export function useDesk(user: number): void {
   const inbox = useCan('inbox')
+  const router = useRouter()
   useEffect(() => {
     if (!inbox) return
     void loadDrafts(user)
@@ -37,7 +26,17 @@ export function useDesk(user: number): void {
         }
       }),
     ]
-    connect(ended)
+    // 4401 and 4403: signed out or no longer allowed. 4426: this page is older than the server.
+    connect((code) => {
+      if (code === 4426) {
+        location.reload()
+        return
+      }
+      void loadSession().then(() => {
+        if (code === 4401) forgetUser()
+        return router.invalidate()
+      })
+    })
     return () => {
       disconnect()
       for (const stop of stops) stop()
@@ -46,13 +45,5 @@ export function useDesk(user: number): void {
       forgetThreads()
       forgetTickets()
     }
-  }, [user, inbox])
-}
-
-/** The tab's title: unread first, so that it survives a narrow tab. */
-export function useTitle(title: string, unread: number): void {
-  const user = useSession((state) => state.user)
-  useEffect(() => {
-    document.title = `${user && unread ? `(${unread}) ` : ''}${title} · Threadline`
-  }, [title, unread, user])
+  }, [user, inbox, router])
 }

@@ -24,18 +24,21 @@ const bound = new Map<ShortcutName, (() => void)[]>()
 const SEQUENCE_MS = 1_200
 let first = { key: '', at: 0 }
 
-/** While the component stands, the shortcut runs `run`; the one mounted last wins. */
-export function useShortcut(name: ShortcutName, run: () => void, enabled = true): void {
-  const latest = useRef(run)
+/** While the component stands, the shortcut runs `handler`; the one mounted last wins. */
+export function useShortcut(name: ShortcutName, handler: () => void, enabled = true): void {
+  const latest = useRef(handler)
   useEffect(() => {
-    latest.current = run
+    latest.current = handler
   })
   useEffect(() => {
     if (!enabled) return
     const call = () => latest.current()
     bound.set(name, [...(bound.get(name) ?? []), call])
     return () => {
-      bound.set(name, (bound.get(name) ?? []).filter((other) => other !== call))
+      bound.set(
+        name,
+        (bound.get(name) ?? []).filter((other) => other !== call),
+      )
     }
   }, [name, enabled])
 }
@@ -54,7 +57,10 @@ function onKey(event: KeyboardEvent): void {
   }
   const target = event.target instanceof Element ? event.target : null
   // Typing is typing; an open dialog or menu has its own keys.
-  if (target?.closest('input, textarea, select, [contenteditable], [role=dialog], [role=menu], [role=listbox]')) return
+  if (
+    target?.closest('input, textarea, select, [contenteditable], [role=dialog], [role=menu], [role=listbox]')
+  )
+    return
   if (key === 'Enter' && target?.closest('a, button, [role=button]')) return
   const sequence = Date.now() - first.at < SEQUENCE_MS ? `${first.key} ${key}` : ''
   first = { key, at: Date.now() }
@@ -85,6 +91,14 @@ export function keyCaps(keys: string): string[] {
   return keys
     .split(/[ +]/)
     .map((key) =>
-      key === 'mod' ? (apple ? '⌘' : 'Ctrl') : key === 'Escape' ? 'Esc' : key.length === 1 ? key.toUpperCase() : key,
+      key === 'mod'
+        ? apple
+          ? '⌘'
+          : 'Ctrl'
+        : key === 'Escape'
+          ? 'Esc'
+          : key.length === 1
+            ? key.toUpperCase()
+            : key,
     )
 }

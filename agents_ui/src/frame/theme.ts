@@ -13,6 +13,7 @@ import {
   Paper,
   PasswordInput,
   Popover,
+  SegmentedControl,
   Select,
   Skeleton,
   Switch,
@@ -52,7 +53,8 @@ export const theme = createTheme({
   black: '#1a1a20',
   fontFamily:
     "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Noto Sans', Ubuntu, 'Helvetica Neue', Arial, 'Apple SD Gothic Neo', 'Malgun Gothic', 'Noto Sans CJK KR', sans-serif, 'Apple Color Emoji', 'Segoe UI Emoji', 'Noto Color Emoji'",
-  fontFamilyMonospace: "ui-monospace, 'SF Mono', SFMono-Regular, Menlo, Consolas, 'Liberation Mono', monospace",
+  fontFamilyMonospace:
+    "ui-monospace, 'SF Mono', SFMono-Regular, Menlo, Consolas, 'Liberation Mono', monospace",
   fontSizes: { xs: '12px', sm: '13px', md: '14px', lg: '16px', xl: '19px' },
   lineHeights: { xs: '1.4', sm: '1.45', md: '1.5', lg: '1.5', xl: '1.4' },
   spacing: { xs: '8px', sm: '12px', md: '16px', lg: '24px', xl: '32px' },
@@ -84,6 +86,7 @@ export const theme = createTheme({
     Paper: Paper.extend({ defaultProps: { withBorder: true } }),
     PasswordInput: PasswordInput.extend({ defaultProps: { size: 'sm' } }),
     Popover: Popover.extend({ defaultProps: { shadow: 'md', ...quick } }),
+    SegmentedControl: SegmentedControl.extend({ defaultProps: { withItemsBorders: false } }),
     Select: Select.extend({ defaultProps: { size: 'sm', allowDeselect: false } }),
     Skeleton: Skeleton.extend({ defaultProps: { radius: 'sm' } }),
     Switch: Switch.extend({ defaultProps: { size: 'sm', withThumbIndicator: false } }),
@@ -91,15 +94,46 @@ export const theme = createTheme({
     TextInput: TextInput.extend({ defaultProps: { size: 'sm' } }),
     Textarea: Textarea.extend({ defaultProps: { size: 'sm' } }),
     Tooltip: Tooltip.extend({
-      defaultProps: { openDelay: 350, withArrow: false, offset: 6, events: { hover: true, focus: true, touch: false }, ...quick },
+      defaultProps: {
+        openDelay: 350,
+        withArrow: false,
+        offset: 6,
+        events: { hover: true, focus: true, touch: false },
+        ...quick,
+      },
     }),
   },
 })
+
+/** Avatars: background and letters by day, background and letters by night. */
+const HUES = [
+  ['#e4e7ff', '#3b3aa8', '#2e2f5e', '#c5ccff'],
+  ['#d9f2e6', '#0f5a3c', '#17402f', '#a5e3c4'],
+  ['#fde7d3', '#8a4306', '#4a2f17', '#fbcf9f'],
+  ['#fbdfe8', '#932352', '#4c2336', '#f7b6cd'],
+  ['#dcf0fb', '#0f557d', '#173b50', '#a6dbf7'],
+  ['#f0e4fd', '#6a2ba6', '#3d2758', '#dabdf9'],
+  ['#f3edc9', '#675400', '#40381a', '#e8d88c'],
+  ['#e3e8ee', '#3d4b5e', '#2e3742', '#c3cedb'],
+] as const
+
+function hues(ground: 0 | 2): Record<string, string> {
+  return Object.fromEntries(
+    HUES.flatMap((hue, index) => [
+      [`--tl-hue-${index}`, hue[ground]],
+      [`--tl-ink-${index}`, hue[ground === 0 ? 1 : 3]],
+    ]),
+  )
+}
 
 /** Our own names for what Mantine has none for. */
 export const variables: CSSVariablesResolver = () => ({
   variables: { '--tl-quick': '140ms', '--tl-row': '76px' },
   light: {
+    ...hues(0),
+    '--mantine-color-gray-light-color': '#5b5b67',
+    '--tl-scrollbar': '#d3d3da',
+    '--tl-glow': '#e6e9ff',
     '--mantine-color-dimmed': '#686874',
     '--mantine-color-placeholder': '#7a7a87',
     '--mantine-color-default-border': '#dedee3',
@@ -120,9 +154,14 @@ export const variables: CSSVariablesResolver = () => ({
     '--tl-note-text': '#5c3d00',
     '--tl-warn-text': '#8a5200',
     '--tl-online': '#16a34a',
+    '--tl-online-text': '#116a33',
     '--tl-failed': '#cb2a31',
   },
   dark: {
+    ...hues(2),
+    '--mantine-color-gray-light-color': '#a9a9b4',
+    '--tl-scrollbar': '#3a3a43',
+    '--tl-glow': '#23234a',
     '--mantine-color-dimmed': '#9a9aa6',
     '--mantine-color-placeholder': '#85858f',
     '--mantine-color-default-border': '#393942',
@@ -143,6 +182,7 @@ export const variables: CSSVariablesResolver = () => ({
     '--tl-note-text': '#f7dfa4',
     '--tl-warn-text': '#f5c23e',
     '--tl-online': '#4ade80',
+    '--tl-online-text': '#4ade80',
     '--tl-failed': '#f79292',
   },
 })

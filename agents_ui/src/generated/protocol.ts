@@ -186,13 +186,4 @@ export interface Pong {
   type: 'pong'
 }
 export type Out =
-  | Ready
-  | EntryFrame
-  | TicketFrame
-  | Counts
-  | PresenceFrame
-  | TypingFrame
-  | Refused
-  | Reset
-  | Bye
-  | Pong
+  Ready | EntryFrame | TicketFrame | Counts | PresenceFrame | TypingFrame | Refused | Reset | Bye | Pong

@@ -24,7 +24,12 @@ export function Attachments({ files }: { files: readonly File[] }) {
           <FileChip key={file.token} file={file} />
         ),
       )}
-      <Modal opened={open !== null} onClose={() => setOpen(null)} title={open && oneLine(open.name, 80)} size="auto">
+      <Modal
+        opened={open !== null}
+        onClose={() => setOpen(null)}
+        title={open && oneLine(open.name, 80)}
+        size="auto"
+      >
         {open && <img className={classes.full} src={fileUrl(open)} alt={oneLine(open.name, 120)} />}
       </Modal>
     </div>
@@ -67,7 +72,12 @@ function FileChip({ file }: { file: File }) {
   const { t } = useTranslation()
   const name = oneLine(file.name, 80)
   return (
-    <a className={classes.chip} href={fileUrl(file)} download={name} aria-label={t('inbox.download', { name })}>
+    <a
+      className={classes.chip}
+      href={fileUrl(file)}
+      download={name}
+      aria-label={t('inbox.download', { name })}
+    >
       <IconFile size={20} stroke={1.5} aria-hidden />
       <span className={classes.name}>
         <bdi>{name}</bdi>

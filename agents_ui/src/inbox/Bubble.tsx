@@ -25,8 +25,7 @@ export const BubbleView = memo(function BubbleView({ row, contact, onEdit }: Bub
   const { entry, sending } = row
   const text = entry?.text ?? sending?.text ?? ''
   const files = ((entry?.data.files as File[] | undefined) ?? sending?.files ?? []).filter(Boolean)
-  const author =
-    row.side === 'them' ? contactName(contact) : oneLine(entry?.author.name ?? '', 60)
+  const author = row.side === 'them' ? contactName(contact) : oneLine(entry?.author.name ?? '', 60)
   return (
     <div
       className={classes.row}
@@ -36,7 +35,11 @@ export const BubbleView = memo(function BubbleView({ row, contact, onEdit }: Bub
       data-last={row.last || undefined}
       data-state={sending?.state}
     >
-      {row.first && (row.side === 'us' ? author !== '' : false) && <div className={classes.author} dir="auto">{author}</div>}
+      {row.first && (row.side === 'us' ? author !== '' : false) && (
+        <div className={classes.author} dir="auto">
+          {author}
+        </div>
+      )}
       <div className={classes.bubble} title={exactTime(row.at)}>
         <span className="sr-only">{row.side === 'us' && sending ? t('inbox.you') : author}: </span>
         {row.note && row.first && (
@@ -60,7 +63,9 @@ export const BubbleView = memo(function BubbleView({ row, contact, onEdit }: Bub
           <div className={classes.meta}>
             <time dateTime={row.at}>{clock(row.at)}</time>
             {row.side === 'us' && !row.note && <Tick row={row} />}
-            {row.note && sending && sending.state !== 'sent' && <IconClock size={13} aria-label={t('inbox.sending')} />}
+            {row.note && sending && sending.state !== 'sent' && (
+              <IconClock size={13} aria-label={t('inbox.sending')} />
+            )}
           </div>
         )
       )}
@@ -77,7 +82,11 @@ function Tick({ row }: { row: Bubble }) {
     <Tooltip label={t(`inbox.ticks.${state}`)}>
       <span className={classes.tick} data-tick={state}>
         <Mark size={state === 'sending' ? 13 : 15} stroke={2} aria-hidden />
-        {state === 'sent' ? <span className="sr-only">{t('inbox.ticks.sent')}</span> : t(`inbox.ticks.${state}`)}
+        {state === 'sent' ? (
+          <span className="sr-only">{t('inbox.ticks.sent')}</span>
+        ) : (
+          t(`inbox.ticks.${state}`)
+        )}
       </span>
     </Tooltip>
   )

@@ -51,7 +51,13 @@ export function Details({ ticket, onClose }: { ticket: TicketOut; onClose: () =>
           {name}
         </h2>
         {contact.verified ? (
-          <Badge variant="light" color="green" leftSection={<IconRosetteDiscountCheck size={13} />} tt="none" fw={500}>
+          <Badge
+            variant="light"
+            color="green"
+            leftSection={<IconRosetteDiscountCheck size={13} />}
+            tt="none"
+            fw={500}
+          >
             {t('inbox.verified')}
           </Badge>
         ) : (
@@ -108,7 +114,10 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
           )}
           {time && (
             <Fact icon={IconClockHour4} label={t('inbox.localTime')}>
-              {time} <span className={classes.label}>{oneLine(details.time_zone ?? '', 60).replaceAll('_', ' ')}</span>
+              {time}{' '}
+              <span className={classes.label}>
+                {oneLine(details.time_zone ?? '', 60).replaceAll('_', ' ')}
+              </span>
             </Fact>
           )}
           {machine && (
@@ -124,8 +133,12 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
         </Section>
       )}
       <Section title={t('inbox.history')}>
-        {details.first_seen && <Moment icon={IconCalendarTime} label={t('inbox.firstSeen')} at={details.first_seen} now={now} />}
-        {details.last_seen && !online && <Moment icon={IconEye} label={t('inbox.lastSeen')} at={details.last_seen} now={now} />}
+        {details.first_seen && (
+          <Moment icon={IconCalendarTime} label={t('inbox.firstSeen')} at={details.first_seen} now={now} />
+        )}
+        {details.last_seen && !online && (
+          <Moment icon={IconEye} label={t('inbox.lastSeen')} at={details.last_seen} now={now} />
+        )}
         {online && (
           <Fact icon={IconEye} label={t('inbox.lastSeen')}>
             <span className={classes.online}>{t('inbox.onSite')}</span>
@@ -146,7 +159,8 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
                 <bdi>{oneLine(other.preview, 90) || t('inbox.noText')}</bdi>
               </span>
               <span className={classes.label}>
-                {t(`inbox.statuses.${other.status}`)} · <time title={exactTime(other.last_message_at)}>{shortTime(other.last_message_at, now)}</time>
+                {t(`inbox.statuses.${other.status}`)} ·{' '}
+                <time title={exactTime(other.last_message_at)}>{shortTime(other.last_message_at, now)}</time>
               </span>
             </Link>
           ))}

@@ -27,7 +27,12 @@ export default function EmojiPicker({ onPick }: { onPick: (emoji: string) => voi
     <div className={`${classes.picker} thin-scroll`}>
       {recent.length > 0 && <Group name={t('inbox.emojis.recent')} emojis={recent} onPick={pick} />}
       {groups.map(([name, emojis]) => (
-        <Group key={name} name={t(`inbox.emojis.${name as keyof typeof GROUPS}`)} emojis={emojis} onPick={pick} />
+        <Group
+          key={name}
+          name={t(`inbox.emojis.${name as keyof typeof GROUPS}`)}
+          emojis={emojis}
+          onPick={pick}
+        />
       ))}
     </div>
   )

@@ -36,7 +36,12 @@ export function Header({ ticket, onBack, onDetails, onClose, onUnread }: HeaderP
       <ActionIcon className={classes.back} onClick={onBack} aria-label={t('inbox.back')}>
         <IconArrowLeft size={19} stroke={1.8} />
       </ActionIcon>
-      <Face name={ticket.contact.name} id={ticket.contact.id} size={34} presence={online ? 'online' : undefined} />
+      <Face
+        name={ticket.contact.name}
+        id={ticket.contact.id}
+        size={34}
+        presence={online ? 'online' : undefined}
+      />
       <div className={classes.who}>
         <h2 className={classes.name} dir="auto" title={name}>
           {name}

@@ -3,7 +3,7 @@ import { Navigate, useNavigate, useParams, useSearch } from '@tanstack/react-rou
 import { useCallback, useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useCan } from '../accounts/session'
-import { useTitle } from '../frame/desk'
+import { useTitle } from '../frame/title'
 import { Empty } from '../frame/Problem'
 import { useShortcut } from '../frame/shortcuts'
 import { setPrefs, usePrefs } from '../kernel/prefs'
@@ -47,7 +47,10 @@ function Panes() {
         : navigate({ to: '/inbox/$ticket', params: { ticket: String(ticket) }, search: true })),
     [navigate],
   )
-  const next = useCallback((from: number) => go(neighbour(useTickets.getState().list, from)?.id ?? null), [go])
+  const next = useCallback(
+    (from: number) => go(neighbour(useTickets.getState().list, from)?.id ?? null),
+    [go],
+  )
   useShortcut('leave', () => (sheetFor === null ? go(null) : setSheetFor(null)), id !== null)
   useShortcut('details', toggleDetails, id !== null)
 
@@ -62,12 +65,7 @@ function Panes() {
       data-details={details || undefined}
       data-sheet={(sheetFor !== null && sheetFor === id) || undefined}
     >
-      <TicketList
-        filter={{ status, view, channel, sort }}
-        onFilter={setFilter}
-        selected={id}
-        onOpen={go}
-      />
+      <TicketList filter={{ status, view, channel, sort }} onFilter={setFilter} selected={id} onOpen={go} />
       <main className={classes.thread} aria-label={t('inbox.thread')}>
         {id === null ? (
           <Empty icon={IconMessages} title={t('inbox.pick')} text={t('inbox.pickText')} level={1} />

@@ -20,7 +20,10 @@ export function ListMenus({ filter, onFilter }: ListMenusProps) {
       <Menu position="bottom-start" width={200}>
         <Title order={1} className={classes.title}>
           <Menu.Target>
-            <UnstyledButton className={classes.status} aria-label={`${t('inbox.status')}: ${t(`inbox.statuses.${filter.status}`)}`}>
+            <UnstyledButton
+              className={classes.status}
+              aria-label={`${t('inbox.status')}: ${t(`inbox.statuses.${filter.status}`)}`}
+            >
               {t(`inbox.statuses.${filter.status}`)}
               {filter.status === 'open' && open > 0 && <span className={classes.count}>{open}</span>}
               <IconChevronDown size={15} stroke={2} aria-hidden />

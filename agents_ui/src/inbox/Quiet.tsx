@@ -65,7 +65,9 @@ function useWords(entry: EntryOut): ReactNode {
     return t('inbox.lines.assigned', { agent, name: stored || found })
   }
   if (entry.kind === 'contact') {
-    const said = [name, email].filter((part) => typeof part === 'string' && part).map((part) => oneLine(part as string, 120))
+    const said = [name, email]
+      .filter((part) => typeof part === 'string' && part)
+      .map((part) => oneLine(part as string, 120))
     return t('inbox.lines.contact', { text: said.join(', ') })
   }
   const who = by === 'visitor' ? 'visitor' : by === 'agent' ? 'agent' : 'system'

@@ -8,7 +8,8 @@ import classes from './RichText.module.css'
 
 const LONG_CHARS = 1_800
 const LONG_LINES = 28
-const ONLY_EMOJI = /^(?:\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\ufe0f|\u200d\p{Extended_Pictographic})*\s*){1,4}$/u
+const ONLY_EMOJI =
+  /^(?:\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\ufe0f|\u200d\p{Extended_Pictographic})*\s*){1,4}$/u
 
 /** A stranger's text: lines kept, links safe, direction isolated (BAD_INPUTS W13, W43, W44, W47). */
 export const RichText = memo(function RichText({ text }: { text: string }) {
@@ -28,7 +29,12 @@ export const RichText = memo(function RichText({ text }: { text: string }) {
         {pieces.map((piece, index) =>
           piece.href ? (
             <span key={index}>
-              <a className={classes.link} href={piece.href} target="_blank" rel="noopener nofollow noreferrer">
+              <a
+                className={classes.link}
+                href={piece.href}
+                target="_blank"
+                rel="noopener nofollow noreferrer"
+              >
                 <bdi>{piece.text}</bdi>
               </a>
               {piece.lookalike && (

@@ -56,9 +56,16 @@ export function Thread({ ticket, pending, onEdit }: ThreadProps) {
 
   return (
     <div className={classes.frame}>
-      {/* Focusable, so that it can be scrolled by keyboard. */}
-      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <div ref={box} className={`${classes.scroll} thin-scroll`} role="log" aria-live="off" aria-label={t('inbox.messages')} tabIndex={0}>
+      <div
+        ref={box}
+        className={`${classes.scroll} thin-scroll`}
+        role="log"
+        aria-live="off"
+        aria-label={t('inbox.messages')}
+        // Focusable, so that it can be scrolled by keyboard.
+        // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+        tabIndex={0}
+      >
         {!timeline ? (
           <Bones />
         ) : (
@@ -67,7 +74,12 @@ export function Thread({ ticket, pending, onEdit }: ThreadProps) {
             {rows.map((row) => {
               if (row.kind === 'day')
                 return (
-                  <div key={row.key} className={classes.day} role="separator" aria-label={dayName(row.at, now)}>
+                  <div
+                    key={row.key}
+                    className={classes.day}
+                    role="separator"
+                    aria-label={dayName(row.at, now)}
+                  >
                     <span>{dayName(row.at, now)}</span>
                   </div>
                 )
@@ -125,7 +137,14 @@ function Announcer({ ticket }: { ticket: TicketOut }) {
     const from = heard.current
     heard.current = timeline.last
     const entry = timeline.entries.at(-1)
-    if (from === null || !entry || entry.seq <= from || entry.kind !== 'message' || entry.author.type === 'agent') return
+    if (
+      from === null ||
+      !entry ||
+      entry.seq <= from ||
+      entry.kind !== 'message' ||
+      entry.author.type === 'agent'
+    )
+      return
     setWords(t('inbox.announce', { name: contactName(ticket.contact), text: oneLine(entry.text, 500) }))
   }, [timeline, ticket.contact, t])
   return (

@@ -91,7 +91,12 @@ export function TicketList({ filter, onFilter, selected, onOpen }: TicketListPro
         ) : rows.length === 0 ? (
           <Nothing filter={filter} onFilter={onFilter} />
         ) : (
-          <div role="list" aria-label={t('inbox.tickets')} style={{ height: virtual.getTotalSize() }} className={classes.rows}>
+          <div
+            role="list"
+            aria-label={t('inbox.tickets')}
+            style={{ height: virtual.getTotalSize() }}
+            className={classes.rows}
+          >
             {items.map((item) => {
               const ticket = rows[item.index]
               return (
@@ -184,4 +189,3 @@ function Nothing({ filter, onFilter }: Pick<TicketListProps, 'filter' | 'onFilte
     />
   )
 }
-

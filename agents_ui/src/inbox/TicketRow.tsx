@@ -40,19 +40,18 @@ export const TicketRow = memo(function TicketRow({ ticket, selected, mine, now, 
           <span className="sr-only">{t('inbox.unread')}</span>
         </span>
       )}
-      <Face
-        name={ticket.contact.name}
-        id={ticket.contact.id}
-        channel={ticket.channel}
-        presence={undefined}
-      />
+      <Face name={ticket.contact.name} id={ticket.contact.id} channel={ticket.channel} presence={undefined} />
       <span className={classes.body}>
         <span className={classes.line}>
           <span className={classes.name} dir="auto">
             {name}
           </span>
           <span className="sr-only">{t(`inbox.channels.${ticket.channel}`)}</span>
-          <time className={classes.time} dateTime={ticket.last_message_at} title={exactTime(ticket.last_message_at)}>
+          <time
+            className={classes.time}
+            dateTime={ticket.last_message_at}
+            title={exactTime(ticket.last_message_at)}
+          >
             {shortTime(ticket.last_message_at, now)}
           </time>
         </span>

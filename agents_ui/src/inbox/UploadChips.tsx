@@ -21,9 +21,17 @@ export function UploadChips({ files, uploads, onRemoveFile, onRemoveUpload }: Up
     <div className={classes.chips}>
       {files.map((file) => (
         <span key={file.token} className={classes.chip}>
-          {isImage(file) ? <img src={fileUrl(file)} alt="" /> : <IconFile size={18} stroke={1.6} aria-hidden />}
+          {isImage(file) ? (
+            <img src={fileUrl(file)} alt="" />
+          ) : (
+            <IconFile size={18} stroke={1.6} aria-hidden />
+          )}
           <bdi className={classes.chipName}>{oneLine(file.name, 60)}</bdi>
-          <CloseButton size="sm" onClick={() => onRemoveFile(file.token)} aria-label={t('inbox.removeFile', { name: file.name })} />
+          <CloseButton
+            size="sm"
+            onClick={() => onRemoveFile(file.token)}
+            aria-label={t('inbox.removeFile', { name: file.name })}
+          />
         </span>
       ))}
       {uploads.map((upload) => (
@@ -38,7 +46,11 @@ export function UploadChips({ files, uploads, onRemoveFile, onRemoveUpload }: Up
           <bdi className={classes.chipName}>
             {upload.state === 'failed' ? upload.problem : oneLine(upload.name, 60)}
           </bdi>
-          <CloseButton size="sm" onClick={() => onRemoveUpload(upload.id)} aria-label={t('inbox.removeFile', { name: upload.name })} />
+          <CloseButton
+            size="sm"
+            onClick={() => onRemoveUpload(upload.id)}
+            aria-label={t('inbox.removeFile', { name: upload.name })}
+          />
         </span>
       ))}
     </div>

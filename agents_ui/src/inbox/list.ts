@@ -64,10 +64,7 @@ export function withPage(list: TicketList, tickets: readonly TicketOut[], cursor
 }
 
 /** A fresh page from the server, lifted to the newer summaries that the socket brought meanwhile. */
-export function newest(
-  tickets: readonly TicketOut[],
-  known: ReadonlyMap<number, TicketOut>,
-): TicketOut[] {
+export function newest(tickets: readonly TicketOut[], known: ReadonlyMap<number, TicketOut>): TicketOut[] {
   return tickets.map((ticket) => {
     const other = known.get(ticket.id)
     return other && other.rev > ticket.rev ? other : ticket

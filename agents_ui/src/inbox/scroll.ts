@@ -18,6 +18,7 @@ export function useThreadScroll(
     count: 0,
     height: 0,
   })
+  const filled = rows.length > 0
   const start = useRef(onStart)
   useEffect(() => {
     start.current = onStart
@@ -64,7 +65,7 @@ export function useThreadScroll(
       element.removeEventListener('scroll', look)
       sizes.disconnect()
     }
-  }, [box, rows.length > 0])
+  }, [box, filled])
 
   const toBottom = useCallback(() => {
     const element = box.current

@@ -64,7 +64,8 @@ export async function fetchNewest(thread: number, anew = false): Promise<void> {
     const page = await api.get<EntryPage>(`/api/threads/${thread}/entries${query({ limit: PAGE })}`)
     const { timeline } = held(thread)
     // A live entry may have overtaken the page.
-    if (!timeline || anew || page.last_seq >= timeline.last) put(thread, { timeline: fromPage(page), phase: 'ready' })
+    if (!timeline || anew || page.last_seq >= timeline.last)
+      put(thread, { timeline: fromPage(page), phase: 'ready' })
     if (useThreads.getState().open === thread) followThread(thread, held(thread).timeline?.last ?? 0)
   } catch {
     if (!held(thread).timeline) put(thread, { phase: 'failed' })

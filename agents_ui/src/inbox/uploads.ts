@@ -44,7 +44,7 @@ export function useUploads(ticket: number): {
           .upload<Stored>('/api/files', file, file.name, control.signal)
           .then((stored) => {
             setDraft(ticket, { files: [...(useDrafts.getState().byTicket[ticket]?.files ?? []), stored] })
-            remove(id)
+            return remove(id)
           })
           .catch((error: unknown) => {
             if (control.signal.aborted) return

@@ -79,7 +79,13 @@ export const api = {
       'x-file-name': encodeURIComponent(name),
     }
     return answer<T>(
-      fetch(path, { method: 'POST', body: file, headers, credentials: 'same-origin', signal: signal ?? null }),
+      fetch(path, {
+        method: 'POST',
+        body: file,
+        headers,
+        credentials: 'same-origin',
+        signal: signal ?? null,
+      }),
       path,
     )
   },

@@ -1,16 +1,11 @@
 /** What the HTTP API answers, beside the frames (PROTOCOL.md 3). */
 import type { ContactBrief, EntryOut, TicketOut } from '../generated/protocol'
 
-export const ROLES = [
-  'owner',
-  'admin',
-  'manager',
-  'analyst',
-  'campaign_coordinator',
-  'content_creator',
-  'support',
-] as const
+export const ROLES = ['owner', 'admin', 'manager', 'analyst', 'coordinator', 'creator', 'support'] as const
 export type Role = (typeof ROLES)[number]
+
+/** Nobody makes a second owner (ROL-2). */
+export const GIVEN_ROLES = ROLES.filter((role) => role !== 'owner')
 
 export interface User {
   id: number

@@ -14,7 +14,8 @@ const MAX_HOST = 253
 const TWINS = /^[асеорхуіјѕһӏԁԛԝкмтвнбгпαοκνρτυχι\d-]+$/u
 const LATIN = /\p{Script=Latin}/u
 const OTHER = /[\p{Script=Cyrillic}\p{Script=Greek}\p{Script=Armenian}\p{Script=Cherokee}]/u
-const PLAIN = /^[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Hangul}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Greek}\d-]+$/u
+const PLAIN =
+  /^[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Hangul}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Greek}\d-]+$/u
 const ASCII = /^[\x20-\x7e]+$/
 
 /** Whether one label of a host name could be taken for another. */
@@ -49,9 +50,7 @@ export function linkify(text: string): Piece[] {
     if (!link) continue
     if (match.index > from) pieces.push({ text: text.slice(from, match.index) })
     pieces.push(
-      link.lookalike
-        ? { text: link.href, href: link.href, lookalike: true }
-        : { text: raw, href: link.href },
+      link.lookalike ? { text: link.href, href: link.href, lookalike: true } : { text: raw, href: link.href },
     )
     from = match.index + raw.length
   }

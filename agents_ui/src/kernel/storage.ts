@@ -18,7 +18,12 @@ function attempt<T>(run: () => T, otherwise: () => T): T {
 }
 
 export const storage: Store = {
-  get: (name) => memory.get(name) ?? attempt(() => localStorage.getItem(name), () => null),
+  get: (name) =>
+    memory.get(name) ??
+    attempt(
+      () => localStorage.getItem(name),
+      () => null,
+    ),
   set(name, value) {
     attempt(
       () => {
@@ -30,10 +35,16 @@ export const storage: Store = {
   },
   remove(name) {
     memory.delete(name)
-    attempt(() => localStorage.removeItem(name), () => undefined)
+    attempt(
+      () => localStorage.removeItem(name),
+      () => undefined,
+    )
   },
   names(prefix) {
-    const kept = attempt(() => Object.keys(localStorage), () => [] as string[])
+    const kept = attempt(
+      () => Object.keys(localStorage),
+      () => [] as string[],
+    )
     return [...new Set([...kept, ...memory.keys()])].filter((name) => name.startsWith(prefix))
   },
 }
@@ -42,5 +53,8 @@ export const storage: Store = {
 export function readJson<T>(store: Store, name: string): T | null {
   const text = store.get(name)
   if (text === null) return null
-  return attempt(() => JSON.parse(text) as T, () => null)
+  return attempt(
+    () => JSON.parse(text) as T,
+    () => null,
+  )
 }

@@ -33,7 +33,9 @@ export function length(text: string): number {
 
 /** Up to two letters for an avatar. */
 export function initials(name: string): string {
-  const words = oneLine(name).split(' ').filter((word) => /[\p{L}\p{N}]/u.test(word))
+  const words = oneLine(name)
+    .split(' ')
+    .filter((word) => /[\p{L}\p{N}]/u.test(word))
   const letters = words.map((word) => [...word].find((char) => /[\p{L}\p{N}]/u.test(char)) ?? '')
   return (letters.length > 1 ? `${letters[0]}${letters.at(-1)}` : (letters[0] ?? '')).toLocaleUpperCase()
 }

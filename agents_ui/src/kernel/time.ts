@@ -6,24 +6,30 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
+/** The reader's own region of the chosen language: en-GB for somebody who reads English in London. */
+export function locale(): string {
+  const language = i18n.language ?? 'en'
+  return navigator.languages.find((code) => code.split('-')[0] === language) ?? language
+}
+
 const formats = new Map<string, Intl.DateTimeFormat>()
 
 function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const name = i18n.language + JSON.stringify(options)
+  const name = locale() + JSON.stringify(options)
   let found = formats.get(name)
-  if (!found) formats.set(name, (found = new Intl.DateTimeFormat(i18n.language, options)))
+  if (!found) formats.set(name, (found = new Intl.DateTimeFormat(locale(), options)))
   return found
 }
 
 /** "now", "4m", "3h", "Tue", "12 Mar", "12 Mar 2024": short enough for a row. */
 export function shortTime(iso: string, now: number): string {
   const at = Date.parse(iso)
-  const ago = now - at
+  const past = now - at
   if (Number.isNaN(at)) return ''
-  if (ago < MINUTE) return i18n.t('time.now')
-  if (ago < HOUR) return i18n.t('time.minutes', { count: Math.floor(ago / MINUTE) })
-  if (ago < DAY) return i18n.t('time.hours', { count: Math.floor(ago / HOUR) })
-  if (ago < 6 * DAY) return format({ weekday: 'short' }).format(at)
+  if (past < MINUTE) return i18n.t('time.now')
+  if (past < HOUR) return i18n.t('time.minutes', { count: Math.floor(past / MINUTE) })
+  if (past < DAY) return i18n.t('time.hours', { count: Math.floor(past / HOUR) })
+  if (past < 6 * DAY) return format({ weekday: 'short' }).format(at)
   if (new Date(at).getFullYear() === new Date(now).getFullYear())
     return format({ day: 'numeric', month: 'short' }).format(at)
   return format({ day: 'numeric', month: 'short', year: 'numeric' }).format(at)
@@ -40,7 +46,7 @@ export function lasting(iso: string, now: number): string {
 /** "5 minutes ago", "yesterday". */
 export function ago(iso: string, now: number): string {
   const ms = Date.parse(iso) - now
-  const relative = new Intl.RelativeTimeFormat(i18n.language, { numeric: 'auto' })
+  const relative = new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' })
   if (Math.abs(ms) < MINUTE) return i18n.t('time.justNow')
   if (Math.abs(ms) < HOUR) return relative.format(Math.round(ms / MINUTE), 'minute')
   if (Math.abs(ms) < DAY) return relative.format(Math.round(ms / HOUR), 'hour')
@@ -63,7 +69,7 @@ export function dayName(iso: string, now: number): string {
   const at = new Date(iso)
   const days = Math.round((startOfDay(now) - startOfDay(at.getTime())) / DAY)
   if (days === 0 || days === 1) {
-    const word = new Intl.RelativeTimeFormat(i18n.language, { numeric: 'auto' }).format(-days, 'day')
+    const word = new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' }).format(-days, 'day')
     return word.charAt(0).toLocaleUpperCase(i18n.language) + word.slice(1)
   }
   const year = at.getFullYear() === new Date(now).getFullYear() ? undefined : ('numeric' as const)

@@ -47,8 +47,7 @@ export function connect(onEnded: (code: number) => void): void {
   if (socket) return
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws'
   socket = new LiveSocket(`${scheme}://${location.host}/ws/agent`, {
-    phase: (phase) =>
-      useLive.setState(phase === 'live' ? { phase, everLive: true } : { phase, typing: {} }),
+    phase: (phase) => useLive.setState(phase === 'live' ? { phase, everLive: true } : { phase, typing: {} }),
     frame: (frame) => {
       note(frame)
       for (const follower of followers) follower(frame)

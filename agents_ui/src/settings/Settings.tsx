@@ -1,3 +1,65 @@
-import { Outlet } from '@tanstack/react-router'
-export function Settings() { return <Outlet /> }
-export function SettingsHome() { return null }
+import { NativeSelect } from '@mantine/core'
+import { IconMessageCircle, IconUserCircle, IconUsers, type Icon } from '@tabler/icons-react'
+import { Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
+import { useTranslation } from 'react-i18next'
+import { useCan } from '../accounts/session'
+import { useTitle } from '../frame/title'
+import { useLive } from '../live/store'
+import classes from './Settings.module.css'
+
+interface Page {
+  to: '/settings/widget' | '/settings/team' | '/settings/account'
+  label: string
+  icon: Icon
+}
+
+function usePages(): Page[] {
+  const { t } = useTranslation()
+  const [channels, users] = [useCan('channels'), useCan('users')]
+  return [
+    ...(channels
+      ? [{ to: '/settings/widget', label: t('settings.widget.title'), icon: IconMessageCircle } as const]
+      : []),
+    ...(users ? [{ to: '/settings/team', label: t('settings.team.title'), icon: IconUsers } as const] : []),
+    { to: '/settings/account', label: t('settings.account.title'), icon: IconUserCircle },
+  ]
+}
+
+export function Settings() {
+  const { t } = useTranslation()
+  const pages = usePages()
+  const navigate = useNavigate()
+  const { pathname } = useLocation()
+  useTitle(
+    t('frame.settings'),
+    useLive((state) => state.unread),
+  )
+  return (
+    <div className={classes.settings}>
+      <nav className={classes.nav} aria-label={t('frame.settings')}>
+        <div className={classes.navTitle}>{t('frame.settings')}</div>
+        <NativeSelect
+          className={classes.select}
+          value={pathname}
+          onChange={(event) => void navigate({ to: event.currentTarget.value })}
+          data={pages.map(({ to, label }) => ({ value: to, label }))}
+          aria-label={t('frame.settings')}
+        />
+        {pages.map(({ to, label, icon: Picture }) => (
+          <Link key={to} to={to} className={classes.link} activeProps={{ 'data-active': true }}>
+            <Picture size={18} stroke={1.7} aria-hidden />
+            {label}
+          </Link>
+        ))}
+      </nav>
+      <main className={`${classes.main} thin-scroll`}>
+        <Outlet />
+      </main>
+    </div>
+  )
+}
+
+export function SettingsHome() {
+  const first = usePages()[0]
+  return first ? <Navigate to={first.to} replace /> : null
+}

@@ -1,0 +1,146 @@
+import { ColorInput, Group, SegmentedControl, Select, Switch, Text, Textarea, TextInput } from '@mantine/core'
+import { useTranslation } from 'react-i18next'
+import { LANGUAGES } from '../../i18n'
+import { Section } from '../Section'
+import frame from '../Settings.module.css'
+import type { Editing } from './WidgetSettings'
+
+const SWATCHES = ['#4f46e5', '#2563eb', '#0e7490', '#15803d', '#b45309', '#be123c', '#7c3aed', '#1a1a20']
+
+export function LookSection({ values, change, errors }: Editing) {
+  const { t } = useTranslation()
+  return (
+    <Section title={t('settings.widget.look')}>
+      <div className={frame.stack}>
+        <TextInput
+          label={t('settings.widget.brand')}
+          description={t('settings.widget.brandText')}
+          value={values.brand}
+          maxLength={60}
+          error={errors.brand}
+          onChange={(event) => change({ brand: event.currentTarget.value })}
+        />
+        <ColorInput
+          label={t('settings.widget.color')}
+          format="hex"
+          value={values.color}
+          error={errors.color}
+          onChange={(color) => change({ color })}
+          swatches={SWATCHES}
+          swatchesPerRow={8}
+          withEyeDropper={false}
+          popoverProps={{ withinPortal: true }}
+          maw={260}
+        />
+        <Group gap="xl" align="flex-start">
+          <div>
+            <Text size="sm" fw={500} mb={4} id="position">
+              {t('settings.widget.position')}
+            </Text>
+            <SegmentedControl
+              aria-labelledby="position"
+              value={values.position}
+              onChange={(position) => change({ position: position as 'left' | 'right' })}
+              data={[
+                { value: 'left', label: t('settings.widget.left') },
+                { value: 'right', label: t('settings.widget.right') },
+              ]}
+            />
+          </div>
+          <Select
+            label={t('settings.widget.language')}
+            value={values.language}
+            onChange={(language) => language && change({ language })}
+            data={Object.entries(LANGUAGES).map(([value, label]) => ({ value, label }))}
+            w={200}
+            error={errors.language}
+          />
+        </Group>
+        <Text size="sm" c="dimmed">
+          {t('settings.widget.languageText')}
+        </Text>
+      </div>
+    </Section>
+  )
+}
+
+export function WelcomeSection({ values, change, errors }: Editing) {
+  const { t } = useTranslation()
+  return (
+    <Section
+      title={t('settings.widget.welcome')}
+      text={t('settings.widget.welcomeText')}
+      action={
+        <Switch
+          checked={values.welcome_on}
+          onChange={(event) => change({ welcome_on: event.currentTarget.checked })}
+          aria-label={t('settings.widget.welcome')}
+        />
+      }
+    >
+      <Textarea
+        aria-label={t('settings.widget.welcomeMessage')}
+        value={values.welcome}
+        onChange={(event) => change({ welcome: event.currentTarget.value })}
+        disabled={!values.welcome_on}
+        error={errors.welcome}
+        autosize
+        minRows={2}
+        maxRows={8}
+        maxLength={1000}
+        dir="auto"
+      />
+    </Section>
+  )
+}
+
+export function VisitorsSection({ values, change }: Editing) {
+  const { t } = useTranslation()
+  const switches = ['ask_email', 'visitor_files', 'signed_in_only'] as const
+  return (
+    <Section title={t('settings.widget.visitors')}>
+      {switches.map((name) => (
+        <div key={name} className={frame.row}>
+          <Switch
+            labelPosition="left"
+            label={t(`settings.widget.${name}`)}
+            description={t(`settings.widget.${name}_text`)}
+            checked={values[name]}
+            onChange={(event) => change({ [name]: event.currentTarget.checked })}
+            styles={{
+              root: { flex: 1 },
+              body: { justifyContent: 'space-between', gap: 16 },
+              labelWrapper: { flex: 1 },
+            }}
+          />
+        </div>
+      ))}
+    </Section>
+  )
+}
+
+export function LegalSection({ values, change, errors }: Editing) {
+  const { t } = useTranslation()
+  return (
+    <Section title={t('settings.widget.legal')} text={t('settings.widget.legalText')}>
+      <div className={frame.stack}>
+        <TextInput
+          label={t('settings.widget.privacy')}
+          placeholder="https://www.example.com/privacy"
+          inputMode="url"
+          value={values.privacy_url}
+          error={errors.privacy_url}
+          onChange={(event) => change({ privacy_url: event.currentTarget.value })}
+        />
+        <TextInput
+          label={t('settings.widget.terms')}
+          placeholder="https://www.example.com/terms"
+          inputMode="url"
+          value={values.terms_url}
+          error={errors.terms_url}
+          onChange={(event) => change({ terms_url: event.currentTarget.value })}
+        />
+      </div>
+    </Section>
+  )
+}
