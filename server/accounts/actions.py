@@ -45,14 +45,10 @@ class SignedIn:
 # --- steps --------------------------------------------------------------------------------------
 
 
-def record(
-    tx: Tx, user_id: int | None, action: str, target: str = "", address: str = "", **detail: Any
-) -> None:
+def record(tx: Tx, user_id: int | None, action: str, target: str = "", address: str = "", **detail: Any) -> None:
     """One line of the audit log. Never a password, token or link in it."""
     tx.run(
-        insert(audit).values(
-            at=tx.now, user_id=user_id, action=action, target=target, detail=detail, address=address
-        )
+        insert(audit).values(at=tx.now, user_id=user_id, action=action, target=target, detail=detail, address=address)
     )
 
 
@@ -114,9 +110,7 @@ async def set_up(app: App, email: str, name: str, password: str, browser: Browse
 
 async def create_owner(app: App, email: str, name: str, password: str) -> queries.User:
     """As `set_up`, from the command line: nobody is signed in by it."""
-    user: queries.User = await app.write(
-        _create_owner, await _owner(app, email, name, password), "command line"
-    )
+    user: queries.User = await app.write(_create_owner, await _owner(app, email, name, password), "command line")
     return user
 
 
@@ -165,9 +159,7 @@ class _Attempt:
     facts: queries.LoginFacts | None
 
 
-async def login(
-    app: App, email: str, password: str, browser: Browser, replaces: Agent | None = None
-) -> SignedIn:
+async def login(app: App, email: str, password: str, browser: Browser, replaces: Agent | None = None) -> SignedIn:
     """A new session; `replaces` ends the browser's old one.
 
     One answer, after equal work, for a wrong password, an unknown address and a disabled account:
@@ -182,9 +174,7 @@ async def login(
         raise _bad_credentials()
     better = await _better_hash(app, facts.password_hash, password)
     token = app.ids.token(32)
-    user = await app.write(
-        _login, facts, attempt.counted, better, token, browser, app.settings.session_days, replaces
-    )
+    user = await app.write(_login, facts, attempt.counted, better, token, browser, app.settings.session_days, replaces)
     if user is None:  # disabled, or another password, since we looked
         raise _bad_credentials()
     return SignedIn(token, user)
@@ -270,14 +260,10 @@ def _count_attempt(tx: Tx, email: str, address: str, limit: int) -> _Attempt | R
         )
         if at is not None:
             wait_s = (at + rules.LOGIN_WINDOW - tx.now).total_seconds()
-            return RateLimited(
-                "Too many attempts. Wait a little, or ask an admin for a link.", max(1.0, wait_s)
-            )
+            return RateLimited("Too many attempts. Wait a little, or ask an admin for a link.", max(1.0, wait_s))
     counted = tx.all(
         insert(login_failures)
-        .values(
-            [{"subject": subject, "at": tx.now} for subject in (here, f"address:{address}", account, "all")]
-        )
+        .values([{"subject": subject, "at": tx.now} for subject in (here, f"address:{address}", account, "all")])
         .returning(login_failures.c.id)
     )
     return _Attempt([row.id for row in counted], facts)

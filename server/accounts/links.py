@@ -70,11 +70,7 @@ def add_link(
 def drop_links(tx: Tx, user_id: int) -> None:
     """Withdraws what could still let the user in, and the invitations they gave."""
     tx.run(delete(links).where(links.c.user_id == user_id, links.c.used_at.is_(None)))
-    tx.run(
-        delete(links).where(
-            links.c.created_by == user_id, links.c.used_at.is_(None), links.c.purpose == "invite"
-        )
-    )
+    tx.run(delete(links).where(links.c.created_by == user_id, links.c.used_at.is_(None), links.c.purpose == "invite"))
 
 
 async def invite(app: App, agent: Agent, email: str, role: Role, address: str) -> tuple[Invite, str]:
@@ -92,9 +88,7 @@ def _invite(tx: Tx, agent: Agent, email: str, role: Role, token: str, address: s
         raise refusal
     if queries.user_id_by_email(tx, email) is not None:
         raise _email_taken()
-    tx.run(
-        delete(links).where(links.c.purpose == "invite", links.c.email == email, links.c.used_at.is_(None))
-    )
+    tx.run(delete(links).where(links.c.purpose == "invite", links.c.email == email, links.c.used_at.is_(None)))
     link_id, expires_at = add_link(tx, "invite", token, email=email, role=role, by=agent.id)
     record(tx, agent.id, "invited", email, address, role=role.value)
     return Invite(link_id, email, role, expires_at)
@@ -117,9 +111,7 @@ async def withdraw_invite(app: App, agent: Agent, invite_id: int, address: str) 
 
 
 def _withdraw_invite(tx: Tx, agent: Agent, invite_id: int, address: str) -> None:
-    gone = delete(links).where(
-        links.c.id == invite_id, links.c.purpose == "invite", links.c.used_at.is_(None)
-    )
+    gone = delete(links).where(links.c.id == invite_id, links.c.purpose == "invite", links.c.used_at.is_(None))
     email = tx.value(gone.returning(links.c.email))
     if email is None:
         raise NotFound()
@@ -144,9 +136,7 @@ def _make_reset(tx: Tx, agent: Agent, user_id: int, token: str, address: str) ->
     return _add_for_user(tx, "reset", user_id, token, agent.id, address)
 
 
-def _add_for_user(
-    tx: Tx, purpose: Purpose, user_id: int, token: str, by: int | None, address: str
-) -> datetime:
+def _add_for_user(tx: Tx, purpose: Purpose, user_id: int, token: str, by: int | None, address: str) -> datetime:
     _, expires_at = add_link(tx, purpose, token, user_id=user_id, by=by)
     record(tx, by, f"{purpose}_link_made", str(user_id), address)
     return expires_at
@@ -160,9 +150,7 @@ async def make_from_command_line(app: App, purpose: Purpose, email: str | None) 
 
 
 def _make_from_command_line(tx: Tx, purpose: Purpose, email: str | None, token: str) -> datetime:
-    user_id = (
-        queries.owner_id(tx) if email is None else queries.user_id_by_email(tx, rules.required_email(email))
-    )
+    user_id = queries.owner_id(tx) if email is None else queries.user_id_by_email(tx, rules.required_email(email))
     if user_id is None:
         raise NotFound("There is no such account." if email else "There is no owner yet.")
     if queries.existing_user(tx, user_id, tx.now).disabled:
@@ -197,9 +185,7 @@ def _spend(tx: Tx, token_hash: str, purpose: Purpose) -> Link:
     link = queries.link(tx, token_hash, tx.now)
     if link is None or link.purpose != purpose:
         raise _gone()
-    spent = tx.run(
-        update(links).where(links.c.id == link.id, links.c.used_at.is_(None)).values(used_at=tx.now)
-    )
+    spent = tx.run(update(links).where(links.c.id == link.id, links.c.used_at.is_(None)).values(used_at=tx.now))
     if not spent:  # somebody was faster
         raise _gone()
     return link
@@ -218,9 +204,7 @@ async def finish(app: App, token: str, name: str | None, password: str, browser:
     return SignedIn(cookie, user)
 
 
-def _accept(
-    tx: Tx, token_hash: str, name: str, kept: str, cookie: str, browser: Browser, days: int
-) -> queries.User:
+def _accept(tx: Tx, token_hash: str, name: str, kept: str, cookie: str, browser: Browser, days: int) -> queries.User:
     link = _spend(tx, token_hash, "invite")
     if link.role is None or queries.user_id_by_email(tx, link.email) is not None:
         raise _email_taken()
@@ -229,9 +213,7 @@ def _accept(
     return begin_session(tx, user_id, cookie, browser, days)
 
 
-def _reset(
-    tx: Tx, token_hash: str, name: str, kept: str, cookie: str, browser: Browser, days: int
-) -> queries.User:
+def _reset(tx: Tx, token_hash: str, name: str, kept: str, cookie: str, browser: Browser, days: int) -> queries.User:
     link = _spend(tx, token_hash, "reset")
     if link.user_id is None:
         raise _gone()

@@ -112,17 +112,13 @@ def guessable(password: str, personal: tuple[str, ...] = ()) -> bool:
             covered[found : found + len(word)] = [True] * len(word)
             found = folded.find(word, found + len(word))
     # What is neither a known word nor a figure nor punctuation must amount to something.
-    left = {
-        c for c, hidden in zip(plain, covered, strict=True) if not hidden and (c.isalpha() or ord(c) > 127)
-    }
+    left = {c for c, hidden in zip(plain, covered, strict=True) if not hidden and (c.isalpha() or ord(c) > 127)}
     return 1 <= known <= 2 and len(left) < 4
 
 
 def _repeats(text: str) -> bool:
     """One unit of at most eight characters over and over, also when the last one is cut."""
-    return any(
-        all(c == text[i % size] for i, c in enumerate(text)) for size in range(1, min(8, len(text) // 2) + 1)
-    )
+    return any(all(c == text[i % size] for i, c in enumerate(text)) for size in range(1, min(8, len(text) // 2) + 1))
 
 
 def _mostly_runs(text: str) -> bool:

@@ -190,9 +190,7 @@ def may_change(actor_id: int, actor: Role, target_id: int, target: Role, change:
     if target is Role.OWNER and actor is not Role.OWNER:
         return Forbidden("Only the owner can change the owner's account.")
     if actor_id == target_id and (role is not None or change.disabled):
-        return Conflict(
-            "own_account", "You cannot change your own role or disable yourself. Ask another admin."
-        )
+        return Conflict("own_account", "You cannot change your own role or disable yourself. Ask another admin.")
     return None if role is None else may_give(actor, role)
 
 

@@ -70,11 +70,7 @@ def _take_away(tx: Tx, user_id: int, before: queries.User, change: UserChange) -
     if change.disabled:
         end_sessions(tx, user_id)
         drop_links(tx, user_id)
-    elif (
-        change.role is not None
-        and Can.USERS not in _rights(change.role)
-        and Can.USERS in _rights(before.role)
-    ):
+    elif change.role is not None and Can.USERS not in _rights(change.role) and Can.USERS in _rights(before.role):
         drop_links(tx, user_id)
     tx.ring(f"user:{user_id}")
 
@@ -92,9 +88,7 @@ def _difference(before: queries.User, after: queries.User) -> dict[str, Any]:
     }
 
 
-async def change_me(
-    app: App, agent: Agent, name: str | None, away: bool | None, address: str
-) -> queries.User:
+async def change_me(app: App, agent: Agent, name: str | None, away: bool | None, address: str) -> queries.User:
     """One's own name, and whether one is away; None leaves it as it is."""
     name = None if name is None else rules.person_name(name)
     changed: queries.User = await app.write(_change_me, agent, name, away, address)

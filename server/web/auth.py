@@ -250,18 +250,16 @@ def _signed(app: App, identity: str) -> VisitorIdentity:
 
 
 def _read_identity(app: App, identity: str) -> VisitorIdentity | BadIdentity:
-    if len(identity) > MAX_JWT:
-        return BadIdentity("it is too long")
+    if len(identity) > MAX_JWT or not identity.isascii():
+        return BadIdentity("it is too long, or not a JWT")
     now = app.clock.now()
     for number in _rotation(app).rotation.accepted(now):
         try:
             # Only the signature is the library's business: times are compared on our clock, in `rules`.
-            claims = jwt.decode(
-                identity, identity_secret(app, number), algorithms=["HS256"], options=_SIGNATURE_ONLY
-            )
+            claims = jwt.decode(identity, identity_secret(app, number), algorithms=["HS256"], options=_SIGNATURE_ONLY)
         except jwt.InvalidSignatureError:
             continue
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, RecursionError) as error:  # the header is read before it is verified
             return BadIdentity(type(error).__name__)
         return rules.identity(claims, now)
     return BadIdentity("it was signed with another secret")
@@ -283,9 +281,7 @@ class _KnownRotation:
 
 
 def _rotation(app: App) -> _KnownRotation:
-    known: _KnownRotation = app.parts.setdefault(
-        "identity_rotation", _KnownRotation(Rotation(), float("-inf"))
-    )
+    known: _KnownRotation = app.parts.setdefault("identity_rotation", _KnownRotation(Rotation(), float("-inf")))
     return known
 
 
