@@ -149,13 +149,13 @@ def signin_link(email: Annotated[str | None, typer.Argument(help="Empty: the own
     out.print(_command("signin-link", email=email))
 
 
-def _command(name: str, **args: Any) -> Any:
+def _command(command: str, **args: Any) -> Any:
     from server import serving
 
     settings = settings_or_exit()
     _log(settings)
     try:
-        return asyncio.run(serving.command(settings, name, args))
+        return asyncio.run(serving.command(settings, command, args))
     except Refused as error:
         fail(error.message)
 

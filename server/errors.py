@@ -15,9 +15,7 @@ class Refused(Exception):
 
     status = 422
 
-    def __init__(
-        self, code: str, message: str, *, field: str | None = None, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, code: str, message: str, *, field: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -89,7 +87,9 @@ class StorageFull(Refused):
 
     def __init__(self) -> None:
         super().__init__(
-            "storage_full", "The server's disk is full, so this was not stored. Keep it and try again.", retry_after=10.0
+            "storage_full",
+            "The server's disk is full, so this was not stored. Keep it and try again.",
+            retry_after=10.0,
         )
 
 

@@ -59,5 +59,3 @@ def check_current(conn: Conn) -> None:
     if current != head():
         state = "is empty" if current is None else f"is at revision {current}, this program needs {head()}"
         raise Refused("migration_pending", f"The database {state}. Run `threadline migrate` and start again.")
-
-

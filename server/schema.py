@@ -6,7 +6,19 @@ Integer keys inside and towards agents; unguessable tokens for whatever a visito
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from server.kernel.columns import Instant, Json, Key
 
@@ -18,7 +30,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
 
 
 # --- kernel -------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def uvicorn_config(settings: Settings, web: Web) -> uvicorn.Config:
         port=settings.port,
         loop="uvloop",
         http="httptools",
-        ws=Socket,  # type: ignore[arg-type]
+        ws=Socket,
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=None,  # clients ping, one wheel watches (live/hub.py)
         ws_per_message_deflate=False,
@@ -85,9 +85,7 @@ def uvicorn_config(settings: Settings, web: Web) -> uvicorn.Config:
     )
 
 
-def serve(
-    settings: Settings, *, worker: bool, started: Callable[[App], Awaitable[None]] | None = None
-) -> None:
+def serve(settings: Settings, *, worker: bool, started: Callable[[App], Awaitable[None]] | None = None) -> None:
     """Serves until a signal. Raises `Refused` when the database is not ready."""
     configure(settings.log_format, settings.log_level)
     web = Web(settings, Serving(web=True, worker=worker))

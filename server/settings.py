@@ -20,13 +20,16 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="THREADLINE_", env_file=".env", extra="ignore", populate_by_name=True)
 
     public_url: str = Field(
-        "http://localhost:8000", description="Address under which browsers reach the server; links and Origin checks use it."
+        "http://localhost:8000",
+        description="Address under which browsers reach the server; links and Origin checks use it.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 behind a proxy on another machine.")
     port: int = Field(
         8000, ge=0, le=65535, validation_alias=AliasChoices("THREADLINE_PORT", "PORT"), description="Port to listen on."
     )
-    data_dir: Path = Field(Path("data"), description="Folder of the SQLite file, attachments and the secret key; mode 0700.")
+    data_dir: Path = Field(
+        Path("data"), description="Folder of the SQLite file, attachments and the secret key; mode 0700."
+    )
     database_url: str | None = Field(
         None,
         validation_alias=AliasChoices("THREADLINE_DATABASE_URL", "DATABASE_URL"),
@@ -42,32 +45,48 @@ class Settings(BaseSettings):
         description="At least 32 characters; signs visitor tokens and derives all other keys. Empty: made at first start in the data folder. All processes need the same.",
     )
     sqlite_sync: Literal["FULL", "NORMAL"] = Field(
-        "FULL", description="FULL: an acknowledged message survives power loss. NORMAL: only a crash; faster on slow disks."
+        "FULL",
+        description="FULL: an acknowledged message survives power loss. NORMAL: only a crash; faster on slow disks.",
     )
-    writer_queue: int = Field(10_000, ge=1, description="Writes that may wait for the database; more are answered 'busy'.")
+    writer_queue: int = Field(
+        10_000, ge=1, description="Writes that may wait for the database; more are answered 'busy'."
+    )
     pg_writers: int = Field(4, ge=1, le=32, description="Writing connections to PostgreSQL per process.")
     pg_readers: int = Field(3, ge=1, le=32, description="Reading connections to PostgreSQL per process.")
     pg_prepare: bool = Field(True, description="Prepared statements; turn off behind PgBouncer in transaction pooling.")
     trusted_proxies: str = Field(
-        "127.0.0.1,::1", description="Comma-separated addresses whose X-Forwarded-For is believed; all others are ignored."
+        "127.0.0.1,::1",
+        description="Comma-separated addresses whose X-Forwarded-For is believed; all others are ignored.",
     )
     max_upload_mb: int = Field(15, ge=1, le=200, description="Largest attachment, in megabytes.")
     visitor_messages_per_minute: int = Field(40, ge=1, description="Messages one visitor may send in a minute.")
-    address_connects_per_minute: int = Field(240, ge=1, description="Sockets and polls one address may open in a minute.")
+    address_connects_per_minute: int = Field(
+        240, ge=1, description="Sockets and polls one address may open in a minute."
+    )
     address_sockets: int = Field(400, ge=1, description="Visitor sockets one address may hold at a time.")
-    max_sockets: int = Field(20_000, ge=1, description="Visitor sockets a process holds at most; more are asked to come back.")
+    max_sockets: int = Field(
+        20_000, ge=1, description="Visitor sockets a process holds at most; more are asked to come back."
+    )
     session_days: int = Field(30, ge=1, le=365, description="Days after which an agent must sign in again.")
     session_idle_days: int = Field(7, ge=1, le=365, description="Days without use after which a session ends.")
-    login_attempts: int = Field(10, ge=1, description="Wrong passwords per account, and tenfold per address, in 15 minutes.")
+    login_attempts: int = Field(
+        10, ge=1, description="Wrong passwords per account, and tenfold per address, in 15 minutes."
+    )
     metrics: bool = Field(False, description="Serve Prometheus figures at /metrics.")
-    metrics_token: str | None = Field(None, description="Bearer token that /metrics asks for. Empty: only from this machine.")
+    metrics_token: str | None = Field(
+        None, description="Bearer token that /metrics asks for. Empty: only from this machine."
+    )
     log_format: Literal["console", "json"] = Field("console", description="json for log collectors.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least important level that is logged."
+    )
     mode: Literal["production", "development"] = Field(
-        "production", description="development adds the demo shop and, later, the simulated phone and mail; never on a public server."
+        "production",
+        description="development adds the demo shop and, later, the simulated phone and mail; never on a public server.",
     )
     demo_url: str | None = Field(
-        None, description="Address of the demo shop; another site than public_url shows the widget as customers meet it."
+        None,
+        description="Address of the demo shop; another site than public_url shows the widget as customers meet it.",
     )
     failpoints: str = Field("", description="For fault tests only: places at which to stop, see kernel/failpoints.py.")
 

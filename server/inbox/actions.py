@@ -144,7 +144,8 @@ def _earlier(tx: Tx, dedupe: str, body_hash: str | None) -> Entry | None:
     entry, stored_hash = found
     if body_hash is not None and stored_hash != body_hash:
         raise Conflict(
-            "idempotency_conflict", "This message was already stored with another text. Send the new text as a new message."
+            "idempotency_conflict",
+            "This message was already stored with another text. Send the new text as a new message.",
         )
     return entry
 
@@ -358,9 +359,7 @@ def _contact_for(tx: Tx, said: Inbound) -> int:
         if known is not None:
             tx.run(_UPDATE_CONTACT, contact=known, new_name=said.info.name, new_email=said.info.email)
             return known
-    contact: int = tx.value(
-        _NEW_CONTACT, external_id=external, name=said.info.name, email=said.info.email, now=tx.now
-    )
+    contact: int = tx.value(_NEW_CONTACT, external_id=external, name=said.info.name, email=said.info.email, now=tx.now)
     return contact
 
 
@@ -521,7 +520,9 @@ _BUMP = Statement(
     .where(threads.c.id == bindparam("thread"))
     .values(rev=threads.c.rev + 1, changed_at=bindparam("now", type_=Instant))
 )
-_ACTIVE_USER = Statement(select(users.c.id, users.c.name, users.c.role).where(users.c.id == bindparam("user"), users.c.disabled_at.is_(None)))
+_ACTIVE_USER = Statement(
+    select(users.c.id, users.c.name, users.c.role).where(users.c.id == bindparam("user"), users.c.disabled_at.is_(None))
+)
 
 
 def _close_key(ticket_id: int) -> str:
@@ -745,7 +746,10 @@ _MOVED = Statement(
     .values(
         page_url=bindparam("page_url"),
         page_title=bindparam("page_title"),
-        referrer=case((visitors.c.referrer == "", bindparam("referrer", type_=visitors.c.referrer.type)), else_=visitors.c.referrer),
+        referrer=case(
+            (visitors.c.referrer == "", bindparam("referrer", type_=visitors.c.referrer.type)),
+            else_=visitors.c.referrer,
+        ),
         locale=bindparam("locale"),
         time_zone=bindparam("time_zone"),
         user_agent=bindparam("user_agent"),
@@ -753,10 +757,14 @@ _MOVED = Statement(
     )
 )
 _SEEN_AT = Statement(
-    update(visitors).where(visitors.c.key.in_(bindparam("keys", expanding=True))).values(seen_at=bindparam("now", type_=Instant))
+    update(visitors)
+    .where(visitors.c.key.in_(bindparam("keys", expanding=True)))
+    .values(seen_at=bindparam("now", type_=Instant))
 )
 _AGENTS_SEEN_AT = Statement(
-    update(users).where(users.c.id.in_(bindparam("ids", expanding=True))).values(seen_at=bindparam("now", type_=Instant))
+    update(users)
+    .where(users.c.id.in_(bindparam("ids", expanding=True)))
+    .values(seen_at=bindparam("now", type_=Instant))
 )
 
 
@@ -789,7 +797,11 @@ _DROP_DRAFT = Statement(
     delete(drafts).where(drafts.c.user_id == bindparam("user"), drafts.c.ticket_id == bindparam("ticket"))
 )
 _put_draft = insert(drafts).values(
-    user_id=bindparam("user"), ticket_id=bindparam("ticket"), mode=bindparam("mode"), body=bindparam("body"), at=bindparam("now")
+    user_id=bindparam("user"),
+    ticket_id=bindparam("ticket"),
+    mode=bindparam("mode"),
+    body=bindparam("body"),
+    at=bindparam("now"),
 )
 _KEEP_DRAFT = Statement(
     _put_draft.on_conflict_do_update(

@@ -104,7 +104,9 @@ def _after(app: App, cursor: str) -> tuple[datetime, int]:
             raise ValueError
         return from_micros(int(at)), int(row_id)
     except (ValueError, OverflowError):
-        raise Refused("invalid", "This page mark is not one of ours; start from the first page.", field="cursor") from None
+        raise Refused(
+            "invalid", "This page mark is not one of ours; start from the first page.", field="cursor"
+        ) from None
 
 
 async def list_tickets(app: App, call: Call) -> Any:
@@ -318,7 +320,11 @@ async def download(app: App, call: Call) -> Any:
     if found is None:
         raise NotFound()
     mine = isinstance(actor, Visitor) and found.owner == f"web:{actor.key}"
-    authorise(actor, Can.INBOX, Owned(actor.key if mine and isinstance(actor, Visitor) else found.visitor_key, mine or found.public))
+    authorise(
+        actor,
+        Can.INBOX,
+        Owned(actor.key if mine and isinstance(actor, Visitor) else found.visitor_key, mine or found.public),
+    )
     path = files.path_of(app, token)
     if not path.is_file():
         raise NotFound("This file is not there any more.")

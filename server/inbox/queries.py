@@ -287,9 +287,7 @@ class Badge:
     open: int
 
 
-_COUNT_UNREAD = Statement(
-    select(func.count().label("n")).where(tickets.c.unread, tickets.c.status == "open")
-)
+_COUNT_UNREAD = Statement(select(func.count().label("n")).where(tickets.c.unread, tickets.c.status == "open"))
 _COUNT_OPEN = Statement(select(func.count().label("n")).where(tickets.c.status == "open"))
 
 
@@ -429,7 +427,9 @@ _VISITOR = Statement(
 )
 _PUBLIC_AT = Statement(
     select(func.max(timeline.c.public_seq).label("seq")).where(
-        timeline.c.thread_id == bindparam("thread"), timeline.c.seq <= bindparam("seq"), timeline.c.public_seq.is_not(None)
+        timeline.c.thread_id == bindparam("thread"),
+        timeline.c.seq <= bindparam("seq"),
+        timeline.c.public_seq.is_not(None),
     )
 )
 _SEQ_AT = Statement(
@@ -446,7 +446,7 @@ def visitor_view(conn: Conn, key: str) -> VisitorView | None:
     seen = 0
     if row.thread_id is not None and row.team_seen:
         seen = public_at(conn, row.thread_id, row.team_seen)
-    return VisitorView(*row[:-1], team_seen_public=seen)
+    return VisitorView(*(*row[:-1], seen))
 
 
 def public_at(conn: Conn, thread_id: int, seq: int) -> int:

@@ -253,7 +253,9 @@ def clean_email(raw: str) -> str | None:
         return None
 
 
-TOKEN_PARAMETERS = re.compile(r"(?i)^(.*(token|password|passwd|secret|api_?key|auth|signature|session).*|code|key|sig|jwt|sid)$")
+TOKEN_PARAMETERS = re.compile(
+    r"(?i)^(.*(token|password|passwd|secret|api_?key|auth|signature|session).*|code|key|sig|jwt|sid)$"
+)
 
 
 def clean_url(raw: str) -> str:
@@ -270,7 +272,7 @@ def clean_url(raw: str) -> str:
     query = parts.query
     if query:
         pairs = parse_qsl(query, keep_blank_values=True)[:50]
-        query = urlencode([(name, "…" if TOKEN_PARAMETERS.match(name) else value) for name, value in pairs])
+        query = urlencode([(name, "hidden" if TOKEN_PARAMETERS.match(name) else value) for name, value in pairs])
     host = f"[{host}]" if ":" in host else host
     return urlunsplit((parts.scheme, host + port, parts.path, query, ""))[:2_000]
 

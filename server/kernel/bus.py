@@ -90,6 +90,7 @@ class RedisBus(LocalBus):
         self._tasks: list[asyncio.Task[None]] = []
         self._connected = False
         self._receiving = False
+        self._first = asyncio.Event()
 
     @property
     def remote(self) -> bool:
@@ -117,8 +118,7 @@ class RedisBus(LocalBus):
         # Give Redis a moment, but never hold the start for it.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):
-                while not self._receiving:
-                    await asyncio.sleep(0.01)
+                await self._first.wait()
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -174,6 +174,7 @@ class RedisBus(LocalBus):
                     await pubsub.subscribe(self.CHANNEL)
                 # Ring everything after subscribing: what was published meanwhile is found by reading.
                 self._receiving = self._connected = True
+                self._first.set()
                 metrics.BUS_GAPS.inc()
                 for topic in self.watched():
                     self.hear(topic, None)

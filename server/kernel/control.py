@@ -48,7 +48,9 @@ async def serve(app: App, commands: Mapping[str, Callable[..., Awaitable[Any]]])
                 except Refused as error:
                     reply = {"error": [error.code, error.message]}
                 except (KeyError, TypeError):
-                    reply = {"error": ["unknown_command", "The running server is of another version; restart it first."]}
+                    reply = {
+                        "error": ["unknown_command", "The running server is of another version; restart it first."]
+                    }
                 writer.write(json.dumps(reply).encode() + b"\n")
                 await writer.drain()
         except (OSError, ValueError, TimeoutError):

@@ -22,7 +22,9 @@ class Database:
     A slow reader (search, export) is kept apart, so that it never delays the fast one.
     """
 
-    def __init__(self, writer: Writer, fast: Any, slow: Any, close: Callable[[], Any], release: Callable[[], None]) -> None:
+    def __init__(
+        self, writer: Writer, fast: Any, slow: Any, close: Callable[[], Any], release: Callable[[], None]
+    ) -> None:
         self._writer, self._fast, self._slow = writer, fast, slow
         self._close, self._release = close, release
 

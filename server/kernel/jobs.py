@@ -79,7 +79,9 @@ _DUE_SKIPPING = Statement(_due.with_for_update(skip_locked=True))
 _CLAIM = Statement(
     update(jobs)
     .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
-    .values(run_at=bindparam("lease_until", type_=Instant), running=True, turn=jobs.c.turn + 1, attempts=jobs.c.attempts + 1)
+    .values(
+        run_at=bindparam("lease_until", type_=Instant), running=True, turn=jobs.c.turn + 1, attempts=jobs.c.attempts + 1
+    )
     .returning(jobs.c.id, jobs.c.kind, jobs.c.payload, jobs.c.turn, jobs.c.attempts)
 )
 _AGAIN = Statement(

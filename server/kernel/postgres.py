@@ -215,7 +215,8 @@ class PostgresWriter:
 class _ReaderThread(_Worker):
     def handle(self, item: Any) -> None:
         fn, args, loop, future = item
-        result, error = None, None
+        result: Any = None
+        error: Exception | None = None
         for attempt in (0, 1):
             try:
                 result, error = self._snapshot(fn, args), None

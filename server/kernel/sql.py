@@ -19,8 +19,8 @@ from sqlalchemy.dialects.sqlite import pysqlite as _pysqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql import ClauseElement
 
-SQLITE: Dialect = _pysqlite.dialect()  # type: ignore[no-untyped-call]
-POSTGRES: Dialect = _psycopg.dialect(paramstyle="format")
+SQLITE: Dialect = _pysqlite.dialect()
+POSTGRES: Dialect = _psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
 
 Row = Any  # a named tuple whose fields are the statement's column keys
 
@@ -49,8 +49,9 @@ class _Compiled:
         self.results: list[tuple[int, Callable[[Any], Any]]] = []
         exported = getattr(stmt, "exported_columns", None)
         if exported is not None and len(exported):
-            keys = [str(key) for key in exported.keys()]  # noqa: SIM118 - a column collection, not a dict
-            self.make = namedtuple("Row", keys, rename=True)._make  # type: ignore[misc]  # noqa: PYI024
+            keys = [str(key) for key in exported.keys()]
+            row: Any = namedtuple("Row", keys, rename=True)
+            self.make = row._make
             for place, column in enumerate(exported):
                 convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
                 if convert is not None:
@@ -134,9 +135,7 @@ class Conn:
         return self.dialect is POSTGRES
 
     def _run(self, stmt: Statement | Any, params: Mapping[str, Any]) -> tuple[_Compiled, Any]:
-        compiled = (
-            stmt.on(self.dialect) if isinstance(stmt, Statement) else _Compiled(stmt, self.dialect, None)
-        )
+        compiled = stmt.on(self.dialect) if isinstance(stmt, Statement) else _Compiled(stmt, self.dialect, None)
         sql, values = compiled.bind(params)
         return compiled, self._execute(sql, values)
 
@@ -166,10 +165,8 @@ class Conn:
         return int(cursor.rowcount)
 
 
-class Announcer(Protocol):
-    """What reacts to an event inside the same transaction (`reactions.py`)."""
-
-    def __call__(self, tx: Tx, event: Any) -> None: ...
+# What reacts to an event inside the same transaction (`reactions.py`).
+Announcer = Callable[["Tx", Any], None]
 
 
 class Tx(Conn):

@@ -221,7 +221,7 @@ class Reader(aiosqlite.Connection):
     """A query-only connection whose thread takes a whole function in one hop, in one snapshot."""
 
     async def run(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        return await self._execute(self._snapshot, fn, args)
+        return await self._execute(self._snapshot, fn, args)  # type: ignore[no-untyped-call]
 
     def _snapshot(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         db = self._conn
@@ -233,4 +233,6 @@ class Reader(aiosqlite.Connection):
 
 
 async def open_reader(path: Path) -> Reader:
-    return await Reader(lambda: connect(path, sync="NORMAL", query_only=True), 64)
+    reader = Reader(lambda: connect(path, sync="NORMAL", query_only=True), 64)
+    await reader
+    return reader

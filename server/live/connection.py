@@ -209,9 +209,7 @@ class AgentConnection(Connection):
         self.hub.bus.watch("team", self)
         self.hub.bus.watch(f"user:{self.agent.id}", self)
         self.push(
-            wire.dump(
-                {"type": "ready", "version": PROTOCOL_VERSION, "now": self.hub.now_text(), "user": self.agent.id}
-            )
+            wire.dump({"type": "ready", "version": PROTOCOL_VERSION, "now": self.hub.now_text(), "user": self.agent.id})
         )
 
     def detach(self) -> None:
@@ -318,7 +316,11 @@ class VisitorConnection(Connection):
         if kind == "typing":
             if payload["author"]["type"] != "agent":
                 return
-            shown = {"type": "typing", "thread": self.thread_token, "author": {"type": "agent", "name": payload["author"]["name"]}}
+            shown = {
+                "type": "typing",
+                "thread": self.thread_token,
+                "author": {"type": "agent", "name": payload["author"]["name"]},
+            }
             if len(self._out) < QUEUE:
                 self.push(wire.dump(shown))
         elif kind == "presence" and topic == "team_online":

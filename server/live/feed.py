@@ -26,7 +26,9 @@ class Feed:
         self._generation += 1
 
     async def since(self, thread: int, public: bool, after: int, n: int) -> list[Entry]:
-        entries: list[Entry] = await self._shared(("since", thread, public, after, n), queries.since, thread, public, after, n)
+        entries: list[Entry] = await self._shared(
+            ("since", thread, public, after, n), queries.since, thread, public, after, n
+        )
         return entries
 
     async def tickets(self, ids: tuple[int, ...]) -> list[Ticket]:

@@ -126,9 +126,7 @@ class Ping(Frame):
     type: Literal["ping"]
 
 
-VisitorIn = Annotated[
-    Hello | Say | Typing | Seen | End | Introduce | Moved | Ping, Field(discriminator="type")
-]
+VisitorIn = Annotated[Hello | Say | Typing | Seen | End | Introduce | Moved | Ping, Field(discriminator="type")]
 AgentIn = Annotated[Hello | Open | Leave | Typing | Seen | Ping, Field(discriminator="type")]
 
 VISITOR_IN: TypeAdapter[Any] = TypeAdapter(VisitorIn)

@@ -86,7 +86,9 @@ async def poll(app: App, call: Call) -> Any:
                 deadline = hub.monotonic() + body.wait
                 while hub.monotonic() < deadline and not waiter.done() and not gone.done():
                     connection.last_heard = hub.monotonic()
-                    await asyncio.wait({waiter, gone}, timeout=min(10.0, deadline - hub.monotonic()), return_when="FIRST_COMPLETED")
+                    await asyncio.wait(
+                        {waiter, gone}, timeout=min(10.0, deadline - hub.monotonic()), return_when="FIRST_COMPLETED"
+                    )
             finally:
                 waiter.cancel()
                 gone.cancel()
@@ -97,15 +99,19 @@ async def poll(app: App, call: Call) -> Any:
 
 
 async def _gone(call: Call) -> None:
-    while not await call.request.is_disconnected():
-        await asyncio.sleep(2)
+    """Returns when the client has hung up; its body was read before."""
+    while (await call.request.receive())["type"] != "http.disconnect":
+        continue
 
 
 async def _drain(connection: VisitorConnection) -> None:
     """Waits until what was there to send has been collected."""
+    idle = asyncio.Event()
+    connection.on_idle = idle.set
     async with asyncio.timeout(ANSWER_S):
         while not connection.drained or connection.dirty:
-            await asyncio.sleep(0.002)
+            await idle.wait()
+            idle.clear()
 
 
 async def send(app: App, call: Call) -> Any:
@@ -116,9 +122,7 @@ async def send(app: App, call: Call) -> Any:
     if isinstance(frame, frames.Hello):
         raise Refused("bad_frame", "Send hello to /widget/poll.")
     settings = await hub.settings.get()
-    identity = await auth.visitor_identity(
-        app, _bearer(call), call.request.headers.get("x-threadline-identity")
-    )
+    identity = await auth.visitor_identity(app, _bearer(call), call.request.headers.get("x-threadline-identity"))
     if settings.signed_in_only and not identity.verified:
         raise SignInRequired("Please sign in to chat with us.", "signin_required")
     connection = VisitorConnection(hub, collected.send, collected.end, _nothing, identity.key)

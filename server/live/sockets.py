@@ -346,13 +346,15 @@ class AgentSocket:
 
     def _typing(self, connection: AgentConnection, frame: frames.Typing) -> None:
         now = self._hub.monotonic()
-        if frame.thread is None or frame.thread not in connection.bookmarks or now - connection.typed_at < TYPING_EVERY_S:
+        if (
+            frame.thread is None
+            or frame.thread not in connection.bookmarks
+            or now - connection.typed_at < TYPING_EVERY_S
+        ):
             return
         connection.typed_at = now
         author = {"type": "agent", "id": connection.agent.id, "name": connection.agent.name}
-        self._hub.bus.whisper(
-            f"thread:{frame.thread}", {"type": "typing", "thread": frame.thread, "author": author}
-        )
+        self._hub.bus.whisper(f"thread:{frame.thread}", {"type": "typing", "thread": frame.thread, "author": author})
 
 
 def _is_protocol_error(refusal: Refused) -> bool:

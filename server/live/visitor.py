@@ -34,7 +34,9 @@ class VisitorSession:
         "_again", "_looking", "_page", "_typed_at", "_typed_email", "_typed_name", "_user_agent", "connection", "hub", "identity",
     )  # fmt: skip
 
-    def __init__(self, hub: Hub, connection: VisitorConnection, identity: auth.VisitorIdentity, user_agent: str) -> None:
+    def __init__(
+        self, hub: Hub, connection: VisitorConnection, identity: auth.VisitorIdentity, user_agent: str
+    ) -> None:
         self.hub = hub
         self.connection = connection
         self.identity = identity

@@ -18,7 +18,18 @@ from server.web.http import refusal_response
 
 STATIC = Path(__file__).parent.parent / "static"
 # Every address the console's router knows; anything else is not found.
-CONSOLE_PATHS = ("/", "/inbox", "/inbox/{rest:path}", "/settings", "/settings/{rest:path}", "/login", "/setup", "/signin", "/invite", "/reset")
+CONSOLE_PATHS = (
+    "/",
+    "/inbox",
+    "/inbox/{rest:path}",
+    "/settings",
+    "/settings/{rest:path}",
+    "/login",
+    "/setup",
+    "/signin",
+    "/invite",
+    "/reset",
+)
 HASHED = re.compile(r"[-.][A-Za-z0-9_-]{8,}\.(js|css|json|woff2|svg|png)$")
 
 COMMON = {
