@@ -1,0 +1,281 @@
+import { describe, expect, test } from 'vitest'
+import { active, hello, mine, saved, start, step, unread } from './core'
+import type { Effect, Event, Pending, State } from './core'
+import type { EntryOut, Frame } from './frames'
+import { MockServer, entry, ready, say } from './testing'
+
+const T = 1_700_000_000_000
+
+/** Plays events on a state; returns it with everything it asked for. */
+function play(from: State, ...events: Event[]): [State, Effect[]] {
+  let s = from
+  const all: Effect[] = []
+  for (const event of events) {
+    const [next, effects] = step(s, event, T)
+    s = next
+    all.push(...effects)
+  }
+  return [s, all]
+}
+const frame = (f: Frame): Event => ({ on: 'frame', frame: f })
+const lead: Event = { on: 'lead', lead: true }
+const queue = (id: string, text = id, at = T): Event => ({ on: 'queue', item: say(id, text, at) })
+const sent = (effects: Effect[]) => effects.flatMap((e) => (e.do === 'send' ? [e.frame] : []))
+const ids = (s: State) => s.entries.map((e) => e.seq)
+
+describe('outbox', () => {
+  test('what is written offline waits and goes out in the order of writing, one at a time', () => {
+    let [s, effects] = play(start(), lead, queue('message-2', 'two', T + 1), queue('message-1', 'one', T))
+    expect(sent(effects)).toEqual([])
+    ;[s, effects] = play(s, frame(ready({})))
+    expect(sent(effects)).toEqual([{ type: 'say', id: 'message-1', text: 'one', files: [] }])
+    ;[s, effects] = play(s, frame(entry('t', { seq: 1, key: 'message-1', text: 'one' })))
+    expect(sent(effects).map((f) => 'id' in f && f.id)).toEqual(['message-2'])
+    expect(s.outbox).toHaveLength(1)
+  })
+
+  test('a message lost with the line is repeated under the same id', () => {
+    const [s, first] = play(start(), lead, frame(ready({})), queue('message-1'))
+    const [, again] = play(s, { on: 'down' }, frame(ready({})))
+    expect(sent(first)).toEqual(sent(again))
+  })
+
+  test('a tab that does not lead sends nothing, and sends when it takes over', () => {
+    const [s, effects] = play(start(), frame(ready({})), queue('message-1'))
+    expect(sent(effects)).toEqual([])
+    expect(sent(play(s, lead)[1])).toHaveLength(1)
+  })
+
+  test('a repeated answer from an ended chat acknowledges without bringing that chat back', () => {
+    const from = { ...start({ thread: 'new', after: 3, past: ['old'] }), outbox: [say('message-1')] }
+    const [s] = play(from, frame(entry('old', { seq: 9, key: 'message-1' })))
+    expect([s.thread, s.outbox, s.entries]).toEqual(['new', [], []])
+  })
+
+  test('a line that takes a message and never answers is given up after 15 s', () => {
+    const [s] = play(start(), lead, frame(ready({})), queue('message-1'))
+    expect(step(s, { on: 'tick' }, T + 14_000)[1]).toEqual([])
+    const [after, effects] = step(s, { on: 'tick' }, T + 16_000)
+    expect(effects).toEqual([{ do: 'resync' }])
+    expect(after.outbox).toHaveLength(1)
+  })
+
+  test('"slow down" pauses and repeats; it never fails the message', () => {
+    const [s] = play(start(), lead, frame(ready({})), queue('message-1'))
+    const refused = {
+      type: 'refused',
+      code: 'rate_limited',
+      message: '',
+      id: 'message-1',
+      retry_after: 7,
+    } as const
+    const [held] = play(s, frame(refused))
+    expect(held.outbox[0]?.failed).toBeUndefined()
+    expect(sent(step(held, { on: 'tick' }, T + 6_000)[1])).toEqual([])
+    expect(sent(step(held, { on: 'tick' }, T + 7_000)[1])).toHaveLength(1)
+  })
+
+  test('a refused message keeps its words and reason, and the next one passes it', () => {
+    const [s] = play(start(), lead, frame(ready({})), queue('message-1'), queue('message-2', 'two', T + 1))
+    const refused = {
+      type: 'refused',
+      code: 'too_long',
+      message: '',
+      id: 'message-1',
+      retry_after: null,
+    } as const
+    const [after, effects] = play(s, frame(refused))
+    expect(after.outbox.map((p) => [p.text, p.failed])).toEqual([
+      ['message-1', 'too_long'],
+      ['two', undefined],
+    ])
+    expect(sent(effects).map((f) => 'id' in f && f.id)).toEqual(['message-2'])
+  })
+
+  test.each([
+    ['too_long', 'message-1'],
+    ['idempotency_conflict', 'message-9'],
+  ])('trying again after %s uses the id %s', (code, id) => {
+    const from = { ...start({}, [{ ...say('message-1'), failed: code }]), up: true, lead: true }
+    const [s, effects] = play(from, { on: 'retry', id: 'message-1', newId: 'message-9' })
+    expect(sent(effects)).toMatchObject([{ type: 'say', id, text: 'message-1' }])
+    expect(s.outbox[0]?.failed).toBeUndefined()
+  })
+
+  test('an end that could not be delivered within a minute is forgotten', () => {
+    const end: Pending = { id: 'the-end-1', at: T, kind: 'end', text: '', files: [] }
+    expect(step(start({ thread: 't' }, [end]), { on: 'tick' }, T + 61_000)[0].outbox).toEqual([])
+  })
+})
+
+describe('thread', () => {
+  test('entries come in once: repeats are ignored and a gap asks again from the bookmark', () => {
+    const one = frame(entry('t', { seq: 1, key: 'k1' }))
+    const three = frame(entry('t', { seq: 3, key: 'k3' }))
+    const [s, effects] = play(start(), frame(ready({ thread: 't', last_seq: 3 })), one, one, three)
+    expect(ids(s)).toEqual([1])
+    expect(effects).toContainEqual({ do: 'resync' })
+    expect(hello(s, 'x', null, null).bookmark).toEqual({ thread: 't', after: 1 })
+  })
+
+  test('after a reset the first entry may have any seq', () => {
+    const from = start({ thread: 't', after: 5, entries: [entry('t', { seq: 5 }).entry] })
+    const [s] = play(
+      from,
+      frame({ type: 'reset', thread: 't' }),
+      frame(entry('t', { seq: 250 })),
+      frame(entry('t', { seq: 251 })),
+    )
+    expect(ids(s)).toEqual([250, 251])
+  })
+
+  test('a server restored from a backup has the last word', () => {
+    const from = start({ thread: 't', after: 9, entries: [entry('t', { seq: 9 }).entry] })
+    const [s, effects] = play(from, frame(ready({ thread: 't', last_seq: 4 })))
+    expect([s.after, s.entries]).toEqual([null, []])
+    expect(effects).toContainEqual({ do: 'resync' })
+  })
+
+  test('ended, left behind, and the next message stands in the new thread', () => {
+    const closed = entry('t', { seq: 2, kind: 'status', data: { to: 'closed', by: 'agent' } })
+    let [s] = play(
+      start(),
+      frame(ready({ thread: 't', last_seq: 1 })),
+      frame(entry('t', { seq: 1 })),
+      frame(closed),
+    )
+    expect([s.ended, active(s)]).toEqual([true, false])
+    ;[s] = play(s, { on: 'fresh' }, lead, queue('message-1'), frame(entry('u', { seq: 1, key: 'message-1' })))
+    expect([s.thread, s.ended, s.fresh, ids(s), s.past]).toEqual(['u', false, false, [1], ['t']])
+  })
+
+  test('unread counts what the team wrote and the visitor, here or elsewhere, has not seen', () => {
+    const agent = { type: 'agent', id: null, name: 'Ana' } as const
+    let [s] = play(
+      start(),
+      frame(ready({ thread: 't', last_seq: 3 })),
+      frame(entry('t', { seq: 1, key: 'k1' })),
+      frame(entry('t', { seq: 2, author: agent })),
+      frame(entry('t', { seq: 3, author: agent })),
+    )
+    expect(unread(s)).toBe(2)
+    ;[s] = play(s, frame(entry('t', { seq: 4, kind: 'seen', ref: 2, data: { by: 'visitor' } })))
+    expect(unread(s)).toBe(1)
+    const [looked, effects] = play(s, { on: 'look', looking: true })
+    expect([unread(looked), sent(effects)]).toEqual([0, [{ type: 'seen', seq: 3 }]])
+    expect(sent(play(looked, { on: 'look', looking: true })[1])).toEqual([])
+  })
+
+  test('a redacted message loses its words in what is stored too', () => {
+    const [s] = play(
+      start(),
+      frame(ready({ thread: 't', last_seq: 1 })),
+      frame(entry('t', { seq: 1, text: 'my card is 4111' })),
+      frame(entry('t', { seq: 2, kind: 'redacted', ref: 1 })),
+    )
+    expect(JSON.stringify(saved(s))).not.toContain('4111')
+    expect(s.entries).toMatchObject([{ seq: 1, kind: 'redacted' }])
+  })
+
+  test('only something new and unseen makes a sound', () => {
+    const agent = { type: 'agent', id: null, name: 'Ana' } as const
+    const [s, old] = play(
+      start(),
+      frame(ready({ thread: 't', last_seq: 1 })),
+      frame(entry('t', { seq: 1, author: agent })),
+    )
+    expect(old).not.toContainEqual({ do: 'ding' })
+    expect(play(s, frame(entry('t', { seq: 2, author: agent })))[1]).toContainEqual({ do: 'ding' })
+    expect(
+      play(s, { on: 'look', looking: true }, frame(entry('t', { seq: 2, author: agent })))[1],
+    ).not.toContainEqual({ do: 'ding' })
+  })
+})
+
+describe('a bad network', () => {
+  const seeds = Array.from({ length: 60 }, (_, i) => i + 1)
+  test.each(seeds)('each message once, in order, in three tabs (seed %i)', (seed) => {
+    const rnd = mulberry(seed)
+    const server = new MockServer(200)
+    const tabs = Array.from({ length: 3 }, () => ({
+      s: start(),
+      wire: [] as Frame[],
+      out: [] as Effect[],
+      linked: false,
+    }))
+    const shared = new Map<string, Pending>()
+    let now = T
+    let written = 0
+    const apply = (tab: (typeof tabs)[number], event: Event) => {
+      const [next, effects] = step(tab.s, event, now)
+      tab.s = next
+      for (const e of effects) {
+        if (e.do === 'store') shared.set(e.item.id, e.item)
+        if (e.do === 'unstore') shared.delete(e.id)
+        if (e.do === 'resync') cut(tab)
+        if (e.do === 'send' && tab.linked && rnd() > 0.2) tab.wire.push(...server.take(e.frame))
+      }
+    }
+    const cut = (tab: (typeof tabs)[number]) => {
+      tab.linked = false
+      tab.wire = []
+      apply(tab, { on: 'down' })
+    }
+    const link = (tab: (typeof tabs)[number]) => {
+      tab.linked = true
+      tab.wire = server.hello(hello(tab.s, 'token', null, null).bookmark)
+    }
+    const turn = (calm: boolean) => {
+      now += Math.floor(rnd() * 3_000)
+      const tab = tabs[Math.floor(rnd() * 3)]!
+      const dice = rnd()
+      if (!tab.linked) return link(tab)
+      if (!calm && dice < 0.08) return cut(tab)
+      if (!calm && dice < 0.3 && written < 30) {
+        const item = say(`message-${++written}`, String(written), now)
+        return apply(tab, { on: 'queue', item })
+      }
+      if (!calm && dice < 0.36) server.reply('answer')
+      if (!calm && dice < 0.38) server.close()
+      if (dice < 0.5) apply(tab, { on: 'outbox', outbox: [...shared.values()] })
+      // Two tabs may both believe that they lead.
+      apply(tab, { on: 'lead', lead: rnd() < 0.6 })
+      apply(tab, { on: 'tick' })
+      tab.wire.push(...server.news(tab.s.thread, tab.s.after))
+      for (let n = 0; n < 6 && tab.wire.length > 0; n++) {
+        // Drops, repeats and swaps, worse than any real socket; only what starts a thread anew comes as sent.
+        const tame = calm || tab.s.anew || tab.wire[0]?.type !== 'entry'
+        const at = !tame && rnd() < 0.15 ? Math.floor(rnd() * tab.wire.length) : 0
+        const [f] = tame || rnd() > 0.1 ? tab.wire.splice(at, 1) : [tab.wire[at]]
+        if (f && (tame || rnd() > 0.1)) apply(tab, { on: 'frame', frame: f })
+        if (!tab.linked) break
+      }
+    }
+    for (let i = 0; i < 500; i++) turn(false)
+    for (let i = 0; i < 600; i++) turn(true)
+
+    const said = server.all().filter((e) => e.key?.startsWith('message-'))
+    expect(written).toBeGreaterThan(10)
+    expect(new Set(said.map((e) => e.key)).size).toBe(said.length)
+    expect(said).toHaveLength(written)
+    for (const tab of tabs) {
+      const want = server.thread!.entries.filter((e) => e.kind !== 'seen').map((e: EntryOut) => e.seq)
+      expect(tab.s.thread).toBe(server.thread!.token)
+      expect(ids(tab.s)).toEqual(want)
+      expect(tab.s.outbox).toEqual([])
+      expect(tab.s.entries.filter(mine).length).toBe(
+        new Set(tab.s.entries.filter(mine).map((e) => e.key)).size,
+      )
+    }
+  })
+})
+
+function mulberry(seed: number): () => number {
+  let a = seed
+  return () => {
+    a = (a + 0x6d2b79f5) | 0
+    let t = Math.imul(a ^ (a >>> 15), 1 | a)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
