@@ -1,0 +1,55 @@
+/** Colours from the shop's brand that stay readable (WCAG AA, 4.5) on both schemes, whatever the brand is. */
+export interface Palette {
+  brand: string
+  /** Text on the brand colour. */
+  on: string
+  /** The brand as text or line on a light and on a dark surface. */
+  light: string
+  dark: string
+}
+
+type Rgb = [number, number, number]
+
+const LIGHT: Rgb = [255, 255, 255]
+const DARK: Rgb = [27, 29, 34]
+const INK: Rgb = [20, 22, 26]
+const ENOUGH = 4.5
+
+export function palette(color: string): Palette {
+  const brand = parse(color) ?? [79, 70, 229]
+  return {
+    brand: css(brand),
+    on: contrast(brand, LIGHT) >= 3.6 ? css(LIGHT) : css(INK),
+    light: css(until(brand, INK, LIGHT)),
+    dark: css(until(brand, LIGHT, DARK)),
+  }
+}
+
+function parse(color: string): Rgb | null {
+  const hex = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(color)
+  return hex ? [parseInt(hex[1]!, 16), parseInt(hex[2]!, 16), parseInt(hex[3]!, 16)] : null
+}
+
+const css = (c: Rgb): string => `#${c.map((v) => Math.round(v).toString(16).padStart(2, '0')).join('')}`
+
+/** Mixes `from` towards `to` until it can be read on `surface`. */
+function until(from: Rgb, to: Rgb, surface: Rgb): Rgb {
+  for (let part = 0; part < 1; part += 0.08) {
+    const mixed = from.map((v, i) => v + (to[i]! - v) * part) as Rgb
+    if (contrast(mixed, surface) >= ENOUGH) return mixed
+  }
+  return to
+}
+
+/** (L1 + 0.05) / (L2 + 0.05). Source: WCAG 2.2, relative luminance. */
+export function contrast(a: Rgb, b: Rgb): number {
+  const [x, y] = [light(a), light(b)]
+  return (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05)
+}
+
+function light(c: Rgb): number {
+  const [r, g, b] = c.map((v) =>
+    v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4,
+  ) as Rgb
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b
+}

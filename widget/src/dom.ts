@@ -1,0 +1,80 @@
+/** Elements without innerHTML: every text becomes a text node, every picture is drawn from a path of ours. */
+type Child = Node | string | null | undefined | false
+type Props = Record<string, string | number | boolean | null | undefined | ((event: never) => void)>
+
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  props: Props = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const el = document.createElement(tag)
+  for (const [name, value] of Object.entries(props)) {
+    if (typeof value === 'function') el.addEventListener(name, value as unknown as EventListener)
+    else set(el, name, value)
+  }
+  el.append(...children.filter((c): c is Node | string => c !== null && c !== undefined && c !== false))
+  return el
+}
+
+/** Sets, or with null, undefined or false removes, an attribute; nothing is touched that already is so. */
+export function set(el: Element, name: string, value: string | number | boolean | null | undefined): void {
+  if (value === null || value === undefined || value === false) el.removeAttribute(name)
+  else {
+    const text = value === true ? '' : String(value)
+    if (el.getAttribute(name) !== text) el.setAttribute(name, text)
+  }
+}
+
+export function say(el: Node, text: string): void {
+  if (el.textContent !== text) el.textContent = text
+}
+
+const PATHS = {
+  close: 'M6 6l12 12M18 6L6 18',
+  down: 'M5 9l7 7 7-7',
+  menu: 'M5 12h.01M12 12h.01M19 12h.01',
+  send: 'M5 12h13M12.5 6l6 6-6 6',
+  emoji: 'M12 21a9 9 0 100-18 9 9 0 000 18zM8.5 14.5a4.5 4.5 0 007 0M9 10h.01M15 10h.01',
+  attach: 'M20 11.5l-7.8 7.8a5 5 0 01-7-7l8-8a3.3 3.3 0 014.7 4.7l-8 8a1.7 1.7 0 01-2.4-2.4l7.3-7.3',
+  waiting: 'M12 21a9 9 0 100-18 9 9 0 000 18zM12 7.5V12l3 2',
+  sent: 'M6 12.5l4 4 8-9',
+  seen: 'M2.5 12.5l4 4 8-9M11 15l1.5 1.5 8-9',
+  failed: 'M12 21a9 9 0 100-18 9 9 0 000 18zM12 8v4.5M12 16h.01',
+  file: 'M14 3H7a2 2 0 00-2 2v14a2 2 0 002 2h10a2 2 0 002-2V8zM14 3v5h5M12 11v6M9.5 14.5L12 17l2.5-2.5',
+  mail: 'M4 6h16v12H4zM4 7l8 6 8-6',
+  end: 'M14 4h4a2 2 0 012 2v12a2 2 0 01-2 2h-4M10 8l-4 4 4 4M6 12h10',
+  sound: 'M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15.5 9a4 4 0 010 6M18 6.5a8 8 0 010 11',
+  mute: 'M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM16 10l5 5M21 10l-5 5',
+  lock: 'M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 017 0v3',
+}
+export type Icon = keyof typeof PATHS
+
+export function icon(name: Icon): SVGElement {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg')
+  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path')
+  path.setAttribute('d', PATHS[name])
+  svg.setAttribute('viewBox', '0 0 24 24')
+  svg.setAttribute('class', 'icon')
+  svg.setAttribute('aria-hidden', 'true')
+  svg.append(path)
+  return svg
+}
+
+/** A button that is only a picture, with its name for everybody who cannot see it. */
+export function iconButton(
+  name: Icon,
+  text: string,
+  click: (e: MouseEvent) => void,
+  cls = '',
+): HTMLButtonElement {
+  return h(
+    'button',
+    { type: 'button', class: `tool ${cls}`, 'aria-label': text, title: text, click },
+    icon(name),
+  )
+}
+
+export function label(button: HTMLElement, text: string): void {
+  set(button, 'aria-label', text)
+  set(button, 'title', text)
+}

@@ -1,0 +1,103 @@
+/** The menu behind the three dots, and the question before a chat ends. */
+import type { Kit } from '../lazy'
+
+export interface OverlayWishes {
+  end(): void
+  setSound(on: boolean): void
+}
+
+export interface Overlay {
+  toggle(sound: boolean, canEnd: boolean): void
+  /** There is no chat to end any more. */
+  noEnd(): void
+  /** True if the key was for what is open here. */
+  key(e: KeyboardEvent): boolean
+}
+
+export function menus(kit: Kit) {
+  const { h, icon, set, move } = kit
+
+  const item = (name: 'end' | 'sound' | 'mute', text: string, click: () => void, disabled = false) =>
+    h('button', { type: 'button', role: 'menuitem', disabled, click }, icon(name), text)
+
+  function sheetOf(yes: () => void, no: () => void): HTMLElement {
+    const { words } = kit
+    const described = { 'aria-labelledby': 'sure', 'aria-describedby': 'sure-why' }
+    const plain = h('button', { type: 'button', class: 'plain', click: no }, words.cancel)
+    const primary = h('button', { type: 'button', class: 'primary', click: yes }, words.end)
+    const card = h(
+      'div',
+      { class: 'sheet-card', role: 'alertdialog', 'aria-modal': 'true', ...described },
+      h('h2', { id: 'sure' }, words.endSure),
+      h('p', { id: 'sure-why' }, words.endWhy),
+      h('div', { class: 'buttons' }, plain, primary),
+    )
+    return h('div', { class: 'sheet' }, card)
+  }
+
+  function makeOverlay(panel: HTMLElement, button: HTMLElement, wishes: OverlayWishes): Overlay {
+    let menu: HTMLElement | null = null
+    let sheet: HTMLElement | null = null
+
+    function close(refocus = true): void {
+      menu?.remove()
+      sheet?.remove()
+      menu = sheet = null
+      set(button, 'aria-expanded', 'false')
+      if (refocus) button.focus()
+    }
+
+    function confirm(): void {
+      close()
+      const yes = () => {
+        close()
+        wishes.end()
+      }
+      sheet = sheetOf(yes, () => close())
+      panel.append(sheet)
+      sheet.querySelector('button')?.focus()
+    }
+
+    document.addEventListener('pointerdown', (e) => {
+      const at = e.target as Node
+      if (menu && !menu.contains(at) && !button.contains(at)) close(false)
+    })
+
+    return {
+      toggle(sound, canEnd) {
+        if (menu) {
+          close()
+          return
+        }
+        const { words } = kit
+        const mute = () => {
+          close()
+          wishes.setSound(!sound)
+        }
+        const items = [
+          item(sound ? 'mute' : 'sound', sound ? words.soundOff : words.soundOn, mute),
+          item('end', words.end, confirm, !canEnd),
+        ]
+        menu = h('div', { class: 'menu', role: 'menu', 'aria-label': words.menu }, ...items)
+        panel.append(menu)
+        set(button, 'aria-expanded', 'true')
+        items[0]!.focus()
+      },
+      noEnd() {
+        if (sheet) close()
+      },
+      key(e) {
+        const open = sheet ?? menu
+        if (!open) return false
+        const arrow = /^Arrow(Up|Down)$/.test(e.key)
+        if (e.key === 'Escape') {
+          e.preventDefault()
+          close()
+        } else if (e.key === 'Tab' || (menu && arrow)) move(e, open, e.shiftKey || e.key === 'ArrowUp', true)
+        return true
+      },
+    }
+  }
+
+  return { makeOverlay }
+}

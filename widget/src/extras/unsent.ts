@@ -1,0 +1,35 @@
+/** Says why a message was not sent, and offers to try again or to let it go. */
+import type { Kit } from '../lazy'
+
+export interface UnsentWishes {
+  again(id: string): void
+  drop(id: string): void
+}
+
+export const unsent =
+  (kit: Kit) =>
+  (id: string, code: string, wishes: UnsentWishes): HTMLElement => {
+    const { h, icon, fill, words } = kit
+    return h(
+      'div',
+      { class: 'failure' },
+      icon('failed'),
+      h('span', {}, fill(words.notSent, { reason: reason(code, words) })),
+      h('button', { type: 'button', click: () => wishes.again(id) }, words.again),
+      h('button', { type: 'button', click: () => wishes.drop(id) }, words.delete),
+    )
+  }
+
+/** A refusal code in words. */
+function reason(code: string, words: Kit['words']): string {
+  const known: Record<string, string> = {
+    empty_message: words.reasonEmpty,
+    too_long: words.reasonLong,
+    idempotency_conflict: words.reasonConflict,
+    not_found: words.reasonGone,
+    blocked: words.reasonBlocked,
+    forbidden: words.reasonBlocked,
+    signin_required: words.reasonSignin,
+  }
+  return (Object.prototype.hasOwnProperty.call(known, code) && known[code]) || words.reasonOther
+}

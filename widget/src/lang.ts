@@ -1,0 +1,71 @@
+/** The visitor's language: English is built in, the others come when they are needed. */
+import { en } from './lang/en'
+import type { Words } from './lang/en'
+
+export type { Words }
+
+const LAZY: Record<string, () => Promise<{ words: Words }>> = {
+  ko: () => import('./lang/ko'),
+  pl: () => import('./lang/pl'),
+  ru: () => import('./lang/ru'),
+}
+
+export let words: Words = en
+export let locale = 'en'
+
+/** The first wish that we speak, by its primary tag: what the shop asked for, its page, the browser, the setting. */
+export function choose(wishes: readonly (string | null | undefined)[]): string {
+  for (const wish of wishes) {
+    const code = String(wish ?? '')
+      .toLowerCase()
+      .split(/[-_]/)[0]!
+    if (code === 'en' || Object.prototype.hasOwnProperty.call(LAZY, code)) return code
+  }
+  return 'en'
+}
+
+/** Loads and switches; stays with what there is when the file cannot be had. */
+export async function speak(code: string): Promise<void> {
+  if (code === locale) return
+  try {
+    words = code === 'en' ? en : (await LAZY[code]!()).words
+    locale = code
+  } catch {
+    return
+  }
+}
+
+export function fill(text: string, values: Record<string, string | number>): string {
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole))
+}
+
+export function plural(forms: Record<string, string>, n: number): string {
+  const form = forms[new Intl.PluralRules(locale).select(n)] ?? forms['other'] ?? ''
+  return fill(form, { n })
+}
+
+export const clock = (at: number): string =>
+  new Intl.DateTimeFormat(locale, { hour: 'numeric', minute: '2-digit' }).format(at)
+
+export const exact = (at: number): string =>
+  new Intl.DateTimeFormat(locale, {
+    dateStyle: 'full',
+    timeStyle: 'short',
+  } as Intl.DateTimeFormatOptions).format(at)
+
+/** "Today", "Yesterday", or the date in words. */
+export function day(at: number, now: number): string {
+  const days = Math.round((midnight(at) - midnight(now)) / 86_400_000)
+  if (days === 0 || days === -1) {
+    const word = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(days, 'day')
+    return word.charAt(0).toLocaleUpperCase(locale) + word.slice(1)
+  }
+  const year = new Date(at).getFullYear() === new Date(now).getFullYear() ? undefined : 'numeric'
+  return new Intl.DateTimeFormat(locale, {
+    day: 'numeric',
+    month: 'long',
+    year,
+  } as Intl.DateTimeFormatOptions).format(at)
+}
+
+const midnight = (at: number): number => new Date(at).setHours(0, 0, 0, 0)

@@ -1,0 +1,150 @@
+/** The conversation: rows are matched by id, changed in place, and the view stays where the reader is. */
+import { avatar, bubble } from './bubble'
+import type { BubbleWishes, Part } from './bubble'
+import { h, icon, say, set } from './dom'
+import type { EmailWishes } from './extras/card'
+import { fill, locale, words } from './lang'
+import { loadExtras } from './lazy'
+import type { Row } from './rows'
+
+export interface LogWishes extends BubbleWishes, EmailWishes {
+  /** The newest message came into view or left it. */
+  scrolled(): void
+}
+
+export interface Log {
+  el: HTMLElement
+  atEnd(): boolean
+  toEnd(): void
+  render(rows: Row[]): void
+}
+
+const NEAR = 72
+
+export function makeLog(wishes: LogWishes): Log {
+  const inner = h('div', { class: 'rows' })
+  const scroller = h(
+    'div',
+    { class: 'scroll', role: 'log', tabindex: 0, 'aria-relevant': 'additions' },
+    inner,
+  )
+  const pill = h('button', { type: 'button', class: 'pill', hidden: true, click: () => toEnd() })
+  const parts = new Map<string, Part<Row> & { seen: string }>()
+  let stuck = true
+
+  const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR
+  function toEnd(): void {
+    stuck = true
+    pill.hidden = true
+    scroller.scrollTop = scroller.scrollHeight
+  }
+
+  scroller.addEventListener(
+    'scroll',
+    () => {
+      const was = stuck
+      stuck = atEnd()
+      if (stuck) pill.hidden = true
+      if (was !== stuck) wishes.scrolled()
+    },
+    { passive: true },
+  )
+  // A keyboard that opens, a picture, a longer text: who was at the end stays there.
+  if (typeof ResizeObserver !== 'undefined') {
+    const watch = new ResizeObserver(() => stuck && toEnd())
+    watch.observe(scroller)
+    watch.observe(inner)
+  }
+
+  function render(rows: Row[]): void {
+    set(scroller, 'aria-label', words.messages)
+    set(scroller, 'aria-busy', rows[0]?.row === 'skeleton' ? 'true' : null)
+    const first = parts.size === 0
+    const keep = new Set(rows.map((r) => r.id))
+    for (const [id, part] of parts) {
+      if (keep.has(id)) continue
+      part.el.remove()
+      parts.delete(id)
+    }
+    let at = inner.firstElementChild
+    let own = false
+    let news = false
+    for (const row of rows) {
+      let part = parts.get(row.id)
+      if (!part) {
+        part = { ...make(row, wishes), seen: '' }
+        parts.set(row.id, part)
+        if (row.row === 'bubble') own = !(news = !row.mine)
+      }
+      const seen = JSON.stringify(row) + locale
+      if (part.seen !== seen) {
+        const isNew = part.seen === '' ? !first : part.el.classList.contains('new')
+        part.update(row)
+        part.el.classList.toggle('new', isNew)
+        part.seen = seen
+      }
+      if (part.el === at) at = at.nextElementSibling
+      else inner.insertBefore(part.el, at)
+    }
+    if (stuck || own || first) toEnd()
+    else if (news) {
+      pill.replaceChildren(words.newMessages, icon('down'))
+      pill.hidden = false
+    }
+  }
+
+  return { el: h('main', { class: 'log' }, scroller, pill), atEnd, toEnd, render }
+}
+
+function make(row: Row, wishes: LogWishes): Part<Row> {
+  if (row.row === 'bubble') return bubble(wishes) as Part<Row>
+  if (row.row === 'typing') return typing() as Part<Row>
+  if (row.row === 'email') return email(wishes) as Part<Row>
+  if (row.row === 'skeleton') {
+    const lines = ['a', 'b', 'c', 'd'].map((cls) => h('div', { class: `bone ${cls}` }))
+    return { el: h('div', { class: 'skeleton', 'aria-hidden': 'true' }, ...lines), update: () => {} }
+  }
+  const text = h('span', { dir: 'auto' })
+  const line: Part<Extract<Row, { text: string }>> = {
+    el: h('div', { class: row.row }, text),
+    update: (r) => say(text, r.text),
+  }
+  return line as Part<Row>
+}
+
+function typing(): Part<Extract<Row, { row: 'typing' }>> {
+  const face = h('div', { class: 'avatar', 'aria-hidden': 'true' })
+  const text = h('span', { class: 'sr' })
+  const dots = h('div', { class: 'dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i'))
+  const stack = h('div', { class: 'stack' }, h('div', { class: 'body' }, dots, text))
+  return {
+    el: h('div', { class: 'row theirs first last bare' }, face, stack),
+    update(row) {
+      avatar(face, row.name)
+      say(text, fill(words.typing, { name: row.name }))
+    },
+  }
+}
+
+/** Its place at once, the card when it is loaded. */
+function email(wishes: LogWishes): Part<Extract<Row, { row: 'email' }>> {
+  const el = h('div')
+  let failed = false
+  let redraw: ((failed: boolean) => void) | null = null
+  loadExtras().then(
+    (lazy) => {
+      const card = lazy.emailCard(wishes)
+      redraw = card.update
+      redraw(failed)
+      return el.append(card.el)
+    },
+    () => el.remove(),
+  )
+  return {
+    el,
+    update(row) {
+      failed = row.failed
+      redraw?.(failed)
+    },
+  }
+}

@@ -1,0 +1,186 @@
+/** The panel: head, hints, conversation, composer and what replaces it. Draws a state; decides nothing. */
+import { palette } from './colour'
+import { makeComposer } from './composer'
+import type { Composer, ComposerWishes } from './composer'
+import type { State } from './core'
+import { h, icon, iconButton, label, say, set } from './dom'
+import type { Overlay, OverlayWishes } from './extras/menu'
+import { fill, locale, words } from './lang'
+import { loadExtras } from './lazy'
+import { move } from './keys'
+import { makeLog } from './log'
+import type { Log, LogWishes } from './log'
+import { rows } from './rows'
+import { cleanName, initials, safeLink } from './text'
+
+export interface Wishes extends ComposerWishes, LogWishes, OverlayWishes {
+  close(): void
+  fresh(): void
+}
+
+/** What the state does not know: this browser and this moment. */
+export interface Around {
+  now: number
+  offline: boolean
+  /** The line has been down for longer than a blink. */
+  lost: boolean
+  noStorage: boolean
+  sound: boolean
+  /** The panel covers the page, so Tab must not leave it. */
+  modal: boolean
+}
+
+export interface View {
+  log: Log
+  composer: Composer
+  render(s: State, around: Around): void
+  /** Where typing should go when the panel opens; not on glass, where it would throw up the keyboard. */
+  focus(): void
+}
+
+export function makeView(root: HTMLElement, wishes: Wishes): View {
+  const log = makeLog(wishes)
+  const composer = makeComposer(wishes)
+  const logo = h('div', { class: 'logo', 'aria-hidden': 'true' })
+  const title = h('h1', { dir: 'auto' })
+  const presenceText = h('span')
+  const presence = h('p', { class: 'presence' }, h('i', { class: 'dot' }), presenceText)
+  const hi = h('p', { class: 'hi' })
+  const lead = h('p', { class: 'lead' })
+  const more = iconButton('menu', '', () => void toggleMenu(), 'more')
+  const shut = iconButton('close', '', () => wishes.close())
+  const bar = h('p', { class: 'bar', role: 'status' })
+  const place = h('div', { class: 'place' })
+  const legal = h('p', { class: 'legal' })
+  const head = h(
+    'header',
+    { class: 'head' },
+    h('div', { class: 'head-row' }, logo, h('div', { class: 'who' }, title, presence), more, shut),
+    h('div', { class: 'tall' }, h('div', {}, hi, lead)),
+  )
+  const el = h('div', { class: 'app' }, head, bar, log.el, place, legal)
+  let overlay: Overlay | null = null
+  let brandColor = ''
+  let instead: string | null = null
+  let links = ''
+  let canEnd = false
+  let seen: Around | null = null
+
+  root.replaceChildren(el)
+  set(more, 'aria-haspopup', 'menu')
+  set(more, 'aria-expanded', 'false')
+
+  function render(s: State, around: Around): void {
+    seen = around
+    canEnd = s.thread !== null && !s.ended && s.up
+    const brand = cleanName(s.config?.brand ?? '')
+    document.documentElement.lang = locale
+    document.title = fill(words.chat, { brand: brand || words.team })
+    paint(s.config?.color ?? '')
+
+    const empty = s.fresh || (s.entries.length === 0 && s.thread === null)
+    el.classList.toggle('welcome', empty && !s.outbox.some((p) => p.kind === 'say') && s.stop === null)
+    say(logo, initials(brand) || '·')
+    say(title, brand || words.team)
+    presence.classList.toggle('on', s.online)
+    say(presenceText, s.online ? words.onlineShort : words.awayShort)
+    say(hi, words.hi)
+    say(lead, s.online ? words.online : words.away)
+    presence.hidden = lead.hidden = !s.known
+    label(more, words.menu)
+    label(shut, words.close)
+
+    hint(s, around)
+    log.render(rows(s, around.now, around.offline || around.lost))
+    replace(s)
+    terms(s, empty && s.outbox.length === 0)
+    composer.render(s.config?.visitor_files === true)
+    if (!canEnd) overlay?.noEnd()
+  }
+
+  function paint(color: string): void {
+    if (brandColor === color) return
+    brandColor = color
+    const p = palette(color)
+    const { style } = document.documentElement
+    style.setProperty('--brand', p.brand)
+    style.setProperty('--on', p.on)
+    style.setProperty('--accent-light', p.light)
+    style.setProperty('--accent-dark', p.dark)
+  }
+
+  function hint(s: State, around: Around): void {
+    const lost = around.lost && s.stop === null
+    const text = around.offline
+      ? words.offline
+      : lost
+        ? words.reconnecting
+        : around.noStorage
+          ? words.noStorage
+          : ''
+    say(bar, text)
+    bar.classList.toggle('warn', around.offline || lost)
+    bar.hidden = text === ''
+  }
+
+  /** The composer, or what stands in its place. */
+  function replace(s: State): void {
+    const want = s.stop ?? (s.ended && !s.fresh ? 'ended' : '')
+    if (instead === (want && want + locale)) return
+    instead = want && want + locale
+    if (want === '') place.replaceChildren(composer.el)
+    else if (want === 'ended') {
+      const again = () => {
+        wishes.fresh()
+        setTimeout(focus, 50)
+      }
+      place.replaceChildren(
+        h(
+          'div',
+          { class: 'instead' },
+          h('button', { type: 'button', class: 'primary', click: again }, words.fresh),
+        ),
+      )
+    } else {
+      const text = { blocked: words.blocked, signin_required: words.signin, upgrade: words.upgrade }[want]
+      place.replaceChildren(h('div', { class: 'instead' }, icon('lock'), h('p', {}, text)))
+    }
+  }
+
+  function terms(s: State, show: boolean): void {
+    const wanted = show ? [s.config?.privacy_url ?? '', s.config?.terms_url ?? ''] : []
+    legal.hidden = !wanted.some(Boolean)
+    const key = wanted.join(' ') + locale
+    if (links === key) return
+    links = key
+    const names = [words.privacy, words.terms]
+    legal.replaceChildren(
+      ...wanted.flatMap((address, i) => {
+        const href = safeLink(address)
+        return href ? [h('a', { href, target: '_blank', rel: 'noopener noreferrer' }, names[i]!)] : []
+      }),
+    )
+  }
+
+  function focus(): void {
+    if (matchMedia('(pointer: coarse)').matches)
+      log.el.querySelector<HTMLElement>('.scroll')?.focus({ preventScroll: true })
+    else if (instead) place.querySelector('button')?.focus()
+    else composer.focus()
+  }
+
+  async function toggleMenu(): Promise<void> {
+    const lazy = await loadExtras()
+    overlay ??= lazy.makeOverlay(el, more, wishes)
+    overlay.toggle(seen?.sound ?? true, canEnd)
+  }
+
+  document.addEventListener('keydown', (e) => {
+    if (e.isComposing || overlay?.key(e)) return
+    if (e.key === 'Escape') {
+      e.preventDefault()
+      if (!composer.closePicker()) wishes.close()
+    } else if (e.key === 'Tab' && seen?.modal) move(e, el, e.shiftKey, false)
+  })
+  return { log, composer, render, focus }
+}
