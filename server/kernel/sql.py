@@ -50,8 +50,8 @@ class _Compiled:
         exported = getattr(stmt, "exported_columns", None)
         if exported is not None and len(exported):
             keys = [str(key) for key in exported.keys()]
-            row: Any = namedtuple("Row", keys, rename=True)
-            self.make = row._make
+            named: Any = namedtuple  # the fields are known only now
+            self.make = named("Row", keys, rename=True)._make
             for place, column in enumerate(exported):
                 convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
                 if convert is not None:
