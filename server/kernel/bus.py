@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import orjson
 import structlog
 
-from server.kernel import metrics
+from server.kernel import failpoints, metrics
 from server.kernel.writing import Bells
 
 log = structlog.get_logger()
@@ -147,6 +147,7 @@ class RedisBus(LocalBus):
                 await self._more.wait()
                 self._more.clear()
                 while self._out:
+                    failpoints.reach("before_publish")
                     batch = [self._out.popleft() for _ in range(min(64, len(self._out)))]
                     try:
                         async with asyncio.timeout(self.TIMEOUT_S):

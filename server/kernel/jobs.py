@@ -222,6 +222,8 @@ class Worker:
             async with self._slots:
                 free = 1
         claimed = await self._app.write(claim, free)
+        if claimed:
+            failpoints.reach("job_claimed")
         for job in claimed:
             await self._slots.acquire()
             task = asyncio.create_task(self._run(job), name=f"job-{job.kind}-{job.id}")

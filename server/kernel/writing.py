@@ -7,7 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import structlog
+
 from server.errors import Busy
+from server.kernel import failpoints
+
+log = structlog.get_logger()
 
 Step = Callable[..., Any]  # (tx, *args) -> result
 Done = Callable[[Any, BaseException | None], None]  # runs on the event loop, after COMMIT
@@ -73,7 +78,11 @@ class Completion:
         bells: Bells = []
         for outcome in outcomes:
             bells += outcome.bells
-            outcome.work.done(outcome.result, outcome.error)
+            try:
+                outcome.work.done(outcome.result, outcome.error)
+            except Exception:  # one caller's mistake must not cost the others their answer, nor anybody the bells
+                log.exception("completion_failed", step=getattr(outcome.work.step, "__qualname__", ""))
+        failpoints.reach("before_ring")
         if bells:
             self._ring(bells)
 

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from server.accounts.rules import Can, may
 from server.errors import NotFound, RateLimited, Refused
 from server.inbox import queries
+from server.kernel import failpoints
 from server.kernel.context import App
 from server.kernel.strict_json import BadJson, parse
 from server.live import frames, wire
@@ -322,6 +323,7 @@ class AgentSocket:
 
     async def _handle(self, connection: AgentConnection, frame: Any) -> None:
         hub = self._hub
+        failpoints.reach("in_frame")
         match frame:
             case frames.Open():
                 if len(connection.bookmarks) >= OPEN_THREADS:
@@ -329,6 +331,7 @@ class AgentSocket:
                 ticket = await hub.app.read(queries.ticket_of, frame.thread)
                 if ticket is None:
                     raise NotFound("This thread does not exist.")
+                await failpoints.pause("snapshot_read")
                 if frame.after > ticket.last_seq or ticket.last_seq - frame.after > queries.RESUME:
                     connection.push(wire.reset(frame.thread))
                 else:

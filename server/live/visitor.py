@@ -11,6 +11,7 @@ from server.errors import Busy, NotFound, RateLimited, Refused, SignInRequired
 from server.inbox import actions, queries, rules
 from server.inbox.actions import Inbound, VisitorInfo, Written
 from server.inbox.queries import RESUME, VisitorView
+from server.kernel import failpoints
 from server.kernel.sql import Conn
 from server.live import frames, wire
 from server.live.connection import VisitorConnection
@@ -58,7 +59,9 @@ class VisitorSession:
         if settings.signed_in_only and not self.identity.verified:
             raise SignInRequired("Please sign in to chat with us.", "signin_required")
         connection.start()
+        await failpoints.pause("subscribed")
         view = await hub.app.read(_view, self.identity.key)
+        await failpoints.pause("snapshot_read")
         if hello.page is not None:
             self._page = hello.page
         known = view is not None and view.thread is not None
@@ -133,6 +136,7 @@ class VisitorSession:
 
         Raises `Refused` for what is wrong at once; what the database says comes as a frame.
         """
+        failpoints.reach("in_frame")
         done = settled or _nothing
         match frame:
             case frames.Say():

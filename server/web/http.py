@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.accounts.rules import Actor, Agent, Anonymous, Can, Visitor, authorise
 from server.errors import BadRequest, Forbidden, Refused, TooLarge, UnsupportedType
-from server.kernel import metrics
+from server.kernel import failpoints, metrics
 from server.kernel.context import App
 from server.kernel.strict_json import BadJson, parse
 from server.web import auth, limits
@@ -142,7 +142,10 @@ class _Runner:
             request=request,
             address=limits.client_address(app.settings, request.scope),
         )
+        await failpoints.pause("in_handler")
         answer = await endpoint.handler(app, call)
+        if endpoint.writes:
+            failpoints.reach("before_answer")
         response = answer if isinstance(answer, Response) else json_response(answer)
         for cookie in call.set_cookies:
             response.raw_headers.append((b"set-cookie", cookie.encode("latin-1")))
