@@ -13,7 +13,7 @@ from ua_parser import parse as parse_user_agent
 
 from server.accounts.rules import Actor, Agent, Can, Owned, Visitor, authorise
 from server.errors import Forbidden, NotFound, Refused
-from server.inbox import actions, files, queries, widget
+from server.inbox import actions, files, queries, search, widget
 from server.inbox.actions import Outgoing, Written
 from server.inbox.queries import Entry, ListQuery, Ticket
 from server.inbox.rules import clean_url
@@ -287,6 +287,32 @@ async def find(app: App, call: Call) -> Any:
     return {"contacts": [_brief(person) for person in people], "tickets": [ticket.wire(now) for ticket in tickets]}
 
 
+SEARCH_PAGE = 30
+
+
+async def find_said(app: App, call: Call) -> Any:
+    """Search over everything that was said, newest first."""
+    query = call.query.get("q", "")[:400]
+    before = _number(call, "before", 0, 2**53) or None
+    limit = _number(call, "limit", SEARCH_PAGE, MAX_PAGE)
+    hits = await app.read_slowly(search.search, query, before, limit)
+    now = app.clock.now()
+    return {
+        "hits": [
+            {
+                "ticket": hit.ticket.wire(now),
+                "seq": hit.seq,
+                "kind": hit.kind,
+                "author": {"type": hit.author_type, "name": hit.author_name},
+                "at": rfc3339(hit.at),
+                "snippet": [{"text": piece.text, "hit": piece.hit} for piece in hit.snippet],
+            }
+            for hit in hits
+        ],
+        "before": hits[-1].id if len(hits) == limit else None,
+    }
+
+
 # --- files --------------------------------------------------------------------------------------
 
 
@@ -413,6 +439,7 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint("GET", "/api/drafts", list_drafts, Can.INBOX),
     Endpoint("PUT", "/api/tickets/{ticket}/draft", keep_draft, Can.INBOX, DraftBody),
     Endpoint("GET", "/api/find", find, Can.INBOX),
+    Endpoint("GET", "/api/search", find_said, Can.INBOX),
     Endpoint("POST", "/api/files", upload, Can.INBOX, raw=True),
     Endpoint("GET", "/files/{token}", download, PUBLIC),
     Endpoint("POST", "/widget/files", visitor_upload, VISITING, raw=True),
