@@ -1,0 +1,61 @@
+"""`make bench`: the product beside its floors, in one run, as ratios (docs/performance.md).
+
+python -m tests.bench [--only chat,idle,…] [--quick] [--full] [--json out.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import chat
+from tests.bench.processes import ROOT
+from tests.bench.report import Line, show
+from tests.bench.setting import Setting
+
+ROWS: dict[str, Callable[[Setting], list[Line]]] = {
+    "chat": chat.run,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", default=",".join(ROWS), help=f"some of: {', '.join(ROWS)}")
+    parser.add_argument("--quick", action="store_true", help="two short rounds: a look, not a figure")
+    parser.add_argument("--full", action="store_true", help="row 3 at 1M tickets and 10M messages")
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    args = parser.parse_args()
+    chosen = [name.strip() for name in args.only.split(",")]
+    if unknown := set(chosen) - set(ROWS):
+        parser.error(f"there is no row {', '.join(sorted(unknown))}")
+    # Beside the project, not in /tmp, which is memory on many machines: there a sync costs nothing.
+    base = Path(os.environ.get("BENCH_DIR", ROOT / ".bench"))
+    base.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=base))
+    setting = Setting(folder, quick=args.quick, full=args.full)
+    lines: list[Line] = []
+    try:
+        for name in chosen:
+            began = time.monotonic()
+            lines += ROWS[name](setting)
+            load = os.getloadavg()[0]
+            print(f"{name}: {time.monotonic() - began:.0f} s, load average {load:.1f}", file=sys.stderr)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    show(lines)
+    if args.json:
+        args.json.write_text(json.dumps([line.as_json() for line in lines], indent=1) + "\n")
+    missed = [line for line in lines if line.verdict == "MISS"]
+    print(f"\n{len(missed)} gate(s) missed" if missed else "\nevery gate that was measured is met")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Row 1: a visitor's message to the agent's screen, stored on the way; and the agent's reply over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.bench import floor
+from tests.bench.processes import drive
+from tests.bench.product import Product, floor_target
+from tests.bench.report import Line, beside
+from tests.bench.setting import Setting
+
+Rounds = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+
+
+def run(setting: Setting) -> list[Line]:
+    with (
+        floor.start("relay", setting.folder) as relay,
+        floor.start("form", setting.folder) as form,
+        Product(setting.folder) as product,
+    ):
+
+        def chat(task: str, **spec: Any) -> Rounds:
+            return setting.in_turn(
+                lambda: drive(task, **floor_target(relay), **spec), lambda: drive(task, **product.target(), **spec)
+            )
+
+        alone = chat("chat_closed", visitors=1, messages=setting.few(2_000))
+        crowd = chat("chat_closed", visitors=100, messages=setting.few(100))
+        steady = chat("chat_rate", visitors=100, rate=500, seconds=setting.few(6))
+        spec = {"connections": 32, "messages": setting.few(150)}
+        replies = setting.in_turn(
+            lambda: drive("posts", **floor_target(form), **spec), lambda: drive("posts", **product.target(), **spec)
+        )
+    for floors, products in (alone, crowd, steady, replies):
+        assert not any(found["lost"] or found.get("twice") for found in (*floors, *products)), "messages were lost"
+    row = "1 chat"
+    return [
+        beside(row, "1 visitor", "messages/s", "per_s", *alone),
+        beside(row, "1 visitor p50", "ms", "p50_ms", *alone, better="less"),
+        beside(row, "100 visitors", "messages/s", "per_s", *crowd, gate=0.33, stretch=0.5),
+        beside(row, "100 visitors, CPU per 1,000", "ms", "cpu_ms_per_1000", *crowd, better="less", gate=2.7, stretch=1.8),
+        beside(row, "100 visitors p50", "ms", "p50_ms", *crowd, better="less"),
+        beside(row, "100 visitors p99", "ms", "p99_ms", *crowd, better="less"),
+        beside(row, "at 500/s p50", "ms", "p50_ms", *steady, better="less", gate=2.0),
+        beside(row, "at 500/s p99", "ms", "p99_ms", *steady, better="less", gate=2.5),
+        beside(row, "at 500/s, CPU per 1,000", "ms", "cpu_ms_per_1000", *steady, better="less"),
+        beside(row, "replies by HTTP", "requests/s", "per_s", *replies, gate=0.33, stretch=0.5),
+        beside(row, "replies, CPU per 1,000", "ms", "cpu_ms_per_1000", *replies, better="less"),
+        beside(row, "replies p99", "ms", "p99_ms", *replies, better="less"),
+    ]
