@@ -17,7 +17,7 @@ from sqlalchemy import delete, insert, select, update
 from server.accounts import queries, rules
 from server.accounts.passwords import hashing, new_password, normal, stale
 from server.accounts.rules import Agent, Role
-from server.errors import Conflict, NotFound, RateLimited, Refused, SignInRequired
+from server.errors import Busy, Conflict, NotFound, RateLimited, Refused, SignInRequired
 from server.kernel.context import App
 from server.kernel.ids import digest
 from server.kernel.sql import Tx
@@ -168,7 +168,7 @@ async def login(app: App, email: str, password: str, browser: Browser, replaces:
     subject = rules.email_address(email) or ""
     attempt = await _count(app, subject, browser.address)
     facts = attempt.facts
-    matches = await hashing(app).matches(None if facts is None else facts.password_hash, password)
+    matches = await _compare(app, attempt, password)
     if facts is None or facts.disabled or not matches:
         await app.write(_failed, facts, "login_failed", browser.address)
         raise _bad_credentials()
@@ -235,6 +235,15 @@ async def _count(app: App, email: str, address: str) -> _Attempt:
         log.warning("login_throttled", address=address, retry_after=attempt.retry_after)
         raise attempt
     return attempt
+
+
+async def _compare(app: App, attempt: _Attempt, password: str) -> bool:
+    kept = None if attempt.facts is None else attempt.facts.password_hash
+    try:
+        return await hashing(app).matches(kept, password)
+    except Busy:  # nothing was compared: not a guess
+        await app.write(_uncount, attempt.counted)
+        raise
 
 
 def _count_attempt(tx: Tx, email: str, address: str, limit: int) -> _Attempt | RateLimited:
@@ -318,7 +327,7 @@ async def change_password(app: App, agent: Agent, current: str, password: str, a
     text = new_password(password, email=agent.email, name=agent.name)
     attempt = await _count(app, agent.email, address)
     facts = attempt.facts
-    if facts is None or not await hashing(app).matches(facts.password_hash, current):
+    if facts is None or not await _compare(app, attempt, current):
         await app.write(_failed, facts, "password_change_failed", address)
         raise Refused("bad_credentials", "The current password is not right.", field="current")
     kept = await hashing(app).make(text)

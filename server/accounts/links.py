@@ -174,16 +174,16 @@ async def use(app: App, token: str, browser: Browser) -> SignedIn | Link:
 
 
 def _sign_in(tx: Tx, token_hash: str, cookie: str, browser: Browser, days: int) -> queries.User:
-    link = _spend(tx, token_hash, "signin")
+    link = _spend(tx, token_hash)
     if link.user_id is None:
         raise _gone()
     record(tx, link.user_id, "login", "link", browser.address)
     return begin_session(tx, link.user_id, cookie, browser, days)
 
 
-def _spend(tx: Tx, token_hash: str, purpose: Purpose) -> Link:
+def _spend(tx: Tx, token_hash: str) -> Link:
     link = queries.link(tx, token_hash, tx.now)
-    if link is None or link.purpose != purpose:
+    if link is None:
         raise _gone()
     spent = tx.run(update(links).where(links.c.id == link.id, links.c.used_at.is_(None)).values(used_at=tx.now))
     if not spent:  # somebody was faster
@@ -205,7 +205,7 @@ async def finish(app: App, token: str, name: str | None, password: str, browser:
 
 
 def _accept(tx: Tx, token_hash: str, name: str, kept: str, cookie: str, browser: Browser, days: int) -> queries.User:
-    link = _spend(tx, token_hash, "invite")
+    link = _spend(tx, token_hash)
     if link.role is None or queries.user_id_by_email(tx, link.email) is not None:
         raise _email_taken()
     user_id = add_user(tx, link.email, name, link.role, kept)
@@ -214,7 +214,7 @@ def _accept(tx: Tx, token_hash: str, name: str, kept: str, cookie: str, browser:
 
 
 def _reset(tx: Tx, token_hash: str, name: str, kept: str, cookie: str, browser: Browser, days: int) -> queries.User:
-    link = _spend(tx, token_hash, "reset")
+    link = _spend(tx, token_hash)
     if link.user_id is None:
         raise _gone()
     tx.run(update(users).where(users.c.id == link.user_id).values(password_hash=kept))

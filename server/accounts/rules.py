@@ -265,7 +265,7 @@ PER_ADDRESS, ALTOGETHER = 10, 100
 TOUCH_EVERY = timedelta(minutes=5)
 
 # Someone counts as there for this long after the last sign of life (presence, with a TTL).
-ONLINE_FOR = timedelta(seconds=60)
+ONLINE_FOR = timedelta(seconds=45)
 
 
 def session_valid(

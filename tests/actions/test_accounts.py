@@ -12,7 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import update
 
-from server.accounts import actions, commands, links, queries, team
+from server.accounts import actions, commands, links, passwords, queries, team
 from server.accounts.actions import Browser
 from server.accounts.rules import Agent, Role
 from server.accounts.team import UserChange
@@ -150,19 +150,13 @@ async def test_unknown_wrong_and_disabled_get_the_same_answer(app: App) -> None:
     assert len(answers) == 1 and answers.pop()[0] == "bad_credentials"
 
 
-async def test_unknown_wrong_and_disabled_cost_one_comparison_each(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unknown_wrong_and_disabled_cost_one_comparison_each(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     olga = await owner(app)
     mia = await colleague(app, olga, Role.SUPPORT)
     await team.change_user(app, olga, mia.id, UserChange(disabled=True), HOME.address)
     compared: list[str] = []
-    from server.accounts import passwords
-
     original = passwords._verify
-    monkeypatch.setattr(
-        passwords, "_verify", lambda kept, text: compared.append(kept[:30]) or original(kept, text)
-    )
+    monkeypatch.setattr(passwords, "_verify", lambda kept, text: compared.append(kept[:30]) or original(kept, text))
     for email, password in [(OLGA, "wrong"), ("nobody@shop.example", "wrong"), (mia.email, PASSWORD)]:
         with pytest.raises(SignInRequired):
             await actions.login(app, email, password, HOME)
@@ -191,12 +185,8 @@ async def test_an_unknown_address_is_throttled_like_a_known_one(app: App) -> Non
         await actions.login(app, "nobody@shop.example", "wrong", ELSEWHERE)
 
 
-async def test_a_hundred_guesses_at_once_are_no_more_than_ten(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_hundred_guesses_at_once_are_no_more_than_ten(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     await owner(app)
-    from server.accounts import passwords
-
     tried: list[str] = []
     monkeypatch.setattr(passwords, "_verify", lambda kept, text: bool(tried.append(text)))
     guesses = [actions.login(app, OLGA, f"guess {n}", ELSEWHERE) for n in range(100)]
@@ -237,8 +227,6 @@ async def test_one_address_may_not_try_account_after_account(app: App) -> None:
 
 async def test_many_addresses_together_are_bounded_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     await owner(app)
-    from server.accounts import passwords
-
     monkeypatch.setattr(passwords, "_verify", lambda kept, text: text == PASSWORD)
     async with app_with(app, login_attempts=1):
         for n in range(100):
@@ -261,11 +249,27 @@ async def test_failures_are_swept_after_the_window(app: App) -> None:
 
 
 async def test_a_flood_of_sign_ins_is_told_to_come_back(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    from server.accounts import passwords
-
     monkeypatch.setattr(passwords, "QUEUE", 0)
     with pytest.raises(Busy):
         await actions.login(app, OLGA, PASSWORD, HOME)
+    assert await rows(app, login_failures) == []  # which was not a wrong password
+
+
+async def test_who_is_disabled_while_signing_in_does_not_get_in(app: App, monkeypatch: Any) -> None:
+    olga = await owner(app)
+    mia = await colleague(app, olga, Role.SUPPORT)
+    hashing = passwords.hashing(app)
+    original = hashing.matches
+
+    async def slowly(kept: str | None, password: str) -> bool:
+        same = await original(kept, password)
+        await team.change_user(app, olga, mia.id, UserChange(disabled=True), HOME.address)
+        return same
+
+    monkeypatch.setattr(hashing, "matches", slowly)
+    with pytest.raises(SignInRequired) as refusal:
+        await actions.login(app, mia.email, PASSWORD, HOME)
+    assert refusal.value.code == "bad_credentials"
 
 
 async def test_a_hash_with_weaker_parameters_is_renewed_at_sign_in(app: App) -> None:
@@ -328,9 +332,7 @@ async def test_a_session_is_refused_at_once_after_logout_though_it_was_cached(ap
     assert await auth.still_valid(app, [olga.session]) == {}
 
 
-async def test_the_cache_spares_the_database_and_forgets_after_three_seconds(
-    app: App, monkeypatch: Any
-) -> None:
+async def test_the_cache_spares_the_database_and_forgets_after_three_seconds(app: App, monkeypatch: Any) -> None:
     await owner(app)
     token = (await actions.login(app, OLGA, PASSWORD, HOME)).token
     reads: list[str] = []
@@ -351,9 +353,7 @@ async def test_the_cache_spares_the_database_and_forgets_after_three_seconds(
     assert await signed_in_as(app, token) is None
 
 
-async def test_a_read_that_was_under_way_when_the_bell_rang_is_not_remembered(
-    app: App, monkeypatch: Any
-) -> None:
+async def test_a_read_that_was_under_way_when_the_bell_rang_is_not_remembered(app: App, monkeypatch: Any) -> None:
     await owner(app)
     token = (await actions.login(app, OLGA, PASSWORD, HOME)).token
     olga = await signed_in_as(app, token)
@@ -494,9 +494,7 @@ async def test_of_ten_who_use_one_link_at_once_one_gets_in(app: App) -> None:
     assert sum(isinstance(one, actions.SignedIn) for one in outcomes) == 1
 
     url = await commands.signin_link(app)
-    outcomes = await asyncio.gather(
-        *(links.use(app, token_of(url), HOME) for _ in range(10)), return_exceptions=True
-    )
+    outcomes = await asyncio.gather(*(links.use(app, token_of(url), HOME) for _ in range(10)), return_exceptions=True)
     assert sum(isinstance(one, actions.SignedIn) for one in outcomes) == 1
     assert all(isinstance(one, actions.SignedIn | Conflict) for one in outcomes)
 
@@ -644,6 +642,7 @@ async def test_a_disabled_user_is_out_at_once_by_every_way_in(app: App) -> None:
         await commands.signin_link(app, mia.email)
     with pytest.raises(SignInRequired):
         await actions.login(app, mia.email, PASSWORD, HOME)
+    assert (await actions_logged(app))[-1] == "login_failed"
 
     await team.change_user(app, olga, mia.id, UserChange(disabled=False), HOME.address)
     assert await signed_in_as(app, token) is None  # the old session stays ended

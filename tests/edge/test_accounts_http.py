@@ -583,5 +583,5 @@ async def test_a_presence_that_is_fresh_shows_as_online(olga: Desk) -> None:
     assert isinstance(app.clock, ManualClock)
     await app.write(lambda tx: tx.run(update(users).values(seen_at=tx.now)))
     assert (await me(olga))["online"] is True
-    app.clock.advance(timedelta(seconds=60))
+    app.clock.advance(timedelta(seconds=45))
     assert (await me(olga))["online"] is False
