@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+import { english, LANGUAGES, preferred } from '.'
+import ko from './ko'
+import pl from './pl'
+import ru from './ru'
+
+const all: Record<string, object> = { en: english, ko, pl, ru }
+
+function flat(words: object, path = ''): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const [key, value] of Object.entries(words)) {
+    if (typeof value === 'string') found.set(path + key, value)
+    else for (const [name, text] of flat(value as object, `${path}${key}.`)) found.set(name, text)
+  }
+  return found
+}
+
+const PLURAL = /_(zero|one|two|few|many|other)$/
+const placeholders = (text: string) => [...text.matchAll(/\{\{\w+\}\}/g)].map(([name]) => name).toSorted()
+const base = (key: string) => key.replace(PLURAL, '')
+const reference = flat(english)
+
+describe.each(Object.keys(LANGUAGES))('%s', (language) => {
+  const words = flat(all[language]!)
+  const forms = new Intl.PluralRules(language).resolvedOptions().pluralCategories
+
+  it('has every key, in every plural form of the language, and no other', () => {
+    const wanted = [...reference.keys()].flatMap((key) =>
+      PLURAL.test(key) ? forms.map((form) => `${base(key)}_${form}`) : [key],
+    )
+    expect([...words.keys()].toSorted()).toEqual([...new Set(wanted)].toSorted())
+  })
+
+  it('fills in the same places as English', () => {
+    for (const [key, text] of words) {
+      const english = reference.get(key) ?? reference.get(`${base(key)}_other`) ?? ''
+      expect(placeholders(text), key).toEqual(placeholders(english))
+    }
+  })
+
+  it('leaves nothing empty, and nothing in English by oversight', () => {
+    const shared = new Set(['SMS', 'Status', 'Online', 'Emoji', 'E-mail', '{{count}} min'])
+    for (const [key, text] of words) {
+      expect(text.trim(), key).not.toBe('')
+      const said = text.replace(/\{\{\w+\}\}/g, '')
+      if (language !== 'en' && /\p{L}{3,}/u.test(said) && !shared.has(text))
+        expect(text, key).not.toBe(reference.get(key))
+    }
+  })
+})
+
+describe('the language to start with', () => {
+  it('is the stored one, then the first of the browser that we speak, then English', () => {
+    expect(preferred('pl', ['ko-KR'])).toBe('pl')
+    expect(preferred(null, ['fr-FR', 'ko-KR', 'en'])).toBe('ko')
+    expect(preferred('xx', ['RU'])).toBe('ru')
+    expect(preferred(null, ['fr', 'de'])).toBe('en')
+  })
+})
