@@ -649,6 +649,18 @@ async def test_a_disabled_user_is_out_at_once_by_every_way_in(app: App) -> None:
     await actions.login(app, mia.email, PASSWORD, HOME)
 
 
+async def test_a_link_made_in_the_moment_of_disabling_is_worth_nothing(app: App) -> None:
+    olga = await owner(app)
+    mia = await colleague(app, olga, Role.SUPPORT)
+    await team.change_user(app, olga, mia.id, UserChange(disabled=True), HOME.address)
+    for purpose in ("signin", "reset"):
+        await app.write(lambda tx, p: links.add_link(tx, p, f"late {p}", user_id=mia.id) and None, purpose)
+        with pytest.raises(Conflict):
+            await links.use(app, f"late {purpose}", HOME)
+        with pytest.raises(Conflict):
+            await links.finish(app, f"late {purpose}", None, OTHER_PASSWORD, HOME)
+
+
 async def test_a_changed_role_holds_from_the_next_request_on(app: App) -> None:
     olga = await owner(app)
     ann = await colleague(app, olga, Role.ADMIN)
