@@ -64,9 +64,13 @@ function trimTail(raw: string): string {
   while (end > 0) {
     const last = raw[end - 1]!
     if (/[.,;:!?…*_~»”’]/u.test(last)) end--
-    else if (last === ')' && !raw.slice(0, end - 1).includes('(')) end--
-    else if (last === ']' && !raw.slice(0, end - 1).includes('[')) end--
+    else if (last === ')' && count(raw, '(', end) < count(raw, ')', end)) end--
+    else if (last === ']' && count(raw, '[', end) < count(raw, ']', end)) end--
     else break
   }
   return raw.slice(0, end)
+}
+
+function count(text: string, char: string, end: number): number {
+  return text.slice(0, end).split(char).length - 1
 }

@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest'
+import type { TicketOut } from '../generated/protocol'
+import { dice, ticket } from '../testing/made'
+import {
+  belongs,
+  compare,
+  DEFAULT_FILTER,
+  type Filter,
+  neighbour,
+  newest,
+  place,
+  SORTS,
+  type TicketList,
+  withPage,
+} from './list'
+
+const ME = 7
+const ids = (list: TicketList) => list.rows.map((row) => row.id)
+const list = (rows: TicketOut[], cursor: string | null = null): TicketList => ({ rows, cursor })
+
+describe('the ticket list', () => {
+  it('holds what fits status, view and channel', () => {
+    const fits = (one: TicketOut, change: Partial<Filter>) =>
+      belongs(one, { ...DEFAULT_FILTER, ...change }, ME)
+    expect(fits(ticket(1), {})).toBe(true)
+    expect(fits(ticket(1, { status: 'closed' }), {})).toBe(false)
+    expect(fits(ticket(1, { assignee: ME }), { view: 'mine' })).toBe(true)
+    expect(fits(ticket(1, { assignee: 8 }), { view: 'mine' })).toBe(false)
+    expect(fits(ticket(1, { assignee: 8 }), { view: 'unassigned' })).toBe(false)
+    expect(fits(ticket(1, { channel: 'sms' }), { channel: 'webchat' })).toBe(false)
+  })
+
+  it('lets a chat go while its close is held, and takes it back on undo', () => {
+    const held = place(
+      list([ticket(2), ticket(1)]),
+      ticket(2, { rev: 2, closing_at: '2026-03-02T10:00:05Z' }),
+      DEFAULT_FILTER,
+      ME,
+    )
+    expect(ids(held)).toEqual([1])
+    expect(ids(place(held, ticket(2, { rev: 3 }), DEFAULT_FILTER, ME))).toEqual([2, 1])
+  })
+
+  it('moves a ticket to where its newest message belongs', () => {
+    const before = list([ticket(3), ticket(2), ticket(1)])
+    const moved = ticket(1, { rev: 2, last_message_at: '2026-03-02T12:00:00Z' })
+    expect(ids(place(before, moved, DEFAULT_FILTER, ME))).toEqual([1, 3, 2])
+  })
+
+  it('keeps the higher rev', () => {
+    const before = list([ticket(1, { rev: 5 })])
+    expect(place(before, ticket(1, { rev: 4, status: 'closed' }), DEFAULT_FILTER, ME)).toBe(before)
+  })
+
+  it('leaves what sorts behind the last held row to the next page', () => {
+    const before = list([ticket(9), ticket(8)], 'cursor')
+    expect(ids(place(before, ticket(1), DEFAULT_FILTER, ME))).toEqual([9, 8])
+    expect(ids(place(list([ticket(9), ticket(8)]), ticket(1), DEFAULT_FILTER, ME))).toEqual([9, 8, 1])
+  })
+
+  it('puts those who wait longest first, and those who do not wait last', () => {
+    const rows = [
+      ticket(1),
+      ticket(2, { waiting_since: '2026-03-02T09:30:00Z' }),
+      ticket(3, { waiting_since: '2026-03-02T09:10:00Z' }),
+    ]
+    expect(rows.toSorted((a, b) => compare('waiting', a, b)).map((row) => row.id)).toEqual([3, 2, 1])
+  })
+
+  it('compares times, not their spelling', () => {
+    const short = ticket(1, { last_message_at: '2026-03-02T09:00:00Z' })
+    const long = ticket(2, { last_message_at: '2026-03-02T09:00:00.500Z' })
+    expect(compare('newest', short, long)).toBeGreaterThan(0)
+  })
+
+  it('goes to the one below, at the end to the one above', () => {
+    const rows = list([ticket(3), ticket(2), ticket(1)])
+    expect([neighbour(rows, 3)?.id, neighbour(rows, 1)?.id]).toEqual([2, 2])
+    expect(neighbour(list([ticket(1)]), 1)).toBeNull()
+  })
+
+  it('shows nothing twice when a page overlaps, and prefers what the socket knew better', () => {
+    expect(ids(withPage(list([ticket(3), ticket(2)], 'x'), [ticket(2), ticket(1)], null))).toEqual([3, 2, 1])
+    const better = ticket(1, { rev: 9 })
+    expect(newest([ticket(1)], new Map([[1, better]]))).toEqual([better])
+  })
+
+  it.each(SORTS)('ends like a fresh list after any stream of changes (%s)', (sort) => {
+    const random = dice(sort.length)
+    const filter: Filter = { ...DEFAULT_FILTER, sort }
+    const state = new Map<number, TicketOut>()
+    let live = list([])
+    const stream: TicketOut[] = []
+    for (let i = 0; i < 600; i++) {
+      const id = 1 + Math.floor(random() * 40)
+      const at = new Date(
+        Date.parse('2026-03-02T09:00:00Z') + Math.floor(random() * 500) * 1_000,
+      ).toISOString()
+      const changed = ticket(id, {
+        rev: (state.get(id)?.rev ?? 0) + 1,
+        status: random() < 0.3 ? 'closed' : 'open',
+        last_message_at: at,
+        waiting_since: random() < 0.5 ? at : null,
+      })
+      state.set(id, changed)
+      stream.push(changed)
+    }
+    // Two summaries of one ticket may arrive in the wrong order.
+    const shuffled = stream
+      .map((one, index) => [one, index + random() * 6] as const)
+      .toSorted((a, b) => a[1] - b[1])
+    const byId = new Map<number, TicketOut>()
+    for (const [one] of shuffled) {
+      if ((byId.get(one.id)?.rev ?? 0) > one.rev) continue
+      byId.set(one.id, one)
+      live = place(live, one, filter, ME)
+    }
+    const fresh = [...state.values()]
+      .filter((one) => belongs(one, filter, ME))
+      .toSorted((a, b) => compare(sort, a, b))
+    expect(ids(live)).toEqual(fresh.map((one) => one.id))
+  })
+})

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest'
+import { keyOf } from '../frame/shortcuts'
+import { backoffMs, LONGEST_MS } from '../live/backoff'
+import { browserOf, isPhone } from '../settings/browser'
+import { inkOn } from '../settings/widget/ink'
+import { originOf } from '../settings/widget/sites'
+import { query } from './api'
+import { newKey } from './ids'
+import { linkify, safeLink } from './links'
+import { cut, initials, length, manyLines, oneLine } from './text'
+
+describe('links in strangers’ text', () => {
+  const only = (text: string) => linkify(text).filter((piece) => piece.href)
+
+  it('are found without the full stop or bracket after them', () => {
+    expect(
+      only('see https://a.example/x?y=1, (or http://b.example/c(d)).').map((piece) => piece.text),
+    ).toEqual(['https://a.example/x?y=1', 'http://b.example/c(d)'])
+  })
+
+  it.each(['javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd', 'ftp://a.example', 'https://'])(
+    'are never made of %s',
+    (text) => expect(only(text)).toEqual([]),
+  )
+
+  it('are not made of an address that reads like another host', () => {
+    expect(only('https://bank.example@evil.example/login')).toEqual([])
+    expect(safeLink(`https://${'a.'.repeat(300)}example`)).toBeNull()
+  })
+
+  it('show a look-alike as what it is', () => {
+    const [piece] = only('log in at https://аррӏе.com/id')
+    expect(piece).toMatchObject({ lookalike: true })
+    expect(piece?.text).toMatch(/^https:\/\/xn--/)
+    expect(only('https://pаypal.com')[0]?.lookalike).toBe(true)
+  })
+
+  it('leave honest hosts of other alphabets alone', () => {
+    expect(only('https://президент.рф и https://한국.kr')).toMatchObject([
+      { text: 'https://президент.рф' },
+      { text: 'https://한국.kr' },
+    ])
+    expect(only('https://żółw.pl').some((piece) => piece.lookalike)).toBe(false)
+  })
+
+  it('keep the whole text', () => {
+    const text = 'a https://x.example/1 b https://y.example. c'
+    expect(
+      linkify(text)
+        .map((piece) => piece.text)
+        .join(''),
+    ).toBe(text)
+  })
+})
+
+describe('strangers’ text', () => {
+  it('cannot turn the line around or break it', () => {
+    expect(oneLine('\u202eevil\u2066 name\nsecond\u0000\u0007 line')).toBe('evil name second line')
+  })
+
+  it('loses its towers of accents', () => {
+    expect([...manyLines(`z${'\u0351'.repeat(5_000)}!`)].length).toBeLessThan(10)
+  })
+
+  it('is cut by characters, never inside one', () => {
+    expect(cut('😀😀😀😀', 3)).toBe('😀😀…')
+    expect(length('a😀')).toBe(2)
+  })
+
+  it('gives letters for a face, or none', () => {
+    expect([initials('Maja Nowak'), initials('  '), initials('김서연'), initials('<img>')]).toEqual([
+      'MN',
+      '',
+      '김',
+      'I',
+    ])
+  })
+})
+
+describe('small rules', () => {
+  it('waiting doubles with full jitter up to 30 s', () => {
+    expect([0, 1, 5].map((n) => backoffMs(n, 1))).toEqual([500, 1_000, 16_000])
+    expect(backoffMs(50, 1)).toBe(LONGEST_MS)
+    expect(backoffMs(3, 0)).toBe(0)
+  })
+
+  it('a client key fits the contract', () => {
+    expect(newKey()).toMatch(/^[A-Za-z0-9_.:-]{8,64}$/)
+    expect(newKey()).not.toBe(newKey())
+  })
+
+  it('a query leaves out what is not asked', () => {
+    expect(query({ status: 'open', channel: '', cursor: null, limit: 50 })).toBe('?status=open&limit=50')
+  })
+
+  it('a shortcut is the same key on every layout', () => {
+    const key = (name: string, code: string, shiftKey = false) => keyOf({ key: name, code, shiftKey })
+    expect([key('j', 'KeyJ'), key('о', 'KeyJ'), key('ㅓ', 'KeyJ'), key('J', 'KeyJ')]).toEqual([
+      'j',
+      'j',
+      'j',
+      'j',
+    ])
+    expect([key('?', 'Slash', true), key(',', 'Slash', true), key('Enter', 'Enter')]).toEqual([
+      '?',
+      ',',
+      'Enter',
+    ])
+  })
+
+  it('what people paste for their site becomes an origin', () => {
+    expect(originOf(' www.Example.com/shop?x=1 ')).toBe('https://www.example.com')
+    expect(originOf('http://localhost:8001/')).toBe('http://localhost:8001')
+    expect(['', 'shop', 'javascript:alert(1)', 'https://a@b.example', 'two words.com'].map(originOf)).toEqual(
+      Array(5).fill(null),
+    )
+  })
+
+  it('letters on the brand colour can be read', () => {
+    expect([inkOn('#1a1a20'), inkOn('#ffee00'), inkOn('#4f46e5')]).toEqual(['#ffffff', '#1a1a20', '#ffffff'])
+  })
+
+  it('a session names its browser', () => {
+    const phone =
+      'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1'
+    expect([browserOf(phone), isPhone(phone), browserOf('curl/8')]).toEqual(['Safari · iOS', true, ''])
+  })
+})
