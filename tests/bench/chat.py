@@ -39,7 +39,9 @@ def run(setting: Setting) -> list[Line]:
         beside(row, "1 visitor", "messages/s", "per_s", *alone),
         beside(row, "1 visitor p50", "ms", "p50_ms", *alone, better="less"),
         beside(row, "100 visitors", "messages/s", "per_s", *crowd, gate=0.33, stretch=0.5),
-        beside(row, "100 visitors, CPU per 1,000", "ms", "cpu_ms_per_1000", *crowd, better="less", gate=2.7, stretch=1.8),
+        beside(
+            row, "100 visitors, CPU per 1,000", "ms", "cpu_ms_per_1000", *crowd, better="less", gate=2.7, stretch=1.8
+        ),
         beside(row, "100 visitors p50", "ms", "p50_ms", *crowd, better="less"),
         beside(row, "100 visitors p99", "ms", "p99_ms", *crowd, better="less"),
         beside(row, "at 500/s p50", "ms", "p50_ms", *steady, better="less", gate=2.0),
