@@ -1,6 +1,7 @@
 /** The conversation in its frame: ties the core to storage, the line, the host page and the panel. */
 import { active, hello, saved, start, step, unread, wants } from './core'
 import type { Event, Pending, State } from './core'
+import { credentials } from './frames'
 import type { File, Page } from './frames'
 import { meet } from './host'
 import type { FromHost, Init } from './host'
@@ -80,7 +81,7 @@ const view = makeView(document.getElementById('app')!, {
   },
   scrolled: () => looking(),
   base,
-  token: () => token,
+  headers: () => credentials(hello(state, token, identity, null)),
 })
 
 // --- state ------------------------------------------------------------------------------------------------------
@@ -189,7 +190,12 @@ function agree(): void {
 
 function refused(code: number | string): void {
   if (code === 4426 || code === 'upgrade_required') happen({ on: 'stop', stop: 'upgrade' })
-  else if ((code === 4401 || code === 'auth_required') && token !== null && identity === null) {
+  else if (
+    (code === 4401 || code === 'auth_required') &&
+    token !== null &&
+    identity === null &&
+    state.stop === null
+  ) {
     // A token of before, which this server no longer honours: begin as a new visitor.
     slot.token = null
     token = null
@@ -201,26 +207,22 @@ function refused(code: number | string): void {
 
 // --- people -----------------------------------------------------------------------------------------------------
 
-/** Opens the drawer of whoever is here now, and takes along what somebody wrote before signing in. */
+/** Opens the drawer of whoever is here now. */
 function settle(who: string | null): void {
   identity = who
   const next = new Slot(store, slotName(who))
   const anon = new Slot(store, 'anon')
   token = next.token
-  let chat = next.load()
-  if (who !== null && token === null && anon.token !== null) {
-    token = anon.token
-    chat = anon.load()
-    for (const item of anon.outbox()) next.put(item)
+  // The shop knows them now: the chat is the customer's, the words they were about to send come along.
+  if (who !== null && !next.draft) {
     next.draft = anon.draft
-    next.token = token
-    anon.clear()
+    anon.draft = ''
   }
   lease.release()
   slot = next
   lease = slot.lease(me)
   const was = state
-  state = { ...start(chat, slot.outbox()), looking: was.looking }
+  state = { ...start(next.load(), slot.outbox()), looking: was.looking }
   if (was.config) state.config = was.config
   const last = state.entries[state.entries.length - 1]
   // A chat that ended long ago is not what somebody comes back for.
@@ -301,9 +303,8 @@ function looking(): void {
 function draw(): void {
   if (drawing) return
   drawing = true
-  // A hidden page gets no animation frames, and its badge should still be right.
-  if (document.visibilityState === 'visible') requestAnimationFrame(paint)
-  else setTimeout(paint, 50)
+  // Not an animation frame: a closed panel gets none, and its badge should still be right.
+  setTimeout(paint, 8)
 }
 
 function paint(): void {

@@ -10,8 +10,10 @@ export interface Palette {
 
 type Rgb = [number, number, number]
 
-const LIGHT: Rgb = [255, 255, 255]
-const DARK: Rgb = [27, 29, 34]
+/** The bubbles of the team, where links stand: the least contrast of all surfaces. */
+const LIGHT: Rgb = [242, 243, 246]
+const DARK: Rgb = [42, 45, 53]
+const WHITE: Rgb = [255, 255, 255]
 const INK: Rgb = [20, 22, 26]
 const ENOUGH = 4.5
 
@@ -19,9 +21,9 @@ export function palette(color: string): Palette {
   const brand = parse(color) ?? [79, 70, 229]
   return {
     brand: css(brand),
-    on: contrast(brand, LIGHT) >= 3.6 ? css(LIGHT) : css(INK),
+    on: css(contrast(brand, WHITE) >= Math.min(ENOUGH, contrast(brand, INK)) ? WHITE : INK),
     light: css(until(brand, INK, LIGHT)),
-    dark: css(until(brand, LIGHT, DARK)),
+    dark: css(until(brand, WHITE, DARK)),
   }
 }
 

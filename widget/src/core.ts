@@ -250,8 +250,10 @@ function receive(s: State, frame: Frame, now: number, out: Effect[]): State {
     }
     case 'entry':
       return enter(s, String(frame.thread), frame.entry, out)
-    case 'reset':
-      return { ...s, entries: [], after: null, anew: true }
+    case 'reset': {
+      const thread = typeof frame.thread === 'string' ? frame.thread : s.thread
+      return { ...(thread === s.thread ? s : stand(s, thread)), entries: [], after: null, anew: true }
+    }
     case 'typing':
       return frame.thread === s.thread
         ? { ...s, typing: { name: frame.author.name, until: now + TYPING_MS } }

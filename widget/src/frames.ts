@@ -2,6 +2,7 @@
 import type {
   Bye,
   EntryFrame,
+  Hello,
   Pong,
   PresenceFrame,
   Ready,
@@ -25,6 +26,14 @@ export type Frame = Ready | EntryFrame | PresenceFrame | TypingFrame | Refused |
 export const VERSION = 1
 /** Characters (code points, as the server counts them) of one message. */
 export const MAX_TEXT = 8_000
+
+/** Who asks, for the requests over HTTP: in headers, never in an address that could be logged or passed on. */
+export function credentials({ token, identity }: Hello): Record<string, string> {
+  const headers: Record<string, string> = {}
+  if (token) headers['Authorization'] = `Bearer ${token}`
+  if (identity) headers['X-Threadline-Identity'] = identity
+  return headers
+}
 
 /** One frame from its JSON text, or null for whatever is not one: a proxy's error page, half a frame. */
 export function parseFrame(text: unknown): Frame | null {

@@ -2,7 +2,7 @@
  * The line to the server: a WebSocket with heartbeats and jittered backoff, and long-poll where a proxy refuses
  * the upgrade. It knows nothing of messages; what a broken line lost is repeated by the core from its bookmark.
  */
-import { asFrame, parseFrame } from './frames'
+import { asFrame, credentials, parseFrame } from './frames'
 import type { Frame, Hello, VisitorIn } from './frames'
 import type { Poll } from './poll'
 
@@ -54,8 +54,13 @@ export function makeLink(owner: LinkOwner): Link {
   let heardAt = 0
   const timers = new Map<string, number>()
 
-  function open(): void {
+  function open(anyway = false): void {
     cut()
+    // Offline for certain: `online` wakes us. Seldom a browser is wrong about it, so later we try all the same.
+    if (!anyway && navigator.onLine === false) {
+      after('again', LONGEST_MS, () => open(true))
+      return
+    }
     try {
       socket = connect()
     } catch {
@@ -145,7 +150,7 @@ export function makeLink(owner: LinkOwner): Link {
   }
 
   function later(atLeast = 0): void {
-    after('again', atLeast + backoffMs(attempt++), open)
+    after('again', atLeast + backoffMs(attempt++), () => open())
   }
 
   function cut(): void {
@@ -164,7 +169,7 @@ export function makeLink(owner: LinkOwner): Link {
 
   async function startPoll(): Promise<void> {
     // Should even this not load, the socket is tried again.
-    after('again', READY_MS, open)
+    after('again', READY_MS, () => open())
     try {
       const lazy = await import('./poll')
       if (!running || socket || poll || !timers.has('again')) return
@@ -173,6 +178,7 @@ export function makeLink(owner: LinkOwner): Link {
         base: owner.base,
         hello: owner.hello,
         read: asFrame,
+        credentials,
         frames: polled,
         failed: unpolled,
       })
@@ -250,6 +256,10 @@ export function makeLink(owner: LinkOwner): Link {
     },
     restart() {
       if (!running) return
+      if (poll) {
+        poll.again()
+        return
+      }
       cut()
       later()
     },

@@ -93,7 +93,7 @@ export function makeLog(wishes: LogWishes): Log {
     }
   }
 
-  return { el: h('main', { class: 'log' }, scroller, pill), atEnd, toEnd, render }
+  return { el: h('div', { class: 'log' }, scroller, pill), atEnd, toEnd, render }
 }
 
 function make(row: Row, wishes: LogWishes): Part<Row> {

@@ -5,6 +5,7 @@ export interface PollOwner {
   base: string
   hello(): Hello
   read(value: unknown): Frame | null
+  credentials(hello: Hello): Record<string, string>
   frames(frames: Frame[]): void
   /** The HTTP status that ended it; 0: no answer. */
   failed(status: number): void
@@ -12,56 +13,81 @@ export interface PollOwner {
 
 export interface Poll {
   send(frame: VisitorIn): void
+  /** Ask at once from the bookmark. */
+  again(): void
   stop(): void
 }
 
 const WAIT_S = 25
 const FIRST_MS = 10_000
 const LONGEST_MS = 40_000
-const PAUSE_MS = 15_000
+const PAUSE_MS = 10_000
 
 export function startPoll(owner: PollOwner): Poll {
-  const abort = new AbortController()
   let stopped = false
   let known = false
+  let asking = new AbortController()
+  let rest: (() => void) | null = null
 
   async function rounds(): Promise<void> {
     for (;;) {
-      const limit = setTimeout(() => abort.abort(), known ? LONGEST_MS : FIRST_MS)
+      const mine = (asking = new AbortController())
+      const hello = owner.hello()
+      const limit = setTimeout(() => mine.abort(), known ? LONGEST_MS : FIRST_MS)
       // The first asks without waiting, so that `ready` comes at once.
-      const answer = await post('/widget/poll', { hello: owner.hello(), wait: known ? WAIT_S : 0 })
+      const answer = await post('/widget/poll', { hello, wait: known ? WAIT_S : 0 }, mine.signal)
       clearTimeout(limit)
       if (stopped) return
+      // Asked to ask again meanwhile.
+      if (mine !== asking) continue
       if (!Array.isArray(answer)) {
         owner.failed(answer)
         return
       }
       known ||= answer.some((f) => f.type === 'ready')
       owner.frames(answer)
-      // A refusal in place of `ready` is an answer too, but not one to ask for again at once.
-      if (!known) await new Promise((done) => setTimeout(done, PAUSE_MS))
+      // Without a chat to wait in, and after a refusal, the server answers at once: we wait.
+      if (!known || !owner.hello().bookmark) await pause()
+      if (stopped) return
     }
+  }
+
+  const pause = () =>
+    new Promise<void>((done) => {
+      const wait = setTimeout(done, PAUSE_MS)
+      rest = () => {
+        clearTimeout(wait)
+        done()
+      }
+    })
+
+  function again(): void {
+    const old = asking
+    asking = new AbortController()
+    old.abort()
+    rest?.()
   }
 
   async function send(frame: VisitorIn): Promise<void> {
     const answer = await post('/widget/send', frame)
     if (stopped) return
-    if (Array.isArray(answer)) owner.frames(answer)
-    else owner.failed(answer)
+    if (!Array.isArray(answer)) owner.failed(answer)
+    else {
+      owner.frames(answer)
+      // It may have begun a chat.
+      rest?.()
+    }
   }
 
-  async function post(path: string, body: unknown): Promise<Frame[] | number> {
+  async function post(path: string, body: unknown, signal?: AbortSignal): Promise<Frame[] | number> {
     try {
-      const { token } = owner.hello()
-      const headers: Record<string, string> = { 'Content-Type': 'application/json' }
-      if (token) headers['Authorization'] = `Bearer ${token}`
       const res = await fetch(owner.base + path, {
         method: 'POST',
-        headers,
+        headers: { 'Content-Type': 'application/json', ...owner.credentials(owner.hello()) },
         body: JSON.stringify(body),
         credentials: 'omit',
         cache: 'no-store',
-        signal: abort.signal,
+        signal: signal ?? null,
       })
       if (!res.ok) return res.status
       const { frames } = (await res.json()) as { frames?: unknown }
@@ -74,9 +100,10 @@ export function startPoll(owner: PollOwner): Poll {
   void rounds()
   return {
     send: (frame) => void send(frame),
+    again,
     stop() {
       stopped = true
-      abort.abort()
+      again()
     },
   }
 }

@@ -2,6 +2,8 @@
 let audio: AudioContext | null = null
 
 export function ding(): void {
+  // Before the first touch a browser would refuse, and say so in the page's log.
+  if (!navigator.userActivation?.hasBeenActive) return
   try {
     audio ??= new AudioContext()
     if (audio.state === 'suspended') void audio.resume()

@@ -58,7 +58,7 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
     h('div', { class: 'head-row' }, logo, h('div', { class: 'who' }, title, presence), more, shut),
     h('div', { class: 'tall' }, h('div', {}, hi, lead)),
   )
-  const el = h('div', { class: 'app' }, head, bar, log.el, place, legal)
+  const el = h('main', { class: 'app', tabindex: -1 }, head, bar, log.el, place, legal)
   let overlay: Overlay | null = null
   let brandColor = ''
   let instead: string | null = null
@@ -163,8 +163,7 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
   }
 
   function focus(): void {
-    if (matchMedia('(pointer: coarse)').matches)
-      log.el.querySelector<HTMLElement>('.scroll')?.focus({ preventScroll: true })
+    if (matchMedia('(pointer: coarse)').matches) el.focus({ preventScroll: true })
     else if (instead) place.querySelector('button')?.focus()
     else composer.focus()
   }

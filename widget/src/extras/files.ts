@@ -3,9 +3,9 @@ import type { File } from '../frames'
 import type { Kit } from '../lazy'
 
 export interface FileWishes {
-  /** The visitor's token: it travels in a header, never in an address that could be logged or passed on. */
-  token(): string | null
   base: string
+  /** Says who asks. */
+  headers(): Record<string, string>
 }
 
 const PICTURES = /^image\/(png|jpeg|gif|webp|avif)$/
@@ -50,11 +50,11 @@ export function files(kit: Kit) {
         say(size, kit.words.fileFailed)
       }
     }
-    const label = fill(kit.words.download, { name })
     return h(
       'button',
-      { type: 'button', class: 'file', 'aria-label': label, click: () => void save() },
+      { type: 'button', class: 'file', click: () => void save() },
       icon('file'),
+      h('span', { class: 'sr' }, `${kit.words.download}: `),
       h('span', { class: 'about' }, h('bdi', {}, name), size),
     )
   }
@@ -105,14 +105,14 @@ export function files(kit: Kit) {
 
 async function fetchBytes(file: File, wishes: FileWishes): Promise<Blob> {
   const address = `${wishes.base}/files/${encodeURIComponent(file.token)}`
-  const res = await fetch(address, { headers: bearer(wishes), credentials: 'omit' })
+  const res = await fetch(address, { headers: wishes.headers(), credentials: 'omit' })
   if (!res.ok) throw new Error(String(res.status))
   return res.blob()
 }
 
 async function upload(file: globalThis.File, wishes: FileWishes): Promise<File> {
   const headers = {
-    ...bearer(wishes),
+    ...wishes.headers(),
     'Content-Type': 'application/octet-stream',
     'X-File-Name': encodeURIComponent(file.name),
   }
@@ -124,11 +124,6 @@ async function upload(file: globalThis.File, wishes: FileWishes): Promise<File> 
   })
   if (!res.ok) throw new Error(String(res.status))
   return (await res.json()) as File
-}
-
-function bearer({ token }: FileWishes): Record<string, string> {
-  const value = token()
-  return value ? { Authorization: `Bearer ${value}` } : {}
 }
 
 const fileSize = (bytes: number, locale: string): string => {

@@ -2,7 +2,7 @@
 export const more = {
   again: 'Try again',
   delete: 'Delete',
-  download: 'Download {name}',
+  download: 'Download',
   fileFailed: 'Could not be loaded. Try again',
   image: 'Image: {name}',
   uploading: 'Uploading…',

@@ -27,7 +27,7 @@ export const words: AllWords = {
   seen: '읽음',
   redacted: '삭제된 메시지입니다',
   image: '이미지: {name}',
-  download: '{name} 다운로드',
+  download: '다운로드',
   fileFailed: '불러오지 못했습니다. 다시 시도',
   newMessages: '새 메시지',
   unread: { other: '읽지 않은 메시지 {n}개' },

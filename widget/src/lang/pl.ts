@@ -27,7 +27,7 @@ export const words: AllWords = {
   seen: 'Przeczytano',
   redacted: 'Ta wiadomość została usunięta',
   image: 'Obraz: {name}',
-  download: 'Pobierz {name}',
+  download: 'Pobierz',
   fileFailed: 'Nie udało się wczytać. Spróbuj ponownie',
   newMessages: 'Nowe wiadomości',
   unread: {

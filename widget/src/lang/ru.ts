@@ -27,7 +27,7 @@ export const words: AllWords = {
   seen: 'Прочитано',
   redacted: 'Сообщение удалено',
   image: 'Изображение: {name}',
-  download: 'Скачать {name}',
+  download: 'Скачать',
   fileFailed: 'Не удалось загрузить. Повторить',
   newMessages: 'Новые сообщения',
   unread: {
