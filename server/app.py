@@ -144,11 +144,19 @@ class Web:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        failure = await self._live(receive, send)
+        # Told last: once uvicorn knows, it stops the loop, and an open reader's thread would outlive it.
+        if failure is not None:
+            await send({"type": "lifespan.startup.failed", "message": failure})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
+
+    async def _live(self, receive: Receive, send: Send) -> str | None:
+        """From start to end; the reason when it could not start."""
         try:
             app = await build(self._settings, **self._parts)
         except (Refused, ValueError) as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
+            return str(error)
         self.app = app
         try:
             await app.read(migrate.check_current)
@@ -159,11 +167,10 @@ class Web:
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except Refused as error:
-            await send({"type": "lifespan.startup.failed", "message": error.message})
-            return
+            return error.message
         finally:
             await close(app)
-        await send({"type": "lifespan.shutdown.complete"})
+        return None
 
 
 def starlette(app: App) -> Starlette:

@@ -6,6 +6,7 @@ SQLite's file belongs to one process.
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,20 @@ def run(settings: Settings) -> None:
     if settings.database_url is None:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     command.upgrade(config(settings), "head")
+
+
+def is_current(path: Path) -> bool:
+    """Is this SQLite file at the newest revision? Asked before Alembic is imported, which takes a second."""
+    if not path.exists():
+        return False
+    db = sqlite3.connect(path)
+    try:
+        row = db.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        db.close()
+    return row is not None and row[0] == head()
 
 
 def check_current(conn: Conn) -> None:

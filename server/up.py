@@ -9,6 +9,7 @@ from collections.abc import Callable
 from server import migrate, serving
 from server.accounts import commands
 from server.errors import Refused
+from server.inbox import widget
 from server.kernel.context import App
 from server.kernel.db import own_file
 from server.kernel.log import configure
@@ -27,6 +28,7 @@ def run(settings: Settings, *, with_demo: bool, say: Callable[..., None]) -> Non
         asyncio.run(demo.fill(settings))
 
     async def started(app: App) -> None:
+        await _let_demo_shop_in(app)
         await _print_links(app, say)
 
     serving.serve(settings, worker=True, started=started)
@@ -41,10 +43,19 @@ def _prepare(settings: Settings) -> bool:
     fresh = not settings.sqlite_path().exists()
     release = own_file(settings.data_dir)
     try:
-        migrate.run(settings)
+        if not migrate.is_current(settings.sqlite_path()):
+            migrate.run(settings)
     finally:
         release()
     return fresh
+
+
+async def _let_demo_shop_in(app: App) -> None:
+    """The demo shop may embed the widget whatever port it has today."""
+    known = await app.read(widget.load)
+    shop = app.settings.demo_url
+    if shop and shop not in known.sites:
+        await app.write(widget.save, known.model_copy(update={"sites": [*known.sites, shop]}))
 
 
 async def _print_links(app: App, say: Callable[..., None]) -> None:

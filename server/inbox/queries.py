@@ -111,6 +111,11 @@ class Ticket:
     visitor_seen_at: datetime | None
     token: str
 
+    @property
+    def bus_ref(self) -> int:
+        """What another process needs to read this summary itself."""
+        return self.id
+
     def wire(self, now: datetime) -> dict[str, Any]:
         return {
             "id": self.id,

@@ -98,9 +98,9 @@ class RedisBus(LocalBus):
 
     def ring(self, bells: Bells) -> None:
         super().ring(bells)
-        # Hints are objects of this process; others read the row themselves.
-        topics = list(dict.fromkeys(topic for topic, _ in bells))
-        self._publish({"n": self._node, "r": topics})
+        # Hints are objects of this process; others get at most its number and read the row themselves.
+        topics = dict.fromkeys((topic, getattr(hint, "bus_ref", None)) for topic, hint in bells)
+        self._publish({"n": self._node, "r": list(topics)})
 
     def whisper(self, topic: str, payload: dict[str, Any]) -> None:
         super().whisper(topic, payload)
@@ -210,7 +210,7 @@ class RedisBus(LocalBus):
         if message.get("n") == self._node:
             return
         if "r" in message:
-            for topic in message["r"]:
-                self.hear(topic, None)
+            for topic, hint in message["r"]:
+                self.hear(topic, hint)
         elif "w" in message:
             super().whisper(message["w"], message["p"])

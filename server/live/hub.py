@@ -137,6 +137,8 @@ class Hub:
 
     def heard(self, topic: str, hint: Any) -> None:
         self._counts_dirty = True
+        if hint is None:  # the bus was lost for a while and cannot say which tickets changed
+            self.spawn(self.sweep())
 
     def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
 

@@ -6,14 +6,14 @@ the read loop never awaits a commit: a message is handed to the writer and the n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import Receive, Scope, Send
 
-from server.accounts.rules import Can, may
+from server.accounts.rules import Agent, Can, may
 from server.errors import NotFound, RateLimited, Refused
 from server.inbox import queries
 from server.kernel import failpoints
@@ -26,6 +26,8 @@ from server.live.visitor import TYPING_EVERY_S, VisitorSession
 from server.web import auth, limits
 
 log = structlog.get_logger()
+
+Greeted = TypeVar("Greeted")
 
 BAD_FRAMES = 10  # in ten seconds, then 4400
 BAD_WINDOW_S = 10.0
@@ -167,7 +169,11 @@ class VisitorSocket:
 
     async def _serve(self, peer: Peer, headers: Mapping[str, str]) -> None:
         hub = self._hub
-        session = await self._hello(peer, headers)
+
+        async def greet(hello: frames.Hello) -> VisitorSession:
+            return await open_session(hub, peer.send, Ender(peer), peer.abort, hello, headers)
+
+        session = await greeted(peer, frames.VISITOR_IN, frames.VISITOR_TYPES, greet)
         if session is None:
             return
         connection = session.connection
@@ -191,44 +197,47 @@ class VisitorSocket:
         finally:
             hub.remove(connection)
 
-    async def _hello(self, peer: Peer, headers: Mapping[str, str]) -> VisitorSession | None:
-        """The session behind the first good `hello`; None when the socket was closed instead."""
-        hub = self._hub
 
-        def give_up() -> None:
-            hub.spawn(peer.close(4401, "auth_required"))
+async def greeted(
+    peer: Peer, adapter: TypeAdapter[Any], known: frozenset[str], greet: Callable[[frames.Hello], Awaitable[Greeted]]
+) -> Greeted | None:
+    """What `greet` makes of the first good `hello`; None when the socket was closed instead."""
+    hub = peer.hub
 
-        hub.waiting_hello[give_up] = hub.monotonic()
-        try:
-            while True:
-                raw = await peer.frame()
-                try:
-                    frame = understand(raw, frames.VISITOR_IN, frames.VISITOR_TYPES)
-                    if not isinstance(frame, frames.Hello):
-                        raise Refused("auth_required", "Say hello first.")
-                    return await open_session(hub, peer.send, Ender(peer), peer.abort, frame, headers)
-                except Refused as refusal:
-                    hub.count_refusal(refusal.code)
-                    await peer.send(wire.refused(refusal))
-                    if refusal.status == 401:
-                        await peer.close(4401, refusal.code)
-                        return None
-                    if refusal.code == "upgrade_required":
-                        await peer.close(4426, refusal.code)
-                        return None
-                    if peer.bad_frame():
-                        await peer.close(4400, "bad_frame")
-                        return None
-        finally:
-            hub.waiting_hello.pop(give_up, None)
+    def give_up() -> None:
+        hub.spawn(peer.close(4401, "auth_required"))
+
+    hub.waiting_hello[give_up] = hub.monotonic()
+    try:
+        while True:
+            raw = await peer.frame()
+            try:
+                frame = understand(raw, adapter, known)
+                if not isinstance(frame, frames.Hello):
+                    raise Refused("auth_required", "Say hello first.")
+                if frame.version > frames.PROTOCOL_VERSION:
+                    raise Refused("upgrade_required", "This server is older than the page. Reload it in a minute.")
+                return await greet(frame)
+            except Refused as refusal:
+                hub.count_refusal(refusal.code)
+                await peer.send(wire.refused(refusal))
+                if refusal.status == 401:
+                    await peer.close(4401, refusal.code)
+                    return None
+                if refusal.code == "upgrade_required":
+                    await peer.close(4426, refusal.code)
+                    return None
+                if peer.bad_frame():
+                    await peer.close(4400, "bad_frame")
+                    return None
+    finally:
+        hub.waiting_hello.pop(give_up, None)
 
 
 async def open_session(
     hub: Hub, send: Any, end: Any, abort: Any, hello: frames.Hello, headers: Mapping[str, str]
 ) -> VisitorSession:
     """Who a `hello` comes from, and their `ready`. Raises `Refused`."""
-    if hello.version > frames.PROTOCOL_VERSION:
-        raise Refused("upgrade_required", "This server is older than the page. Reload it in a minute.")
     minted = None
     token = hello.token
     if token is None and hello.identity is None:
@@ -284,12 +293,25 @@ class AgentSocket:
             return
         await receive()
         await send({"type": "websocket.accept"})
-        peer = Peer(hub, scope, receive, send)
-        ender = Ender(peer)
-        connection = AgentConnection(hub, peer.send, ender, peer.abort, agent)
-        ender.bind(connection)
+        try:
+            await self._serve(Peer(hub, scope, receive, send), agent)
+        except Closed:
+            pass
+
+    async def _serve(self, peer: Peer, agent: Agent) -> None:
+        hub = self._hub
+
+        async def greet(_: frames.Hello) -> AgentConnection:
+            ender = Ender(peer)
+            connection = AgentConnection(hub, peer.send, ender, peer.abort, agent)
+            ender.bind(connection)
+            return connection
+
+        connection = await greeted(peer, frames.AGENT_IN, frames.AGENT_TYPES, greet)
+        if connection is None:
+            return
         hub.add(connection)
-        greeted = False
+        connection.start()
         try:
             while True:
                 raw = await peer.frame()
@@ -300,24 +322,12 @@ class AgentSocket:
                 if connection.closing:
                     continue
                 try:
-                    frame = understand(raw, frames.AGENT_IN, frames.AGENT_TYPES)
-                    if not greeted:
-                        if not isinstance(frame, frames.Hello):
-                            raise Refused("auth_required", "Say hello first.")
-                        if frame.version > frames.PROTOCOL_VERSION:
-                            connection.close(4426, "upgrade_required")
-                            continue
-                        greeted = True
-                        connection.start()
-                        continue
-                    await self._handle(connection, frame)
+                    await self._handle(connection, understand(raw, frames.AGENT_IN, frames.AGENT_TYPES))
                 except Refused as refusal:
                     if _is_protocol_error(refusal) and peer.bad_frame():
                         connection.close(4400, "bad_frame")
                     else:
                         connection.refuse(refusal, key_of(raw))
-        except Closed:
-            pass
         finally:
             hub.remove(connection)
 
