@@ -6,6 +6,7 @@ import {
   IconInbox,
   IconKeyboard,
   IconLogout,
+  IconMessage,
   IconMoon,
   IconPlugConnected,
   IconSearch,
@@ -27,7 +28,7 @@ import { useCan, useMe } from '../accounts/session'
 import { contactName } from '../inbox/people'
 import { DEFAULT_FILTER } from '../inbox/list'
 import { api, query } from '../kernel/api'
-import type { Found } from '../kernel/contract'
+import type { Found, Hit } from '../kernel/contract'
 import { oneLine } from '../kernel/text'
 import { Face } from './Face'
 import classes from './Palette.module.css'
@@ -36,7 +37,7 @@ import { keyCaps } from './shortcuts'
 interface Item {
   id: string
   label: string
-  hint?: string | undefined
+  hint?: ReactNode
   picture: ReactNode
   keys?: string
   run: () => void
@@ -50,10 +51,11 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
   const actions = useActions(onHelp)
   const wanted = text.trim().toLocaleLowerCase()
   const shown = actions.filter((action) => action.label.toLocaleLowerCase().includes(wanted))
-  const { tickets, contacts, busy } = useFound(text.trim())
+  const { tickets, busy } = useFound(text.trim())
+  const { hits, busy: searching } = useSaid(text.trim())
   useEffect(() => spotlight.open(), [])
 
-  const nothing = shown.length + tickets.length + contacts.length === 0
+  const nothing = shown.length + tickets.length + hits.length === 0
   return (
     <Spotlight.Root
       store={store}
@@ -65,6 +67,9 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
       scrollable
       size={600}
       transitionProps={{ duration: 120 }}
+      centered={false}
+      yOffset="14vh"
+      overlayProps={{ backgroundOpacity: 0.3, blur: 0 }}
       clearQueryOnClose={false}
     >
       <Spotlight.Search
@@ -74,11 +79,13 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
       />
       <Spotlight.ActionsList>
         {nothing && (
-          <Spotlight.Empty>{busy ? t('common.searching') : t('common.nothingFound')}</Spotlight.Empty>
+          <Spotlight.Empty>
+            {busy || searching ? t('common.searching') : t('common.nothingFound')}
+          </Spotlight.Empty>
         )}
         <Items title={t('palette.tickets')} items={tickets} />
-        <Items title={t('palette.contacts')} items={contacts} />
         <Items title={t('palette.actions')} items={shown} />
+        <Items title={t('palette.messages')} items={hits} />
       </Spotlight.ActionsList>
     </Spotlight.Root>
   )
@@ -87,7 +94,7 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
 function Items({ title, items }: { title: string; items: readonly Item[] }) {
   if (items.length === 0) return null
   return (
-    <Spotlight.ActionsGroup label={title}>
+    <Spotlight.ActionsGroup label={title} className={classes.group!}>
       {items.map((item) => (
         <Spotlight.Action key={item.id} onClick={item.run} className={classes.action}>
           <span className={classes.picture}>{item.picture}</span>
@@ -173,19 +180,19 @@ function useActions(onHelp: () => void): Item[] {
   return actions.filter((action) => action !== false)
 }
 
-function useFound(text: string): { tickets: Item[]; contacts: Item[]; busy: boolean } {
+function useFound(text: string): { tickets: Item[]; busy: boolean } {
   const { t } = useTranslation()
-  const navigate = useNavigate()
+  const open = useOpen()
   const inbox = useCan('inbox')
-  const [asked] = useDebouncedValue(text, 180)
+  const [asked] = useDebouncedValue(text, 160)
   const { data, isFetching } = useQuery({
     queryKey: ['find', asked],
     queryFn: () => api.get<Found>(`/api/find${query({ q: asked })}`),
     enabled: inbox && asked.length >= 2,
     placeholderData: (before) => before,
   })
-  if (!data || text.length < 2) return { tickets: [], contacts: [], busy: isFetching }
-  const open = (id: number) => () => void navigate({ to: '/inbox/$ticket', params: { ticket: String(id) } })
+  if (!data || text.length < 2) return { tickets: [], busy: isFetching }
+  // Contacts are found by their tickets: until they have pages of their own there is nothing else to open.
   const tickets = data.tickets.map((ticket) => ({
     id: `ticket ${ticket.id}`,
     label: contactName(ticket.contact),
@@ -193,19 +200,34 @@ function useFound(text: string): { tickets: Item[]; contacts: Item[]; busy: bool
     picture: <Face name={ticket.contact.name} id={ticket.contact.id} size={28} channel={ticket.channel} />,
     run: open(ticket.id),
   }))
-  // A contact leads to its newest ticket; without one there is nothing to open yet.
-  const contacts = data.contacts.flatMap((contact) => {
-    const ticket = data.tickets.find((other) => other.contact.id === contact.id)
-    if (!ticket) return []
-    return [
-      {
-        id: `contact ${contact.id}`,
-        label: contactName(contact),
-        hint: oneLine(contact.email ?? contact.phone ?? '', 120) || undefined,
-        picture: <Face name={contact.name} id={contact.id} size={28} />,
-        run: open(ticket.id),
-      },
-    ]
+  return { tickets, busy: isFetching }
+}
+
+/** Everything that was ever said, with the words one looks for marked. */
+function useSaid(text: string): { hits: Item[]; busy: boolean } {
+  const open = useOpen()
+  const inbox = useCan('inbox')
+  const [asked] = useDebouncedValue(text, 260)
+  const { data, isFetching } = useQuery({
+    queryKey: ['search', asked],
+    queryFn: () => api.get<{ hits: Hit[] }>(`/api/search${query({ q: asked, limit: 8 })}`),
+    enabled: inbox && asked.length >= 3,
+    placeholderData: (before) => before,
   })
-  return { tickets, contacts, busy: isFetching }
+  if (!data || text.length < 3) return { hits: [], busy: isFetching }
+  const hits = data.hits.map((hit) => ({
+    id: `said ${hit.ticket.thread} ${hit.seq}`,
+    label: contactName(hit.ticket.contact),
+    hint: hit.snippet.map((piece, index) =>
+      piece.hit ? <mark key={index}>{piece.text}</mark> : <span key={index}>{piece.text}</span>,
+    ),
+    picture: icon(IconMessage),
+    run: open(hit.ticket.id),
+  }))
+  return { hits, busy: isFetching }
+}
+
+function useOpen(): (ticket: number) => () => void {
+  const navigate = useNavigate()
+  return (ticket) => () => void navigate({ to: '/inbox/$ticket', params: { ticket: String(ticket) } })
 }

@@ -2,7 +2,6 @@
 import {
   ActionIcon,
   Button,
-  Checkbox,
   createTheme,
   type CSSVariablesResolver,
   Loader,
@@ -11,13 +10,8 @@ import {
   Modal,
   Notification,
   Paper,
-  PasswordInput,
   Popover,
-  SegmentedControl,
-  Select,
   Skeleton,
-  Switch,
-  Tabs,
   TextInput,
   Textarea,
   Tooltip,
@@ -27,7 +21,7 @@ const indigo: MantineColorsTuple = [
   '#eef0ff', '#dfe3ff', '#c5ccff', '#a5aefc', '#8389f6', '#6366f1', '#4f46e5', '#4338ca', '#3730a3', '#312e81',
 ] // prettier-ignore
 const gray: MantineColorsTuple = [
-  '#fafafb', '#f4f4f6', '#ebebee', '#dedee3', '#c2c2ca', '#93939f', '#686874', '#4b4b56', '#32323b', '#1a1a20',
+  '#fafafb', '#f4f4f6', '#ebebee', '#dedee3', '#d3d3da', '#93939f', '#686874', '#4b4b56', '#32323b', '#1a1a20',
 ] // prettier-ignore
 const dark: MantineColorsTuple = [
   '#e6e6ea', '#b9b9c3', '#9a9aa6', '#666672', '#393942', '#2a2a31', '#212126', '#18181b', '#121214', '#0c0c0e',
@@ -72,10 +66,10 @@ export const theme = createTheme({
   cursorType: 'pointer',
   respectReducedMotion: true,
   focusRing: 'auto',
+  // Plain objects where naming the component would load it with the first page.
   components: {
     ActionIcon: ActionIcon.extend({ defaultProps: { variant: 'subtle', color: 'gray', size: 32 } }),
     Button: Button.extend({ defaultProps: { size: 'sm' }, styles: { root: { fontWeight: 500 } } }),
-    Checkbox: Checkbox.extend({ defaultProps: { size: 'sm' } }),
     Loader: Loader.extend({ defaultProps: { size: 18, color: 'gray' } }),
     Menu: Menu.extend({ defaultProps: { shadow: 'md', withinPortal: true, ...quick } }),
     Modal: Modal.extend({
@@ -84,13 +78,12 @@ export const theme = createTheme({
     }),
     Notification: Notification.extend({ defaultProps: { withBorder: true } }),
     Paper: Paper.extend({ defaultProps: { withBorder: true } }),
-    PasswordInput: PasswordInput.extend({ defaultProps: { size: 'sm' } }),
+    PasswordInput: { defaultProps: { size: 'sm' } },
     Popover: Popover.extend({ defaultProps: { shadow: 'md', ...quick } }),
-    SegmentedControl: SegmentedControl.extend({ defaultProps: { withItemsBorders: false } }),
-    Select: Select.extend({ defaultProps: { size: 'sm', allowDeselect: false } }),
+    SegmentedControl: { defaultProps: { withItemsBorders: false } },
+    Select: { defaultProps: { size: 'sm', allowDeselect: false } },
     Skeleton: Skeleton.extend({ defaultProps: { radius: 'sm' } }),
-    Switch: Switch.extend({ defaultProps: { size: 'sm', withThumbIndicator: false } }),
-    Tabs: Tabs.extend({ defaultProps: { keepMounted: false } }),
+    Switch: { defaultProps: { size: 'sm', withThumbIndicator: false } },
     TextInput: TextInput.extend({ defaultProps: { size: 'sm' } }),
     Textarea: Textarea.extend({ defaultProps: { size: 'sm' } }),
     Tooltip: Tooltip.extend({

@@ -33,8 +33,8 @@ describe.each(Object.keys(LANGUAGES))('%s', (language) => {
 
   it('fills in the same places as English', () => {
     for (const [key, text] of words) {
-      const english = reference.get(key) ?? reference.get(`${base(key)}_other`) ?? ''
-      expect(placeholders(text), key).toEqual(placeholders(english))
+      const original = reference.get(key) ?? reference.get(`${base(key)}_other`) ?? ''
+      expect(placeholders(text), key).toEqual(placeholders(original))
     }
   })
 

@@ -82,6 +82,16 @@ export interface Found {
   tickets: TicketOut[]
 }
 
+/** One thing that was said, found by its words. */
+export interface Hit {
+  ticket: TicketOut
+  seq: number
+  kind: string
+  author: { type: string; name: string }
+  at: string
+  snippet: { text: string; hit: boolean }[]
+}
+
 export interface WidgetSettings {
   brand: string
   color: string

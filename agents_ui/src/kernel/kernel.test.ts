@@ -9,9 +9,10 @@ import { newKey } from './ids'
 import { linkify, safeLink } from './links'
 import { cut, initials, length, manyLines, oneLine } from './text'
 
-describe('links in strangers’ text', () => {
-  const only = (text: string) => linkify(text).filter((piece) => piece.href)
+const only = (text: string) => linkify(text).filter((piece) => piece.href)
+const key = (name: string, code: string, shiftKey = false) => keyOf({ key: name, code, shiftKey })
 
+describe('links in strangers’ text', () => {
   it('are found without the full stop or bracket after them', () => {
     expect(
       only('see https://a.example/x?y=1, (or http://b.example/c(d)).').map((piece) => piece.text),
@@ -94,7 +95,6 @@ describe('small rules', () => {
   })
 
   it('a shortcut is the same key on every layout', () => {
-    const key = (name: string, code: string, shiftKey = false) => keyOf({ key: name, code, shiftKey })
     expect([key('j', 'KeyJ'), key('о', 'KeyJ'), key('ㅓ', 'KeyJ'), key('J', 'KeyJ')]).toEqual([
       'j',
       'j',

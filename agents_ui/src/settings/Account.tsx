@@ -1,3 +1,4 @@
+import '@mantine/core/styles/Radio.css'
 import { Badge, Button, PasswordInput, Radio, Select, Stack, Text, TextInput } from '@mantine/core'
 import { IconDeviceDesktop, IconDeviceMobile } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'

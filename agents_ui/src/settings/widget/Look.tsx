@@ -1,4 +1,17 @@
-import { ColorInput, Group, SegmentedControl, Select, Switch, Text, Textarea, TextInput } from '@mantine/core'
+import '@mantine/core/styles/ColorSwatch.css'
+import '@mantine/core/styles/ColorPicker.css'
+import '@mantine/core/styles/ColorInput.css'
+import {
+  ColorInput,
+  Group,
+  Input,
+  SegmentedControl,
+  Select,
+  Switch,
+  Text,
+  Textarea,
+  TextInput,
+} from '@mantine/core'
 import { useTranslation } from 'react-i18next'
 import { LANGUAGES } from '../../i18n'
 import { Section } from '../Section'
@@ -34,9 +47,9 @@ export function LookSection({ values, change, errors }: Editing) {
         />
         <Group gap="xl" align="flex-start">
           <div>
-            <Text size="sm" fw={500} mb={4} id="position">
+            <Input.Label id="position" labelElement="div" size="sm">
               {t('settings.widget.position')}
-            </Text>
+            </Input.Label>
             <SegmentedControl
               aria-labelledby="position"
               value={values.position}
