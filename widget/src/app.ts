@@ -6,8 +6,9 @@ import type { File, Page } from './frames'
 import { meet } from './host'
 import type { FromHost, Init } from './host'
 import { choose, plural, speak, words } from './lang'
+import { loadExtras } from './lazy'
 import { makeLink } from './link'
-import { Slot, Store, slotName } from './store'
+import { makeSlot, makeStore, slotName } from './store'
 import type { Lease } from './store'
 import { makeView } from './view'
 
@@ -19,11 +20,11 @@ const SAVE_MS = 250
 
 const base = location.origin
 const me = newId()
-const store = new Store()
+const store = makeStore()
 
 let identity: string | null = null
 let page: Page | null = null
-let slot = new Slot(store, 'anon')
+let slot = makeSlot(store, 'anon')
 let lease: Lease = slot.lease(me)
 let state: State = start()
 /** The token of this page's connection; the stored one, unless storage is blocked. */
@@ -68,7 +69,7 @@ const view = makeView(document.getElementById('app')!, {
   fresh: () => happen({ on: 'fresh' }),
   again: (id) => happen({ on: 'retry', id, newId: newId() }),
   drop: (id) => happen({ on: 'drop', id }),
-  draft: (text) => (slot.draft = text),
+  draft: (text) => slot.write('draft', text),
   typing: () => {
     const now = Date.now()
     if (now - typedAt < TYPING_MS || state.thread === null) return
@@ -76,7 +77,7 @@ const view = makeView(document.getElementById('app')!, {
     link.send({ type: 'typing' })
   },
   setSound: (on) => {
-    store.set('mute', on ? '' : '1')
+    store.set('mute', on ? null : '1')
     draw()
   },
   scrolled: () => looking(),
@@ -159,7 +160,7 @@ function keep(): void {
  */
 function adopt(given: string | null): void {
   if (given === null || given === token) return
-  const stored = slot.token
+  const stored = slot.read('token')
   if (stored !== null && stored !== token && stored !== given) {
     token = stored
     link.restart()
@@ -167,7 +168,7 @@ function adopt(given: string | null): void {
   }
   const isNew = token === null
   token = given
-  slot.token = given
+  slot.write('token', given)
   if (!isNew) return
   settledAt = Date.now() + SETTLE_MS
   setTimeout(() => {
@@ -178,10 +179,10 @@ function adopt(given: string | null): void {
 
 /** Another tab wrote a token: a conversation wins over none, and otherwise what is stored wins. */
 function agree(): void {
-  const stored = slot.token
+  const stored = slot.read('token')
   if (stored === null || stored === token || token === null) return
   if (state.thread !== null) {
-    slot.token = token
+    slot.write('token', token)
     return
   }
   token = stored
@@ -197,7 +198,7 @@ function refused(code: number | string): void {
     state.stop === null
   ) {
     // A token of before, which this server no longer honours: begin as a new visitor.
-    slot.token = null
+    slot.write('token', null)
     token = null
     link.start()
   } else if (code === 4401 || code === 'auth_required' || code === 'signin_required')
@@ -210,13 +211,13 @@ function refused(code: number | string): void {
 /** Opens the drawer of whoever is here now. */
 function settle(who: string | null): void {
   identity = who
-  const next = new Slot(store, slotName(who))
-  const anon = new Slot(store, 'anon')
-  token = next.token
+  const next = makeSlot(store, slotName(who))
+  const anon = makeSlot(store, 'anon')
+  token = next.read('token')
   // The shop knows them now: the chat is the customer's, the words they were about to send come along.
-  if (who !== null && !next.draft) {
-    next.draft = anon.draft
-    anon.draft = ''
+  if (who !== null && !next.read('draft')) {
+    next.write('draft', anon.read('draft'))
+    anon.write('draft', null)
   }
   lease.release()
   slot = next
@@ -227,7 +228,7 @@ function settle(who: string | null): void {
   const last = state.entries[state.entries.length - 1]
   // A chat that ended long ago is not what somebody comes back for.
   if (state.ended && last && Date.now() - Date.parse(last.at) > 12 * 3_600_000) state.fresh = true
-  view.composer.write(slot.draft)
+  view.composer.write(slot.read('draft') ?? '')
 }
 
 async function begin(init: Init): Promise<void> {
@@ -240,10 +241,12 @@ async function begin(init: Init): Promise<void> {
   full = init.full
   await language()
   host.tell({ type: 'ready' })
+  // Here before they are needed: the line may be gone by then.
+  setTimeout(() => void loadExtras().catch(() => null), 2_000)
   link.start()
   happen({ on: 'tick' })
   looking()
-  if (open) view.focus()
+  if (open && init.focus) view.focus()
 }
 
 function hear(message: FromHost): void {
@@ -315,7 +318,7 @@ function paint(): void {
     now,
     offline: !navigator.onLine && !state.up,
     lost: down && now - downSince > BLINK_MS,
-    noStorage: store.blocked,
+    noStorage: store.blocked(),
     sound: !store.get('mute'),
     modal: full,
   })
@@ -374,6 +377,7 @@ if (window.parent === window) {
     language: '',
     pageLanguage: '',
     open: true,
+    focus: true,
     full: true,
   })
 }

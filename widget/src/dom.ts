@@ -39,20 +39,17 @@ const PATHS = {
   waiting: 'M12 21a9 9 0 100-18 9 9 0 000 18zM12 7.5V12l3 2',
   sent: 'M6 12.5l4 4 8-9',
   seen: 'M2.5 12.5l4 4 8-9M11 15l1.5 1.5 8-9',
-  failed: 'M12 21a9 9 0 100-18 9 9 0 000 18zM12 8v4.5M12 16h.01',
-  file: 'M14 3H7a2 2 0 00-2 2v14a2 2 0 002 2h10a2 2 0 002-2V8zM14 3v5h5M12 11v6M9.5 14.5L12 17l2.5-2.5',
-  mail: 'M4 6h16v12H4zM4 7l8 6 8-6',
-  end: 'M14 4h4a2 2 0 012 2v12a2 2 0 01-2 2h-4M10 8l-4 4 4 4M6 12h10',
-  sound: 'M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15.5 9a4 4 0 010 6M18 6.5a8 8 0 010 11',
-  mute: 'M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM16 10l5 5M21 10l-5 5',
   lock: 'M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 017 0v3',
 }
 export type Icon = keyof typeof PATHS
 
-export function icon(name: Icon): SVGElement {
+export const icon = (name: Icon): SVGElement => draw(PATHS[name])
+
+/** A line drawing from a path, 24 × 24. */
+export function draw(line: string): SVGElement {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg')
   const path = document.createElementNS('http://www.w3.org/2000/svg', 'path')
-  path.setAttribute('d', PATHS[name])
+  path.setAttribute('d', line)
   svg.setAttribute('viewBox', '0 0 24 24')
   svg.setAttribute('class', 'icon')
   svg.setAttribute('aria-hidden', 'true')

@@ -13,6 +13,8 @@ export interface Init {
   language: string
   pageLanguage: string
   open: boolean
+  /** The visitor opened it just now, so typing goes there. */
+  focus: boolean
   /** The panel covers the whole page. */
   full: boolean
 }
@@ -80,6 +82,7 @@ export function read(data: unknown): FromHost | null {
           language: text(m['language'], 20),
           pageLanguage: text(m['pageLanguage'], 20),
           open: m['open'] === true,
+          focus: m['focus'] === true,
           full: m['full'] === true,
         },
       }

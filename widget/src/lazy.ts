@@ -2,7 +2,7 @@
  * The parts that not every visitor needs. They get our helpers handed in instead of importing them, so that the
  * app stays one file: a shared chunk would be a second request before anything is seen.
  */
-import { h, icon, iconButton, say, set } from './dom'
+import { draw, h, iconButton, say, set } from './dom'
 import type { Extras } from './extras'
 import { move } from './keys'
 import { fill, locale, words } from './lang'
@@ -12,7 +12,7 @@ import { cleanName } from './text'
 
 export const kit = {
   h,
-  icon,
+  draw,
   iconButton,
   say,
   set,

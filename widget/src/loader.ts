@@ -27,6 +27,7 @@ interface Config {
 }
 
 const FLAG = 'threadline:active'
+const OPEN = 'threadline:open'
 const BUBBLE =
   'M12 20.5c5 0 9-3.6 9-8s-4-8-9-8-9 3.6-9 8c0 2 .8 3.8 2.2 5.2-.2 1.3-.7 2.4-1.4 3.3 1.8-.1 3.4-.6 4.7-1.4 1.1.6 2.3.9 3.5.9zM8.5 12.5h.01M12 12.5h.01M15.5 12.5h.01'
 const DOWN = 'M5 9l7 7 7-7'
@@ -127,8 +128,9 @@ function run({ src, dataset }: HTMLScriptElement): void {
       }
     }).observe(page, { childList: true })
     label()
-    if (wanted) show(true)
-    else if (remembered()) setTimeout(embed, 1500)
+    // Left open on the last page: open here too, but not over a phone's whole screen.
+    if (wanted || (!full() && kept('sessionStorage', OPEN))) show(true, !wanted)
+    else if (kept('localStorage', FLAG)) setTimeout(embed, 1500)
   }
 
   /** Outside the body: who replaces the body leaves it, and a transformed body does not move it. */
@@ -154,6 +156,7 @@ function run({ src, dataset }: HTMLScriptElement): void {
         language,
         pageLanguage: page.lang,
         open: opened,
+        focus: doc.activeElement === host,
         full: full(),
       })
     }
@@ -162,14 +165,16 @@ function run({ src, dataset }: HTMLScriptElement): void {
     else setInterval(moved, 1e3)
   }
 
-  function show(open: boolean): void {
+  function show(open: boolean, quiet = false): void {
     wanted = open
     if (!host || open === opened) return
     opened = open
     if (open) embed()
     box.classList.toggle('open', open)
     label()
+    keep('sessionStorage', OPEN, open)
     tell(open ? 'open' : 'close', { full: full() })
+    if (quiet) return
     if (open) frame!.focus()
     else button.focus()
     fit()
@@ -193,7 +198,7 @@ function run({ src, dataset }: HTMLScriptElement): void {
     if (!frame || gone || source !== frame.contentWindow || origin !== base || !data || data.threadline !== 1)
       return
     if (data.type === 'close') show(false)
-    if (data.type === 'active') remember(data.on === true)
+    if (data.type === 'active') keep('localStorage', FLAG, data.on === true)
     if (data.type === 'unread') {
       badge.textContent = data.count > 9 ? '9+' : data.count > 0 ? String(+data.count) : ''
       unread = text(data.text).slice(0, 99)
@@ -246,7 +251,7 @@ function run({ src, dataset }: HTMLScriptElement): void {
       show(false)
       tell('shutdown', {})
       gone = true
-      remember(false)
+      keep('localStorage', FLAG, false)
       delete window.Threadline
       // The frame needs a moment to forget the conversation.
       if (host) {
@@ -275,20 +280,22 @@ function full(): boolean {
   return innerWidth <= 480
 }
 
-function remembered(): boolean {
+type Where = 'localStorage' | 'sessionStorage'
+
+function kept(where: Where, name: string): boolean {
   try {
-    return !!localStorage.getItem(FLAG)
+    return !!window[where].getItem(name)
   } catch {
     return false
   }
 }
 
-function remember(on: boolean): void {
+function keep(where: Where, name: string, on: boolean): void {
   try {
-    if (on) localStorage.setItem(FLAG, '1')
-    else localStorage.removeItem(FLAG)
+    if (on) window[where].setItem(name, '1')
+    else window[where].removeItem(name)
   } catch {
-    // Then the badge waits until the chat is opened.
+    // Forbidden here: then the badge waits until the chat is opened.
   }
 }
 

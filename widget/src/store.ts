@@ -15,153 +15,128 @@ export interface Lease {
   release(): void
 }
 
-export class Store {
-  /** Nothing outlives this page: the visitor is told. */
-  blocked = false
-  private memory = new Map<string, string>()
-  private disk: Storage | null = null
+export interface Store {
+  /** Nothing, or not everything, outlives this page: the visitor is told. */
+  blocked(): boolean
+  get(key: string): string | null
+  /** Empty or null: removed. */
+  set(key: string, value: string | null): void
+  keys(prefix: string): string[]
+  /** Another tab changed something; the key comes without our prefix, null = everything was cleared. */
+  watch(listen: (key: string | null) => void): void
+}
 
-  constructor(pick: () => Storage = () => window.localStorage) {
+export function makeStore(pick: () => Storage = () => window.localStorage): Store {
+  const memory = new Map<string, string>()
+  let disk: Storage | null = null
+  let blocked = false
+
+  /** Runs where storage may throw at any time: forbidden, full, or taken away meanwhile. */
+  function attempt<T>(run: () => T): T | undefined {
     try {
-      const disk = pick()
-      disk.setItem(`${ROOT}probe`, '1')
-      disk.removeItem(`${ROOT}probe`)
-      this.disk = disk
+      return run()
     } catch {
-      this.blocked = true
+      blocked = true
+      return undefined
     }
   }
 
-  get(key: string): string | null {
-    const held = this.memory.get(key)
-    if (held !== undefined) return held
-    try {
-      return this.disk?.getItem(ROOT + key) ?? null
-    } catch {
-      return null
-    }
-  }
+  attempt(() => {
+    const found = pick()
+    found.setItem(`${ROOT}probe`, '1')
+    found.removeItem(`${ROOT}probe`)
+    disk = found
+  })
 
-  set(key: string, value: string): void {
-    try {
-      if (!this.disk) throw new Error('no storage')
-      this.disk.setItem(ROOT + key, value)
-      this.memory.delete(key)
-    } catch {
-      // Full or forbidden: keep it here, and say so.
-      this.blocked = true
-      this.memory.set(key, value)
-    }
-  }
-
-  del(key: string): void {
-    this.memory.delete(key)
-    try {
-      this.disk?.removeItem(ROOT + key)
-    } catch {
-      // Forbidden meanwhile: there is nothing left to remove.
-    }
-  }
-
-  keys(prefix: string): string[] {
-    const found = new Set<string>()
-    for (const key of this.memory.keys()) if (key.startsWith(prefix)) found.add(key)
-    try {
-      for (let i = 0; this.disk && i < this.disk.length; i++) {
-        const key = this.disk.key(i) ?? ''
-        if (key.startsWith(ROOT + prefix)) found.add(key.slice(ROOT.length))
+  return {
+    blocked: () => blocked,
+    get: (key) => memory.get(key) ?? attempt(() => disk?.getItem(ROOT + key)) ?? null,
+    set(key, value) {
+      memory.delete(key)
+      if (!value) attempt(() => disk?.removeItem(ROOT + key))
+      else if (!attempt(() => (disk?.setItem(ROOT + key, value), disk))) {
+        blocked = true
+        memory.set(key, value)
       }
-    } catch {
-      // As above.
-    }
-    return [...found]
+    },
+    keys(prefix) {
+      const all = attempt(() => Object.keys(disk ?? {})) ?? []
+      const found = all.filter((key) => key.startsWith(ROOT + prefix)).map((key) => key.slice(ROOT.length))
+      for (const key of memory.keys()) if (key.startsWith(prefix) && !found.includes(key)) found.push(key)
+      return found
+    },
+    watch(listen) {
+      window.addEventListener('storage', ({ key }) => {
+        if (key === null || key.startsWith(ROOT)) listen(key && key.slice(ROOT.length))
+      })
+    },
   }
+}
 
-  /** Another tab changed something; the key comes without its prefix, null = everything was cleared. */
-  watch(listen: (key: string | null) => void): void {
-    window.addEventListener('storage', (e) => {
-      if (e.key === null) listen(null)
-      else if (e.key.startsWith(ROOT)) listen(e.key.slice(ROOT.length))
-    })
+export interface Slot {
+  /** A stored line by name: `token`, `draft`. */
+  read(name: string): string | null
+  write(name: string, value: string | null): void
+  load(): Partial<Saved>
+  save(value: Saved): void
+  outbox(): Pending[]
+  put(item: Pending): void
+  drop(id: string): void
+  owns(key: string | null): boolean
+  clear(): void
+  lease(me: string): Lease
+}
+
+export function makeSlot(store: Store, name: string): Slot {
+  const own = `${name}:`
+  const read = (key: string) => store.get(own + key)
+  const write = (key: string, value: string | null) => store.set(own + key, value)
+
+  return {
+    read,
+    write,
+    load() {
+      const value = parse(read('chat')) as Partial<Saved> | null
+      // Written by another version, or by hand: start from the server instead.
+      return value && Array.isArray(value.entries) && Array.isArray(value.past) ? value : {}
+    },
+    save: (value) => write('chat', JSON.stringify(value)),
+    outbox: () =>
+      store
+        .keys(`${own}out:`)
+        .map((key) => parse(store.get(key)) as Pending | null)
+        .filter(
+          (p): p is Pending =>
+            typeof p?.id === 'string' && typeof p.text === 'string' && Array.isArray(p.files),
+        )
+        .sort((a, b) => a.at - b.at),
+    put: (item) => write(`out:${item.id}`, JSON.stringify(item)),
+    drop: (id) => write(`out:${id}`, null),
+    owns: (key) => key === null || key.startsWith(own),
+    clear() {
+      for (const key of store.keys(own)) store.set(key, null)
+    },
+    /**
+     * Which tab sends. Not a lock, and it need not be one: the server takes each id once, so two tabs that both
+     * believe to lead cost a repeated frame and nothing else.
+     */
+    lease(me) {
+      return {
+        take(now) {
+          const held = holder(read('lead'))
+          if (held && held.me !== me && held.until > now && held.until <= now + LEASE_MS) return false
+          write('lead', JSON.stringify({ me, until: now + LEASE_MS }))
+          return holder(read('lead'))?.me === me
+        },
+        release() {
+          if (holder(read('lead'))?.me === me) write('lead', null)
+        },
+      }
+    },
   }
 }
 
-export class Slot {
-  constructor(
-    private store: Store,
-    readonly name: string,
-  ) {}
-
-  get token(): string | null {
-    return this.store.get(`${this.name}:token`)
-  }
-  set token(value: string | null) {
-    if (value === null) this.store.del(`${this.name}:token`)
-    else this.store.set(`${this.name}:token`, value)
-  }
-
-  get draft(): string {
-    return this.store.get(`${this.name}:draft`) ?? ''
-  }
-  set draft(value: string) {
-    if (value === '') this.store.del(`${this.name}:draft`)
-    else this.store.set(`${this.name}:draft`, value)
-  }
-
-  load(): Partial<Saved> {
-    const value = parse(this.store.get(`${this.name}:chat`)) as Partial<Saved> | null
-    // Written by another version, or by hand: start from the server instead.
-    if (!value || !Array.isArray(value.entries) || !Array.isArray(value.past)) return {}
-    return value
-  }
-  save(value: Saved): void {
-    this.store.set(`${this.name}:chat`, JSON.stringify(value))
-  }
-
-  outbox(): Pending[] {
-    return this.store
-      .keys(`${this.name}:out:`)
-      .map((key) => parse(this.store.get(key)) as Pending | null)
-      .filter(
-        (p): p is Pending =>
-          p !== null && typeof p.id === 'string' && typeof p.text === 'string' && Array.isArray(p.files),
-      )
-      .sort((a, b) => a.at - b.at)
-  }
-  put(item: Pending): void {
-    this.store.set(`${this.name}:out:${item.id}`, JSON.stringify(item))
-  }
-  drop(id: string): void {
-    this.store.del(`${this.name}:out:${id}`)
-  }
-  owns(key: string | null): boolean {
-    return key === null || key.startsWith(`${this.name}:`)
-  }
-
-  clear(): void {
-    for (const key of this.store.keys(`${this.name}:`)) this.store.del(key)
-  }
-
-  /**
-   * Which tab sends. Not a lock, and it need not be one: the server takes each id once, so two tabs that both
-   * believe to lead cost a repeated frame and nothing else.
-   */
-  lease(me: string): Lease {
-    const key = `${this.name}:lead`
-    const read = () => parse(this.store.get(key)) as { me: string; until: number } | null
-    return {
-      take: (now) => {
-        const held = read()
-        if (held && held.me !== me && held.until > now && held.until <= now + LEASE_MS) return false
-        this.store.set(key, JSON.stringify({ me, until: now + LEASE_MS }))
-        return read()?.me === me
-      },
-      release: () => {
-        if (read()?.me === me) this.store.del(key)
-      },
-    }
-  }
-}
+const holder = (text: string | null) => parse(text) as { me: string; until: number } | null
 
 function parse(text: string | null): unknown {
   if (text === null) return null

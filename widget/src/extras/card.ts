@@ -1,5 +1,6 @@
 /** Asks for an e-mail address: says why, and takes no for an answer. */
 import type { Kit } from '../lazy'
+import { ICONS } from './icons'
 
 export interface EmailWishes {
   introduce(email: string): void
@@ -7,7 +8,7 @@ export interface EmailWishes {
 }
 
 export const emailCard = (kit: Kit) => (wishes: EmailWishes) => {
-  const { h, icon, say, set } = kit
+  const { h, draw, say, set } = kit
   const title = h('label', { class: 'title', for: 'email' })
   const why = h('p', { id: 'email-why' })
   const input = h('input', {
@@ -39,7 +40,7 @@ export const emailCard = (kit: Kit) => (wishes: EmailWishes) => {
   const el = h(
     'form',
     { class: 'card', novalidate: true, submit },
-    h('div', { class: 'card-head' }, icon('mail'), title),
+    h('div', { class: 'card-head' }, draw(ICONS.mail), title),
     why,
     h('div', { class: 'field' }, input, save),
     bad,

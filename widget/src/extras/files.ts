@@ -1,6 +1,7 @@
 /** Files of the conversation: shown, fetched and uploaded. */
 import type { File } from '../frames'
 import type { Kit } from '../lazy'
+import { ICONS } from './icons'
 
 export interface FileWishes {
   base: string
@@ -12,7 +13,7 @@ const PICTURES = /^image\/(png|jpeg|gif|webp|avif)$/
 const SHOW_MS = 6_000
 
 export function files(kit: Kit) {
-  const { h, icon, iconButton, say, fill, cleanName } = kit
+  const { h, draw, iconButton, say, fill, cleanName } = kit
   const held = new Map<string, Promise<string>>()
 
   function picture(file: File, wishes: FileWishes): HTMLElement {
@@ -53,7 +54,7 @@ export function files(kit: Kit) {
     return h(
       'button',
       { type: 'button', class: 'file', click: () => void save() },
-      icon('file'),
+      draw(ICONS.file),
       h('span', { class: 'sr' }, `${kit.words.download}: `),
       h('span', { class: 'about' }, h('bdi', {}, name), size),
     )

@@ -1,5 +1,6 @@
 /** The menu behind the three dots, and the question before a chat ends. */
 import type { Kit } from '../lazy'
+import { ICONS } from './icons'
 
 export interface OverlayWishes {
   end(): void
@@ -15,10 +16,10 @@ export interface Overlay {
 }
 
 export function menus(kit: Kit) {
-  const { h, icon, set, move } = kit
+  const { h, draw, set, move } = kit
 
-  const item = (name: 'end' | 'sound' | 'mute', text: string, click: () => void, disabled = false) =>
-    h('button', { type: 'button', role: 'menuitem', disabled, click }, icon(name), text)
+  const item = (name: keyof typeof ICONS, text: string, click: () => void, disabled = false) =>
+    h('button', { type: 'button', role: 'menuitem', disabled, click }, draw(ICONS[name]), text)
 
   function sheetOf(yes: () => void, no: () => void): HTMLElement {
     const { words } = kit

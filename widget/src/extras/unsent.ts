@@ -1,5 +1,6 @@
 /** Says why a message was not sent, and offers to try again or to let it go. */
 import type { Kit } from '../lazy'
+import { ICONS } from './icons'
 
 export interface UnsentWishes {
   again(id: string): void
@@ -9,11 +10,11 @@ export interface UnsentWishes {
 export const unsent =
   (kit: Kit) =>
   (id: string, code: string, wishes: UnsentWishes): HTMLElement => {
-    const { h, icon, fill, words } = kit
+    const { h, draw, fill, words } = kit
     return h(
       'div',
       { class: 'failure' },
-      icon('failed'),
+      draw(ICONS.failed),
       h('span', {}, fill(words.notSent, { reason: reason(code, words) })),
       h('button', { type: 'button', click: () => wishes.again(id) }, words.again),
       h('button', { type: 'button', click: () => wishes.drop(id) }, words.delete),
