@@ -30,21 +30,23 @@ from typing import Any
 
 from sqlalchemy import select
 
-from server import migrate
+from server import migrate, schema
 from server.accounts import actions as accounts
 from server.accounts import links, passwords
 from server.accounts.actions import Browser
 from server.accounts.rules import Agent, Role
 from server.app import JOBS, build, close
-from server.inbox import actions, files, queries
-from server.inbox.actions import Inbound, Outgoing, VisitorInfo, Written
-from server.inbox.queries import Entry, ListQuery, Ticket
+from server.inbox import actions, entries, files, queries, timeline, visitor_actions
+from server.inbox.actions import Outgoing
+from server.inbox.entries import Entry
+from server.inbox.queries import ListQuery, Ticket
+from server.inbox.timeline import Written
+from server.inbox.visitor_actions import Inbound, VisitorInfo
 from server.kernel.bus import LocalBus
 from server.kernel.clock import ManualClock
 from server.kernel.context import App
 from server.kernel.ids import Ids, RandomIds
 from server.kernel.jobs import Worker
-from server.schema import timeline
 from server.settings import Settings
 from server.web import auth
 from tests.services import create_database
@@ -244,10 +246,10 @@ class World:
 
     async def entries(self, thread: int) -> list[Entry]:
         """A thread's whole timeline, in order."""
-        return await self.app.read(queries.since, thread, False, 0, 100_000)
+        return await self.app.read(entries.since, thread, False, 0, 100_000)
 
     async def public_entries(self, thread: int) -> list[Entry]:
-        return await self.app.read(queries.since, thread, True, 0, 100_000)
+        return await self.app.read(entries.since, thread, True, 0, 100_000)
 
     async def ticket(self, ticket: Ticket | int) -> Ticket:
         """As it is now."""
@@ -281,7 +283,7 @@ def _sms_ticket(tx: Any, text: str, token: str) -> Ticket:
         .values(thread_id=thread, contact_id=contact, channel="sms", status="open", unread=True, **times)
         .returning(tickets.c.id)
     )
-    entry, _ = actions.append(tx, thread, "message", actions.Author("contact"), body=text, data={"origin": "sms"})
+    entry, _ = timeline.append(tx, thread, "message", timeline.Author("contact"), body=text, data={"origin": "sms"})
     tx.run(tickets.update().where(tickets.c.thread_id == thread).values(last_inbound_seq=entry.seq, preview=text))
     found = queries.ticket_of(tx, thread)
     assert found is not None
@@ -366,14 +368,14 @@ class Desk:
         defaults = {"status": "open", "channel": None, "view": "all", "sort": "newest", "limit": 100}
         return await self.world.app.read(queries.list_tickets, ListQuery(user=self.id, **{**defaults, **wanted}))
 
-    async def opens(self, what: Guest | Ticket | int, before: int | None = None, limit: int = 50) -> queries.Page:
+    async def opens(self, what: Guest | Ticket | int, before: int | None = None, limit: int = 50) -> entries.Page:
         """A page of the thread, as the console fetches it."""
         ticket = await self.world.ticket(await self._id(what))
-        return await self.world.app.read(queries.page, ticket.thread, before, limit)
+        return await self.world.app.read(entries.page, ticket.thread, before, limit)
 
     async def sees(self, text: str) -> bool:
         """Does it stand in any thread?"""
-        return bool(await self.world.rows(timeline, timeline.c.body == text))
+        return bool(await self.world.rows(schema.timeline, schema.timeline.c.body == text))
 
 
 @dataclass
@@ -391,7 +393,7 @@ class Guest:
     ) -> Written:
         """`lane`: as sockets do it; without one, writers of PostgreSQL may race."""
         said = self.words(text, key=key, files=files)
-        return await self.world.app.write(actions.receive, said, lane=lane)
+        return await self.world.app.write(visitor_actions.receive, said, lane=lane)
 
     def words(self, text: str, *, key: str | None = None, files: tuple[str, ...] = ()) -> Inbound:
         born = self.world.app.ids.token(18)
@@ -419,15 +421,15 @@ class Guest:
         return any(entry.for_visitor()["text"] == text for entry in await self.entries())
 
     async def has_seen(self, public_seq: int) -> None:
-        await self.world.app.write(actions.visitor_seen, self.key, public_seq)
+        await self.world.app.write(visitor_actions.visitor_seen, self.key, public_seq)
 
     async def ends(self, *, key: str | None = None) -> Entry | None:
-        return await self.world.app.write(actions.visitor_end, self.key, key or self.world.key())
+        return await self.world.app.write(visitor_actions.visitor_end, self.key, key or self.world.key())
 
     async def introduces(
         self, *, email: str | None = None, name: str | None = None, key: str | None = None
     ) -> Entry | None:
-        return await self.world.app.write(actions.introduce, self.key, key or self.world.key(), email, name)
+        return await self.world.app.write(visitor_actions.introduce, self.key, key or self.world.key(), email, name)
 
     async def uploads(self, data: bytes, name: str = "file.bin") -> str:
         return await upload(self.world.app, f"web:{self.key}", data, name)
@@ -435,7 +437,7 @@ class Guest:
 
 async def upload(app: App, owner: str, data: bytes, name: str) -> str:
     row, sha256 = await files.keep(app, owner, name, data)
-    await app.write(actions.store_file, row, sha256)
+    await app.write(files.store_file, row, sha256)
     return row.token
 
 

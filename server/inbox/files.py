@@ -13,11 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
-from server.errors import Refused, StorageFull
+from sqlalchemy import bindparam, or_, update
+from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
+
+from server.errors import NotFound, Refused, StorageFull
+from server.inbox import queries
 from server.inbox.queries import Attachment
 from server.inbox.rules import clean_line
 from server.kernel.context import App
+from server.kernel.sql import Statement, Tx
+from server.schema import attachments
 
 IMAGE_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
 INLINE_TYPES = frozenset(IMAGE_TYPES.values())
@@ -151,3 +158,55 @@ def _sniff(data: bytes) -> str:
     except UnicodeDecodeError:
         return "application/octet-stream"
     return "text/plain"
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+_NEW_FILE = Statement(
+    insert(attachments).values(
+        {name: bindparam(name) for name in "token owner name type size width height sha256 created_at".split()}
+    )
+)
+
+
+_CLAIM_FILE = Statement(
+    update(attachments)
+    .where(
+        attachments.c.token == bindparam("file_token"),
+        attachments.c.owner == bindparam("file_owner"),
+        or_(attachments.c.thread_id.is_(None), attachments.c.thread_id == bindparam("thread")),
+    )
+    .values(
+        thread_id=bindparam("thread"),
+        public=or_(attachments.c.public, bindparam("is_public", type_=attachments.c.public.type)),
+    )
+)
+
+
+def store_file(tx: Tx, file: Attachment, sha256: str) -> None:
+    """The row of a file whose bytes are already on disk."""
+    tx.run(
+        _NEW_FILE,
+        token=file.token,
+        owner=file.owner,
+        name=file.name,
+        type=file.type,
+        size=file.size,
+        width=file.width,
+        height=file.height,
+        sha256=sha256,
+        created_at=tx.now,
+    )
+
+
+def attach(tx: Tx, tokens: list[str], owner: str, thread: int, *, public: bool) -> list[dict[str, Any]]:
+    """Gives the files to the thread; only their uploader can, and only to one thread."""
+    if not tokens:
+        return []
+    found = queries.files(tx, tokens)
+    for token in tokens:
+        if token not in found or not tx.run(
+            _CLAIM_FILE, file_token=token, file_owner=owner, thread=thread, is_public=public
+        ):
+            raise NotFound("An attached file is not there any more; attach it again.")
+    return [found[token].wire() for token in tokens]

@@ -13,10 +13,12 @@ from ua_parser import parse as parse_user_agent
 
 from server.accounts.rules import Actor, Agent, Can, Owned, Visitor, authorise
 from server.errors import Forbidden, NotFound, Refused
-from server.inbox import actions, files, queries, search, widget
-from server.inbox.actions import Outgoing, Written
-from server.inbox.queries import Entry, ListQuery, Ticket
+from server.inbox import actions, entries, files, queries, search, widget
+from server.inbox.actions import Outgoing
+from server.inbox.entries import Entry
+from server.inbox.queries import ListQuery, Ticket
 from server.inbox.rules import clean_url
+from server.inbox.timeline import Written
 from server.kernel.clock import rfc3339
 from server.kernel.columns import from_micros, to_micros
 from server.kernel.context import App
@@ -201,9 +203,9 @@ def _agent_of(user_agent: str) -> dict[str, str]:
     }
 
 
-async def entries(app: App, call: Call) -> Any:
+async def thread_entries(app: App, call: Call) -> Any:
     thread = path_id(call, "thread")
-    limit = _number(call, "limit", queries.PAGE, MAX_PAGE)
+    limit = _number(call, "limit", entries.PAGE, MAX_PAGE)
     before = _number(call, "before", 0, 2**53) or None
     page = await app.read(_page, thread, before, limit)
     if page is None:
@@ -211,10 +213,10 @@ async def entries(app: App, call: Call) -> Any:
     return {"entries": [entry.for_agents() for entry in page.entries], "last_seq": page.last_seq, "more": page.more}
 
 
-def _page(conn: Any, thread: int, before: int | None, limit: int) -> queries.Page | None:
+def _page(conn: Any, thread: int, before: int | None, limit: int) -> entries.Page | None:
     if queries.ticket_of(conn, thread) is None:
         return None
-    return queries.page(conn, thread, before, limit)
+    return entries.page(conn, thread, before, limit)
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -320,7 +322,7 @@ async def _upload(app: App, call: Call, owner: str) -> Any:
     data = await read_body(call.request, app.settings.max_upload_mb * 1024 * 1024)
     name = unquote(call.request.headers.get("x-file-name", "")[:3_000], errors="replace")
     row, sha256 = await files.keep(app, owner, name, data)
-    await app.write(actions.store_file, row, sha256)
+    await app.write(files.store_file, row, sha256)
     return row.wire()
 
 
@@ -420,14 +422,14 @@ async def widget_config(app: App, call: Call) -> Any:
         now = app.clock.monotonic()
         if now - noted.get(origin, -SITE_SEEN_EVERY_S) >= SITE_SEEN_EVERY_S:
             noted[origin] = now
-            await app.write(actions.saw_site, origin, clean_url(call.request.headers.get("referer", "")))
+            await app.write(widget.saw_site, origin, clean_url(call.request.headers.get("referer", "")))
     return response
 
 
 ENDPOINTS: list[Endpoint] = [
     Endpoint("GET", "/api/tickets", list_tickets, Can.INBOX),
     Endpoint("GET", "/api/tickets/{ticket}", get_ticket, Can.INBOX),
-    Endpoint("GET", "/api/threads/{thread}/entries", entries, Can.INBOX),
+    Endpoint("GET", "/api/threads/{thread}/entries", thread_entries, Can.INBOX),
     Endpoint("POST", "/api/tickets/{ticket}/reply", reply, Can.INBOX, ReplyBody),
     Endpoint("POST", "/api/tickets/{ticket}/notes", note, Can.INBOX, NoteBody),
     Endpoint("POST", "/api/tickets/{ticket}/close", close, Can.INBOX, Keyed),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from server.inbox import actions
+from server.inbox import actions, timeline
 from server.kernel.context import App
 from server.kernel.jobs import Handler, Job
 
 
 async def close_due(app: App, job: Job) -> None:
     """A held close of a chat has waited its five seconds (INB-26)."""
-    author = actions.Author("agent", job.payload["user"], job.payload["name"])
+    author = timeline.Author("agent", job.payload["user"], job.payload["name"])
     await app.write(actions.close_due, job.payload["ticket"], author)
 
 
-HANDLERS: dict[str, Handler] = {actions.CLOSE_JOB: close_due}
+HANDLERS: dict[str, Handler] = {timeline.CLOSE_JOB: close_due}

@@ -14,6 +14,7 @@ from server.inbox.rules import clean_line, clean_text
 from server.kernel.context import App
 from server.kernel.sql import Conn, Statement, Tx
 from server.schema import settings as settings_table
+from server.schema import sites_seen
 
 TOPIC = "settings"
 CACHE_S = 3.0
@@ -137,3 +138,20 @@ def cached(app: App) -> Cached:
         found = app.parts["widget_settings"] = Cached(app)
     assert isinstance(found, Cached)
     return found
+
+
+_put_site = insert(sites_seen).values(
+    origin=bindparam("origin"), page=bindparam("page"), first_seen=bindparam("now"), last_seen=bindparam("now")
+)
+
+
+_SAW_SITE = Statement(
+    _put_site.on_conflict_do_update(
+        index_elements=["origin"], set_={"page": _put_site.excluded.page, "last_seen": _put_site.excluded.last_seen}
+    )
+)
+
+
+def saw_site(tx: Tx, origin: str, page: str) -> None:
+    """The widget was met on a configured site: the "we saw it" of Settings."""
+    tx.run(_SAW_SITE, origin=origin, page=page, now=tx.now)

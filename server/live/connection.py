@@ -16,7 +16,9 @@ import structlog
 
 from server.accounts.rules import Agent
 from server.errors import Refused
-from server.inbox.queries import RESUME, Entry, Ticket
+from server.inbox import entries
+from server.inbox.entries import RESUME, Entry
+from server.inbox.queries import Ticket
 from server.live import wire
 from server.live.frames import PROTOCOL_VERSION
 
@@ -330,9 +332,8 @@ class VisitorConnection(Connection):
         return self.hub.encoder.entry_for_visitor(entry, self.thread_token)
 
     async def fell_behind(self, thread: int) -> None:
-        from server.inbox import queries
 
-        start = await self.hub.app.read(queries.public_start, thread)
+        start = await self.hub.app.read(entries.public_start, thread)
         self._out.append(wire.reset(self.thread_token))
         self.bookmarks[thread] = start
         self.dirty.add(thread)

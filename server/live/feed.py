@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from server.inbox import queries
-from server.inbox.queries import Entry, Ticket
+from server.inbox import entries, queries
+from server.inbox.entries import Entry
+from server.inbox.queries import Ticket
 from server.kernel.context import App
 
 
@@ -26,10 +27,10 @@ class Feed:
         self._generation += 1
 
     async def since(self, thread: int, public: bool, after: int, n: int) -> list[Entry]:
-        entries: list[Entry] = await self._shared(
-            ("since", thread, public, after, n), queries.since, thread, public, after, n
+        found: list[Entry] = await self._shared(
+            ("since", thread, public, after, n), entries.since, thread, public, after, n
         )
-        return entries
+        return found
 
     async def tickets(self, ids: tuple[int, ...]) -> list[Ticket]:
         found: list[Ticket] = await self._shared(("tickets", ids), _tickets, ids)

@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, func, select
 
 from server.accounts.rules import Can, may
 from server.errors import Refused
-from server.inbox import actions, queries, widget
+from server.inbox import queries, visitor_actions, widget
 from server.inbox.rules import ONLINE_TTL
 from server.kernel import metrics
 from server.kernel.clock import rfc3339
@@ -244,7 +244,9 @@ class Hub:
     async def _touch(self, keys: list[str], ids: list[int]) -> None:
         if keys or ids:
             for start in range(0, max(len(keys), 1), 500):
-                await self.app.write(actions.touch_presence, keys[start : start + 500], ids if start == 0 else [])
+                await self.app.write(
+                    visitor_actions.touch_presence, keys[start : start + 500], ids if start == 0 else []
+                )
 
     async def _look_for_team(self) -> None:
         online = await self.app.read(team_online, self.now())

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.accounts.rules import Agent, Can, may
 from server.errors import NotFound, RateLimited, Refused
-from server.inbox import queries
+from server.inbox import entries, queries
 from server.kernel import failpoints
 from server.kernel.context import App
 from server.kernel.strict_json import BadJson, parse
@@ -342,7 +342,7 @@ class AgentSocket:
                 if ticket is None:
                     raise NotFound("This thread does not exist.")
                 await failpoints.pause("snapshot_read")
-                if frame.after > ticket.last_seq or ticket.last_seq - frame.after > queries.RESUME:
+                if frame.after > ticket.last_seq or ticket.last_seq - frame.after > entries.RESUME:
                     connection.push(wire.reset(frame.thread))
                 else:
                     connection.follow(frame.thread, frame.after)

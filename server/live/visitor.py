@@ -8,9 +8,11 @@ from typing import Any
 import structlog
 
 from server.errors import Busy, NotFound, RateLimited, Refused, SignInRequired
-from server.inbox import actions, queries, rules
-from server.inbox.actions import Inbound, VisitorInfo, Written
-from server.inbox.queries import RESUME, VisitorView
+from server.inbox import entries, queries, rules, visitor_actions
+from server.inbox.entries import RESUME
+from server.inbox.queries import VisitorView
+from server.inbox.timeline import Written
+from server.inbox.visitor_actions import Inbound, VisitorInfo
 from server.kernel import failpoints
 from server.kernel.sql import Conn
 from server.live import frames, wire
@@ -85,7 +87,7 @@ class VisitorSession:
         if view is not None and known:
             await self._stand(view, hello.bookmark)
             if hello.page is not None:
-                await hub.app.write(actions.visitor_moved, self.identity.key, self._info())
+                await hub.app.write(visitor_actions.visitor_moved, self.identity.key, self._info())
             assert view.thread is not None
             hub.say_online(view.thread)
 
@@ -97,7 +99,7 @@ class VisitorSession:
             if 0 <= behind <= RESUME:
                 self.connection.adopt(view.thread, view.token, bookmark.after, tell=False)
                 return
-        start = await self.hub.app.read(queries.public_start, view.thread)
+        start = await self.hub.app.read(entries.public_start, view.thread)
         self.connection.adopt(view.thread, view.token, start, tell=True)
 
     async def stand_quietly(self) -> None:
@@ -143,10 +145,10 @@ class VisitorSession:
                 self._say(frame, done)
                 return
             case frames.Seen():
-                self._submit(None, done, actions.visitor_seen, self.identity.key, frame.seq)
+                self._submit(None, done, visitor_actions.visitor_seen, self.identity.key, frame.seq)
                 return
             case frames.End():
-                self._submit(frame.id, done, actions.visitor_end, self.identity.key, frame.id)
+                self._submit(frame.id, done, visitor_actions.visitor_end, self.identity.key, frame.id)
                 return
             case frames.Introduce():
                 self._introduce(frame, done)
@@ -154,7 +156,7 @@ class VisitorSession:
             case frames.Moved():
                 self._page = frame.page
                 if self.connection.thread is not None:
-                    self._submit(None, done, actions.visitor_moved, self.identity.key, self._info())
+                    self._submit(None, done, visitor_actions.visitor_moved, self.identity.key, self._info())
                     return
             case frames.Typing():
                 self._typing()
@@ -188,7 +190,7 @@ class VisitorSession:
                 self._stored(written)
             done()
 
-        self.hub.app.submit(actions.receive, said, done=settle, lane=self.identity.key)
+        self.hub.app.submit(visitor_actions.receive, said, done=settle, lane=self.identity.key)
 
     def _stored(self, written: Written) -> None:
         """Runs before the bells of the same commit ring, so a new chat is followed from its first entry."""
@@ -219,7 +221,7 @@ class VisitorSession:
                         raise Refused(code, message, field="name")
             done()
             return
-        self._submit(frame.id, done, actions.introduce, self.identity.key, frame.id, email, frame.name)
+        self._submit(frame.id, done, visitor_actions.introduce, self.identity.key, frame.id, email, frame.name)
 
     def _typing(self) -> None:
         now = self.hub.monotonic()

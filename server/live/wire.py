@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from server.errors import Refused
-from server.inbox.queries import Entry, Ticket
+from server.inbox.entries import Entry
+from server.inbox.queries import Ticket
 
 
 def dump(frame: Any) -> str:

@@ -12,9 +12,10 @@ from server.accounts.actions import Browser, SignedIn
 from server.accounts.rules import Agent, Role
 from server.app import build, close
 from server.inbox import actions as inbox
-from server.inbox import widget
-from server.inbox.actions import Inbound, Outgoing, VisitorInfo
+from server.inbox import timeline, visitor_actions, widget
+from server.inbox.actions import Outgoing
 from server.inbox.queries import Ticket
+from server.inbox.visitor_actions import Inbound, VisitorInfo
 from server.kernel.clock import ManualClock
 from server.kernel.context import App
 from server.kernel.ids import digest
@@ -104,17 +105,17 @@ async def _tell(told: _Told, number: int, chat: Chat) -> None:
             await told.app.write(inbox.read, agent, ticket.id, ticket.last_seq)
             ticket = await _agent_says(told, agent, ticket, line[1:].strip(), "reply")
             if chat.seen:
-                await told.app.write(inbox.visitor_seen, visitor, ticket.last_public_seq)
+                await told.app.write(visitor_actions.visitor_seen, visitor, ticket.last_public_seq)
     if ticket is None:
         return
     if chat.email:
-        await told.app.write(inbox.introduce, visitor, told.key(), chat.email, chat.name or None)
+        await told.app.write(visitor_actions.introduce, visitor, told.key(), chat.email, chat.name or None)
     if chat.ended == "visitor":
-        await told.app.write(inbox.visitor_end, visitor, told.key())
+        await told.app.write(visitor_actions.visitor_end, visitor, told.key())
     elif chat.ended == "agent":
         await told.app.write(inbox.close, agent, ticket.id, told.key())
         told.clock.advance(timedelta(seconds=6))
-        await told.app.write(inbox.close_due, ticket.id, inbox.by(agent))
+        await told.app.write(inbox.close_due, ticket.id, timeline.by(agent))
 
 
 async def _visitor_says(told: _Told, visitor: str, chat: Chat, text: str, welcome: str) -> Ticket:
@@ -128,7 +129,7 @@ async def _visitor_says(told: _Told, visitor: str, chat: Chat, text: str, welcom
         typed_name=chat.name or None,
     )
     said = Inbound(visitor, told.key(), text, (), told.app.ids.token(18), welcome, info)
-    return (await told.app.write(inbox.receive, said)).ticket
+    return (await told.app.write(visitor_actions.receive, said)).ticket
 
 
 async def _agent_says(told: _Told, agent: Agent, ticket: Ticket, text: str, mode: str) -> Ticket:

@@ -1,0 +1,205 @@
+"""What every write of the inbox stands on: one row at the next sequence, and the summary that follows from it.
+
+Everything that becomes visible goes through `append`: it takes the next sequence under the thread
+row's lock, writes one row, and rings the thread. Whoever changes a ticket locks its thread first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import bindparam, null, update
+from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
+
+from server.accounts.rules import Agent
+from server.errors import Conflict, NotFound, Refused, TooLarge
+from server.inbox import entries, queries, rules
+from server.inbox.entries import Entry
+from server.inbox.queries import Ticket
+from server.kernel.columns import Instant
+from server.kernel.sql import Clash, Statement, Tx
+from server.schema import threads, tickets, timeline
+
+INBOX_TOPIC = "inbox"  # every ticket change; hint: the Ticket
+
+
+def thread_topic(thread_id: int) -> str:
+    """Every new entry of one thread; hint: the Entry."""
+    return f"thread:{thread_id}"
+
+
+def visitor_topic(key: str) -> str:
+    """This visitor's current chat may be another one now."""
+    return f"visitor:{key}"
+
+
+_TAKE_SEQ = Statement(
+    update(threads)
+    .where(threads.c.id == bindparam("thread"))
+    .values(
+        last_seq=threads.c.last_seq + 1,
+        last_public_seq=threads.c.last_public_seq + bindparam("public", type_=threads.c.last_seq.type),
+        rev=threads.c.rev + 1,
+        changed_at=bindparam("now", type_=Instant),
+    )
+    .returning(threads.c.last_seq, threads.c.last_public_seq, threads.c.rev)
+)
+
+
+_INSERT = Statement(
+    insert(timeline)
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "thread_id seq public_seq kind author_type author_id author_name body data ref_seq dedupe body_hash at"
+            ).split()
+        }
+    )
+    .on_conflict_do_nothing(index_elements=[timeline.c.dedupe])
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    type: Literal["visitor", "contact", "agent", "system"]
+    id: int | None = None
+    name: str = ""
+
+
+SYSTEM = Author("system")
+
+
+def by(agent: Agent) -> Author:
+    return Author("agent", agent.id, agent.name)
+
+
+def append(
+    tx: Tx,
+    thread: int,
+    kind: str,
+    author: Author,
+    *,
+    body: str = "",
+    data: dict[str, Any] | None = None,
+    public: bool = True,
+    ref: int | None = None,
+    dedupe: str | None = None,
+    body_hash: str | None = None,
+) -> tuple[Entry, int]:
+    """One row at the next sequence, and the thread's new `rev`. Raises `Clash` when `dedupe` was taken meanwhile."""
+    seq, public_seq, rev = tx.one(_TAKE_SEQ, thread=thread, public=int(public), now=tx.now)
+    entry = Entry(
+        thread=thread,
+        seq=seq,
+        public_seq=public_seq if public else None,
+        kind=kind,
+        author_type=author.type,
+        author_id=author.id,
+        author_name=author.name,
+        body=body,
+        data=data or {},
+        ref_seq=ref,
+        dedupe=dedupe,
+        at=tx.now,
+    )
+    written = tx.run(
+        _INSERT,
+        thread_id=thread,
+        seq=seq,
+        public_seq=entry.public_seq,
+        kind=kind,
+        author_type=author.type,
+        author_id=author.id,
+        author_name=author.name,
+        body=body,
+        data=entry.data,
+        ref_seq=ref,
+        dedupe=dedupe,
+        body_hash=body_hash,
+        at=tx.now,
+    )
+    if not written:
+        raise Clash("another transaction wrote this key first")
+    tx.ring(thread_topic(thread), entry)
+    return entry, rev
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write left behind. `repeated`: it had been done before, nothing was added."""
+
+    entry: Entry | None
+    ticket: Ticket
+    repeated: bool = False
+
+
+def written_before(tx: Tx, dedupe: str, body_hash: str | None) -> Entry | None:
+    """The entry an earlier try with this key wrote; another body with the same key is refused."""
+    found = entries.by_dedupe(tx, dedupe)
+    if found is None:
+        return None
+    entry, stored_hash = found
+    if body_hash is not None and stored_hash != body_hash:
+        raise Conflict(
+            "idempotency_conflict",
+            "This message was already stored with another text. Send the new text as a new message.",
+        )
+    return entry
+
+
+def check_text(raw: str, has_files: bool) -> str:
+    """The text to store. Raises `Refused` `too_long` or `empty_message`."""
+    if len(raw) > rules.MAX_TEXT:
+        raise TooLarge("too_long", f"A message can have {rules.MAX_TEXT:,} characters. Shorten it or send it in parts.")
+    text = rules.clean_text(raw)
+    if rules.is_blank(text):
+        if not has_files:
+            raise Refused("empty_message", "There is nothing to send yet.", field="text")
+        return ""
+    return text
+
+
+def facts_of(ticket: Ticket) -> rules.Facts:
+    return rules.Facts(ticket.channel, ticket.status, ticket.closing_at)  # type: ignore[arg-type]
+
+
+def settled(tx: Tx, ticket_id: int) -> Ticket:
+    """The summary as it is now, rung to every list."""
+    ticket = queries.ticket(tx, ticket_id)
+    assert ticket is not None
+    tx.ring(INBOX_TOPIC, ticket)
+    return ticket
+
+
+def locked(tx: Tx, ticket_id: int) -> Ticket:
+    ticket = queries.locked_ticket(tx, ticket_id)
+    if ticket is None:
+        raise NotFound("This ticket does not exist.")
+    return ticket
+
+
+CLOSE = Statement(
+    update(tickets)
+    .where(tickets.c.id == bindparam("ticket"), tickets.c.status != "closed")
+    .values(
+        status="closed",
+        closed_at=bindparam("now", type_=Instant),
+        closing_at=null(),
+        snoozed_until=null(),
+        waiting_since=null(),
+        unread=False,
+    )
+)
+
+
+def status_entry(tx: Tx, ticket: Ticket, author: Author, to: str, dedupe: str | None) -> None:
+    append(tx, ticket.thread, "status", author, data={"to": to, "by": author.type}, dedupe=dedupe)
+
+
+CLOSE_JOB = "inbox.close"
+
+
+def close_key(ticket_id: int) -> str:
+    return f"{CLOSE_JOB}:{ticket_id}"

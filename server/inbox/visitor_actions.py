@@ -1,0 +1,396 @@
+"""Writes of visitors: what they say, see, end and tell. Steps take a `tx` and run inside somebody's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import bindparam, case, func, null, select, update
+from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
+
+from server.errors import Refused
+from server.inbox import entries, queries, rules
+from server.inbox.entries import Entry
+from server.inbox.files import attach
+from server.inbox.queries import Ticket
+from server.inbox.timeline import (
+    CLOSE,
+    INBOX_TOPIC,
+    SYSTEM,
+    Author,
+    Written,
+    append,
+    check_text,
+    close_key,
+    facts_of,
+    settled,
+    visitor_topic,
+    written_before,
+)
+from server.kernel import jobs
+from server.kernel.columns import Instant
+from server.kernel.sql import Statement, Tx
+from server.schema import contacts, threads, tickets, users, visitors
+
+_NEW_CONTACT = Statement(
+    insert(contacts)
+    .values(
+        external_id=bindparam("external_id"),
+        name=bindparam("name"),
+        email=bindparam("email"),
+        created_at=bindparam("now"),
+    )
+    .returning(contacts.c.id)
+)
+
+
+_CONTACT_BY_EXTERNAL = Statement(select(contacts.c.id).where(contacts.c.external_id == bindparam("external_id")))
+
+
+_UPDATE_CONTACT = Statement(
+    update(contacts)
+    .where(contacts.c.id == bindparam("contact"))
+    .values(
+        name=func.coalesce(func.nullif(bindparam("new_name", type_=contacts.c.name.type), ""), contacts.c.name),
+        email=func.coalesce(bindparam("new_email", type_=contacts.c.email.type), contacts.c.email),
+    )
+)
+
+
+_NEW_VISITOR = Statement(
+    insert(visitors)
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "key contact_id page_url page_title referrer user_agent locale time_zone seen_at created_at"
+            ).split()
+        }
+    )
+    .returning(visitors.c.id)
+)
+
+
+_NEW_THREAD = Statement(
+    insert(threads)
+    .values(
+        token=bindparam("token"),
+        channel=bindparam("channel"),
+        contact_id=bindparam("contact"),
+        visitor_id=bindparam("visitor"),
+        changed_at=bindparam("now"),
+        created_at=bindparam("now"),
+    )
+    .returning(threads.c.id)
+)
+
+
+_NEW_TICKET = Statement(
+    insert(tickets)
+    .values(
+        thread_id=bindparam("thread"),
+        contact_id=bindparam("contact"),
+        channel=bindparam("channel"),
+        status="open",
+        unread=True,
+        waiting_since=bindparam("now"),
+        last_message_at=bindparam("now"),
+        opened_at=bindparam("now"),
+    )
+    .returning(tickets.c.id)
+)
+
+
+_CURRENT_THREAD = Statement(
+    update(visitors).where(visitors.c.id == bindparam("visitor")).values(thread_id=bindparam("thread"))
+)
+
+
+_INBOUND = Statement(
+    update(tickets)
+    .where(tickets.c.id == bindparam("ticket"))
+    .values(
+        status="open",
+        unread=True,
+        closing_at=null(),
+        snoozed_until=null(),
+        closed_at=null(),
+        last_inbound_seq=bindparam("seq", type_=tickets.c.last_inbound_seq.type),
+        waiting_since=func.coalesce(tickets.c.waiting_since, bindparam("now", type_=Instant)),
+        last_message_at=bindparam("now", type_=Instant),
+        preview=bindparam("preview"),
+        preview_by=bindparam("preview_by"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VisitorInfo:
+    """What the widget told about where it stands, already cleaned; stored with the first message."""
+
+    page_url: str = ""
+    page_title: str = ""
+    referrer: str = ""
+    user_agent: str = ""
+    locale: str = ""
+    time_zone: str = ""
+    name: str = ""  # from a signed identity only
+    email: str | None = None  # from a signed identity only
+    typed_name: str | None = None
+    typed_email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message of a visitor."""
+
+    key: str  # the visitor's
+    client_key: str
+    text: str  # as sent; cleaned here
+    files: tuple[str, ...]
+    thread_token: str  # for the thread that may be born
+    welcome: str  # what the visitor was greeted with; kept as the first entry of a new chat
+    info: VisitorInfo
+
+
+def receive(tx: Tx, said: Inbound) -> Written:
+    """Stores a visitor's message exactly once (INB-3, INB-22, VIS-1).
+
+    Raises `Refused`: `empty_message`, `too_long`, `idempotency_conflict`, `not_found` for a file.
+    """
+    dedupe = f"web:{said.key}:{said.client_key}"
+    files = list(said.files)
+    fingerprint = rules.body_hash(said.text, files)
+    earlier = written_before(tx, dedupe, fingerprint)
+    if earlier is not None:
+        ticket = queries.ticket_of(tx, earlier.thread)
+        assert ticket is not None
+        return Written(earlier, ticket, repeated=True)
+    text = check_text(said.text, bool(files))
+    view = queries.visitor_view(tx, said.key)
+    ticket = None
+    if view is not None and view.thread is not None:
+        ticket = queries.locked_ticket_of(tx, view.thread)
+    facts = None if ticket is None else facts_of(ticket)
+    verdict = rules.on_inbound(facts)
+    opened = isinstance(verdict, rules.NewTicket)
+    if opened or ticket is None:
+        ticket = _open_chat(tx, said, view)
+    assert ticket.visitor_key is not None
+    attached = attach(tx, files, f"web:{said.key}", ticket.thread, public=True)
+    author = Author("visitor", None, ticket.contact_name)
+    data: dict[str, Any] = {"origin": "chat"}
+    if attached:
+        data["files"] = attached
+    entry, rev = append(
+        tx, ticket.thread, "message", author, body=text, data=data, dedupe=dedupe, body_hash=fingerprint
+    )
+    preview = rules.preview(text, len(attached))
+    tx.run(_INBOUND, ticket=ticket.id, seq=entry.seq, now=tx.now, preview=preview, preview_by="visitor")
+    after = replace(
+        ticket,
+        rev=rev,
+        status="open",
+        unread=True,
+        closing_at=None,
+        snoozed_until=None,
+        last_inbound_seq=entry.seq,
+        waiting_since=ticket.waiting_since or tx.now,
+        last_message_at=tx.now,
+        preview=preview,
+        preview_by="visitor",
+        last_seq=entry.seq,
+        last_public_seq=entry.public_seq or 0,
+    )
+    if opened:
+        tx.ring(visitor_topic(said.key))
+        tx.announce(rules.TicketOpened(ticket.id, ticket.thread, ticket.contact, "webchat", first=True))
+    elif ticket.closing_at is not None:
+        jobs.cancel(tx, close_key(ticket.id))
+    tx.announce(rules.MessageReceived(ticket.id, ticket.thread, ticket.contact, entry.seq, "webchat"))
+    tx.ring(INBOX_TOPIC, after)
+    return Written(entry, after)
+
+
+def _open_chat(tx: Tx, said: Inbound, view: queries.VisitorView | None) -> Ticket:
+    """A new session: visitor and contact if they are new, then thread, ticket and the greeting they saw."""
+    if view is None:
+        contact = _contact_for(tx, said)
+        visitor = tx.value(
+            _NEW_VISITOR,
+            key=said.key,
+            contact_id=contact,
+            page_url=said.info.page_url,
+            page_title=said.info.page_title,
+            referrer=said.info.referrer,
+            user_agent=said.info.user_agent,
+            locale=said.info.locale,
+            time_zone=said.info.time_zone,
+            seen_at=tx.now,
+            created_at=tx.now,
+        )
+    else:
+        visitor, contact = view.visitor, view.contact
+    thread = tx.value(
+        _NEW_THREAD, token=said.thread_token, channel="webchat", contact=contact, visitor=visitor, now=tx.now
+    )
+    tx.value(_NEW_TICKET, thread=thread, contact=contact, channel="webchat", now=tx.now)
+    tx.run(_CURRENT_THREAD, visitor=visitor, thread=thread)
+    if said.welcome:
+        append(tx, thread, "message", SYSTEM, body=said.welcome, data={"origin": "welcome"})
+    if said.info.typed_name or said.info.typed_email:
+        _introduce(tx, visitor, thread, said.info.typed_email, said.info.typed_name)
+    ticket = queries.ticket_of(tx, thread)
+    assert ticket is not None
+    return ticket
+
+
+def _contact_for(tx: Tx, said: Inbound) -> int:
+    """A signed identity finds its contact; an anonymous visitor is a new one (IDN-1)."""
+    external = said.key.removeprefix("ext:") if said.key.startswith("ext:") else None
+    if external is not None:
+        known: int | None = tx.value(_CONTACT_BY_EXTERNAL, external_id=external)
+        if known is not None:
+            tx.run(_UPDATE_CONTACT, contact=known, new_name=said.info.name, new_email=said.info.email)
+            return known
+    contact: int = tx.value(_NEW_CONTACT, external_id=external, name=said.info.name, email=said.info.email, now=tx.now)
+    return contact
+
+
+_VISITOR_SEEN = Statement(
+    update(threads)
+    .where(
+        threads.c.id == bindparam("thread"),
+        threads.c.visitor_seen < bindparam("seq", type_=threads.c.visitor_seen.type),
+    )
+    .values(visitor_seen=bindparam("seq", type_=threads.c.visitor_seen.type))
+)
+
+
+def visitor_seen(tx: Tx, key: str, public_seq: int) -> None:
+    """The visitor has read up to a public sequence (INB-57). Ignored when it says nothing new."""
+    view = queries.visitor_view(tx, key)
+    if view is None or view.thread is None:
+        return
+    seq = entries.seq_at(tx, view.thread, min(public_seq, view.last_public_seq))
+    if seq and tx.run(_VISITOR_SEEN, thread=view.thread, seq=seq):
+        append(tx, view.thread, "seen", Author("visitor"), data={"by": "visitor"}, ref=seq, public=False)
+        tx.ring(INBOX_TOPIC, queries.ticket_of(tx, view.thread))
+
+
+def visitor_end(tx: Tx, key: str, client_key: str) -> Entry | None:
+    """The visitor ends the chat: closed at once (INB-24). None when there is nothing to end."""
+    dedupe = f"web:{key}:{client_key}"
+    earlier = written_before(tx, dedupe, None)
+    if earlier is not None:
+        return earlier
+    view = queries.visitor_view(tx, key)
+    if view is None or view.thread is None:
+        return None
+    ticket = queries.locked_ticket_of(tx, view.thread)
+    if ticket is None or not isinstance(rules.on_close(facts_of(ticket), "visitor", tx.now), rules.Change):
+        return None
+    tx.run(CLOSE, ticket=ticket.id, now=tx.now)
+    jobs.cancel(tx, close_key(ticket.id))
+    entry, _ = append(
+        tx, ticket.thread, "status", Author("visitor"), data={"to": "closed", "by": "visitor"}, dedupe=dedupe
+    )
+    settled(tx, ticket.id)
+    return entry
+
+
+_TYPED = Statement(
+    update(visitors)
+    .where(visitors.c.id == bindparam("visitor"))
+    .values(
+        email=func.coalesce(bindparam("email", type_=visitors.c.email.type), visitors.c.email),
+        name=func.coalesce(bindparam("name", type_=visitors.c.name.type), visitors.c.name),
+    )
+)
+
+
+def _introduce(
+    tx: Tx, visitor: int, thread: int | None, email: str | None, name: str | None, dedupe: str | None = None
+) -> Entry | None:
+    tx.run(_TYPED, visitor=visitor, email=email, name=name)
+    if thread is None:
+        return None
+    told = {k: v for k, v in (("email", email), ("name", name)) if v}
+    entry, _ = append(tx, thread, "contact", Author("visitor"), data=told, dedupe=dedupe)
+    return entry
+
+
+def introduce(tx: Tx, key: str, client_key: str, email: str | None, name: str | None) -> Entry | None:
+    """Keeps an unverified name or e-mail with the visitor; identifies nobody (IDN-1). None before the first message."""
+    dedupe = f"web:{key}:{client_key}"
+    earlier = written_before(tx, dedupe, None)
+    if earlier is not None:
+        return earlier
+    view = queries.visitor_view(tx, key)
+    if view is None:
+        return None
+    if name is not None:
+        match rules.visitor_name(name, queries.agent_names(tx)):
+            case rules.Impossible(code, message):
+                raise Refused(code, message, field="name")
+            case rules.Name(value):
+                name = value
+    entry = _introduce(tx, view.visitor, view.thread, email, name, dedupe)
+    if view.thread is not None:
+        tx.ring(INBOX_TOPIC, queries.ticket_of(tx, view.thread))
+    return entry
+
+
+_MOVED = Statement(
+    update(visitors)
+    .where(visitors.c.key == bindparam("visitor_key"))
+    .values(
+        page_url=bindparam("page_url"),
+        page_title=bindparam("page_title"),
+        referrer=case(
+            (visitors.c.referrer == "", bindparam("referrer", type_=visitors.c.referrer.type)),
+            else_=visitors.c.referrer,
+        ),
+        locale=bindparam("locale"),
+        time_zone=bindparam("time_zone"),
+        user_agent=bindparam("user_agent"),
+        seen_at=bindparam("now", type_=Instant),
+    )
+)
+
+
+def visitor_moved(tx: Tx, key: str, info: VisitorInfo) -> None:
+    """A known visitor stands on another page; an unknown one is not stored before the first message."""
+    tx.run(
+        _MOVED,
+        visitor_key=key,
+        page_url=info.page_url,
+        page_title=info.page_title,
+        referrer=info.referrer,
+        locale=info.locale,
+        time_zone=info.time_zone,
+        user_agent=info.user_agent,
+        now=tx.now,
+    )
+
+
+_SEEN_AT = Statement(
+    update(visitors)
+    .where(visitors.c.key.in_(bindparam("keys", expanding=True)))
+    .values(seen_at=bindparam("now", type_=Instant))
+)
+
+
+_AGENTS_SEEN_AT = Statement(
+    update(users)
+    .where(users.c.id.in_(bindparam("ids", expanding=True)))
+    .values(seen_at=bindparam("now", type_=Instant))
+)
+
+
+def touch_presence(tx: Tx, visitor_keys: list[str], user_ids: list[int]) -> None:
+    """Whoever is connected is here; one statement for all of a process, every 20 s."""
+    if visitor_keys:
+        tx.run(_SEEN_AT, keys=visitor_keys, now=tx.now)
+    if user_ids:
+        tx.run(_AGENTS_SEEN_AT, ids=user_ids, now=tx.now)
