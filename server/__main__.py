@@ -13,11 +13,12 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from server import __version__
 from server.errors import Refused
+from server.operations import cli as operations
 from server.settings import Settings
+from server.terminal import configure_log, fail, out, settings_or_exit
 
 cli = typer.Typer(
     name="threadline",
@@ -26,26 +27,6 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
-
-
-def settings_or_exit(**overrides: Any) -> Settings:
-    """The settings, or one line for each that is wrong."""
-    from pydantic import ValidationError
-
-    try:
-        return Settings(**overrides)
-    except ValidationError as error:
-        for problem in error.errors():
-            name = "THREADLINE_" + str(problem["loc"][0]).upper().removeprefix("THREADLINE_")
-            err.print(f"[red]{name}[/red] {problem['msg']}")
-        raise typer.Exit(2) from None
-
-
-def fail(message: str) -> None:
-    err.print(f"[red]{message}[/red]")
-    raise typer.Exit(1)
 
 
 @cli.command()
@@ -109,7 +90,7 @@ def migrate() -> None:
     from server import migrate as migrating
 
     settings = settings_or_exit()
-    _log(settings)
+    configure_log(settings)
     try:
         if settings.database_url is None:
             from server.kernel.db import own_file
@@ -153,11 +134,15 @@ def _command(command: str, **args: Any) -> Any:
     from server import serving
 
     settings = settings_or_exit()
-    _log(settings)
+    configure_log(settings)
     try:
         return asyncio.run(serving.command(settings, command, args))
     except Refused as error:
         fail(error.message)
+
+
+cli.command()(operations.backup)
+cli.command()(operations.restore)
 
 
 @cli.command(hidden=True)
@@ -180,12 +165,6 @@ def types() -> None:
 def version() -> None:
     """Print the version."""
     out.print(__version__)
-
-
-def _log(settings: Settings) -> None:
-    from server.kernel.log import configure
-
-    configure(settings.log_format, settings.log_level)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from server.kernel.context import App
 from server.kernel.log import configure
 from server.live.frames import MAX_FRAME_BYTES
 from server.live.transport import Socket
+from server.operations import commands as operations
 from server.settings import Settings
 
 log = structlog.get_logger()
@@ -31,7 +32,9 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "create-owner": commands.create_owner,
     "reset-link": commands.reset_link,
     "signin-link": commands.signin_link,
+    "backup": operations.backup,
 }
+LONG_COMMANDS = {"backup": 6 * 3600.0}  # seconds
 
 
 class Server(uvicorn.Server):
@@ -52,7 +55,7 @@ class Server(uvicorn.Server):
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         if app.settings.database_url is None:
-            self._control = await control.serve(app, COMMANDS)
+            self._control = await control.serve(app, COMMANDS, LONG_COMMANDS)
         if self._started is not None:
             await self._started(app)
 

@@ -1,6 +1,7 @@
 """The running server's own door for the command line: a 0600 Unix socket in the data folder.
 
-One JSON line in, one out. Whoever can open the file already owns the data.
+One JSON line in, one out; a command that takes long may tell its progress in lines before. Whoever can open
+the file already owns the data.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from server.kernel.context import App
 from server.settings import Settings
 
 ANSWER_S = 30.0
+Report = Callable[[dict[str, Any]], None]  # progress of a long command
 
 
 class NobodyThere(Exception):
@@ -38,22 +40,33 @@ class Server:
         self._path.unlink(missing_ok=True)
 
 
-async def serve(app: App, commands: Mapping[str, Callable[..., Awaitable[Any]]]) -> Server:
+async def serve(
+    app: App, commands: Mapping[str, Callable[..., Awaitable[Any]]], long: Mapping[str, float] | None = None
+) -> Server:
+    """`long`: commands that may take more than `ANSWER_S`, with their seconds; they are handed `report`."""
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def tell(line: dict[str, Any]) -> None:
+            if not writer.is_closing():
+                writer.write(json.dumps(line).encode() + b"\n")
+
         try:
             async with asyncio.timeout(ANSWER_S):
                 request = json.loads(await reader.readline())
+            more: dict[str, Any] = {}
+            seconds = (long or {}).get(request["name"])
+            if seconds is not None:
+                loop = asyncio.get_running_loop()
+                more["report"] = lambda progress: loop.call_soon_threadsafe(tell, {"progress": progress})
+            async with asyncio.timeout(seconds or ANSWER_S):
                 try:
-                    reply = {"result": await commands[request["name"]](app, **request["args"])}
+                    tell({"result": await commands[request["name"]](app, **request["args"], **more)})
                 except Refused as error:
-                    reply = {"error": [error.code, error.message]}
+                    tell({"error": [error.code, error.message]})
                 except (KeyError, TypeError):
-                    reply = {
-                        "error": ["unknown_command", "The running server is of another version; restart it first."]
-                    }
-                writer.write(json.dumps(reply).encode() + b"\n")
+                    tell({"error": ["unknown_command", "The running server is of another version; restart it first."]})
                 await writer.drain()
-        except (OSError, ValueError, TimeoutError):
+        except (OSError, ValueError, KeyError, TypeError, TimeoutError):
             return
         finally:
             writer.close()
@@ -68,7 +81,9 @@ async def serve(app: App, commands: Mapping[str, Callable[..., Awaitable[Any]]])
     return Server(server, path)
 
 
-async def ask(settings: Settings, name: str, args: dict[str, Any]) -> Any:
+async def ask(
+    settings: Settings, name: str, args: dict[str, Any], *, seconds: float = ANSWER_S, report: Report | None = None
+) -> Any:
     """Runs a command in the server that owns the data folder. Raises `NobodyThere` or `Refused`."""
     try:
         reader, writer = await asyncio.open_unix_connection(str(path_of(settings)))
@@ -77,15 +92,21 @@ async def ask(settings: Settings, name: str, args: dict[str, Any]) -> Any:
     try:
         writer.write(json.dumps({"name": name, "args": args}).encode() + b"\n")
         await writer.drain()
-        async with asyncio.timeout(ANSWER_S):
-            line = await reader.readline()
+        async with asyncio.timeout(seconds):
+            while line := await reader.readline():
+                reply = json.loads(line)
+                if "progress" not in reply:
+                    break
+                if report is not None:
+                    report(reply["progress"])
+    except (TimeoutError, ConnectionError):
+        line = b""
     finally:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
     if not line:
         raise Refused("no_answer", "The running server did not answer; look at its log.")
-    reply = json.loads(line)
     if "error" in reply:
         raise Refused(*reply["error"])
     return reply["result"]

@@ -1,0 +1,344 @@
+"""`threadline backup`: a folder that is the whole product at one moment, taken while it works.
+
+On SQLite the copy is one snapshot, read page by page beside the writer; on PostgreSQL `pg_dump` makes it.
+Attachments are copied afterwards, those the copied database names and no others: they never change once
+written, so whatever a row in the snapshot names is there. The folder appears under its name only when it
+is complete, checked and on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from server import __version__
+from server.errors import Refused, StorageFull
+from server.kernel.clock import rfc3339
+from server.kernel.ids import derive
+from server.kernel.sqlite import connect
+from server.settings import Settings
+
+FORMAT = 1
+DATABASE = "threadline.db"
+DUMP = "database.dump"
+KEY = "secret.key"
+MANIFEST = "manifest.json"
+
+PAGES = 256  # 1 MB a step; between two the writer has the disk
+PAUSE_S = 0.002
+SYNC_EVERY = 16  # steps: never so much unwritten that the writer's own sync waits for ours
+CHUNK = 1 << 20
+DUMP_S = 6 * 3600.0
+
+Report = Callable[[dict[str, Any]], None]  # {"doing": words, "done": bytes, "of": bytes}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was written, for the person who asked."""
+
+    path: str
+    engine: str
+    revision: str
+    database_bytes: int
+    attachments: int
+    attachment_bytes: int
+    missing: list[str]  # attachments the database names and the folder does not have
+    with_key: bool
+    seconds: float
+
+
+def silent(_progress: dict[str, Any]) -> None: ...
+
+
+def default_target(settings: Settings) -> Path:
+    return settings.data_dir / "backups" / datetime.now(UTC).strftime("threadline-%Y%m%d-%H%M%S")
+
+
+def fingerprint(secret: bytes) -> str:
+    """Tells two keys apart without telling the key."""
+    return derive(secret, "fingerprint").hex()[:16]
+
+
+def take(settings: Settings, target: Path, *, with_key: bool = False, report: Report = silent) -> Taken:
+    """Writes the backup to `target`, which must not exist. Blocks; call it in a thread.
+
+    Raises `Refused` `exists`, `no_database`, `no_space`, `no_pg_dump`, `dump_failed`, `copy_damaged`; `StorageFull`.
+    """
+    started = time.monotonic()
+    target = target.absolute()
+    if target.exists():
+        raise Refused("exists", f"{target} exists already; a backup is never written over another.")
+    partial = target.with_name(target.name + ".partial")
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)  # of a backup that was killed
+        partial.mkdir(mode=0o700)
+        try:
+            taken = _fill(settings, partial, with_key, report)
+            _sync_folder(partial)
+            partial.rename(target)
+            _sync_folder(target.parent)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise Refused(
+            "not_writable", f"The backup could not be written to {target.parent}: {error.strerror}."
+        ) from error
+    return Taken(path=str(target), seconds=round(time.monotonic() - started, 3), **taken)
+
+
+def _fill(settings: Settings, folder: Path, with_key: bool, report: Report) -> dict[str, Any]:
+    files: list[dict[str, Any]] = []
+    if settings.database_url is None:
+        engine, name = "sqlite", DATABASE
+        _copy_sqlite(settings, folder / DATABASE, report)
+        revision, wanted = read_copy(folder / DATABASE)
+    else:
+        engine, name = "postgresql", DUMP
+        _dump_postgres(settings, folder / DUMP, report)
+        revision, wanted = _read_postgres(settings)
+    database_bytes = (folder / name).stat().st_size
+    files.append(describe(folder, folder / name))
+    missing: list[str] = []
+    done, of = 0, sum(size for _, size, _ in wanted)
+    for token, size, sha256 in wanted:
+        path = Path("files") / token[:2] / token
+        if _copy_file(settings.data_dir / path, folder / path, sha256):
+            files.append({"path": path.as_posix(), "size": size, "sha256": sha256})
+        else:
+            missing.append(token)
+        done += size
+        report({"doing": "attachments", "done": done, "of": of})
+    if with_key:
+        key = settings.data_dir / KEY
+        if not key.is_file():
+            raise Refused(
+                "no_key_file",
+                f"There is no {KEY} in {settings.data_dir}: the key is in the environment. Keep it there.",
+            )
+        _copy_file(key, folder / KEY, None)
+        files.append(describe(folder, folder / KEY))
+    manifest = {
+        "format": FORMAT,
+        "program": __version__,
+        "engine": engine,
+        "revision": revision,
+        "created_at": rfc3339(datetime.now(UTC)),
+        "key": fingerprint(settings.secret()),
+        "with_key": with_key,
+        "missing": missing,
+        "files": files,
+    }
+    _write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+    return {
+        "engine": engine,
+        "revision": revision,
+        "database_bytes": database_bytes,
+        "attachments": len(wanted) - len(missing),
+        "attachment_bytes": sum(entry["size"] for entry in files if entry["path"].startswith("files/")),
+        "missing": missing,
+        "with_key": with_key,
+    }
+
+
+# --- SQLite -------------------------------------------------------------------------------------
+
+
+def _copy_sqlite(settings: Settings, target: Path, report: Report) -> None:
+    source_path = settings.sqlite_path()
+    if not source_path.is_file():
+        raise Refused("no_database", f"There is no database in {settings.data_dir}; nothing to back up.")
+    _need_room(target.parent, source_path.stat().st_size)
+    _write(target, b"")
+    with (
+        closing(connect(source_path, sync="NORMAL", query_only=True)) as source,
+        closing(sqlite3.connect(target, isolation_level=None)) as copy,
+        target.open("rb") as handle,
+    ):
+        # One snapshot for the whole copy. Without it SQLite starts again at page one after each commit, for ever
+        # under load; with it the writer is never waited for, and the log is only longer for a while.
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        copy.execute("PRAGMA synchronous=OFF")
+        steps = 0
+
+        def step(_status: int, remaining: int, total: int) -> None:
+            nonlocal steps
+            steps += 1
+            if steps % SYNC_EVERY == 0:
+                os.fdatasync(handle.fileno())
+                report({"doing": "database", "done": total - remaining, "of": total})
+            time.sleep(PAUSE_S)
+
+        try:
+            source.backup(copy, pages=PAGES, progress=step)
+        except sqlite3.OperationalError as error:
+            if "full" in str(error):
+                raise StorageFull() from error
+            raise
+        source.execute("ROLLBACK")
+        # A copy that travels is one file: no log beside it.
+        copy.execute("PRAGMA journal_mode=DELETE")
+    check_sqlite(target)
+    with target.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def check_sqlite(path: Path) -> None:
+    """`Refused` `copy_damaged` unless SQLite finds the file whole, foreign keys included."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            problems = [str(row[0]) for row in db.execute("PRAGMA integrity_check(5)") if row[0] != "ok"]
+            problems += [
+                f"{row[0]} row {row[1]} names a missing {row[2]}" for row in db.execute("PRAGMA foreign_key_check")
+            ][:5]
+    except sqlite3.DatabaseError as error:
+        problems = [str(error)]
+    if problems:
+        raise Refused("copy_damaged", f"{path.name} is damaged: {'; '.join(problems)}.")
+
+
+def read_copy(path: Path) -> tuple[str, list[tuple[str, int, str]]]:
+    """The revision of a copied database, and the attachments it names: token, bytes, SHA-256."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        try:
+            revision = str(db.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+            return revision, list(db.execute("SELECT token, size, sha256 FROM attachments ORDER BY id"))
+        except (sqlite3.OperationalError, TypeError):
+            raise Refused("no_database", "This file is not a Threadline database that was migrated.") from None
+
+
+# --- PostgreSQL ---------------------------------------------------------------------------------
+
+
+def postgres_environment(settings: Settings) -> dict[str, str]:
+    """For pg_dump and pg_restore: the password goes by environment, the command line can be read by anyone."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    names = {
+        "host": "PGHOST",
+        "port": "PGPORT",
+        "user": "PGUSER",
+        "password": "PGPASSWORD",
+        "dbname": "PGDATABASE",
+        "sslmode": "PGSSLMODE",
+    }
+    parts = conninfo_to_dict(settings.postgres_dsn())
+    return os.environ | {variable: str(parts[name]) for name, variable in names.items() if parts.get(name)}
+
+
+def run_tool(settings: Settings, command: list[str], failed: str) -> None:
+    """Runs pg_dump or pg_restore to its end. `Refused` with its own last words when it fails."""
+    program = shutil.which(command[0])
+    if program is None:
+        raise Refused(
+            f"no_{command[0]}",
+            f"{command[0]} is not installed here. Install PostgreSQL's client programs of the server's version "
+            f"(Debian: apt-get install postgresql-client), or use your provider's own snapshots.",
+        )
+    done = subprocess.run(  # noqa: S603 - a literal command, no shell
+        [program, *command[1:]],
+        env=postgres_environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=DUMP_S,
+        check=False,
+    )
+    if done.returncode:
+        words = " ".join(done.stderr.split())[-400:]
+        raise Refused(failed, f"{command[0]} failed: {words}")
+
+
+def _dump_postgres(settings: Settings, target: Path, report: Report) -> None:
+    report({"doing": "database", "done": 0, "of": 0})
+    _write(target, b"")
+    run_tool(
+        settings, ["pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={target}"], "dump_failed"
+    )
+    run_tool(settings, ["pg_restore", "--list", str(target)], "copy_damaged")
+    with target.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def _read_postgres(settings: Settings) -> tuple[str, list[tuple[str, int, str]]]:
+    from server.kernel.postgres import connect as connect_postgres
+
+    with closing(connect_postgres(settings.postgres_dsn(), prepare=False, read_only=True)) as db:
+        revision = db.execute("SELECT version_num FROM alembic_version").fetchone()
+        assert revision is not None
+        return str(revision[0]), list(db.execute("SELECT token, size, sha256 FROM attachments ORDER BY id"))
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(CHUNK):
+            yield block
+
+
+def describe(folder: Path, path: Path) -> dict[str, Any]:
+    """The manifest's line about one file."""
+    found = hashlib.sha256()
+    for block in blocks(path):
+        found.update(block)
+    return {"path": path.relative_to(folder).as_posix(), "size": path.stat().st_size, "sha256": found.hexdigest()}
+
+
+def _copy_file(source: Path, target: Path, sha256: str | None) -> bool:
+    """False when it is not there or is not what its row says; then nothing is left behind either."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = hashlib.sha256()
+    try:
+        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            for block in blocks(source):
+                found.update(block)
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileNotFoundError:
+        target.unlink(missing_ok=True)
+        return False
+    if sha256 is not None and found.hexdigest() != sha256:
+        target.unlink()
+        return False
+    return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _need_room(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < size + size // 20:
+        raise Refused("no_space", f"The backup needs {size >> 20} MB, and {folder} has {free >> 20} MB left.")
+
+
+def as_json(taken: Taken) -> dict[str, Any]:
+    return asdict(taken)
