@@ -36,13 +36,11 @@ const common = {
   legalComments: 'none',
   logLevel: 'warning',
   outdir: out,
+  write: false,
   plugins: [inlineCss],
 }
 
-rmSync(out, { recursive: true, force: true })
-mkdirSync(out, { recursive: true })
-
-const [, app] = await Promise.all([
+const [loader, app] = await Promise.all([
   build({ ...common, entryPoints: [here('src/loader.ts')], format: 'iife' }),
   build({
     ...common,
@@ -60,4 +58,9 @@ const nameOf = (source) => basename(made.find(([, o]) => o.entryPoint?.endsWith(
 const page = readFileSync(here('src/frame.html'), 'utf8')
   .replace('__STYLE__', `/static/widget/${nameOf('app.css')}`)
   .replace('__SCRIPT__', `/static/widget/${nameOf('app.ts')}`)
+
+// Only now that all went well: a mistake in a source must not take the running widget away.
+rmSync(out, { recursive: true, force: true })
+mkdirSync(out, { recursive: true })
+for (const file of [...loader.outputFiles, ...app.outputFiles]) writeFileSync(file.path, file.contents)
 writeFileSync(`${out}/frame.html`, page)

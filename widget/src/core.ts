@@ -152,7 +152,7 @@ export function saved(s: State): Saved {
     mySeen,
     looked,
     config,
-    entries: s.entries.slice(-KEEP_SAVED),
+    entries: s.entries.slice(-KEEP_SAVED).map((e) => (e.kind === 'contact' ? { ...e, data: {} } : e)),
   }
 }
 
@@ -289,8 +289,11 @@ function stand(s: State, thread: string | null): State {
   }
 }
 
-function enter(before: State, thread: string, e: EntryOut, out: Effect[]): State {
-  let s = acknowledge(before, e, out)
+function enter(before: State, thread: string, given: EntryOut, out: Effect[]): State {
+  let s = acknowledge(before, given, out)
+  // The server does not repeat an address to a visitor; this page still knows what was typed into it.
+  const typed = before.outbox.find((p) => p.id === given.key && p.kind === 'introduce')
+  const e = typed ? { ...given, data: { ...given.data, email: typed.text } } : given
   if (thread !== s.thread) {
     if (s.past.includes(thread)) return s
     s = stand(s, thread)
@@ -302,7 +305,7 @@ function enter(before: State, thread: string, e: EntryOut, out: Effect[]): State
     return s
   }
   s = { ...s, after: e.seq, anew: false }
-  const known = e.key !== null && mine(e) && s.entries.some((o) => o.key === e.key && mine(o))
+  const known = Boolean(e.key) && mine(e) && s.entries.some((o) => o.key === e.key && mine(o))
   if (SHOWN.has(e.kind) && !known) s.entries = [...s.entries, e].slice(-KEEP)
   switch (e.kind) {
     case 'message':
@@ -315,7 +318,7 @@ function enter(before: State, thread: string, e: EntryOut, out: Effect[]): State
       s.ended = e.data['to'] === 'closed'
       break
     case 'contact':
-      if (e.data['email']) s.knownEmail = true
+      if (mine(e)) s.knownEmail = true
       break
     case 'seen':
       if (e.data['by'] === 'agent') s.teamSeen = Math.max(s.teamSeen, e.ref ?? 0)
@@ -335,10 +338,7 @@ function enter(before: State, thread: string, e: EntryOut, out: Effect[]): State
 /** One's own entry is the acknowledgement, however late and from whichever thread it comes. */
 function acknowledge(s: State, e: EntryOut, out: Effect[]): State {
   const done = s.outbox.filter(
-    (p) =>
-      p.id === e.key ||
-      (p.kind === 'end' && e.kind === 'status' && e.data['to'] === 'closed') ||
-      (p.kind === 'introduce' && e.kind === 'contact' && e.data['email'] === p.text),
+    (p) => p.id === e.key || (p.kind === 'end' && e.kind === 'status' && e.data['to'] === 'closed'),
   )
   return done.reduce((next, p) => drop(next, p.id, out), s)
 }

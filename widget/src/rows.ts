@@ -128,8 +128,8 @@ function waiting(p: Pending, up: boolean): Item {
 
 function noteOf(e: EntryOut): string | null {
   if (e.kind === 'contact') {
-    const email = typeof e.data['email'] === 'string' ? e.data['email'] : ''
-    return email && fill(words.emailKept, { email })
+    const email = e.data['email']
+    return mine(e) ? (typeof email === 'string' ? fill(words.emailKept, { email }) : words.emailNoted) : ''
   }
   if (e.kind !== 'status') return null
   if (e.data['to'] !== 'closed') return ''

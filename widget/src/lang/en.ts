@@ -33,6 +33,7 @@ export const en = {
   newMessages: 'New messages',
   unread: { one: '{n} unread message', other: '{n} unread messages' } as Record<string, string>,
   emailKept: 'We will also reply to {email}',
+  emailNoted: 'We will also reply by e-mail',
   // The end
   endedYou: 'You ended this chat',
   endedTeam: 'This chat has ended',

@@ -48,6 +48,7 @@ export const words: AllWords = {
   emailSkip: '나중에',
   emailBad: '이메일 주소 형식이 올바르지 않습니다.',
   emailKept: '{email} 주소로도 답장해 드리겠습니다',
+  emailNoted: '이메일로도 답장해 드리겠습니다',
   end: '채팅 종료',
   endSure: '채팅을 종료할까요?',
   endWhy: '언제든지 새 채팅을 시작할 수 있습니다.',

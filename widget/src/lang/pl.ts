@@ -53,6 +53,7 @@ export const words: AllWords = {
   emailSkip: 'Nie teraz',
   emailBad: 'To nie wygląda na adres e-mail.',
   emailKept: 'Odpowiemy także na adres {email}',
+  emailNoted: 'Odpowiemy także e-mailem',
   end: 'Zakończ czat',
   endSure: 'Zakończyć ten czat?',
   endWhy: 'W każdej chwili możesz rozpocząć nowy.',

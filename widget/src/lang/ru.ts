@@ -53,6 +53,7 @@ export const words: AllWords = {
   emailSkip: 'Не сейчас',
   emailBad: 'Это не похоже на адрес эл. почты.',
   emailKept: 'Мы ответим и на {email}',
+  emailNoted: 'Мы ответим и по эл. почте',
   end: 'Завершить чат',
   endSure: 'Завершить этот чат?',
   endWhy: 'Новый можно начать в любой момент.',
