@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -157,3 +158,10 @@ async def rows(app: App, table: Any) -> list[Any]:
 
 def minutes(count: float) -> timedelta:
     return timedelta(minutes=count)
+
+
+async def settled(app: App) -> None:
+    """Until what was submitted without waiting is done."""
+    await app.write(lambda tx: None)
+    while app.db.waiting:  # noqa: ASYNC110 - nothing to wait on but the figure
+        await asyncio.sleep(0.001)

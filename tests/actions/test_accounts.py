@@ -33,6 +33,7 @@ from tests.accounts_app import (
     minutes,
     owner,
     rows,
+    settled,
     signed_in_as,
     token_of,
 )
@@ -50,13 +51,6 @@ async def app(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[A
 def advance(app: App, delta: timedelta) -> None:
     assert isinstance(app.clock, ManualClock)
     app.clock.advance(delta)
-
-
-async def settled(app: App) -> None:
-    """Until what was submitted without waiting is done."""
-    await app.write(lambda tx: None)
-    while app.db.waiting:  # noqa: ASYNC110 - nothing to wait on but the figure
-        await asyncio.sleep(0.001)
 
 
 async def actions_logged(app: App) -> list[str]:

@@ -25,7 +25,7 @@ from server.schema import audit, settings, users
 from server.settings import Settings
 from server.web import auth
 from server.web.http import PUBLIC
-from tests.accounts_app import OTHER_PASSWORD, PASSWORD, START, Desk, accounts_app, rows, token_of
+from tests.accounts_app import OTHER_PASSWORD, PASSWORD, START, Desk, accounts_app, rows, settled, token_of
 
 OLGA = {"name": "Olga", "email": "olga@shop.example", "password": PASSWORD}
 
@@ -205,6 +205,7 @@ async def test_a_refused_foreign_write_with_our_cookie_is_noted_but_not_without_
     for _ in range(50):
         await olga.post("/api/logout", headers={"origin": "https://evil.example"})
     await Desk(olga.app).post("/api/logout", headers={"origin": "https://evil.example"})
+    await settled(olga.app)
     noted = [row for row in await rows(olga.app, audit) if row.action == "write_refused"]
     assert len(noted) == 20
     assert (noted[0].target, noted[0].detail) == ("https://evil.example", {"code": "bad_origin"})

@@ -74,6 +74,7 @@ def test_long_passwords_of_any_alphabet_are_accepted_unchanged(password: str) ->
         "zyxwvutsrqponmlk",
         "aaaaaaaaaaaaaaaaaaaaaaaa",
         "abcabcabcabcabcabc",
+        "xk9qmv xk9qmv xk9qmv",
         "ababababababababababab",
         "iloveyou iloveyou",
         "letmein!letmein!!",
