@@ -45,7 +45,10 @@ export function App() {
       key={i18n.dir()}
     >
       <QueryClientProvider client={queries}>
-        <ModalsProvider labels={{ confirm: t('common.confirm'), cancel: t('common.cancel') }}>
+        <ModalsProvider
+          labels={{ confirm: t('common.confirm'), cancel: t('common.cancel') }}
+          modalProps={{ closeButtonProps: { 'aria-label': t('common.close') } }}
+        >
           <Notifications position="bottom-left" limit={4} containerWidth={380} />
           {phase === 'failed' ? <Unreachable /> : <RouterProvider router={router} />}
         </ModalsProvider>

@@ -1,5 +1,5 @@
 /** ⌘K: any action, ticket or contact. */
-import { useMantineColorScheme } from '@mantine/core'
+import { Modal, useMantineColorScheme } from '@mantine/core'
 import { createSpotlight, Spotlight } from '@mantine/spotlight'
 import '@mantine/spotlight/styles.css'
 import {
@@ -72,6 +72,7 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
       overlayProps={{ backgroundOpacity: 0.3, blur: 0 }}
       clearQueryOnClose={false}
     >
+      <Modal.Title className="sr-only">{t('palette.placeholder')}</Modal.Title>
       <Spotlight.Search
         placeholder={t('palette.placeholder')}
         aria-label={t('palette.placeholder')}

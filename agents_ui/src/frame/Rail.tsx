@@ -46,12 +46,10 @@ export function Rail({ onFind, onHelp }: RailProps) {
         {inbox && <Place to="/inbox" icon={IconInbox} label={t('frame.inbox')} wide={wide} badge={unread} />}
         <Place to="/settings" icon={IconSettings} label={t('frame.settings')} wide={wide} />
         <Hint label={`${t('frame.find')} · ${keyCaps('mod+k').join(' ')}`} wide={wide}>
-          <UnstyledButton className={classes.place} onClick={onFind} aria-label={t('frame.find')}>
+          <UnstyledButton className={classes.place} onClick={onFind} aria-keyshortcuts="Control+K Meta+K">
             <IconSearch size={19} stroke={1.7} aria-hidden />
             <span className={classes.label}>{t('frame.find')}</span>
-            <kbd className={classes.kbd} aria-hidden>
-              {keyCaps('mod+k').join(' ')}
-            </kbd>
+            <kbd className={classes.kbd}>{keyCaps('mod+k').join(' ')}</kbd>
           </UnstyledButton>
         </Hint>
       </div>
@@ -59,7 +57,6 @@ export function Rail({ onFind, onHelp }: RailProps) {
         <Hint label={wide ? t('frame.narrow') : t('frame.widen')} wide={wide}>
           <UnstyledButton
             className={`${classes.place} ${classes.fold}`}
-            aria-label={wide ? t('frame.narrow') : t('frame.widen')}
             aria-expanded={wide}
             onClick={() => setPrefs({ railWide: !wide })}
           >
@@ -68,10 +65,10 @@ export function Rail({ onFind, onHelp }: RailProps) {
             ) : (
               <IconChevronsRight size={18} stroke={1.7} />
             )}
-            <span className={classes.label}>{t('frame.narrow')}</span>
+            <span className={classes.label}>{wide ? t('frame.narrow') : t('frame.widen')}</span>
           </UnstyledButton>
         </Hint>
-        <Account wide={wide} onHelp={onHelp} />
+        <Account onHelp={onHelp} />
       </div>
     </nav>
   )
@@ -97,17 +94,13 @@ function Place({ to, icon: Picture, label, wide, badge = 0 }: PlaceProps) {
   const { t } = useTranslation()
   return (
     <Hint label={label} wide={wide}>
-      <Link
-        to={to}
-        className={classes.place}
-        activeProps={{ 'data-active': true }}
-        aria-label={badge ? `${label}, ${t('frame.unread', { count: badge })}` : label}
-      >
+      <Link to={to} className={classes.place} activeProps={{ 'data-active': true }}>
         <Picture size={19} stroke={1.7} aria-hidden />
         <span className={classes.label}>{label}</span>
         {badge > 0 && (
-          <span className={classes.badge} aria-hidden>
-            {badge > 99 ? '99+' : badge}
+          <span className={classes.badge}>
+            <span aria-hidden>{badge > 99 ? '99+' : badge}</span>
+            <span className="sr-only">{t('frame.unread', { count: badge })}</span>
           </span>
         )}
       </Link>
@@ -115,7 +108,7 @@ function Place({ to, icon: Picture, label, wide, badge = 0 }: PlaceProps) {
   )
 }
 
-function Account({ wide, onHelp }: { wide: boolean; onHelp: () => void }) {
+function Account({ onHelp }: { onHelp: () => void }) {
   const { t, i18n } = useTranslation()
   const me = useMe()
   const { colorScheme, setColorScheme } = useMantineColorScheme()
@@ -128,17 +121,13 @@ function Account({ wide, onHelp }: { wide: boolean; onHelp: () => void }) {
   return (
     <Menu position="right-end" width={230}>
       <Menu.Target>
-        <UnstyledButton
-          className={classes.account}
-          aria-label={`${me.name}, ${state}. ${t('frame.accountMenu')}`}
-        >
+        <UnstyledButton className={classes.account}>
           <Face name={me.name} id={me.id} size={30} team presence={me.away ? 'away' : 'online'} />
-          {wide && (
-            <span className={classes.who}>
-              <span className={classes.name}>{me.name}</span>
-              <span className={classes.state}>{state}</span>
-            </span>
-          )}
+          <span className={classes.who}>
+            <span className={classes.name}>{me.name}</span>
+            <span className={classes.state}>{state}</span>
+          </span>
+          <span className="sr-only">{t('frame.accountMenu')}</span>
         </UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>
@@ -169,26 +158,20 @@ function Account({ wide, onHelp }: { wide: boolean; onHelp: () => void }) {
           </Menu.Item>
         ))}
         <Menu.Divider />
-        <Menu.Sub>
-          <Menu.Sub.Target>
-            <Menu.Sub.Item leftSection={<IconLanguage size={16} stroke={1.7} />}>
-              {t('frame.language')}
-            </Menu.Sub.Item>
-          </Menu.Sub.Target>
-          <Menu.Sub.Dropdown>
-            {(Object.keys(LANGUAGES) as Language[]).map((code) => (
-              <Menu.Item
-                key={code}
-                lang={code}
-                rightSection={i18n.language === code && <IconCheck size={15} />}
-                onClick={() => chooseLanguage(code)}
-                aria-current={i18n.language === code}
-              >
-                {LANGUAGES[code]}
-              </Menu.Item>
-            ))}
-          </Menu.Sub.Dropdown>
-        </Menu.Sub>
+        <Menu.Label>{t('frame.language')}</Menu.Label>
+        {(Object.keys(LANGUAGES) as Language[]).map((code) => (
+          <Menu.Item
+            key={code}
+            lang={code}
+            leftSection={<IconLanguage size={16} stroke={1.7} />}
+            rightSection={i18n.language === code && <IconCheck size={15} />}
+            onClick={() => chooseLanguage(code)}
+            aria-current={i18n.language === code}
+          >
+            {LANGUAGES[code]}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
         <Menu.Item leftSection={<IconKeyboard size={16} stroke={1.7} />} onClick={onHelp}>
           {t('frame.shortcuts')}
         </Menu.Item>

@@ -70,6 +70,7 @@ export const theme = createTheme({
   components: {
     ActionIcon: ActionIcon.extend({ defaultProps: { variant: 'subtle', color: 'gray', size: 32 } }),
     Button: Button.extend({ defaultProps: { size: 'sm' }, styles: { root: { fontWeight: 500 } } }),
+    InputWrapper: { styles: { description: { fontSize: 12.5 } } },
     Loader: Loader.extend({ defaultProps: { size: 18, color: 'gray' } }),
     Menu: Menu.extend({ defaultProps: { shadow: 'md', withinPortal: true, ...quick } }),
     Modal: Modal.extend({
@@ -135,7 +136,7 @@ export const variables: CSSVariablesResolver = () => ({
     '--tl-sunken': '#f7f7f9',
     '--tl-hover': '#f1f1f4',
     '--tl-selected': '#eceefe',
-    '--tl-faint': '#6f6f7b',
+    '--tl-faint': '#666672',
     '--tl-accent': '#4f46e5',
     '--tl-accent-text': '#4338ca',
     '--tl-unread': '#2563eb',

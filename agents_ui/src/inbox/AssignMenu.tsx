@@ -58,13 +58,13 @@ export function AssignMenu({ ticket }: { ticket: TicketOut }) {
             onClick={() => box.toggleDropdown()}
             aria-haspopup="listbox"
             aria-expanded={box.dropdownOpened}
-            aria-label={assignee ? t('inbox.assignedTo', { name: label }) : t('inbox.assign')}
           >
             {assignee ? (
               <Face name={assignee.name} id={assignee.id} size={22} team />
             ) : (
               <IconUserPlus size={17} stroke={1.7} aria-hidden />
             )}
+            {assignee && <span className="sr-only">{t('inbox.assignee')}: </span>}
             <span className={classes.label}>{label}</span>
             <IconChevronDown size={14} aria-hidden />
           </UnstyledButton>

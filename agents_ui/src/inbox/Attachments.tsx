@@ -14,6 +14,7 @@ export const isImage = (file: File) => SHOWN.has(file.type)
 export const fileUrl = (file: File) => `/files/${encodeURIComponent(file.token)}`
 
 export function Attachments({ files }: { files: readonly File[] }) {
+  const { t } = useTranslation()
   const [open, setOpen] = useState<File | null>(null)
   return (
     <div className={classes.files}>
@@ -29,6 +30,7 @@ export function Attachments({ files }: { files: readonly File[] }) {
         onClose={() => setOpen(null)}
         title={open && oneLine(open.name, 80)}
         size="auto"
+        closeButtonProps={{ 'aria-label': t('common.close') }}
       >
         {open && <img className={classes.full} src={fileUrl(open)} alt={oneLine(open.name, 120)} />}
       </Modal>

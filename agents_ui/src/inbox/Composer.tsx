@@ -215,7 +215,7 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
                 </ActionIcon>
               </Tooltip>
             </Popover.Target>
-            <Popover.Dropdown p={8}>
+            <Popover.Dropdown p={8} aria-label={t('inbox.emoji')}>
               <Suspense fallback={<div className={classes.emojiRoom} />}>
                 <EmojiPicker
                   onPick={(picked) => {

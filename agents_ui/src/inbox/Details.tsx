@@ -29,6 +29,7 @@ import { ago, clockIn, exactTime, shortTime, useNow } from '../kernel/time'
 import { follow } from '../live/store'
 import { copyText } from './actions'
 import classes from './Details.module.css'
+import panes from './Inbox.module.css'
 import { useOnline } from './Header'
 import { contactName } from './people'
 import { useTicketById } from './useTicketById'
@@ -41,7 +42,7 @@ export function Details({ ticket, onClose }: { ticket: TicketOut; onClose: () =>
   const contact = details?.contact ?? ticket.contact
   const name = contactName(contact)
   return (
-    <aside className={`${classes.details} thin-scroll`} aria-label={t('inbox.details')}>
+    <section className={`${panes.side} ${classes.details} thin-scroll`} aria-label={t('inbox.details')}>
       <ActionIcon className={classes.close} onClick={onClose} aria-label={t('inbox.hideDetails')}>
         <IconX size={17} stroke={1.7} />
       </ActionIcon>
@@ -76,7 +77,7 @@ export function Details({ ticket, onClose }: { ticket: TicketOut; onClose: () =>
         {!contact.email && !contact.phone && <p className={classes.none}>{t('inbox.noAddress')}</p>}
       </Section>
       {!details ? <Bones /> : <Facts ticket={ticket} details={details} online={online} />}
-    </aside>
+    </section>
   )
 }
 

@@ -59,16 +59,17 @@ function Panes() {
     void navigate({ to: '.', search: (old: Partial<Filter>) => ({ ...old, ...change }) })
 
   return (
-    <div
+    <main
       className={classes.panes}
       data-ticket={id !== null || undefined}
       data-details={details || undefined}
       data-sheet={(sheetFor !== null && sheetFor === id) || undefined}
     >
+      <h1 className="sr-only">{t('frame.inbox')}</h1>
       <TicketList filter={{ status, view, channel, sort }} onFilter={setFilter} selected={id} onOpen={go} />
-      <main className={classes.thread} aria-label={t('inbox.thread')}>
+      <section className={classes.thread} aria-label={t('inbox.thread')}>
         {id === null ? (
-          <Empty icon={IconMessages} title={t('inbox.pick')} text={t('inbox.pickText')} level={1} />
+          <Empty icon={IconMessages} title={t('inbox.pick')} text={t('inbox.pickText')} />
         ) : ticket ? (
           <Conversation
             key={ticket.id}
@@ -78,10 +79,10 @@ function Panes() {
             onGone={() => next(ticket.id)}
           />
         ) : phase === 'failed' ? (
-          <Empty icon={IconInbox} title={t('inbox.noTicket')} text={t('inbox.noTicketText')} level={1} />
+          <Empty icon={IconInbox} title={t('inbox.noTicket')} text={t('inbox.noTicketText')} />
         ) : null}
-      </main>
+      </section>
       {ticket && <Details key={ticket.id} ticket={ticket} onClose={toggleDetails} />}
-    </div>
+    </main>
   )
 }

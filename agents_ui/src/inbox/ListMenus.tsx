@@ -18,12 +18,10 @@ export function ListMenus({ filter, onFilter }: ListMenusProps) {
   return (
     <div className={classes.bar}>
       <Menu position="bottom-start" width={200}>
-        <Title order={1} className={classes.title}>
+        <Title order={2} className={classes.title}>
           <Menu.Target>
-            <UnstyledButton
-              className={classes.status}
-              aria-label={`${t('inbox.status')}: ${t(`inbox.statuses.${filter.status}`)}`}
-            >
+            <UnstyledButton className={classes.status}>
+              <span className="sr-only">{t('inbox.status')}: </span>
               {t(`inbox.statuses.${filter.status}`)}
               {filter.status === 'open' && open > 0 && <span className={classes.count}>{open}</span>}
               <IconChevronDown size={15} stroke={2} aria-hidden />

@@ -8,6 +8,7 @@ import { useMe } from '../accounts/session'
 import { Empty } from '../frame/Problem'
 import { useShortcut } from '../frame/shortcuts'
 import { useNow } from '../kernel/time'
+import panes from './Inbox.module.css'
 import { type Filter, VIEWS } from './list'
 import { ListMenus } from './ListMenus'
 import { ROW_HEIGHT, useSteadyScroll } from './steady'
@@ -62,7 +63,7 @@ export function TicketList({ filter, onFilter, selected, onOpen }: TicketListPro
   })
 
   return (
-    <section className={classes.list} aria-label={t('inbox.tickets')}>
+    <section className={`${panes.list} ${classes.list}`} aria-label={t('inbox.tickets')}>
       <header className={classes.head}>
         <ListMenus filter={filter} onFilter={onFilter} />
         <SegmentedControl

@@ -4,6 +4,7 @@ import type { TicketOut } from '../generated/protocol'
 import { toast, toastError, undoToast } from '../frame/toasts'
 import { api } from '../kernel/api'
 import { newKey } from '../kernel/ids'
+import { isOffline } from '../kernel/online'
 import { learn } from './tickets'
 
 interface Answer {
@@ -51,6 +52,7 @@ export async function markUnread(ticket: TicketOut): Promise<boolean> {
 
 /** Quietly: a failure is tried again with the next message or look. */
 export async function markRead(ticket: TicketOut, seq: number): Promise<void> {
+  if (isOffline()) return
   try {
     learn((await api.post<Answer>(`/api/tickets/${ticket.id}/read`, { seq })).ticket)
   } catch {

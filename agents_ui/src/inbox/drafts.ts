@@ -3,6 +3,7 @@ import { create } from 'zustand'
 import type { File } from '../generated/protocol'
 import { api } from '../kernel/api'
 import type { DraftRow } from '../kernel/contract'
+import { whenOnline } from '../kernel/online'
 import { readJson, storage } from '../kernel/storage'
 import type { Mode } from './outbox'
 
@@ -61,7 +62,8 @@ function syncSoon(ticket: number): void {
   clearTimeout(timers.get(ticket))
   timers.set(
     ticket,
-    setTimeout(() => {
+    setTimeout(async () => {
+      await whenOnline()
       const draft = useDrafts.getState().byTicket[ticket] ?? EMPTY_DRAFT
       // A courtesy to the agent's other devices: when it fails, the next key stroke tries again.
       api.put(`/api/tickets/${ticket}/draft`, { text: draft.text, mode: draft.mode }).catch(() => {})

@@ -4,6 +4,7 @@ import type { EntryOut, File, TicketOut } from '../generated/protocol'
 import { api } from '../kernel/api'
 import { newKey } from '../kernel/ids'
 import { storage } from '../kernel/storage'
+import { whenOnline } from '../kernel/online'
 import { backoffMs } from '../live/backoff'
 import { type Mode, Outbox, type Sending } from './outbox'
 import { takeEntry, useThreads } from './threads'
@@ -17,14 +18,16 @@ let unfollow: () => void = () => {}
 export function startOutbox(user: number): void {
   outbox = new Outbox(user, {
     store: storage,
-    post: (item) =>
-      item.mode === 'note'
+    post: async (item) => {
+      await whenOnline()
+      return item.mode === 'note'
         ? api.post<Answer>(`/api/tickets/${item.ticket}/notes`, { key: item.key, text: item.text })
         : api.post<Answer>(`/api/tickets/${item.ticket}/reply`, {
             key: item.key,
             text: item.text,
             files: item.files.map((file) => file.token),
-          }),
+          })
+    },
     acknowledged: (item, answer) => {
       learn(answer.ticket)
       takeEntry(item.thread, answer.entry)

@@ -3,6 +3,7 @@
  * dead, backoff with full jitter. It knows nothing of threads; without React.
  */
 import type { AgentIn, Out } from '../generated/protocol'
+import { heardFromServer, isOffline, OFFLINE_TRY_MS } from '../kernel/online'
 import { backoffMs, FINAL_CODES } from './backoff'
 
 const PING_MS = 20_000
@@ -73,6 +74,7 @@ export class LiveSocket {
     socket.onmessage = (event: MessageEvent) => {
       if (this.#socket !== socket) return
       this.#heard = Date.now()
+      heardFromServer()
       // Browsers slow the timers of background tabs to one a minute; arriving frames are not slowed.
       this.#ping()
       const frame = parse(event.data)
@@ -101,7 +103,7 @@ export class LiveSocket {
 
   /** Back in front, or the network is back: a sleeping laptop's timers are late, the look is not. */
   readonly #look = (): void => {
-    if (document.visibilityState !== 'visible') return
+    if (document.visibilityState !== 'visible' || isOffline()) return
     if (this.#retry) this.#hurry()
     else this.#tick()
   }
@@ -125,7 +127,7 @@ export class LiveSocket {
       return
     }
     this.#listener.phase('waiting')
-    const wait = this.#after + backoffMs(this.#attempt++)
+    const wait = isOffline() ? OFFLINE_TRY_MS : this.#after + backoffMs(this.#attempt++)
     this.#after = 0
     this.#retry = setTimeout(() => this.#connect(), wait)
   }

@@ -47,7 +47,7 @@ export function LookSection({ values, change, errors }: Editing) {
         />
         <Group gap="xl" align="flex-start">
           <div>
-            <Input.Label id="position" labelElement="div" size="sm">
+            <Input.Label id="position" labelElement="div" size="sm" display="block">
               {t('settings.widget.position')}
             </Input.Label>
             <SegmentedControl

@@ -1,0 +1,39 @@
+/**
+ * Whether the browser has just told us that the network is gone. It is believed only after the `offline`
+ * event, and only until we hear from the server again: a laptop without any network still reaches a
+ * server of its own.
+ */
+
+/** How long to go without trying while the network is said to be gone. */
+export const OFFLINE_TRY_MS = 30_000
+
+let offline = false
+const waiting = new Set<() => void>()
+
+function release(): void {
+  offline = false
+  for (const done of waiting) done()
+  waiting.clear()
+}
+
+addEventListener('offline', () => (offline = true))
+addEventListener('online', release)
+
+export const isOffline = (): boolean => offline
+
+/** A frame or an answer arrived. */
+export function heardFromServer(): void {
+  if (offline) release()
+}
+
+/** At once while there is a network; otherwise when it is back, or after half a minute to try all the same. */
+export function whenOnline(): Promise<void> {
+  if (!offline) return Promise.resolve()
+  return new Promise((done) => {
+    waiting.add(done)
+    setTimeout(() => {
+      waiting.delete(done)
+      done()
+    }, OFFLINE_TRY_MS)
+  })
+}
