@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, null, update
+from sqlalchemy import bindparam, column, func, null, table, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts.rules import Agent
@@ -58,6 +58,13 @@ _INSERT = Statement(
         }
     )
     .on_conflict_do_nothing(index_elements=[timeline.c.dedupe])
+)
+FOUND_BY_WORDS = ("message", "note")
+# Of the row that `_INSERT` wrote just before. On SQLite only, and by no trigger: see migration 0003.
+_INDEX_WORDS = Statement(
+    insert(table("timeline_fts", column("rowid"), column("body"))).values(
+        rowid=func.last_insert_rowid(), body=bindparam("body", type_=timeline.c.body.type)
+    )
 )
 
 
@@ -122,6 +129,8 @@ def append(
     )
     if not written:
         raise Clash("another transaction wrote this key first")
+    if body and kind in FOUND_BY_WORDS and author.type != "system" and not tx.postgres:
+        tx.run(_INDEX_WORDS, body=body)
     tx.ring(thread_topic(thread), entry)
     return entry, rev
 

@@ -61,9 +61,9 @@ def translate(error: sqlite3.Error) -> Exception:
 class SqliteWriter:
     """Owns the one connection that writes.
 
-    Takes what is waiting, opens one transaction, gives each function a savepoint, commits once,
-    then answers all: one sync a batch, and nothing is acknowledged before it. Two lanes; a bulk
-    slice gets a batch of its own between interactive ones.
+    Takes what is waiting, opens one transaction, runs each function in it, commits once, then answers
+    all: one sync a batch, and nothing is acknowledged before it. A function that fails takes only itself
+    along. Two lanes; a bulk slice gets a batch of its own between interactive ones.
     """
 
     def __init__(
@@ -127,21 +127,28 @@ class SqliteWriter:
 
     def _batch(self, works: list[Work]) -> None:
         """Runs `works` until each has an outcome; several transactions when one breaks."""
+        careful = False
         while works:
             started = time.perf_counter()
             try:
-                outcomes, works = self._transaction(works)
+                outcomes, works = self._transaction(works, careful)
             except Exception:  # the writer must outlive anything a step can do
                 log.exception("writer_batch_failed")
                 self._rollback()
                 outcomes, works = [gave_up(work) for work in works], []
+            careful = True
             if outcomes:
                 metrics.WRITER_BATCH.observe(len(outcomes))
                 metrics.WRITER_SECONDS.observe(time.perf_counter() - started)
                 self._complete(outcomes)
 
-    def _transaction(self, works: list[Work]) -> tuple[list[Outcome], list[Work]]:
-        """One BEGIN … COMMIT. Returns the outcomes, and the works that must run in a new one."""
+    def _transaction(self, works: list[Work], careful: bool) -> tuple[list[Outcome], list[Work]]:
+        """One BEGIN … COMMIT. Returns the outcomes, and the works that must run in a new one.
+
+        A savepoint for each function costs more than the function (FTS5 writes to disk at every one), and
+        hardly any fails after it has written. So the first try goes without: who fails before writing has
+        nothing to undo, who fails later ends the transaction and the others run again, then with savepoints.
+        """
         db = self._db
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -149,29 +156,29 @@ class SqliteWriter:
             refused = translate(error)
             return [Outcome(work, None, refused, []) for work in works], []
         outcomes: list[Outcome] = []
-        single = len(works) == 1
-        for place, work in enumerate(works):
+        for work in works:
             tx = Tx(self._execute, SQLITE, self._now(), self._announce)
-            if not single:
+            if careful:
                 db.execute("SAVEPOINT s")
+            changes = db.total_changes
             try:
                 result = work.step(tx, *work.args)
                 outcomes.append(Outcome(work, result, None, tx.bells))
             except Exception as error:
                 if not isinstance(error, (Refused, Clash)):
                     log.exception("step_failed", step=getattr(work.step, "__qualname__", str(work.step)))
-                if not db.in_transaction:
-                    # The whole transaction is gone, with what the earlier functions wrote: nobody
-                    # of this batch is acknowledged; the others run again without the culprit.
-                    rest = [outcome.work for outcome in outcomes if outcome.error is None] + works[place + 1 :]
-                    told = [outcome for outcome in outcomes if outcome.error is not None]
-                    return [*told, Outcome(work, None, error, [])], rest
-                if single:
-                    db.execute("ROLLBACK")
-                    return [Outcome(work, None, error, [])], []
-                db.execute("ROLLBACK TO s")
                 outcomes.append(Outcome(work, None, error, []))
-            if not single:
+                # A full disk takes the whole transaction with it, savepoints and all.
+                gone = not db.in_transaction
+                if gone or (not careful and db.total_changes != changes):
+                    # Nobody of this batch is acknowledged; the others run again without the culprit.
+                    self._rollback()
+                    told, _ = self._rerun_clashes([outcome for outcome in outcomes if outcome.error is not None])
+                    settled = {id(outcome.work) for outcome in told}
+                    return told, [other for other in works if id(other) not in settled]
+                if careful:
+                    db.execute("ROLLBACK TO s")
+            if careful:
                 db.execute("RELEASE s")
         failpoints.reach("before_commit")
         try:
