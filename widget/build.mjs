@@ -9,6 +9,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 
 const { build, transform } = createRequire(new URL('../agents_ui/package.json', import.meta.url))('esbuild')
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
@@ -58,6 +59,16 @@ const nameOf = (source) => basename(made.find(([, o]) => o.entryPoint?.endsWith(
 const page = readFileSync(here('src/frame.html'), 'utf8')
   .replace('__STYLE__', `/static/widget/${nameOf('app.css')}`)
   .replace('__SCRIPT__', `/static/widget/${nameOf('app.ts')}`)
+
+/** Bytes as they travel (gzip). What a shop's page and its first visitor pay; the rest comes when it is needed. */
+const BUDGET = { 'loader.js': 3_072, 'app.js': 15_360, 'app.css': 3_072 }
+const size = ({ contents }) => gzipSync(contents, { level: 9 }).length
+for (const file of [...loader.outputFiles, ...app.outputFiles]) {
+  const name = basename(file.path).replace(/-[A-Z0-9]{8}\./, '.')
+  if (size(file) > (BUDGET[name] ?? Infinity)) {
+    throw new Error(`widget: ${name} is ${size(file)} bytes gzipped, more than its ${BUDGET[name]}`)
+  }
+}
 
 // Only now that all went well: a mistake in a source must not take the running widget away.
 rmSync(out, { recursive: true, force: true })

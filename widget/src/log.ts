@@ -31,8 +31,9 @@ export function makeLog(wishes: LogWishes): Log {
   const pill = h('button', { type: 'button', class: 'pill', hidden: true, click: () => toEnd() })
   const parts = new Map<string, Part<Row> & { seen: string }>()
   let stuck = true
+  let top = 0
 
-  const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR
+  const near = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR
   function toEnd(): void {
     stuck = true
     pill.hidden = true
@@ -43,7 +44,10 @@ export function makeLog(wishes: LogWishes): Log {
     'scroll',
     () => {
       const was = stuck
-      stuck = atEnd()
+      // Only the reader leaves the end: content that grows below does not move the top edge up.
+      if (near()) stuck = true
+      else if (scroller.scrollTop < top) stuck = false
+      top = scroller.scrollTop
       if (stuck) pill.hidden = true
       if (was !== stuck) wishes.scrolled()
     },
@@ -93,7 +97,7 @@ export function makeLog(wishes: LogWishes): Log {
     }
   }
 
-  return { el: h('div', { class: 'log' }, scroller, pill), atEnd, toEnd, render }
+  return { el: h('div', { class: 'log' }, scroller, pill), atEnd: () => stuck, toEnd, render }
 }
 
 function make(row: Row, wishes: LogWishes): Part<Row> {

@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest'
+import { saved, start } from './core'
+import { makeSlot, makeStore, slotName } from './store'
+import { say } from './testing'
+
+/** Local storage as a page sees it: keys are its own properties. */
+function fake(): Storage {
+  const held: Record<string, string> = {}
+  return Object.defineProperties(held, {
+    getItem: { value: (k: string) => held[k] ?? null },
+    setItem: { value: (k: string, v: string) => (held[k] = v), writable: true },
+    removeItem: { value: (k: string) => delete held[k] },
+  }) as unknown as Storage
+}
+const jwt = (claims: object) => `x.${btoa(JSON.stringify(claims)).replace(/=+$/, '')}.y`
+const NOW = 1_700_000_000_000
+
+describe('storage', () => {
+  test('two tabs that write at the same moment lose nothing: each message has its own key', () => {
+    const disk = fake()
+    const [a, b] = [
+      makeSlot(
+        makeStore(() => disk),
+        'anon',
+      ),
+      makeSlot(
+        makeStore(() => disk),
+        'anon',
+      ),
+    ]
+    a.put(say('from-tab-a', 'a', NOW + 1))
+    b.put(say('from-tab-b', 'b', NOW))
+    expect(a.outbox().map((p) => p.id)).toEqual(['from-tab-b', 'from-tab-a'])
+    b.drop('from-tab-a')
+    expect(a.outbox().map((p) => p.id)).toEqual(['from-tab-b'])
+  })
+
+  test('where the browser forbids storage everything works until the page is left, and says so', () => {
+    const store = makeStore(() => {
+      throw new DOMException('denied', 'SecurityError')
+    })
+    const slot = makeSlot(store, 'anon')
+    slot.put(say('message-1'))
+    slot.write('token', 'abc')
+    expect([slot.outbox().length, slot.read('token'), store.blocked()]).toEqual([1, 'abc', true])
+  })
+
+  test('a full disk keeps the message in memory', () => {
+    const disk = fake()
+    const store = makeStore(() => disk)
+    disk.setItem = () => {
+      throw new DOMException('full', 'QuotaExceededError')
+    }
+    const slot = makeSlot(store, 'anon')
+    slot.put(say('message-1'))
+    expect([slot.outbox().length, store.blocked()]).toEqual([1, true])
+  })
+
+  test('what was damaged by hand or by another version is left aside', () => {
+    const disk = fake()
+    const slot = makeSlot(
+      makeStore(() => disk),
+      'anon',
+    )
+    disk.setItem('tl:anon:chat', '{"entries": 7')
+    disk.setItem('tl:anon:out:x', '[]')
+    expect([slot.load(), slot.outbox()]).toEqual([{}, []])
+  })
+
+  test('a chat comes back as it was left, and signing out clears that customer and nobody else', () => {
+    const store = makeStore(fake)
+    const [ana, ben] = [makeSlot(store, 'id-ana'), makeSlot(store, 'id-ben')]
+    const chat = saved({ ...start(), thread: 't', after: 4 })
+    ana.save(chat)
+    ben.write('token', 'b')
+    expect(ana.load()).toEqual(chat)
+    ana.clear()
+    expect([ana.load(), ben.read('token')]).toEqual([{}, 'b'])
+  })
+
+  test('one tab leads; another takes over when it stops or falls asleep', () => {
+    const disk = fake()
+    const tab = (me: string) =>
+      makeSlot(
+        makeStore(() => disk),
+        'anon',
+      ).lease(me)
+    const [a, b] = [tab('a'), tab('b')]
+    expect([a.take(NOW), b.take(NOW + 5_000), a.take(NOW + 5_000)]).toEqual([true, false, true])
+    expect(b.take(NOW + 12_000)).toBe(true)
+    b.release()
+    expect(a.take(NOW + 12_001)).toBe(true)
+    // A clock that was set back must not lock everybody out.
+    expect(b.take(NOW - 86_400_000)).toBe(true)
+  })
+})
+
+describe('slots', () => {
+  test('a customer finds the same drawer with every new token, another customer another one', () => {
+    expect(slotName(jwt({ sub: 'ana', exp: 1 }))).toBe(slotName(jwt({ sub: 'ana', exp: 2 })))
+    expect(slotName(jwt({ sub: 'ana' }))).not.toBe(slotName(jwt({ sub: 'ben' })))
+    expect(slotName(null)).toBe('anon')
+    expect(slotName('not.a.token')).not.toBe('anon')
+  })
+})
