@@ -1,0 +1,252 @@
+"""What a text message means for consent: keywords, near misses, and everything else. Pure (SPEC KEY-1..15, AMB-1).
+
+Three modes. `smart` (default): a text that is nothing but a keyword acts as one; a clear request among
+other words ("please stop texting me") is a `StopRequest`, which pauses marketing and asks an agent; a
+mere mention ("bus stop at 5?") is nothing. `contains`: any stop word anywhere stops. `exact`: only the
+bare word.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["smart", "contains", "exact"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Take SMS consent away now. `language` of the word; `with_text`: more was said, so a ticket opens too (AMB-1)."""
+
+    language: str
+    with_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest:
+    """A clear wish in their own words: pause marketing, open a ticket, let an agent confirm with one tap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Bring back what a stop took, and nothing more (AMB-32)."""
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Yes to a pending double opt-in; plain text when none is pending (KEY-2)."""
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """A custom keyword of this shop, in capitals (KEY-10)."""
+
+    keyword: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A message for the inbox. `tapback`: a phone's "Liked …" of one of our texts, which quotes its words."""
+
+    tapback: bool = False
+
+
+Meaning = Stop | StopRequest | Start | Help | Confirm | Subscribe | Plain
+
+# Word, folded, → language. English, French: KEY-1..4 and the gateway's; the others: local words (INTEGRATIONS 3).
+STOP: dict[str, str] = {
+    **dict.fromkeys(
+        "stop stopall unsubscribe cancel end quit revoke optout opt-out remove".split()
+        + ["opt out", "stop all", "unsub"],
+        "en",
+    ),
+    **dict.fromkeys("arret arrêt desabonner désabonner annuler fin desinscrire désinscrire".split(), "fr"),
+    **dict.fromkeys("stopp abmelden abbestellen".split(), "de"),
+    **dict.fromkeys("alto parar baja cancelar detener".split(), "es"),
+    **dict.fromkeys("sair".split(), "pt"),
+    **dict.fromkeys("annulla cancella".split(), "it"),
+    **dict.fromkeys("afmelden stoppen".split(), "nl"),
+    **dict.fromkeys("rezygnuje rezygnuję wypisz".split(), "pl"),
+    **dict.fromkeys("стоп отписаться отписка".split(), "ru"),
+    **dict.fromkeys("수신거부 거부 중지".split(), "ko"),
+    **dict.fromkeys("停止 配信停止".split(), "ja"),
+    **dict.fromkeys("退订 td".split(), "zh"),
+}
+START: dict[str, str] = {
+    **dict.fromkeys("start unstop".split(), "en"),
+    "nonarret": "fr",
+    "старт": "ru",
+    "수신동의": "ko",
+}
+HELP: dict[str, str] = {
+    **dict.fromkeys("help info".split(), "en"),
+    "aide": "fr",
+    "hilfe": "de",
+    "ayuda": "es",
+    "ajuda": "pt",
+    "aiuto": "it",
+    "pomoc": "pl",
+    "помощь": "ru",
+    "도움말": "ko",
+    "ヘルプ": "ja",
+}
+CONFIRM: dict[str, str] = {**dict.fromkeys("yes y".split(), "en"), **dict.fromkeys("oui o".split(), "fr")}
+
+COMMON_WORDS = frozenset(
+    "the and for you are not yes now one two buy get let new sale text info help stop start end quit cancel thanks ok okay hello hey "
+    "thanks thank order".split()
+)
+SHAFT = (
+    "sex",
+    "hate",
+    "alcohol",
+    "beer",
+    "wine",
+    "vodka",
+    "whiskey",
+    "gun",
+    "firearm",
+    "tobacco",
+    "vape",
+    "weed",
+    "cbd",
+    "cannabis",
+    "casino",
+)
+
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_TAPBACK = re.compile(
+    r"^(?:liked|loved|disliked|laughed at|emphasi[sz]ed|questioned|reacted .{1,12} to|removed an? .{1,20} from|[\u2764\U0001f44d]\ufe0f? to)"
+    r"\s*[“\"«„]",
+    re.IGNORECASE,
+)
+
+
+def fold(text: str) -> str:
+    """One spelling for all: full-width and decorated letters plain, no invisible characters, lower case, single spaces."""
+    text = unicodedata.normalize("NFKC", text)
+    kept = "".join(
+        char for char in text if unicodedata.category(char) not in ("Cf", "Cc", "Mn", "Me") or char in "\n\t "
+    )
+    return " ".join(unicodedata.normalize("NFC", kept.casefold()).split())
+
+
+def without_accents(text: str) -> str:
+    return "".join(char for char in unicodedata.normalize("NFD", text) if unicodedata.category(char) != "Mn")
+
+
+def bare(folded: str) -> str:
+    """Without punctuation and emoji around it: " Stop!! 🙏" is "stop"."""
+    return _EDGES.sub("", folded)
+
+
+def classify(text: str, mode: Mode, *, pending_opt_in: bool = False, keywords: frozenset[str] = frozenset()) -> Meaning:
+    """What this text means. `keywords`: the shop's own subscribe keywords, in capitals. Order: KEY-15."""
+    folded = fold(text)
+    if _TAPBACK.match(folded):
+        return Plain(tapback=True)
+    word = bare(folded)
+    if (language := _lookup(STOP, word)) is not None:
+        return Stop(language)
+    if mode == "contains" and (language := _mentioned(folded)) is not None:
+        return Stop(language, with_text=True)
+    if mode == "smart" and _asks_to_stop(folded):
+        return StopRequest()
+    if (language := _lookup(START, word)) is not None:
+        return Start(language)
+    if pending_opt_in and (language := _lookup(CONFIRM, word)) is not None:
+        return Confirm(language)
+    if (language := _lookup(HELP, word)) is not None:
+        return Help(language)
+    if word.upper() in keywords:
+        return Subscribe(word.upper())
+    return Plain()
+
+
+def _lookup(words: dict[str, str], word: str) -> str | None:
+    """The language of a bare keyword; "stop stop stop" is one word said often."""
+    if not word or len(word) > 60:
+        return None
+    parts = word.split()
+    single = parts[0] if len(set(parts)) == 1 else word
+    single = bare(single)
+    return words.get(single) or words.get(without_accents(single))
+
+
+def _mentioned(folded: str) -> str | None:
+    for word in re.findall(r"[^\W_]+(?:-[^\W_]+)?", folded):
+        language = STOP.get(word) or STOP.get(without_accents(word))
+        if language is not None:
+            return language
+    return None
+
+
+# A wish to get no more texts, in words. Each names the texts, the sender or the list; so "stop" alone in a
+# sentence about a bus, an order or a leak is none.
+_THINGS = r"(?:text(?:s|ing|ed)?|txt(?:s|ing)?|messag(?:e|es|ing)|sms|spam(?:ming)?|mail(?:s|ing)?|ads?|promo(?:s|tions?)?|offers?|notifications?|alerts?|marketing|these|this)"
+_REQUESTS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\b(?:stop|quit|cease|end)\s+(?:(?:sending|with|all|the|your|any|me|us|to)\s+){{0,4}}{_THINGS}\b",
+        r"\b(?:stop|quit)\s+(?:contacting|bothering|harassing|annoying)\s+(?:me|us)\b",
+        rf"\b(?:do\s*n[o']?t|don't|dont|do not|never|no longer)\s+(?:(?:ever|want|wish|like|need|to|any|more|get|receive|send|me|your|these|the)\s+){{0,6}}(?:{_THINGS}|contact)\b",
+        rf"\bno\s+more\s+(?:(?:of|your|these)\s+){{0,2}}{_THINGS}\b",
+        r"\b(?:unsubscribe|unsub|opt)\s+(?:me|us|out|my number|this number)\b",
+        r"\b(?:please|pls|plz)\s+(?:unsubscribe|opt\s*out|remove me)\b",
+        r"\b(?:remove|delete|take)\s+(?:me|my number|my phone|this number|us)\s+(?:off|from|out)\b",
+        r"\b(?:lose|delete|forget)\s+(?:my|this)\s+number\b",
+        r"\bleave\s+me\s+alone\b",
+        r"\bwrong\s+number\b.*\bstop\b|\bstop\b.*\bwrong\s+number\b",
+        r"\b(?:i\s+)?(?:revoke|withdraw)\s+(?:my\s+)?consent\b",
+        r"\b(?:arr[eê]tez|stoppez)\s+(?:de\s+|les\s+|vos\s+|ces\s+)?(?:m['e]?\s*)?(?:envoyer|[eé]crire|messages?|sms|textos?)\b",
+        r"\bne\s+m['e]\s*(?:envoyez|[eé]crivez)\s+plus\b",
+        r"\b(?:keine|nie\s+wieder)\s+(?:sms|nachrichten|werbung)\b(?:\s+mehr)?",
+        r"\b(?:no|dejen? de|deje de)\s+(?:me\s+)?(?:env[ií]e[ns]?|enviarme|mand(?:en|arme)|escrib(?:an|irme))\b",
+        r"\b(?:nie\s+chc[eę]\s+(?:wi[eę]cej|dostawa[cć])|prosz[eę]\s+(?:przesta[cć]|mnie\s+wypisa[cć]|nie\s+pisa[cć]))",
+        r"(?:не\s+пишите|не\s+присылайте|не\s+шлите|отпишите\s+меня|хватит\s+(?:писать|слать|спамить)|прекратите\s+(?:писать|присылать|рассылку))",
+        r"(?:문자|메시지|광고).{0,6}(?:그만|보내지\s*마|중단|거부)",
+    )
+)
+_NOT_A_REQUEST = re.compile(
+    r"\b(?:don'?t|do\s+not|never|please\s+don'?t)\s+(?:you\s+)?(?:ever\s+)?(?:stop|quit|end|cancel|unsubscribe)\b"
+)
+
+
+def _asks_to_stop(folded: str) -> bool:
+    if _NOT_A_REQUEST.search(folded):
+        return False
+    plain = folded.replace("’", "'")
+    return any(pattern.search(plain) for pattern in _REQUESTS)
+
+
+@dataclass(frozen=True, slots=True)
+class BadKeyword:
+    """Why a subscribe keyword cannot be used, in words."""
+
+    reason: str
+
+
+def subscribe_keyword(raw: str) -> str | BadKeyword:
+    """A shop's own keyword in capitals: 3-20 of A-Z and 0-9, no common word, nothing carriers forbid (KEY-10)."""
+    word = raw.strip().upper()
+    if not re.fullmatch(r"[A-Z0-9]{3,20}", word):
+        return BadKeyword("Use 3 to 20 letters A–Z and digits, without spaces.")
+    lowered = word.lower()
+    if lowered in COMMON_WORDS or any(_lookup(words, lowered) for words in (STOP, START, HELP, CONFIRM)):
+        return BadKeyword(
+            "This word is too common, or means something else already; people would subscribe by accident."
+        )
+    if any(theme in lowered for theme in SHAFT):
+        return BadKeyword("Carriers refuse keywords about sex, hate, alcohol, firearms or tobacco.")
+    return word

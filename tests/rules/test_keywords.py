@@ -1,0 +1,93 @@
+"""What texts mean for consent (SPEC KEY-1..15, AMB-1; BAD_INPUTS S12-S15)."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.consent.keywords import (
+    BadKeyword,
+    Confirm,
+    Help,
+    Plain,
+    Start,
+    Stop,
+    StopRequest,
+    Subscribe,
+    classify,
+    subscribe_keyword,
+)
+
+STOPS = [
+    "STOP", "stop", "Stop.", " STOP ", "STOP!", "Ｓｔｏｐ", "STOP\n", "stop stop", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT",
+    "REVOKE", "OPTOUT", "opt out", "opt-out", "s\u200btop", "𝐒𝐓𝐎𝐏", "Arrêt", "ARRET", "Désabonner", "стоп", "СТОП!!", "수신거부", "停止",
+    "stop 🙏", '"STOP"', "Rezygnuję",
+]  # fmt: skip
+REQUESTS = [
+    "please stop texting me", "Stop sending me these", "stop messaging me", "take me off your list", "remove me from this list pls",
+    "no more texts", "I don't want to receive your messages", "do not text me again", "unsubscribe me please", "please unsubscribe",
+    "leave me alone", "stop with the texts", "i revoke my consent", "не пишите мне больше", "хватит слать рекламу", "문자 그만 보내세요",
+    "keine SMS mehr bitte", "lose my number", "Stop spamming", "STOP CONTACTING ME", "don’t text me",
+]  # fmt: skip
+MENTIONS = [
+    "don't stop", "bus stop at 5?", "the end", "cancel my appointment", "quit smoking program?", "Please don't stop texting me!",
+    "when does the sale end?", "I want to cancel order 1042", "stop the delivery please", "my order won't stop loading",
+    "can you stop by the shop?", "what's the end date", "remove the second item", "is this a text from you?", "", "🙏", "?",
+]  # fmt: skip
+TAPBACKS = ["Liked “Reply STOP to opt out”", 'Loved "Text STOP to end"', "Reacted 👍 to “Reply STOP to end”"]
+
+
+@pytest.mark.parametrize("text", STOPS)
+@pytest.mark.parametrize("mode", ["smart", "contains", "exact"])
+def test_a_text_that_is_nothing_but_a_stop_word_stops_in_every_mode(text: str, mode: str) -> None:
+    assert classify(text, mode) == Stop(classify(text, "exact").language)  # type: ignore[arg-type, union-attr]
+
+
+@pytest.mark.parametrize("text", REQUESTS)
+def test_a_clear_wish_in_own_words_pauses_and_asks_an_agent(text: str) -> None:
+    assert classify(text, "smart") == StopRequest()
+    assert isinstance(classify(text, "exact"), Plain)
+
+
+@pytest.mark.parametrize("text", MENTIONS)
+def test_a_mere_mention_is_a_message_for_the_inbox(text: str) -> None:
+    assert classify(text, "smart") == Plain()
+
+
+@pytest.mark.parametrize("text", ["cancel my order", "bus stop at 5?", "please stop texting me"])
+def test_in_mode_contains_any_mention_stops_and_the_rest_is_not_lost(text: str) -> None:
+    assert classify(text, "contains") == Stop("en", with_text=True)
+
+
+@pytest.mark.parametrize("text", TAPBACKS)
+@pytest.mark.parametrize("mode", ["smart", "contains", "exact"])
+def test_a_tapback_quotes_our_footer_and_is_no_opt_out(text: str, mode: str) -> None:
+    assert classify(text, mode) == Plain(tapback=True)  # type: ignore[arg-type]
+
+
+def test_the_other_keywords_answer_in_their_language() -> None:
+    assert classify("start", "smart") == Start("en")
+    assert classify("Старт", "smart") == Start("ru")
+    assert classify("HELP!", "smart") == Help("en")
+    assert classify("pomoc", "smart") == Help("pl")
+    assert classify("join", "smart", keywords=frozenset({"JOIN"})) == Subscribe("JOIN")
+    assert classify("join us", "smart", keywords=frozenset({"JOIN"})) == Plain()
+
+
+def test_yes_means_something_only_while_an_opt_in_waits() -> None:
+    assert classify("Yes", "smart") == Plain()
+    assert classify("Yes", "smart", pending_opt_in=True) == Confirm("en")
+    assert classify("Oui", "smart", pending_opt_in=True) == Confirm("fr")
+
+
+def test_a_stop_word_beats_a_shops_own_keyword_of_the_same_letters() -> None:
+    assert classify("END", "smart", keywords=frozenset({"END"})) == Stop("en")
+
+
+@pytest.mark.parametrize("raw", ["no", "a b c", "STOP", "yes", "SALE", "WINE20", "x" * 21, "ПРИВЕТ", "join!"])
+def test_a_keyword_that_would_catch_people_by_accident_is_refused(raw: str) -> None:
+    assert isinstance(subscribe_keyword(raw), BadKeyword)
+
+
+def test_a_good_keyword_is_kept_in_capitals() -> None:
+    assert subscribe_keyword(" join ") == "JOIN"
+    assert subscribe_keyword("TEA2026") == "TEA2026"
