@@ -67,8 +67,12 @@ Meaning = Stop | StopRequest | Start | Help | Confirm | Subscribe | Plain
 # Word, folded, → language. English, French: KEY-1..4 and the gateway's; the others: local words (INTEGRATIONS 3).
 STOP: dict[str, str] = {
     **dict.fromkeys(
-        "stop stopall unsubscribe cancel end quit revoke optout opt-out remove".split()
-        + ["opt out", "stop all", "unsub"],
+        [
+            *"stop stopall unsubscribe cancel end quit revoke optout opt-out remove".split(),
+            "opt out",
+            "stop all",
+            "unsub",
+        ],
         "en",
     ),
     **dict.fromkeys("arret arrêt desabonner désabonner annuler fin desinscrire désinscrire".split(), "fr"),
