@@ -73,13 +73,15 @@ def write_message(tx: Tx, agent: Agent, said: Outgoing) -> Written:
     dedupe = _agent_key(agent, said.client_key)
     files = list(said.files)
     fingerprint = rules.body_hash(f"{said.mode}:{said.ticket}:{said.text}", files)
-    earlier = written_before(tx, dedupe, fingerprint)
+    ticket, key_used = queries.ticket_to_write(tx, said.ticket, dedupe)
+    earlier = written_before(tx, dedupe, fingerprint) if key_used else None
     if earlier is not None:
-        found = queries.ticket_of(tx, earlier.thread)
-        assert found is not None
-        return Written(earlier, found, repeated=True)
+        then = queries.ticket_of(tx, earlier.thread)
+        assert then is not None
+        return Written(earlier, then, repeated=True)
     text = check_text(said.text, bool(files))
-    ticket = locked(tx, said.ticket)
+    if ticket is None:
+        raise no_ticket()
     note = said.mode == "note"
     if not note:
         verdict = rules.on_agent_message(facts_of(ticket))
@@ -165,7 +167,11 @@ _ACTIVE_USER = Statement(
 
 def close(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
     """Closes an SMS ticket; holds a chat's close for five seconds (INB-26)."""
+    dedupe, mark = _agent_key(agent, client_key), rules.act_hash("close", ticket_id)
+    repeated = written_before(tx, dedupe, mark) is not None
     ticket = locked(tx, ticket_id)
+    if repeated:
+        return ticket
     match rules.on_close(facts_of(ticket), "agent", tx.now):
         case rules.Change(hold_until=until) if until is not None:
             tx.run(_HOLD, ticket=ticket.id, until=until)
@@ -180,7 +186,7 @@ def close(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
             )
         case rules.Change():
             tx.run(CLOSE, ticket=ticket.id, now=tx.now)
-            status_entry(tx, ticket, by(agent), "closed", _agent_key(agent, client_key))
+            status_entry(tx, ticket, by(agent), "closed", dedupe, mark)
         case _:
             return ticket
     return settled(tx, ticket.id)
@@ -213,13 +219,17 @@ def close_due(tx: Tx, ticket_id: int, author: Author) -> None:
 
 def reopen(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
     """SMS only; a closed chat stays closed (`Conflict` `chat_ended`, INB-25)."""
+    dedupe, mark = _agent_key(agent, client_key), rules.act_hash("reopen", ticket_id)
+    repeated = written_before(tx, dedupe, mark) is not None
     ticket = locked(tx, ticket_id)
+    if repeated:
+        return ticket
     match rules.on_reopen(facts_of(ticket)):
         case rules.Impossible(code, message):
             raise Conflict(code, message)
         case rules.Change():
             tx.run(_REOPEN, ticket=ticket.id)
-            status_entry(tx, ticket, by(agent), "open", _agent_key(agent, client_key))
+            status_entry(tx, ticket, by(agent), "open", dedupe, mark)
             tx.announce(
                 rules.TicketOpened(ticket.id, ticket.thread, ticket.contact, ticket.channel, first=False)  # type: ignore[arg-type]
             )
@@ -230,10 +240,11 @@ def reopen(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
 
 def assign(tx: Tx, agent: Agent, ticket_id: int, user_id: int | None, client_key: str) -> Ticket:
     """Gives the ticket to a colleague who may work in the inbox, or to nobody."""
-    dedupe = _agent_key(agent, client_key)
-    if written_before(tx, dedupe, None) is not None:
-        return locked(tx, ticket_id)
+    dedupe, mark = _agent_key(agent, client_key), rules.act_hash("assign", ticket_id, user_id)
+    repeated = written_before(tx, dedupe, mark) is not None
     ticket = locked(tx, ticket_id)
+    if repeated:
+        return ticket
     name = ""
     if user_id is not None:
         user = tx.first(_ACTIVE_USER, user=user_id)
@@ -243,9 +254,8 @@ def assign(tx: Tx, agent: Agent, ticket_id: int, user_id: int | None, client_key
     if ticket.assignee == user_id:
         return ticket
     tx.run(_ASSIGN, ticket=ticket.id, user=user_id)
-    append(
-        tx, ticket.thread, "assigned", by(agent), data={"user": user_id, "user_name": name}, public=False, dedupe=dedupe
-    )
+    data = {"user": user_id, "user_name": name}
+    append(tx, ticket.thread, "assigned", by(agent), data=data, public=False, dedupe=dedupe, body_hash=mark)
     return settled(tx, ticket.id)
 
 

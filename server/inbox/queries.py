@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, or_, select, tuple_
+from sqlalchemy import Select, bindparam, exists, func, or_, select, tuple_
 
 from server.inbox import entries
-from server.inbox.rules import is_online
+from server.inbox.rules import folded_name, is_online
 from server.kernel.clock import rfc3339
 from server.kernel.sql import Conn, Statement
-from server.schema import attachments, contacts, drafts, sites_seen, threads, tickets, users, visitors
+from server.schema import attachments, contacts, drafts, sites_seen, threads, tickets, timeline, users, visitors
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A ticket's summary, its thread's counters and its contact in brief."""
+class Ticket(NamedTuple):
+    """A ticket's summary, its thread's counters and its contact in brief.
+
+    A named tuple and no dataclass: one is made and one replaced for every message, and that is a fifth of the time.
+    """
 
     id: int
     thread: int
@@ -481,7 +483,7 @@ _AGENT_NAMES = Statement(select(users.c.name).where(users.c.disabled_at.is_(None
 
 
 def agent_names(conn: Conn) -> frozenset[str]:
-    return frozenset(row.name.casefold() for row in conn.all(_AGENT_NAMES))
+    return frozenset(folded_name(row.name) for row in conn.all(_AGENT_NAMES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,11 @@ def body_hash(text: str, files: list[str]) -> str:
     return hashlib.sha256(raw.encode()).hexdigest()[:32]
 
 
+def act_hash(act: str, *about: object) -> str:
+    """As `body_hash`, for what has no text: a key spent on one act is refused for any other."""
+    return body_hash(f"{act}:{about!r}", [])
+
+
 def preview(text: str, files: int) -> str:
     """One line for the list; a picture without words is shown by its mark."""
     line = " ".join(text[: PREVIEW * 4].split())
@@ -232,12 +237,18 @@ class Name:
     value: str
 
 
+def folded_name(name: str) -> str:
+    """How names are compared: what looks the same is the same, and what cannot be seen does not count."""
+    shown = "".join(char for char in name if unicodedata.category(char) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", shown).casefold().split())
+
+
 def visitor_name(raw: str, agents: frozenset[str]) -> Name | Impossible:
-    """A visitor's own name for themselves; not one that could pass for the team's (W34). `agents` in lower case."""
+    """A visitor's own name for themselves; not one that could pass for the team's (W34). `agents`: folded names."""
     name = clean_line(raw, 80)
     if not name or is_blank(name):
         return Impossible("invalid", "Please give a name with letters in it.")
-    folded = unicodedata.normalize("NFKC", name).casefold()
+    folded = folded_name(name)
     if folded in RESERVED_NAMES or folded in agents:
         return Impossible("reserved_name", "This name is taken by the team; please use your own.")
     return Name(name)

@@ -144,16 +144,16 @@ class Written:
     repeated: bool = False
 
 
-def written_before(tx: Tx, dedupe: str, body_hash: str | None) -> Entry | None:
-    """The entry an earlier try with this key wrote; another body with the same key is refused."""
+def written_before(tx: Tx, dedupe: str, body_hash: str) -> Entry | None:
+    """The entry an earlier try with this key wrote; a key used for anything else is refused."""
     found = entries.by_dedupe(tx, dedupe)
     if found is None:
         return None
     entry, stored_hash = found
-    if body_hash is not None and stored_hash != body_hash:
+    if stored_hash != body_hash:
         raise Conflict(
             "idempotency_conflict",
-            "This message was already stored with another text. Send the new text as a new message.",
+            "This key was already used for something else. Send what is new with a new key.",
         )
     return entry
 
@@ -203,8 +203,8 @@ CLOSE = Statement(
 )
 
 
-def status_entry(tx: Tx, ticket: Ticket, author: Author, to: str, dedupe: str | None) -> None:
-    append(tx, ticket.thread, "status", author, data={"to": to, "by": author.type}, dedupe=dedupe)
+def status_entry(tx: Tx, ticket: Ticket, author: Author, to: str, dedupe: str | None, mark: str | None = None) -> None:
+    append(tx, ticket.thread, "status", author, data={"to": to, "by": author.type}, dedupe=dedupe, body_hash=mark)
 
 
 CLOSE_JOB = "inbox.close"

@@ -29,7 +29,7 @@ from server.inbox.timeline import (
 )
 from server.kernel import jobs
 from server.kernel.columns import Instant
-from server.kernel.sql import Statement, Tx
+from server.kernel.sql import Clash, Statement, Tx
 from server.schema import contacts, threads, tickets, users, visitors
 
 _NEW_CONTACT = Statement(
@@ -101,8 +101,14 @@ _NEW_TICKET = Statement(
 )
 
 
+# Only from the chat it was decided on: of two processes that begin a new one, one wins (INB-23).
 _CURRENT_THREAD = Statement(
-    update(visitors).where(visitors.c.id == bindparam("visitor")).values(thread_id=bindparam("thread"))
+    update(visitors)
+    .where(
+        visitors.c.id == bindparam("visitor"),
+        func.coalesce(visitors.c.thread_id, 0) == bindparam("before", type_=visitors.c.thread_id.type),
+    )
+    .values(thread_id=bindparam("thread"))
 )
 
 
@@ -235,7 +241,9 @@ def _open_chat(tx: Tx, said: Inbound, view: queries.VisitorView | None) -> Ticke
         _NEW_THREAD, token=said.thread_token, channel="webchat", contact=contact, visitor=visitor, now=tx.now
     )
     tx.value(_NEW_TICKET, thread=thread, contact=contact, channel="webchat", now=tx.now)
-    tx.run(_CURRENT_THREAD, visitor=visitor, thread=thread)
+    before = view.thread if view is not None and view.thread is not None else 0
+    if not tx.run(_CURRENT_THREAD, visitor=visitor, thread=thread, before=before):
+        raise Clash("this visitor's next chat was begun elsewhere")
     if said.welcome:
         append(tx, thread, "message", SYSTEM, body=said.welcome, data={"origin": "welcome"})
     if said.info.typed_name or said.info.typed_email:
@@ -280,8 +288,8 @@ def visitor_seen(tx: Tx, key: str, public_seq: int) -> None:
 
 def visitor_end(tx: Tx, key: str, client_key: str) -> Entry | None:
     """The visitor ends the chat: closed at once (INB-24). None when there is nothing to end."""
-    dedupe = f"web:{key}:{client_key}"
-    earlier = written_before(tx, dedupe, None)
+    dedupe, mark = f"web:{key}:{client_key}", rules.act_hash("end")
+    earlier = written_before(tx, dedupe, mark)
     if earlier is not None:
         return earlier
     view = queries.visitor_view(tx, key)
@@ -292,9 +300,8 @@ def visitor_end(tx: Tx, key: str, client_key: str) -> Entry | None:
         return None
     tx.run(CLOSE, ticket=ticket.id, now=tx.now)
     jobs.cancel(tx, close_key(ticket.id))
-    entry, _ = append(
-        tx, ticket.thread, "status", Author("visitor"), data={"to": "closed", "by": "visitor"}, dedupe=dedupe
-    )
+    data = {"to": "closed", "by": "visitor"}
+    entry, _ = append(tx, ticket.thread, "status", Author("visitor"), data=data, dedupe=dedupe, body_hash=mark)
     settled(tx, ticket.id)
     return entry
 
@@ -310,20 +317,26 @@ _TYPED = Statement(
 
 
 def _introduce(
-    tx: Tx, visitor: int, thread: int | None, email: str | None, name: str | None, dedupe: str | None = None
+    tx: Tx,
+    visitor: int,
+    thread: int | None,
+    email: str | None,
+    name: str | None,
+    dedupe: str | None = None,
+    mark: str | None = None,
 ) -> Entry | None:
     tx.run(_TYPED, visitor=visitor, email=email, name=name)
     if thread is None:
         return None
     told = {k: v for k, v in (("email", email), ("name", name)) if v}
-    entry, _ = append(tx, thread, "contact", Author("visitor"), data=told, dedupe=dedupe)
+    entry, _ = append(tx, thread, "contact", Author("visitor"), data=told, dedupe=dedupe, body_hash=mark)
     return entry
 
 
 def introduce(tx: Tx, key: str, client_key: str, email: str | None, name: str | None) -> Entry | None:
     """Keeps an unverified name or e-mail with the visitor; identifies nobody (IDN-1). None before the first message."""
-    dedupe = f"web:{key}:{client_key}"
-    earlier = written_before(tx, dedupe, None)
+    dedupe, mark = f"web:{key}:{client_key}", rules.act_hash("introduce", email, name)
+    earlier = written_before(tx, dedupe, mark)
     if earlier is not None:
         return earlier
     view = queries.visitor_view(tx, key)
@@ -335,7 +348,7 @@ def introduce(tx: Tx, key: str, client_key: str, email: str | None, name: str | 
                 raise Refused(code, message, field="name")
             case rules.Name(value):
                 name = value
-    entry = _introduce(tx, view.visitor, view.thread, email, name, dedupe)
+    entry = _introduce(tx, view.visitor, view.thread, email, name, dedupe, mark)
     if view.thread is not None:
         tx.ring(INBOX_TOPIC, queries.ticket_of(tx, view.thread))
     return entry

@@ -95,7 +95,7 @@ async def test_inb_51_each_message_shows_direction_kind_and_time(world: World) -
 
 async def test_a_visitor_sees_the_agents_name_but_no_number_of_ours(world: World) -> None:
     ana = await world.agent("ana")
-    zoe, ticket = await world.conversation("Question")
+    zoe, _ticket = await world.conversation("Question")
     await ana.replies(zoe, "Answer")
     for entry in await zoe.entries():
         wire = entry.for_visitor()
@@ -231,7 +231,7 @@ async def test_many_repeats_at_once_of_a_first_message_make_one_of_everything(wo
 
 async def test_many_repeats_at_once_of_a_reply_make_one_entry(world: World) -> None:
     ana = await world.agent("ana")
-    zoe, ticket = await world.conversation()
+    _zoe, ticket = await world.conversation()
     told = await at_once(*(ana.replies(ticket, "Once", key="key-aaaa") for _ in range(12)))
     assert {written.entry.seq for written in told} == {2} and sum(not w.repeated for w in told) == 1
 
