@@ -1,0 +1,325 @@
+"""Simulated clients: they keep a screen, an outbox and a journal, reconnect, and repeat until acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from tests.faults.journal import Journal
+from tests.faults.site import PUBLIC_URL, Site
+
+Where = Callable[[], str]  # the address to try next
+TROUBLE = (OSError, WebSocketException, TimeoutError, EOFError)
+PING_S = 5.0
+SILENCE_S = 8.0  # nothing heard although we pinged: the link is dead
+
+
+def socket_url(base: str, path: str) -> str:
+    return base.replace("http://", "ws://") + path
+
+
+def fresh_key() -> str:
+    return uuid.uuid4().hex
+
+
+class Client:
+    """What visitors and agents share: a socket that comes back."""
+
+    path = ""
+
+    def __init__(self, where: Where, journal: Journal, *, seed: int = 1, ack_wait: float = 1.5) -> None:
+        self.where, self.journal = where, journal
+        self.random = random.Random(f"{seed}-{journal.name}")
+        self.ack_wait = ack_wait
+        self.ws: ClientConnection | None = None
+        self.ready = asyncio.Event()
+        self.stopped = False
+        self.connects = self.resets = self.violations = 0
+        self.closes: list[int] = []
+        self.frames: list[dict[str, Any]] = []  # other than entries, newest last; bounded
+        self.heard_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.journal.name
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=self.name)
+
+    async def stop(self) -> None:
+        self.stopped = True
+        if self.ws is not None:
+            with contextlib.suppress(*TROUBLE):
+                await asyncio.wait_for(self.ws.close(), 1)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self.journal.close()
+
+    def headers(self) -> dict[str, str]:
+        return {}
+
+    async def _run(self) -> None:
+        pause = 0.05
+        while not self.stopped:
+            began = time.monotonic()
+            with contextlib.suppress(*TROUBLE):
+                await self._session()
+            self.ready.clear()
+            if self.ws is not None and self.ws.close_code is not None:
+                self.closes.append(self.ws.close_code)
+            self.ws = None
+            pause = 0.05 if time.monotonic() - began > 1 else min(pause * 2, 1.0)
+            await asyncio.sleep(self.random.uniform(0, pause))
+
+    async def _session(self) -> None:
+        async with connect(
+            socket_url(self.where(), self.path), compression=None, ping_interval=None, max_size=2**20, open_timeout=4,
+            close_timeout=0.5, origin=PUBLIC_URL, additional_headers=self.headers(), proxy=None,
+        ) as ws:  # fmt: skip
+            self.ws = ws
+            self.connects += 1
+            self.heard_at = pinged = time.monotonic()
+            await ws.send(json.dumps(self.hello()))
+            while not self.stopped:
+                try:
+                    async with asyncio.timeout(0.25):
+                        raw = await ws.recv()
+                except TimeoutError:
+                    now = time.monotonic()
+                    if now - self.heard_at > SILENCE_S:
+                        return
+                    if now - pinged > PING_S:
+                        pinged = now
+                        await ws.send('{"type":"ping"}')
+                    await self.tick(now)
+                    continue
+                self.heard_at = time.monotonic()
+                if not await self.take(json.loads(raw)):
+                    return
+                await self.tick(self.heard_at)
+
+    def hello(self) -> dict[str, Any]:
+        return {"type": "hello", "version": 1}
+
+    async def take(self, frame: dict[str, Any]) -> bool:
+        """One frame; False: reconnect."""
+        raise NotImplementedError
+
+    async def tick(self, now: float) -> None: ...
+
+    def remember(self, frame: dict[str, Any]) -> None:
+        self.frames.append(frame)
+        del self.frames[:-500]
+
+
+class Visitor(Client):
+    path = "/ws/visitor"
+
+    def __init__(self, where: Where, journal: Journal, **options: Any) -> None:
+        super().__init__(where, journal, **options)
+        self.token: str | None = None
+        self.thread: str | None = None
+        self.screen: dict[int, dict[str, Any]] = {}
+        self.last = 0
+        self.target = 0
+        self.outbox: dict[str, tuple[str, float]] = {}  # key -> text, when last sent
+        self.receipts: dict[str, tuple[str, int] | None] = {}  # key -> where it is said to stand
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256((self.token or "").encode()).hexdigest()
+
+    def hello(self) -> dict[str, Any]:
+        frame: dict[str, Any] = {"type": "hello", "version": 1}
+        if self.token:
+            frame["token"] = self.token
+        if self.thread:
+            frame["bookmark"] = {"thread": self.thread, "after": self.last}
+        return frame
+
+    async def say(self, text: str, key: str | None = None) -> str:
+        key = key or fresh_key()
+        self.journal.tried(key, text)
+        self.outbox[key] = (text, 0.0)
+        self.receipts.setdefault(key, None)
+        if self.ready.is_set():
+            with contextlib.suppress(*TROUBLE):
+                await self._transmit(key)
+        return key
+
+    async def _transmit(self, key: str) -> None:
+        if self.ws is not None and key in self.outbox:
+            text, _ = self.outbox[key]
+            self.outbox[key] = (text, time.monotonic())
+            await self.ws.send(json.dumps({"type": "say", "id": key, "text": text}))
+
+    async def tick(self, now: float) -> None:
+        if self.ready.is_set():
+            for key, (_, sent) in list(self.outbox.items()):
+                if now - sent > self.ack_wait:
+                    await self._transmit(key)
+
+    async def take(self, frame: dict[str, Any]) -> bool:
+        match frame["type"]:
+            case "ready":
+                self.token = frame["token"] or self.token
+                self.target = frame["last_seq"]
+                self.remember(frame)
+                self.outbox = {key: (text, 0.0) for key, (text, _) in self.outbox.items()}
+                self.ready.set()
+            case "entry":
+                return self._entry(frame["thread"], frame["entry"])
+            case "reset":
+                if self.thread is not None:
+                    self.resets += 1
+                    self.journal.dropped(self.thread)
+                self.thread, self.last, self.screen = frame["thread"], 0, {}
+            case "refused":
+                self.remember(frame)
+                key = frame.get("id")
+                if key in self.outbox and frame["code"] not in ("busy", "rate_limited", "storage_full"):
+                    self.journal.refused(key, frame["code"])
+                    del self.outbox[key]
+            case _:
+                self.remember(frame)
+        return True
+
+    def _entry(self, thread: str, entry: dict[str, Any]) -> bool:
+        seq, key = entry["seq"], entry.get("key")
+        if key in self.receipts and self.receipts[key] != (thread, seq):
+            self.receipts[key] = (thread, seq)
+            self.journal.acked(key, thread, seq)
+        self.outbox.pop(key, None)
+        if thread != self.thread:
+            self.journal.saw(thread, seq, key, entry["text"], entry["kind"])
+            self.violations += 1
+        elif seq > self.last:
+            if self.last and seq != self.last + 1:
+                return False  # a frame was lost on the way: come back with the bookmark
+            self.last = seq
+            self.screen[seq] = entry
+            self.journal.saw(thread, seq, key, entry["text"], entry["kind"])
+        elif self.screen.get(seq, entry) != entry:
+            self.violations += 1
+        return True
+
+
+class Agent(Client):
+    path = "/ws/agent"
+
+    def __init__(self, site: Site, who: str, where: Where, journal: Journal, **options: Any) -> None:
+        super().__init__(where, journal, **options)
+        self.site, self.who = site, who
+        self.tickets: dict[int, dict[str, Any]] = {}
+        self.screens: dict[int, dict[int, dict[str, Any]]] = {}
+        self.last: dict[int, int] = {}
+        self.entry_times: dict[str, float] = {}
+
+    def headers(self) -> dict[str, str]:
+        return {"cookie": self.site.cookies[self.who]}
+
+    async def call(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
+        return await self.site.call(self.who, method, path, body, base=self.where(), **options)
+
+    async def write(self, method: str, path: str, body: dict[str, Any], *, give_up: float = 60.0) -> tuple[int, Any]:
+        """Repeats until there is an answer that is not "later"."""
+        deadline = time.monotonic() + give_up
+        while True:
+            with contextlib.suppress(aiohttp.ClientError, *TROUBLE):
+                status, answer = await self.call(method, path, body, within=3)
+                if status not in (429, 500, 502, 503):
+                    return status, answer
+            if time.monotonic() > deadline:
+                return 0, None
+            await asyncio.sleep(self.random.uniform(0.05, 0.3))
+
+    async def reply(self, ticket: int, text: str, key: str | None = None, *, note: bool = False) -> str:
+        key = key or fresh_key()
+        self.journal.tried(key, text)
+        path = f"/api/tickets/{ticket}/{'notes' if note else 'reply'}"
+        status, answer = await self.write("POST", path, {"key": key, "text": text})
+        if status == 200:
+            self.journal.acked(key, answer["ticket"]["thread"], answer["entry"]["seq"])
+        elif status:
+            self.journal.refused(key, answer["error"]["code"])
+        return key
+
+    async def take(self, frame: dict[str, Any]) -> bool:
+        match frame["type"]:
+            case "ready":
+                await self._lists()
+                self.ready.set()
+            case "ticket":
+                await self._ticket(frame["ticket"])
+            case "entry":
+                return self._entry(frame["thread"], frame["entry"])
+            case "reset":
+                await self._refetch(frame["thread"])
+            case _:
+                self.remember(frame)
+        return True
+
+    async def _lists(self) -> None:
+        for thread, last in self.last.items():
+            await self._open(thread, last)
+        for state in ("open", "closed"):
+            cursor = ""
+            while cursor is not None:
+                status, page = await self.call("GET", f"/api/tickets?status={state}&limit=100&cursor={cursor}")
+                if status != 200:
+                    raise TimeoutError("no list")
+                for ticket in page["tickets"]:
+                    await self._ticket(ticket)
+                cursor = page["cursor"]
+
+    async def _ticket(self, ticket: dict[str, Any]) -> None:
+        held = self.tickets.get(ticket["id"])
+        if held is None or held["rev"] <= ticket["rev"]:
+            self.tickets[ticket["id"]] = ticket
+        if ticket["thread"] not in self.last:
+            self.last[ticket["thread"]] = 0
+            await self._open(ticket["thread"], 0)
+
+    async def _open(self, thread: int, after: int) -> None:
+        if self.ws is not None:
+            await self.ws.send(json.dumps({"type": "open", "thread": thread, "after": after}))
+
+    async def _refetch(self, thread: int) -> None:
+        self.resets += 1
+        status, page = await self.call("GET", f"/api/threads/{thread}/entries")
+        if status != 200:
+            raise TimeoutError("no page")
+        self.journal.dropped(thread)
+        self.screens[thread] = {}
+        for entry in page["entries"]:
+            self._show(thread, entry)
+        self.last[thread] = page["last_seq"]
+        self.journal.based(thread, page["last_seq"])
+        await self._open(thread, page["last_seq"])
+
+    def _show(self, thread: int, entry: dict[str, Any]) -> None:
+        self.screens.setdefault(thread, {})[entry["seq"]] = entry
+        self.entry_times.setdefault(entry.get("key") or "", time.monotonic())
+        self.journal.saw(thread, entry["seq"], entry.get("key"), entry["text"], entry["kind"])
+
+    def _entry(self, thread: int, entry: dict[str, Any]) -> bool:
+        last = self.last.get(thread, 0)
+        if entry["seq"] > last:
+            if entry["seq"] != last + 1:
+                return False
+            self.last[thread] = entry["seq"]
+            self._show(thread, entry)
+        return True
