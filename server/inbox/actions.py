@@ -5,7 +5,7 @@ Steps take a `tx` and run inside somebody's transaction; actions own exactly one
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import bindparam, delete, func, null, select, update
@@ -28,6 +28,7 @@ from server.inbox.timeline import (
     close_key,
     facts_of,
     locked,
+    no_ticket,
     settled,
     status_entry,
     written_before,
@@ -104,12 +105,11 @@ def write_message(tx: Tx, agent: Agent, said: Outgoing) -> Written:
     )
     tx.run(_DROP_DRAFT, user=agent.id, ticket=ticket.id)
     if note:
-        after = replace(ticket, rev=rev, last_seq=entry.seq)
+        after = ticket._replace(rev=rev, last_seq=entry.seq)
     else:
         preview = rules.preview(text, len(attached))
         tx.run(_ANSWERED, ticket=ticket.id, now=tx.now, preview=preview, user=agent.id)
-        after = replace(
-            ticket,
+        after = ticket._replace(
             rev=rev,
             waiting_since=None,
             unread=False,

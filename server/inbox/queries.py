@@ -129,6 +129,9 @@ _ticket_columns = (
 )
 
 
+_key_used = exists().where(timeline.c.dedupe == bindparam("dedupe_key"))
+
+
 def _tickets() -> Select[Any]:
     return select(*_ticket_columns).select_from(
         tickets.join(threads, tickets.c.thread_id == threads.c.id)
@@ -137,10 +140,27 @@ def _tickets() -> Select[Any]:
     )
 
 
+# The current chat of a visitor, locked like the above, and whether a client key was used before: one look for both.
+_CURRENT_CHAT = Statement(
+    select(*_ticket_columns, _key_used.label("key_used"))
+    .select_from(
+        visitors.join(threads, visitors.c.thread_id == threads.c.id)
+        .join(tickets, tickets.c.thread_id == threads.c.id)
+        .join(contacts, tickets.c.contact_id == contacts.c.id)
+    )
+    .where(visitors.c.key == bindparam("visitor"))
+    .with_for_update(of=[threads, tickets])
+)
 _BY_ID = Statement(_tickets().where(tickets.c.id == bindparam("ticket")))
 _BY_THREAD = Statement(_tickets().where(tickets.c.thread_id == bindparam("thread")))
 # Locks thread and ticket together, so that what is decided on is what is true (no-op on SQLite).
 _LOCK_ID = Statement(_tickets().where(tickets.c.id == bindparam("ticket")).with_for_update(of=[threads, tickets]))
+_TO_WRITE = Statement(
+    _tickets()
+    .add_columns(_key_used.label("key_used"))
+    .where(tickets.c.id == bindparam("ticket"))
+    .with_for_update(of=[threads, tickets])
+)
 _LOCK_THREAD = Statement(
     _tickets().where(tickets.c.thread_id == bindparam("thread")).with_for_update(of=[threads, tickets])
 )
@@ -148,12 +168,12 @@ _LOCK_THREAD = Statement(
 
 def ticket(conn: Conn, ticket_id: int) -> Ticket | None:
     row = conn.first(_BY_ID, ticket=ticket_id)
-    return None if row is None else Ticket(*row)
+    return None if row is None else Ticket._make(row)
 
 
 def ticket_of(conn: Conn, thread_id: int) -> Ticket | None:
     row = conn.first(_BY_THREAD, thread=thread_id)
-    return None if row is None else Ticket(*row)
+    return None if row is None else Ticket._make(row)
 
 
 def tickets_of(conn: Conn, thread_ids: list[int]) -> list[Ticket]:
@@ -162,12 +182,27 @@ def tickets_of(conn: Conn, thread_ids: list[int]) -> list[Ticket]:
 
 def locked_ticket(conn: Conn, ticket_id: int) -> Ticket | None:
     row = conn.first(_LOCK_ID, ticket=ticket_id)
-    return None if row is None else Ticket(*row)
+    return None if row is None else Ticket._make(row)
 
 
 def locked_ticket_of(conn: Conn, thread_id: int) -> Ticket | None:
     row = conn.first(_LOCK_THREAD, thread=thread_id)
-    return None if row is None else Ticket(*row)
+    return None if row is None else Ticket._make(row)
+
+
+def current_chat(tx: Conn, visitor_key: str, dedupe: str) -> tuple[Ticket | None, bool]:
+    """The ticket of the visitor's current chat, locked; and whether an entry with `dedupe` may stand somewhere.
+
+    Without a chat, look: an earlier one may hold it. A key another transaction is just using shows when writing.
+    """
+    row = tx.first(_CURRENT_CHAT, visitor=visitor_key, dedupe_key=dedupe)
+    return (None, True) if row is None else (Ticket._make(row[:-1]), row[-1])
+
+
+def ticket_to_write(tx: Conn, ticket_id: int, dedupe: str) -> tuple[Ticket | None, bool]:
+    """The ticket, locked, and whether an entry with `dedupe` stands somewhere."""
+    row = tx.first(_TO_WRITE, ticket=ticket_id, dedupe_key=dedupe)
+    return (None, True) if row is None else (Ticket._make(row[:-1]), row[-1])
 
 
 # --- lists: keyset pages along the indexes of `tickets` ------------------------------------------
@@ -227,7 +262,7 @@ def list_tickets(conn: Conn, query: ListQuery) -> list[Ticket]:
         after_id=after_id,
         n=query.limit,
     )
-    return [Ticket(*row) for row in rows]
+    return [Ticket._make(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,10 +182,14 @@ def settled(tx: Tx, ticket_id: int) -> Ticket:
     return ticket
 
 
+def no_ticket() -> NotFound:
+    return NotFound("This ticket does not exist.")
+
+
 def locked(tx: Tx, ticket_id: int) -> Ticket:
     ticket = queries.locked_ticket(tx, ticket_id)
     if ticket is None:
-        raise NotFound("This ticket does not exist.")
+        raise no_ticket()
     return ticket
 
 

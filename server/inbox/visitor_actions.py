@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, case, func, null, select, update
@@ -167,20 +167,20 @@ def receive(tx: Tx, said: Inbound) -> Written:
     dedupe = f"web:{said.key}:{said.client_key}"
     files = list(said.files)
     fingerprint = rules.body_hash(said.text, files)
-    earlier = written_before(tx, dedupe, fingerprint)
+    ticket, key_used = queries.current_chat(tx, said.key, dedupe)
+    earlier = written_before(tx, dedupe, fingerprint) if key_used else None
     if earlier is not None:
-        ticket = queries.ticket_of(tx, earlier.thread)
-        assert ticket is not None
-        return Written(earlier, ticket, repeated=True)
+        then = queries.ticket_of(tx, earlier.thread)
+        assert then is not None
+        return Written(earlier, then, repeated=True)
     text = check_text(said.text, bool(files))
-    view = queries.visitor_view(tx, said.key)
-    ticket = None
-    if view is not None and view.thread is not None:
-        ticket = queries.locked_ticket_of(tx, view.thread)
     facts = None if ticket is None else facts_of(ticket)
     verdict = rules.on_inbound(facts)
     opened = isinstance(verdict, rules.NewTicket)
     if opened or ticket is None:
+        view = queries.visitor_view(tx, said.key)
+        if view is not None and view.thread != (ticket.thread if ticket else None):
+            raise Clash("this visitor's next chat was begun elsewhere")
         ticket = _open_chat(tx, said, view)
     assert ticket.visitor_key is not None
     attached = attach(tx, files, f"web:{said.key}", ticket.thread, public=True)
@@ -193,8 +193,7 @@ def receive(tx: Tx, said: Inbound) -> Written:
     )
     preview = rules.preview(text, len(attached))
     tx.run(_INBOUND, ticket=ticket.id, seq=entry.seq, now=tx.now, preview=preview, preview_by="visitor")
-    after = replace(
-        ticket,
+    after = ticket._replace(
         rev=rev,
         status="open",
         unread=True,

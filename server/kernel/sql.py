@@ -32,7 +32,7 @@ class Clash(Exception):
 class _Compiled:
     """One statement for one dialect: text, order and conversion of parameters, conversion of rows."""
 
-    __slots__ = ("expanding", "inner", "make", "names", "results", "sql")
+    __slots__ = ("converts", "defaults", "expanding", "inner", "make", "names", "results", "sql")
 
     def __init__(self, stmt: Any, dialect: Dialect, columns: Sequence[str] | None) -> None:
         inner = stmt.compile(dialect=dialect, column_keys=columns)
@@ -40,11 +40,14 @@ class _Compiled:
         self.sql: str = inner.string
         self.expanding = any(bind.expanding for bind in inner.binds.values())
         defaults = inner.params
-        self.names: list[tuple[str, Callable[[Any], Any] | None, Any, bool]] = []
-        for name in inner.positiontup or ():
-            bind = inner.binds[name]
-            convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
-            self.names.append((name, convert, defaults[name], bind.required))
+        self.names: list[str] = list(inner.positiontup or ())
+        # Constants of the statement are parameters with a value; what a caller must give has none.
+        self.defaults = {name: defaults[name] for name in self.names if not inner.binds[name].required}
+        self.converts: list[tuple[int, Callable[[Any], Any]]] = []
+        for place, name in enumerate(self.names):
+            convert = inner.binds[name].type.dialect_impl(dialect).bind_processor(dialect)
+            if convert is not None:
+                self.converts.append((place, convert))
         self.make: Callable[[Iterable[Any]], Any] | None = None
         self.results: list[tuple[int, Callable[[Any], Any]]] = []
         exported = getattr(stmt, "exported_columns", None)
@@ -60,21 +63,18 @@ class _Compiled:
     def bind(self, params: Mapping[str, Any]) -> tuple[str, list[Any]]:
         if self.expanding:
             return self._expand(params)
-        out = []
-        for name, convert, default, required in self.names:
-            if name in params:
-                value = params[name]
-            elif required:
-                raise KeyError(f"the statement needs a value for {name!r}")
-            else:
-                value = default
-            out.append(value if convert is None or value is None else convert(value))
+        if self.defaults:
+            params = {**self.defaults, **params}
+        out = [params[name] for name in self.names]  # a KeyError names what the caller forgot
+        for place, convert in self.converts:
+            if out[place] is not None:
+                out[place] = convert(out[place])
         return self.sql, out
 
     def _expand(self, params: Mapping[str, Any]) -> tuple[str, list[Any]]:
         state = self.inner.construct_expanded_state(dict(params), escape_names=False)
         # The state knows the processors of the list's elements only, not those of the other parameters.
-        converts = {name: convert for name, convert, _, _ in self.names} | state.processors
+        converts = {self.names[place]: convert for place, convert in self.converts} | state.processors
         out = []
         for name in state.positiontup:
             value = state.parameters[name]
@@ -86,7 +86,8 @@ class _Compiled:
         if self.results:
             cells = list(raw)
             for place, convert in self.results:
-                cells[place] = convert(cells[place])
+                if cells[place] is not None:
+                    cells[place] = convert(cells[place])
             raw = cells
         return self.make(raw) if self.make is not None else tuple(raw)
 
