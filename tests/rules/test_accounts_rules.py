@@ -75,6 +75,7 @@ def test_long_passwords_of_any_alphabet_are_accepted_unchanged(password: str) ->
         "aaaaaaaaaaaaaaaaaaaaaaaa",
         "abcabcabcabcabcabc",
         "xk9qmv xk9qmv xk9qmv",
+        "xxq xq qqx xxxq qx qqqxx",
         "ababababababababababab",
         "iloveyou iloveyou",
         "letmein!letmein!!",
