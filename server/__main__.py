@@ -143,6 +143,7 @@ def _command(command: str, **args: Any) -> Any:
 
 cli.command()(operations.backup)
 cli.command()(operations.restore)
+cli.command()(operations.doctor)
 
 
 @cli.command(hidden=True)

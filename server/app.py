@@ -19,6 +19,7 @@ import server.accounts.http
 import server.inbox.http
 import server.inbox.jobs
 import server.live.http
+import server.operations.http
 from server import migrate
 from server.errors import BadRequest, NotFound, Refused
 from server.kernel.bus import LocalBus, RedisBus
@@ -27,6 +28,7 @@ from server.kernel.context import App, announcer
 from server.kernel.db import open_database
 from server.kernel.ids import Ids, RandomIds
 from server.kernel.jobs import Handler, Worker
+from server.kernel.processes import Heart
 from server.live.hub import Hub
 from server.live.sockets import AgentSocket, VisitorSocket
 from server.reactions import REACTIONS
@@ -40,6 +42,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.accounts.http.ENDPOINTS,
     *server.inbox.http.ENDPOINTS,
     *server.live.http.ENDPOINTS,
+    *server.operations.http.ENDPOINTS,
 ]
 
 JOBS: dict[str, Handler] = {
@@ -80,9 +83,11 @@ class Serving:
 @contextlib.asynccontextmanager
 async def running(app: App, serving: Serving) -> AsyncIterator[None]:
     """The live hub and the worker, from start to clean end."""
-    worker = Worker(app, JOBS) if serving.worker else None
+    heart = Heart(app, web=serving.web, worker=serving.worker)
+    worker = Worker(app, JOBS, node=app.node) if serving.worker else None
     hub = Hub(app)
     app.parts["hub"] = hub
+    await heart.start()
     if serving.web:
         await hub.start()
         await hub.settings.get()
@@ -94,6 +99,7 @@ async def running(app: App, serving: Serving) -> AsyncIterator[None]:
         if worker is not None:
             await worker.close()
         await hub.close()
+        await heart.close()
 
 
 def routes(app: App) -> list[BaseRoute]:
@@ -114,8 +120,8 @@ def _ready(app: App) -> Any:
         """Can it serve? Asks the database; says nothing of the inside."""
         try:
             await app.read(lambda conn: None)
-            if app.db.waiting >= app.settings.writer_queue:
-                raise BadRequest("busy", "The writer's queue is full.")
+            if app.db.waiting >= app.settings.writer_queue or not app.db.sound:
+                raise BadRequest("busy", "The writer's queue is full, or its file is gone.")
         except Exception:
             return PlainTextResponse("not ready", 503, {"cache-control": "no-store"})
         return PlainTextResponse("ready", headers={"cache-control": "no-store"})

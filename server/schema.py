@@ -60,7 +60,19 @@ jobs = Table(
     Column("last_error", Text),
     Column("dead", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", Instant, nullable=False),
+    Column("node", Text),  # of the process that runs it; see `processes`
     Index("ix_jobs_due", "priority", "run_at", postgresql_where=text("NOT dead"), sqlite_where=text("dead = 0")),
+)
+
+# PostgreSQL only: each process says every few seconds that it is there (kernel/processes.py).
+processes = Table(
+    "processes",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("web", Boolean, nullable=False),
+    Column("worker", Boolean, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("seen_at", Instant, nullable=False),  # by the database server's clock
 )
 
 # --- accounts -----------------------------------------------------------------------------------

@@ -17,11 +17,13 @@ from server.accounts import commands
 from server.app import Serving, Web, build, close, running
 from server.errors import Refused
 from server.kernel import control
+from server.kernel.clock import SystemClock
 from server.kernel.context import App
 from server.kernel.log import configure
 from server.live.frames import MAX_FRAME_BYTES
 from server.live.transport import Socket
 from server.operations import commands as operations
+from server.operations import doctor as examining
 from server.settings import Settings
 
 log = structlog.get_logger()
@@ -33,6 +35,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "reset-link": commands.reset_link,
     "signin-link": commands.signin_link,
     "backup": operations.backup,
+    "doctor": operations.doctor,
 }
 LONG_COMMANDS = {"backup": 6 * 3600.0}  # seconds
 
@@ -126,5 +129,27 @@ async def command(settings: Settings, name: str, args: dict[str, Any]) -> Any:
     try:
         await app.read(migrate.check_current)
         return await COMMANDS[name](app, **args)
+    finally:
+        await close(app)
+
+
+async def doctor(settings: Settings) -> dict[str, Any]:
+    """Findings of the running server, or, where none runs, of what can be seen without one."""
+    if settings.database_url is None:
+        try:
+            return dict(await control.ask(settings, "doctor", {}))
+        except control.NobodyThere:
+            pass
+        if not settings.sqlite_path().is_file():
+            advice = "threadline migrate makes one; or set THREADLINE_DATA_DIR to where it is."
+            return examining.as_json(
+                examining.hopeless(f"There is no database in {settings.data_dir}.", advice, SystemClock())
+            )
+    try:
+        app = await build(settings)
+    except (Refused, ValueError, OSError) as error:
+        return examining.as_json(examining.hopeless(str(error), "Mend this, then look again.", SystemClock()))
+    try:
+        return examining.as_json(await examining.examine(app, serving=settings.database_url is not None))
     finally:
         await close(app)

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from server.errors import Busy
+from server.errors import Busy, Refused
 from server.kernel.clock import Clock
 from server.kernel.sql import Announcer
 from server.kernel.writing import Bells, Completion, Done, Step, Work, Writer, future_done
 from server.settings import Settings
+
+LOOK_S = 0.3  # for damage, at start; the doctor and every backup look longer
 
 
 class Database:
@@ -32,6 +34,10 @@ class Database:
     def waiting(self) -> int:
         """Functions that wait for the writer."""
         return self._writer.waiting
+
+    @property
+    def sound(self) -> bool:
+        return self._writer.sound
 
     async def read(self, fn: Callable[..., Any], *args: Any) -> Any:
         return await self._fast.run(fn, args)
@@ -75,9 +81,17 @@ async def open_database(
         return Database(writer, fast, slow, close, lambda: None)
 
     from server.kernel.sqlite import SqliteWriter, open_reader
+    from server.kernel.sqlite_file import damage
 
     path = settings.sqlite_path()
     release = own_file(settings.data_dir)
+    if path.exists() and (problem := damage(path, LOOK_S)):
+        release()
+        raise Refused(
+            "database_damaged",
+            f"{path} is damaged ({problem}). It was not touched. Copy the data folder away as it is, then restore the "
+            "newest backup: threadline restore PATH --replace (docs/operations.md).",
+        )
     sqlite_writer = SqliteWriter(path, sync=settings.sqlite_sync, **common)  # type: ignore[arg-type]
     fast_reader, slow_reader = await open_reader(path), await open_reader(path)
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, case, delete, func, null, select, update
+from sqlalchemy import Text, bindparam, case, delete, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.errors import Refused
@@ -42,6 +42,16 @@ class Job:
     payload: dict[str, Any]
     turn: int
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadJob:
+    id: int
+    kind: str
+    attempts: int
+    error: str | None  # of the last attempt
+    created_at: datetime
+    failed_at: datetime  # when it would have been tried next: minutes after the last attempt
 
 
 Handler = Callable[[App, Job], Awaitable[None]]
@@ -80,7 +90,11 @@ _CLAIM = Statement(
     update(jobs)
     .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
     .values(
-        run_at=bindparam("lease_until", type_=Instant), running=True, turn=jobs.c.turn + 1, attempts=jobs.c.attempts + 1
+        run_at=bindparam("lease_until", type_=Instant),
+        running=True,
+        node=bindparam("by", type_=Text),
+        turn=jobs.c.turn + 1,
+        attempts=jobs.c.attempts + 1,
     )
     .returning(jobs.c.id, jobs.c.kind, jobs.c.payload, jobs.c.turn, jobs.c.attempts)
 )
@@ -101,6 +115,17 @@ _FAIL = Statement(
     )
 )
 _FREE_ALL = Statement(update(jobs).where(jobs.c.running).values(running=False, run_at=bindparam("at", type_=Instant)))
+_RETRY = Statement(
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.dead)
+    .values(dead=False, running=False, attempts=0, run_at=bindparam("at", type_=Instant))
+)
+_DEAD_ONES = Statement(
+    select(jobs.c.id, jobs.c.kind, jobs.c.attempts, jobs.c.last_error, jobs.c.created_at, jobs.c.run_at)
+    .where(jobs.c.dead)
+    .order_by(jobs.c.id.desc())
+    .limit(bindparam("n"))
+)
 _NEXT = Statement(select(func.min(jobs.c.run_at).label("at")).where(~jobs.c.dead))
 _DEAD = Statement(select(func.count().label("n")).where(jobs.c.dead))
 
@@ -118,8 +143,8 @@ def cancel(tx: Tx, key: str) -> bool:
     return tx.run(_CANCEL, key=key) > 0
 
 
-def claim(tx: Tx, limit: int) -> list[Job]:
-    """Due jobs, most urgent class first, leased to the caller until `now + LEASE`."""
+def claim(tx: Tx, limit: int, node: str | None = None) -> list[Job]:
+    """Due jobs, most urgent class first, leased to the caller until `now + LEASE`, or until `node` falls silent."""
     found: list[int] = []
     for priority in PRIORITIES:
         room = limit - len(found)
@@ -129,7 +154,7 @@ def claim(tx: Tx, limit: int) -> list[Job]:
         found += [row.id for row in tx.all(due, priority=priority, now=tx.now, n=room)]
     if not found:
         return []
-    rows = tx.all(_CLAIM, ids=found, lease_until=tx.now + LEASE)
+    rows = tx.all(_CLAIM, ids=found, lease_until=tx.now + LEASE, by=node)
     place = {job_id: n for n, job_id in enumerate(found)}
     rows.sort(key=lambda row: place[row.id])
     return [Job(row.id, row.kind, row.payload, row.turn, row.attempts) for row in rows]
@@ -161,11 +186,25 @@ def dead_count(conn: Conn) -> int:
     return int(conn.value(_DEAD))
 
 
+def dead_ones(conn: Conn, limit: int) -> list[DeadJob]:
+    """Jobs that gave up and wait for a person, newest first."""
+    return [DeadJob(*row) for row in conn.all(_DEAD_ONES, n=limit)]
+
+
+def retry(tx: Tx, job_id: int) -> bool:
+    """Due at once, with all its attempts again. False when there is no such dead job."""
+    won = tx.run(_RETRY, job=job_id, at=tx.now) > 0
+    if won:
+        tx.ring(TOPIC)
+    return won
+
+
 class Worker:
     """Claims and runs jobs until closed. Woken by doorbell, by the next due time, or each second."""
 
-    def __init__(self, app: App, handlers: Mapping[str, Handler], *, slots: int = 8) -> None:
-        self._app, self._handlers = app, handlers
+    def __init__(self, app: App, handlers: Mapping[str, Handler], *, slots: int = 8, node: str | None = None) -> None:
+        """`node`: whose heart beats while this worker lives; without one, only the lease ends a lost run."""
+        self._app, self._handlers, self._node = app, handlers, node
         self._slots = asyncio.Semaphore(slots)
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -221,7 +260,7 @@ class Worker:
         if free == 0:
             async with self._slots:
                 free = 1
-        claimed = await self._app.write(claim, free)
+        claimed = await self._app.write(claim, free, self._node)
         if claimed:
             failpoints.reach("job_claimed")
         for job in claimed:
@@ -239,6 +278,8 @@ class Worker:
     async def _run(self, job: Job) -> None:
         try:
             handler = self._handlers.get(job.kind)
+            if job.attempts > MAX_ATTEMPTS:
+                raise RuntimeError("every attempt ended with its process; it is not tried again by itself")
             if handler is None:
                 raise LookupError(f"no handler for jobs of kind {job.kind!r}")
             async with asyncio.timeout(LEASE.total_seconds() - 5):

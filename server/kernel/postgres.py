@@ -186,6 +186,10 @@ class PostgresWriter:
     def waiting(self) -> int:
         return self._waiting
 
+    @property
+    def sound(self) -> bool:
+        return True
+
     def put(self, work: Work, *, bulk: bool = False) -> None:
         if self._waiting >= self._limit:
             raise Busy()

@@ -22,12 +22,14 @@ import structlog
 from server.errors import Busy, Refused, StorageFull
 from server.kernel import failpoints, metrics
 from server.kernel.sql import SQLITE, Announcer, Clash, Conn, Tx
+from server.kernel.sqlite_file import Identity
 from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up
 
 log = structlog.get_logger()
 
 BATCH = 500  # functions in one transaction at most
 BUSY_TIMEOUT_MS = 5_000
+GONE = "The server's database file was moved away. Keep what you wrote; an administrator must look at the server."
 
 
 def connect(path: Path, *, sync: str, query_only: bool = False) -> sqlite3.Connection:
@@ -55,6 +57,8 @@ def translate(error: sqlite3.Error) -> Exception:
         return StorageFull()
     if "locked" in text or "busy" in text:
         return Busy()
+    if "readonly" in text or "disk I/O error" in text or "unable to open" in text:
+        return Busy("The server cannot write to its database right now. Nothing was lost: try again in a moment.", 10.0)
     return error
 
 
@@ -84,12 +88,18 @@ class SqliteWriter:
         self._idle = False
         self._stopping = False
         self._db = connect(path, sync=sync)
+        self._identity = Identity(path)
         self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
         return len(self._interactive) + len(self._bulk)
+
+    @property
+    def sound(self) -> bool:
+        """Is the file still the one that was opened?"""
+        return self._identity.same()
 
     def put(self, work: Work, *, bulk: bool = False) -> None:
         if self._stopping:
@@ -150,6 +160,10 @@ class SqliteWriter:
         nothing to undo, who fails later ends the transaction and the others run again, then with savepoints.
         """
         db = self._db
+        if not self._identity.same():
+            # Acknowledging what goes into a file nobody can open again would be a lie (F9).
+            log.error("database_file_gone", path=str(self._path), advice="put it back, or stop and restore a backup")
+            return [Outcome(work, None, Busy(GONE, 30.0), []) for work in works], []
         try:
             db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:

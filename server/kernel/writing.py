@@ -50,6 +50,11 @@ class Writer(Protocol):
     @property
     def waiting(self) -> int: ...
 
+    @property
+    def sound(self) -> bool:
+        """False when writing has no point any more."""
+        ...
+
     def close(self) -> None:
         """Finishes what is queued, then stops."""
         ...

@@ -92,6 +92,31 @@ def restore(
         err.print(KEY_WORDS[done.key].format(folder=settings.data_dir.resolve()), style="yellow", highlight=False)
 
 
+MARKS = {"ok": "[green]✓[/green]", "warn": "[yellow]![/yellow]", "fail": "[red]✗[/red]"}
+
+
+def doctor() -> None:
+    """Look at everything a healthy installation rests on, and say what to do. Exit code 1 when something fails."""
+    from rich.markup import escape
+
+    from server import serving
+
+    settings = settings_or_exit()
+    settings.log_level = "error"
+    configure_log(settings)
+    try:
+        found = asyncio.run(serving.doctor(settings))
+    except Refused as error:
+        fail(error.message)
+    for finding in found["findings"]:
+        area = finding["area"].replace("_", " ")
+        out.print(f"{MARKS[finding['state']]} [bold]{area:<12}[/bold] {escape(finding['message'])}", highlight=False)
+        if finding["advice"]:
+            out.print(f"{'':<14} → {escape(finding['advice'])}", highlight=False)
+    if found["worst"] == "fail":
+        raise typer.Exit(1)
+
+
 @contextmanager
 def progress() -> Iterator[Any]:
     """A bar with rate and time left; nothing where the output is not a terminal."""

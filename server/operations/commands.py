@@ -11,6 +11,7 @@ from typing import Any
 from server.errors import Busy
 from server.kernel.context import App
 from server.operations import backup as taking
+from server.operations import doctor as examining
 
 TELL_EVERY_S = 0.2
 
@@ -35,3 +36,8 @@ async def backup(
     finally:
         stop.set()
     return taking.as_json(taken)
+
+
+async def doctor(app: App) -> dict[str, Any]:
+    """The findings, as `GET /api/doctor` gives them."""
+    return examining.as_json(await examining.examine(app))
