@@ -197,7 +197,7 @@ function useFound(text: string): { tickets: Item[]; busy: boolean } {
   const tickets = data.tickets.map((ticket) => ({
     id: `ticket ${ticket.id}`,
     label: contactName(ticket.contact),
-    hint: `${t(`inbox.statuses.${ticket.status}`)} · ${oneLine(ticket.preview, 80)}`,
+    hint: `${t(`inbox.states.${ticket.status}`)} · ${oneLine(ticket.preview, 80)}`,
     picture: <Face name={ticket.contact.name} id={ticket.contact.id} size={28} channel={ticket.channel} />,
     run: open(ticket.id),
   }))

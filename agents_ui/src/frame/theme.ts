@@ -72,7 +72,9 @@ export const theme = createTheme({
     Button: Button.extend({ defaultProps: { size: 'sm' }, styles: { root: { fontWeight: 500 } } }),
     InputWrapper: { styles: { description: { fontSize: 12.5 } } },
     Loader: Loader.extend({ defaultProps: { size: 18, color: 'gray' } }),
-    Menu: Menu.extend({ defaultProps: { shadow: 'md', withinPortal: true, ...quick } }),
+    Menu: Menu.extend({
+      defaultProps: { shadow: 'md', withinPortal: true, withInitialFocusPlaceholder: false, ...quick },
+    }),
     Modal: Modal.extend({
       defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.35 }, ...quick },
       styles: { title: { fontWeight: 600, fontSize: 16 } },

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useRef } from 'react'
+import { useEffect, useMemo, useRef } from 'react'
 import type { TicketOut } from '../generated/protocol'
 import { useShortcut } from '../frame/shortcuts'
 import { useLive } from '../live/store'
@@ -14,11 +14,11 @@ interface ConversationProps {
   ticket: TicketOut
   onBack: () => void
   onDetails: () => void
-  /** The ticket left the desk: on to the next one. */
-  onGone: () => void
+  /** This ticket leaves the desk: to the one below it. */
+  onNext: () => void
 }
 
-export function Conversation({ ticket, onBack, onDetails, onGone }: ConversationProps) {
+export function Conversation({ ticket, onBack, onDetails, onNext }: ConversationProps) {
   const composer = useRef<ComposerHandle>(null)
   const keepUnread = useRef(false)
   const { timeline } = useThread(ticket.thread)
@@ -31,17 +31,18 @@ export function Conversation({ ticket, onBack, onDetails, onGone }: Conversation
   useEffect(() => openThread(ticket.thread), [ticket.thread])
   useRead(ticket, timeline?.last ?? 0, keepUnread)
 
-  const close = useCallback(async () => {
-    // On to the next one at once; an error brings its toast and the ticket stays in the list.
-    if (await closeTicket(ticket)) onGone()
-  }, [ticket, onGone])
+  // On to the next one at once; should the close fail, a toast says so and the ticket is still in the list.
+  const close = () => {
+    onNext()
+    void closeTicket(ticket)
+  }
   const unread = async () => {
     keepUnread.current = true
     if (await markUnread(ticket)) onBack()
   }
   useShortcut('reply', () => composer.current?.focus('reply'))
   useShortcut('note', () => composer.current?.focus('note'))
-  useShortcut('close', () => void close(), ticket.status !== 'closed' && !ticket.closing_at)
+  useShortcut('close', close, ticket.status !== 'closed' && !ticket.closing_at)
   useShortcut('unread', () => void unread())
 
   return (
@@ -50,7 +51,7 @@ export function Conversation({ ticket, onBack, onDetails, onGone }: Conversation
         ticket={ticket}
         onBack={onBack}
         onDetails={onDetails}
-        onClose={() => void close()}
+        onClose={close}
         onUnread={() => void unread()}
       />
       <Thread ticket={ticket} pending={waiting} onEdit={(item) => composer.current?.edit(item)} />

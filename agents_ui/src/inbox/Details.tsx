@@ -160,7 +160,7 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
                 <bdi>{oneLine(other.preview, 90) || t('inbox.noText')}</bdi>
               </span>
               <span className={classes.label}>
-                {t(`inbox.statuses.${other.status}`)} ·{' '}
+                {t(`inbox.states.${other.status}`)} ·{' '}
                 <time title={exactTime(other.last_message_at)}>{shortTime(other.last_message_at, now)}</time>
               </span>
             </Link>

@@ -137,5 +137,5 @@ function StatusButton({ ticket, onClose }: { ticket: TicketOut; onClose: () => v
       </Button>
     )
   }
-  return <span className={classes.ended}>{t('inbox.statuses.closed')}</span>
+  return <span className={classes.ended}>{t('inbox.states.closed')}</span>
 }

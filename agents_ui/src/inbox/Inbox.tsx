@@ -47,10 +47,9 @@ function Panes() {
         : navigate({ to: '/inbox/$ticket', params: { ticket: String(ticket) }, search: true })),
     [navigate],
   )
-  const next = useCallback(
-    (from: number) => go(neighbour(useTickets.getState().list, from)?.id ?? null),
-    [go],
-  )
+  const next = () => {
+    if (id !== null) go(neighbour(useTickets.getState().list, id)?.id ?? null)
+  }
   useShortcut('leave', () => (sheetFor === null ? go(null) : setSheetFor(null)), id !== null)
   useShortcut('details', toggleDetails, id !== null)
 
@@ -76,7 +75,7 @@ function Panes() {
             ticket={ticket}
             onBack={() => go(null)}
             onDetails={toggleDetails}
-            onGone={() => next(ticket.id)}
+            onNext={next}
           />
         ) : phase === 'failed' ? (
           <Empty icon={IconInbox} title={t('inbox.noTicket')} text={t('inbox.noTicketText')} />
