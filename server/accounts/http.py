@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.accounts import actions, links, queries, team
+from server.accounts import actions, identity, links, queries, team
 from server.accounts.actions import Browser, SignedIn
-from server.accounts.rules import Agent, Can, Role, capabilities, may
+from server.accounts.rules import Agent, Can, Role, Rotation, capabilities, may
 from server.kernel.clock import rfc3339
 from server.kernel.context import App
 from server.web import auth
@@ -237,6 +237,25 @@ async def withdraw_invite(app: App, call: Call) -> Any:
     return {}
 
 
+def _identity_json(app: App, found: Rotation) -> dict[str, Any]:
+    until = found.previous_until
+    still = until is not None and until > app.clock.now()
+    return {
+        "secret": auth.identity_secret(app, found.number),
+        "previous_valid_until": rfc3339(until) if until is not None and still else None,
+    }
+
+
+async def identity_secret(app: App, call: Call) -> Any:
+    return _identity_json(app, await app.read(queries.identity_rotation))
+
+
+async def rotate_identity(app: App, call: Call) -> Any:
+    rotated = await app.write(identity.rotate, call.agent, call.address)
+    auth.forget_rotation(app)
+    return _identity_json(app, rotated)
+
+
 ENDPOINTS: list[Endpoint] = [
     Endpoint("GET", "/api/session", session, PUBLIC),
     Endpoint("POST", "/api/setup", setup, PUBLIC, body=Setup),
@@ -255,4 +274,6 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint("GET", "/api/invites", invites, Can.USERS),
     Endpoint("POST", "/api/invites", invite, Can.USERS, body=NewInvite),
     Endpoint("DELETE", "/api/invites/{id}", withdraw_invite, Can.USERS),
+    Endpoint("GET", "/api/settings/widget/identity", identity_secret, Can.SECRETS),
+    Endpoint("POST", "/api/settings/widget/identity/rotate", rotate_identity, Can.SECRETS, body=Empty),
 ]

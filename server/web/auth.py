@@ -30,6 +30,8 @@ __all__ = [
     "VisitorIdentity",
     "agent_from_cookie",
     "check_origin",
+    "forget_rotation",
+    "identity_secret",
     "mint_visitor_token",
     "own_origin",
     "session_cookie",
@@ -283,6 +285,11 @@ class _KnownRotation:
 def _rotation(app: App) -> _KnownRotation:
     known: _KnownRotation = app.parts.setdefault("identity_rotation", _KnownRotation(Rotation(), float("-inf")))
     return known
+
+
+def forget_rotation(app: App) -> None:
+    """Look again at the next identity; the other processes do within five seconds."""
+    _rotation(app).until = float("-inf")
 
 
 async def _refresh_rotation(app: App) -> None:
