@@ -34,6 +34,7 @@ let open = false
 let full = false
 let wished = { language: '', pageLanguage: '' }
 let begun = false
+let left = false
 let settledAt = 0
 let downSince = Date.now()
 let typedAt = 0
@@ -151,7 +152,7 @@ function keep(): void {
   clearTimeout(saving)
   saving = 0
   // Nothing of a visitor who only looked around.
-  if (state.thread !== null) slot.save(saved(state))
+  if (state.thread !== null && !left) slot.save(saved(state))
 }
 
 /**
@@ -240,6 +241,7 @@ async function begin(init: Init): Promise<void> {
   open = init.open
   full = init.full
   await language()
+  if (left) return
   host.tell({ type: 'ready' })
   // Here before they are needed: the line may be gone by then.
   setTimeout(() => void loadExtras().catch(() => null), 2_000)
@@ -283,11 +285,10 @@ function hear(message: FromHost): void {
       break
     case 'shutdown':
       // The customer signs out: nothing of the chat stays on this machine.
+      left = true
       link.stop()
       clearTimeout(saving)
-      slot.clear()
-      token = null
-      state = start()
+      for (const key of store.keys('')) store.set(key, null)
   }
 }
 

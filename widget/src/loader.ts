@@ -33,13 +33,8 @@ const BUBBLE =
 const DOWN = 'M5 9l7 7 7-7'
 /** A page that rebuilds itself gets the launcher back; one that means it is believed. */
 const READD = 5
-/** To open and to close, in the languages the widget speaks. */
-const LABELS: Record<string, string[]> = {
-  en: ['Open chat', 'Close chat'],
-  ko: ['채팅 열기', '채팅 닫기'],
-  pl: ['Otwórz czat', 'Zamknij czat'],
-  ru: ['Открыть чат', 'Закрыть чат'],
-}
+/** The button's name in the languages the widget speaks; that it opens and closes is said by `aria-expanded`. */
+const LABELS: Record<string, string> = { en: 'Chat', ko: '채팅', pl: 'Czat', ru: 'Чат' }
 
 const doc = document
 const page = doc.documentElement
@@ -64,7 +59,7 @@ function run({ src, dataset }: HTMLScriptElement): void {
   /** The frame listens; before that its window still has the page's origin. */
   let met = false
   let unread = ''
-  let gone = false
+  let leaving = false
   let readded = 0
   let address = ''
 
@@ -75,7 +70,7 @@ function run({ src, dataset }: HTMLScriptElement): void {
     request.onload = () => {
       config = request.response
       if (request.status !== 200 || !config) note()
-      else if (!gone) draw()
+      else if (!leaving) draw()
     }
     request.onerror = () => {
       if (tries) setTimeout(load, 9e3, tries - 1)
@@ -122,7 +117,7 @@ function run({ src, dataset }: HTMLScriptElement): void {
     }
     place()
     new MutationObserver(() => {
-      if (!gone && !host!.isConnected && readded++ < READD) {
+      if (!leaving && !host!.isConnected && readded++ < READD) {
         met = false
         place()
       }
@@ -133,13 +128,19 @@ function run({ src, dataset }: HTMLScriptElement): void {
     else if (kept('localStorage', FLAG)) setTimeout(embed, 1500)
   }
 
+  /** The frame needs a moment to forget the conversation. */
+  function leave(): void {
+    tell('shutdown', {})
+    setTimeout(() => host!.remove(), 500)
+  }
+
   /** Outside the body: who replaces the body leaves it, and a transformed body does not move it. */
   function place(): void {
     add(page, host!)
   }
 
   function embed(): void {
-    if (frame || gone) return
+    if (frame) return
     // It is our own page on our own origin; a sandbox would only take its storage away.
     // oxlint-disable-next-line react/iframe-missing-sandbox
     frame = doc.createElement('iframe')
@@ -159,6 +160,7 @@ function run({ src, dataset }: HTMLScriptElement): void {
         focus: doc.activeElement === host,
         full: full(),
       })
+      if (leaving) leave()
     }
     add(panel, frame)
     if ('navigation' in window) navigation.addEventListener('currententrychange', moved)
@@ -181,21 +183,26 @@ function run({ src, dataset }: HTMLScriptElement): void {
   }
 
   function label(): void {
-    const words =
-      LABELS[(language || page.lang || navigator.language).slice(0, 2).toLowerCase()] ||
-      LABELS[config.language] ||
-      LABELS.en!
-    set(button, 'aria-label', opened ? words[1]! : words[0] + (unread && ', ' + unread))
+    const code = (language || page.lang || navigator.language).slice(0, 2).toLowerCase()
+    const name = LABELS[code] || LABELS[config.language] || LABELS.en!
+    set(button, 'aria-label', name + (unread && ', ' + unread))
     set(button, 'aria-expanded', String(opened))
     set(picture, 'd', opened ? DOWN : BUBBLE)
   }
 
   function tell(type: string, more: object): void {
-    if (met && !gone) frame!.contentWindow!.postMessage({ threadline: 1, type, ...more }, base)
+    if (met) frame!.contentWindow!.postMessage({ threadline: 1, type, ...more }, base)
   }
 
   function hear({ source, origin, data }: MessageEvent): void {
-    if (!frame || gone || source !== frame.contentWindow || origin !== base || !data || data.threadline !== 1)
+    if (
+      !frame ||
+      leaving ||
+      source !== frame.contentWindow ||
+      origin !== base ||
+      !data ||
+      data.threadline !== 1
+    )
       return
     if (data.type === 'close') show(false)
     if (data.type === 'active') keep('localStorage', FLAG, data.on === true)
@@ -248,16 +255,15 @@ function run({ src, dataset }: HTMLScriptElement): void {
       if (host) label()
     },
     shutdown() {
-      show(false)
-      tell('shutdown', {})
-      gone = true
-      keep('localStorage', FLAG, false)
       delete window.Threadline
-      // The frame needs a moment to forget the conversation.
-      if (host) {
-        box.hidden = true
-        setTimeout(() => host!.remove(), 500)
-      }
+      keep('localStorage', FLAG, false)
+      keep('sessionStorage', OPEN, false)
+      leaving = true
+      if (!host) return
+      box.hidden = true
+      // What is stored in the frame can only be cleared there.
+      if (met) leave()
+      else embed()
     },
   }
   load(1)

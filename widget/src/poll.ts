@@ -26,6 +26,8 @@ const PAUSE_MS = 10_000
 export function startPoll(owner: PollOwner): Poll {
   let stopped = false
   let known = false
+  /** Answers to what we sent, so far. */
+  let answers = 0
   let asking = new AbortController()
   let rest: (() => void) | null = null
 
@@ -35,15 +37,19 @@ export function startPoll(owner: PollOwner): Poll {
       const hello = owner.hello()
       const limit = setTimeout(() => mine.abort(), known ? LONGEST_MS : FIRST_MS)
       // The first asks without waiting, so that `ready` comes at once.
-      const answer = await post('/widget/poll', { hello, wait: known ? WAIT_S : 0 }, mine.signal)
+      const before = answers
+      const all = await post('/widget/poll', { hello, wait: known ? WAIT_S : 0 }, mine.signal)
       clearTimeout(limit)
       if (stopped) return
       // Asked to ask again meanwhile.
       if (mine !== asking) continue
-      if (!Array.isArray(answer)) {
-        owner.failed(answer)
+      if (!Array.isArray(all)) {
+        owner.failed(all)
         return
       }
+      // A `ready` was true when we asked. What was answered meanwhile is newer: next to it, this one would
+      // look like a server that forgot.
+      const answer = before === answers ? all : all.filter((f) => f.type !== 'ready')
       known ||= answer.some((f) => f.type === 'ready')
       owner.frames(answer)
       // Without a chat to wait in, and after a refusal, the server answers at once: we wait.
@@ -71,6 +77,7 @@ export function startPoll(owner: PollOwner): Poll {
   async function send(frame: VisitorIn): Promise<void> {
     const answer = await post('/widget/send', frame)
     if (stopped) return
+    answers++
     if (!Array.isArray(answer)) owner.failed(answer)
     else {
       owner.frames(answer)

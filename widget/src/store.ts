@@ -83,7 +83,6 @@ export interface Slot {
   put(item: Pending): void
   drop(id: string): void
   owns(key: string | null): boolean
-  clear(): void
   lease(me: string): Lease
 }
 
@@ -113,9 +112,6 @@ export function makeSlot(store: Store, name: string): Slot {
     put: (item) => write(`out:${item.id}`, JSON.stringify(item)),
     drop: (id) => write(`out:${id}`, null),
     owns: (key) => key === null || key.startsWith(own),
-    clear() {
-      for (const key of store.keys(own)) store.set(key, null)
-    },
     /**
      * Which tab sends. Not a lock, and it need not be one: the server takes each id once, so two tabs that both
      * believe to lead cost a repeated frame and nothing else.

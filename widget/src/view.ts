@@ -79,7 +79,10 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
     paint(s.config?.color ?? '')
 
     const empty = s.fresh || (s.entries.length === 0 && s.thread === null)
-    el.classList.toggle('welcome', empty && !s.outbox.some((p) => p.kind === 'say') && s.stop === null)
+    el.classList.toggle(
+      'welcome',
+      empty && !s.outbox.some((p) => p.kind === 'say') && (s.stop === null || s.stop === 'signin_required'),
+    )
     say(logo, initials(brand) || '·')
     say(title, brand || words.team)
     presence.classList.toggle('on', s.online)
