@@ -1,0 +1,120 @@
+"""The real server in a process of its own, behind a `Line`; console and shop are two sites on it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.browser.line import Line
+from tests.services import free_port
+from tests.world import SECRET, lay_out
+
+PATIENCE_S = 60.0  # for a server to start on a busy machine
+
+
+class Site:
+    """`console` and `shop` are addresses of the line, not of the server: what is cut is cut for everybody."""
+
+    def __init__(self, folder: Path, line: Line, port: int, *, demo: bool) -> None:
+        self.folder, self.line, self._port, self._demo = folder, line, port, demo
+        self.console = f"http://localhost:{line.port}"
+        self.shop = f"http://127.0.0.1:{line.port}/demo"
+        self.log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        process = self._spawn()
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(2)) as http, asyncio.timeout(PATIENCE_S):
+            while True:
+                assert process.poll() is None, f"the server ended: {self.log.read_text()[-2000:]}"
+                with suppress(OSError, aiohttp.ClientError, TimeoutError):
+                    async with http.get(f"http://127.0.0.1:{self._port}/readyz") as answer:
+                        if answer.status == 200:
+                            return
+                await asyncio.sleep(0.05)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            "THREADLINE_PORT": str(self._port),
+            "THREADLINE_PUBLIC_URL": self.console,
+            "THREADLINE_DEMO_URL": self.shop.removesuffix("/demo"),
+            "THREADLINE_DATA_DIR": str(self.folder / "data"),
+            "THREADLINE_SECRET_KEY": SECRET,
+            "THREADLINE_VISITOR_MESSAGES_PER_MINUTE": "1000",
+            "THREADLINE_LOGIN_ATTEMPTS": "1000",
+            "THREADLINE_ADDRESS_CONNECTS_PER_MINUTE": "100000",
+            "PYTHONUNBUFFERED": "1",
+        }
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "server", "up", "--demo" if self._demo else "--no-demo"],
+                cwd=self.folder,  # where no .env lies
+                env=environment,
+                stdout=output,
+                stderr=output,
+            )
+        return self._process
+
+    def kill(self) -> None:
+        """As power loss does it, with everything in flight."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+
+    def signin_link(self) -> str:
+        """What `make up` printed beside "Console"."""
+        found = re.findall(r"http://localhost:\d+/signin#[\w-]+", self.log.read_text())
+        assert found, "the server printed no sign-in link"
+        return str(found[-1])
+
+    def stored(self, like: str) -> list[str]:
+        """The messages on the disk whose text begins so, in their order."""
+        return [body for (body,) in self._rows("SELECT body FROM timeline WHERE body LIKE ? ORDER BY id", f"{like}%")]
+
+    async def has_stored(self, *texts: str) -> None:
+        """Waits for it; the disk rings no bell."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not all(self.stored(text) for text in texts):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    def counts(self) -> dict[str, int]:
+        """Rows of every table."""
+        names = [name for (name,) in self._rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        return {name: self._rows(f'SELECT count(*) FROM "{name}"')[0][0] for name in names}
+
+    def _rows(self, sql: str, *values: str) -> list[Any]:
+        with closing(sqlite3.connect(f"file:{self.folder / 'data' / 'threadline.db'}?mode=ro", uri=True)) as db:
+            return db.execute(sql, values).fetchall()
+
+
+@asynccontextmanager
+async def open_site(folder: Path, *, empty: bool = False, demo: bool = False) -> AsyncIterator[Site]:
+    """With the cast of `tests.world` in it; `empty`: nobody yet; `demo`: what `make up` makes."""
+    if not (empty or demo):
+        lay_out(folder / "data", "sqlite")
+    port = free_port()
+    async with Line(port) as line:
+        site = Site(folder, line, port, demo=demo)
+        await site.start()
+        try:
+            yield site
+        finally:
+            site.stop()

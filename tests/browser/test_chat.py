@@ -1,0 +1,126 @@
+"""A visitor on one site and an agent on another talk in real time (VIS, INB)."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.people import People
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_visitor_and_agent_talk_without_a_reload(people: People) -> None:
+    desk = await people.agent("ana")
+    visitor = await people.visitor("/moss-teapot", open=False)
+
+    await visitor.clicks_launcher()
+    await visitor.finds_frame()
+    await visitor.says("Is the teapot dishwasher safe?")
+
+    await desk.opens("Is the teapot dishwasher safe?")
+    await expect(desk.bubble("Is the teapot dishwasher safe?")).to_have_attribute("data-side", "them")
+    await expect(desk.page.locator("a[href$='/demo/moss-teapot']")).to_be_visible()  # the page they are on
+    await desk.replies("It is, up to 60 degrees.")
+    await expect(visitor.bubble("It is, up to 60 degrees.")).to_be_visible()
+    await expect(visitor.frame.locator(".row.theirs .name", has_text="Ana")).to_be_visible()
+
+    # What comes while the thread is open, both ways.
+    await visitor.says("Wonderful, thank you!")
+    await expect(desk.bubble("Wonderful, thank you!")).to_be_visible()
+    await expect(desk.row("Wonderful, thank you!")).to_be_visible()
+    assert await desk.texts() == [
+        "Is the teapot dishwasher safe?",
+        "It is, up to 60 degrees.",
+        "Wonderful, thank you!",
+    ]
+    assert await visitor.texts() == ["Hi! How can we help?", *await desk.texts()]
+
+
+async def test_each_sees_the_other_typing(people: People) -> None:
+    desk, visitor = await people.agent("ana"), await people.visitor()
+    await visitor.says("typing: hello?")
+    await desk.opens("typing: hello?")
+
+    await visitor.box.press_sequentially("I have")
+    await expect(desk.log.get_by_role("status").get_by_text("is typing…")).to_be_attached()
+    await desk.box.press_sequentially("Let me")
+    await expect(visitor.frame.get_by_text("Ana is typing")).to_be_attached()
+
+    await desk.replies("Let me look.")
+    await expect(visitor.bubble("Let me look.")).to_be_visible()
+    await expect(visitor.frame.get_by_text("Ana is typing")).not_to_be_attached()
+
+
+async def test_ticks_go_from_sent_to_seen_on_both_sides(people: People) -> None:
+    visitor = await people.visitor()
+    await visitor.says("ticks: one")
+    await visitor.marked("ticks: one", "sent")
+
+    desk = await people.agent("ana")
+    await desk.opens("ticks: one")
+    await visitor.marked("ticks: one", "seen")
+
+    # The visitor looks elsewhere, so the answer stays unread and the launcher says so.
+    await visitor.page.evaluate("Threadline.close()")
+    await desk.replies("ticks: two")
+    await expect(desk.bubble("ticks: two").locator("[data-tick=sent]")).to_be_attached()
+    await expect(visitor.bubble("ticks: two")).to_be_attached()
+    await expect(desk.bubble("ticks: two").locator("[data-tick=sent]")).to_be_attached()
+    await visitor.page.evaluate("Threadline.open()")
+    await expect(desk.bubble("ticks: two").locator("[data-tick=seen]")).to_be_attached()
+
+
+async def test_closing_can_be_undone_for_five_seconds_and_then_ends_the_chat(people: People) -> None:
+    desk, visitor = await people.agent("ana"), await people.visitor()
+    await visitor.says("ending: that was all")
+    await desk.opens("ending: that was all")
+
+    await desk.page.get_by_role("button", name="Close", exact=True).click()
+    await desk.page.get_by_role("button", name="Undo").last.click()
+    await desk.opens("ending: that was all")
+    await desk.replies("ending: still open")
+    await expect(visitor.bubble("ending: still open")).to_be_visible()
+    await expect(visitor.frame.get_by_text("This chat has ended")).not_to_be_attached()
+
+    await desk.page.get_by_role("button", name="Close", exact=True).click()
+    await expect(visitor.frame.get_by_text("This chat has ended")).to_be_visible()
+    await expect(visitor.box).not_to_be_attached()
+    await expect(desk.row("ending: still open")).not_to_be_attached()
+
+    await visitor.frame.get_by_role("button", name="Start a new chat").click()
+    await visitor.says("ending: one more thing")
+    await desk.opens("ending: one more thing")
+    assert await desk.texts() == ["ending: one more thing"]
+    assert "ending: still open" not in await visitor.texts()
+
+
+async def test_the_visitor_ends_the_chat(people: People) -> None:
+    desk, visitor = await people.agent("ana"), await people.visitor()
+    await visitor.says("visitor ends: bye")
+    await desk.opens("visitor ends: bye")
+
+    await visitor.frame.get_by_role("button", name="More options").click()
+    await visitor.frame.get_by_role("menuitem", name="End chat").click()
+    await visitor.frame.get_by_role("button", name="End chat").click()
+
+    await expect(visitor.frame.get_by_text("You ended this chat")).to_be_visible()
+    await expect(desk.log.get_by_text("The visitor ended the chat")).to_be_visible()
+    await expect(desk.page.get_by_text("This chat has ended; a new one starts when they write.")).to_be_visible()
+
+
+async def test_a_reload_and_another_page_keep_the_conversation(people: People) -> None:
+    desk, visitor = await people.agent("ana"), await people.visitor()
+    await visitor.says("reload: before")
+    await desk.opens("reload: before")
+    await visitor.marked("reload: before", "seen")
+
+    await visitor.page.reload()
+    await visitor.opens_chat()
+    await expect(visitor.bubble("reload: before")).to_be_visible()
+    await visitor.goes("/plants")
+    await visitor.opens_chat()
+    await visitor.says("reload: after")
+
+    await expect(desk.bubble("reload: after")).to_be_visible()
+    assert await desk.texts() == ["reload: before", "reload: after"]
