@@ -204,6 +204,8 @@ function run({ src, dataset }: HTMLScriptElement): void {
       data.threadline !== 1
     )
       return
+    // From now on the frame has its own way to close; until then a phone keeps ours on top.
+    if (data.type === 'ready') box.classList.add('met')
     if (data.type === 'close') show(false)
     if (data.type === 'active') keep('localStorage', FLAG, data.on === true)
     if (data.type === 'unread') {
