@@ -168,6 +168,8 @@ def finish(tx: Tx, job: Job) -> None:
 def fail(tx: Tx, job: Job, error: str) -> None:
     """Tries again with growing pauses; after `MAX_ATTEMPTS` it is dead and waits for a person."""
     dead = job.attempts >= MAX_ATTEMPTS
+    if dead and tx.run(_AGAIN, job=job.id, of_turn=job.turn):
+        return  # asked for anew during the last attempt: it has all of them again
     pause = timedelta(seconds=min(2**job.attempts, 900))
     tx.run(_FAIL, job=job.id, of_turn=job.turn, next=tx.now + pause, error=error[:500], is_dead=dead)
 
