@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -61,6 +62,8 @@ class Server(uvicorn.Server):
             self._control = await control.serve(app, COMMANDS, LONG_COMMANDS)
         if self._started is not None:
             await self._started(app)
+        elif (link := await commands.setup_link(app)) is not None:
+            print(f"Threadline has no owner yet. Create the account at {link}", file=sys.stderr, flush=True)
 
     async def shutdown(self, sockets: Any = None) -> None:
         if self._control is not None:

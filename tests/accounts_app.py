@@ -69,7 +69,7 @@ class Desk:
     """Someone at a browser: keeps cookies, and sends the headers that browsers send."""
 
     app: App
-    address: str = "203.0.113.7"
+    address: str = "127.0.0.1"
     cookies: dict[str, str] = field(default_factory=dict)
 
     async def send(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.accounts import actions, identity, links, queries, team
+from server.accounts import actions, answers, commands, identity, links, queries, rules, team
 from server.accounts.actions import Browser, SignedIn
 from server.accounts.rules import Agent, Can, Role, Rotation, capabilities, may
+from server.errors import Forbidden
 from server.kernel.clock import rfc3339
 from server.kernel.context import App
 from server.web import auth
@@ -34,6 +36,7 @@ class Setup(Body):
     name: Line
     email: Line
     password: str
+    token: Line | None = None
 
 
 class Login(Body):
@@ -111,6 +114,7 @@ def _sign_in(app: App, call: Call, signed_in: SignedIn) -> dict[str, Any]:
 
 
 async def session(app: App, call: Call) -> Any:
+    """Say who is signed in, what they may do, and whether the account is still to be set up."""
     who = call.actor
     if not isinstance(who, Agent):
         setup_needed = await app.read(queries.owner_id) is None
@@ -124,18 +128,27 @@ async def session(app: App, call: Call) -> Any:
 
 
 async def setup(app: App, call: Call) -> Any:
+    """The first account. From this machine freely; from elsewhere with the link the server printed (C26)."""
     body: Setup = call.body
+    here = call.address in ("127.0.0.1", "local", rules.LOOPBACK_6) and "x-forwarded-for" not in call.request.headers
+    if not here and not hmac.compare_digest((body.token or "").encode(), commands.setup_token(app).encode()):
+        raise Forbidden(
+            "Open the set-up link that the server printed when it started, or run `threadline create-owner` there.",
+            "setup_link_needed",
+        )
     signed_in = await actions.set_up(app, body.email, body.name, body.password, _browser(call))
     return _sign_in(app, call, signed_in)
 
 
 async def login(app: App, call: Call) -> Any:
+    """Sign in with e-mail and password."""
     body: Login = call.body
     replaces = call.actor if isinstance(call.actor, Agent) else None
     return _sign_in(app, call, await actions.login(app, body.email, body.password, _browser(call), replaces))
 
 
 async def logout(app: App, call: Call) -> Any:
+    """End this session."""
     # Whoever is not signed in (any more) is where they wanted to be.
     if isinstance(call.actor, Agent):
         await actions.logout(app, call.actor, call.address)
@@ -144,12 +157,14 @@ async def logout(app: App, call: Call) -> Any:
 
 
 async def change_password(app: App, call: Call) -> Any:
+    """Change your own password; ends all your other sessions."""
     body: ChangePassword = call.body
     await actions.change_password(app, call.agent, body.current, body.password, call.address)
     return {}
 
 
 async def sessions(app: App, call: Call) -> Any:
+    """List your own sessions."""
     found = await actions.own_sessions(app, call.agent)
     return {
         "sessions": [
@@ -167,6 +182,7 @@ async def sessions(app: App, call: Call) -> Any:
 
 
 async def end_session(app: App, call: Call) -> Any:
+    """End one of your sessions."""
     session_id = path_id(call, "id")
     await actions.end_session(app, call.agent, session_id, call.address)
     if session_id == call.agent.session:
@@ -175,11 +191,13 @@ async def end_session(app: App, call: Call) -> Any:
 
 
 async def end_other_sessions(app: App, call: Call) -> Any:
+    """End all your sessions but this one."""
     await actions.end_other_sessions(app, call.agent, call.address)
     return {}
 
 
 async def use_link(app: App, call: Call) -> Any:
+    """Follow a one-time link: sign in, or learn what an invitation or reset is for."""
     body: UseLink = call.body
     used = await links.use(app, body.token, _browser(call))
     if isinstance(used, SignedIn):
@@ -188,17 +206,20 @@ async def use_link(app: App, call: Call) -> Any:
 
 
 async def finish_link(app: App, call: Call) -> Any:
+    """Accept an invitation or set a new password by link, and sign in."""
     body: FinishLink = call.body
     return _sign_in(app, call, await links.finish(app, body.token, body.name, body.password, _browser(call)))
 
 
 async def users(app: App, call: Call) -> Any:
+    """List the team."""
     with_email = may(call.actor, Can.USERS)
     found: list[queries.User] = await app.read(queries.team, app.clock.now())
     return {"users": [user_json(user, with_email=with_email) for user in found]}
 
 
 async def change_user(app: App, call: Call) -> Any:
+    """Change a colleague: role, name, or whether they may sign in."""
     body: ChangeUser = call.body
     changed = await team.change_user(
         app,
@@ -211,28 +232,33 @@ async def change_user(app: App, call: Call) -> Any:
 
 
 async def change_me(app: App, call: Call) -> Any:
+    """Change your own name, or whether you are away."""
     body: ChangeMe = call.body
     changed = await team.change_me(app, call.agent, body.name, body.away, call.address)
     return {"user": user_json(changed, with_email=True)}
 
 
 async def reset_link(app: App, call: Call) -> Any:
+    """Make a link with which a colleague sets a new password."""
     made = await links.make_reset(app, call.agent, path_id(call, "id"), call.address)
     return {"url": made.url, "expires_at": rfc3339(made.expires_at)}
 
 
 async def invites(app: App, call: Call) -> Any:
+    """List open invitations."""
     found: list[queries.Invite] = await app.read(queries.invites, app.clock.now())
     return {"invites": [_invite_json(invite) for invite in found]}
 
 
 async def invite(app: App, call: Call) -> Any:
+    """Invite somebody; the link is shown once."""
     body: NewInvite = call.body
     made, url = await links.invite(app, call.agent, body.email, body.role, call.address)
     return {"invite": _invite_json(made), "url": url}
 
 
 async def withdraw_invite(app: App, call: Call) -> Any:
+    """Withdraw an invitation."""
     await links.withdraw_invite(app, call.agent, path_id(call, "id"), call.address)
     return {}
 
@@ -247,33 +273,42 @@ def _identity_json(app: App, found: Rotation) -> dict[str, Any]:
 
 
 async def identity_secret(app: App, call: Call) -> Any:
+    """Show the secret with which your site signs who its customer is."""
     return _identity_json(app, await app.read(queries.identity_rotation))
 
 
 async def rotate_identity(app: App, call: Call) -> Any:
+    """Change that secret; the old one stays valid for a while."""
     rotated = await app.write(identity.rotate, call.agent, call.address)
     auth.forget_rotation(app)
     return _identity_json(app, rotated)
 
 
 ENDPOINTS: list[Endpoint] = [
-    Endpoint("GET", "/api/session", session, PUBLIC),
-    Endpoint("POST", "/api/setup", setup, PUBLIC, body=Setup),
-    Endpoint("POST", "/api/login", login, PUBLIC, body=Login),
+    Endpoint("GET", "/api/session", session, PUBLIC, answer=answers.Session),
+    Endpoint("POST", "/api/setup", setup, PUBLIC, body=Setup, answer=answers.SignedIn),
+    Endpoint("POST", "/api/login", login, PUBLIC, body=Login, answer=answers.SignedIn),
     Endpoint("POST", "/api/logout", logout, PUBLIC, body=Empty),
-    Endpoint("POST", "/api/links/use", use_link, PUBLIC, body=UseLink),
-    Endpoint("POST", "/api/links/finish", finish_link, PUBLIC, body=FinishLink),
+    Endpoint("POST", "/api/links/use", use_link, PUBLIC, body=UseLink, answer=answers.UsedLink),
+    Endpoint("POST", "/api/links/finish", finish_link, PUBLIC, body=FinishLink, answer=answers.SignedIn),
     Endpoint("POST", "/api/password", change_password, Can.SIGNED_IN, body=ChangePassword),
-    Endpoint("GET", "/api/sessions", sessions, Can.SIGNED_IN),
+    Endpoint("GET", "/api/sessions", sessions, Can.SIGNED_IN, answer=answers.Sessions),
     Endpoint("DELETE", "/api/sessions", end_other_sessions, Can.SIGNED_IN),
     Endpoint("DELETE", "/api/sessions/{id}", end_session, Can.SIGNED_IN),
-    Endpoint("PATCH", "/api/me", change_me, Can.SIGNED_IN, body=ChangeMe),
-    Endpoint("GET", "/api/users", users, Can.SIGNED_IN),
-    Endpoint("PATCH", "/api/users/{id}", change_user, Can.USERS, body=ChangeUser),
-    Endpoint("POST", "/api/users/{id}/reset-link", reset_link, Can.USERS, body=Empty),
-    Endpoint("GET", "/api/invites", invites, Can.USERS),
-    Endpoint("POST", "/api/invites", invite, Can.USERS, body=NewInvite),
+    Endpoint("PATCH", "/api/me", change_me, Can.SIGNED_IN, body=ChangeMe, answer=answers.SignedIn),
+    Endpoint("GET", "/api/users", users, Can.SIGNED_IN, answer=answers.Users),
+    Endpoint("PATCH", "/api/users/{id}", change_user, Can.USERS, body=ChangeUser, answer=answers.SignedIn),
+    Endpoint("POST", "/api/users/{id}/reset-link", reset_link, Can.USERS, body=Empty, answer=answers.ResetLink),
+    Endpoint("GET", "/api/invites", invites, Can.USERS, answer=answers.Invites),
+    Endpoint("POST", "/api/invites", invite, Can.USERS, body=NewInvite, answer=answers.Invited),
     Endpoint("DELETE", "/api/invites/{id}", withdraw_invite, Can.USERS),
-    Endpoint("GET", "/api/settings/widget/identity", identity_secret, Can.SECRETS),
-    Endpoint("POST", "/api/settings/widget/identity/rotate", rotate_identity, Can.SECRETS, body=Empty),
+    Endpoint("GET", "/api/settings/widget/identity", identity_secret, Can.SECRETS, answer=answers.IdentitySecret),
+    Endpoint(
+        "POST",
+        "/api/settings/widget/identity/rotate",
+        rotate_identity,
+        Can.SECRETS,
+        body=Empty,
+        answer=answers.IdentitySecret,
+    ),
 ]

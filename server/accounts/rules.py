@@ -249,6 +249,8 @@ def person_name(text: str) -> str:
 
 # --- sessions, links, guessing ------------------------------------------------------------------
 
+LOOPBACK_6 = "0000:0000:0000:0000::/64"  # ::1 as `web.limits` names it
+
 Purpose = Literal["signin", "invite", "reset"]
 
 LINK_LIFE: dict[Purpose, timedelta] = {

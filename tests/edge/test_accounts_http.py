@@ -15,6 +15,7 @@ import jwt
 import pytest
 from sqlalchemy import insert, update
 
+from server.accounts import commands
 from server.accounts.http import ENDPOINTS
 from server.accounts.rules import VisitorIdentity
 from server.errors import Forbidden, SignInRequired
@@ -371,7 +372,7 @@ async def test_the_list_of_sessions_shows_which_is_this_one_and_each_can_be_ende
     shown = (await olga.get("/api/sessions")).json()["sessions"]
     assert sorted((one["current"], one["address"]) for one in shown) == [
         (False, "2001:0db8:0001:0002::/64"),
-        (True, "203.0.113.7"),
+        (True, "127.0.0.1"),
     ]
     assert {one["user_agent"] for one in shown} == {"Firefox on a desk"}
     other_id = next(one["id"] for one in shown if not one["current"])
@@ -586,3 +587,14 @@ async def test_a_presence_that_is_fresh_shows_as_online(olga: Desk) -> None:
     assert (await me(olga))["online"] is True
     app.clock.advance(timedelta(seconds=45))
     assert (await me(olga))["online"] is False
+
+
+async def test_a_stranger_from_elsewhere_cannot_take_an_empty_server_without_the_printed_link(app: App) -> None:
+    stranger = Desk(app, address="203.0.113.9")
+    assert code(await stranger.post("/api/setup", OLGA)) == (403, "setup_link_needed")
+    assert code(await stranger.post("/api/setup", {**OLGA, "token": "x" * 44})) == (403, "setup_link_needed")
+    link = await commands.setup_link(app)
+    assert link is not None
+    made = await stranger.post("/api/setup", {**OLGA, "token": link.partition("#")[2]})
+    assert made.status_code == 200
+    assert await commands.setup_link(app) is None

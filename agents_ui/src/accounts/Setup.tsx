@@ -24,7 +24,9 @@ export function Setup() {
     setBusy(true)
     setError(null)
     try {
-      await api.post('/api/setup', { name: name.trim(), email: email.trim(), password })
+      // From another machine the server asks for the link it printed at its start.
+      const token = window.location.hash.slice(1) || undefined
+      await api.post('/api/setup', { name: name.trim(), email: email.trim(), password, token })
       await signedIn()
       await navigate({ to: '/settings/widget', replace: true })
     } catch (problem) {
