@@ -191,7 +191,7 @@ function run({ src, dataset }: HTMLScriptElement): void {
   }
 
   function tell(type: string, more: object): void {
-    if (met) frame!.contentWindow!.postMessage({ threadline: 1, type, ...more }, base)
+    if (met) frame!.contentWindow?.postMessage({ threadline: 1, type, ...more }, base)
   }
 
   function hear({ source, origin, data }: MessageEvent): void {
