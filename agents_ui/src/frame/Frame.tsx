@@ -1,7 +1,7 @@
 import { Outlet, useNavigate } from '@tanstack/react-router'
 import { lazy, Suspense, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { useMe } from '../accounts/session'
+import { useSession } from '../accounts/session'
 import { Banner } from './Banner'
 import { useDesk } from './desk'
 import classes from './Frame.module.css'
@@ -12,11 +12,17 @@ const Palette = lazy(() => import('./Palette'))
 const ShortcutsSheet = lazy(() => import('./ShortcutsSheet'))
 
 export function Frame() {
+  // The session may end at any moment; the router leaves a moment later.
+  const user = useSession((state) => state.user)
+  return user && <Desk key={user.id} user={user.id} />
+}
+
+function Desk({ user }: { user: number }) {
   const { t } = useTranslation()
   const navigate = useNavigate()
   const [palette, setPalette] = useState(false)
   const [sheet, setSheet] = useState(false)
-  useDesk(useMe().id)
+  useDesk(user)
   useShortcut('palette', () => setPalette((open) => !open))
   useShortcut('help', () => setSheet(true))
   useShortcut('inbox', () => void navigate({ to: '/inbox' }))

@@ -2,6 +2,7 @@
 import { useRouter } from '@tanstack/react-router'
 import { useEffect } from 'react'
 import { forgetUser, loadSession, useCan } from '../accounts/session'
+import { startAlerts } from '../inbox/alerts'
 import { forgetDrafts, loadDrafts } from '../inbox/drafts'
 import { hurryOutbox, startOutbox, stopOutbox } from '../inbox/sending'
 import { followThreads, forgetThreads } from '../inbox/threads'
@@ -17,6 +18,9 @@ export function useDesk(user: number): void {
     startOutbox(user)
     const stops = [
       followThreads(),
+      startAlerts(
+        (ticket) => void router.navigate({ to: '/inbox/$ticket', params: { ticket: String(ticket) } }),
+      ),
       follow((frame) => {
         if (frame.type === 'ticket') learn(frame.ticket)
         else if (frame.type === 'ready') {

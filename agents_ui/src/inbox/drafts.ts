@@ -51,24 +51,31 @@ export async function loadDrafts(user: number): Promise<void> {
 export function setDraft(ticket: number, change: Partial<Omit<Draft, 'at'>>): void {
   const { user, byTicket } = useDrafts.getState()
   const draft = { ...(byTicket[ticket] ?? EMPTY_DRAFT), ...change, at: new Date().toISOString() }
-  const empty = draft.text === '' && draft.files.length === 0
   useDrafts.setState({ byTicket: { ...byTicket, [ticket]: draft } })
-  if (empty) storage.remove(prefix(user) + ticket)
-  else storage.set(prefix(user) + ticket, JSON.stringify(draft))
-  if (change.text !== undefined || change.mode !== undefined) syncSoon(ticket)
+  // An empty one is kept too, until the server knows: else its older text would come back with a reload.
+  storage.set(prefix(user) + ticket, JSON.stringify(draft))
+  if (change.text !== undefined || change.mode !== undefined) sync(ticket, draft.text === '' ? 0 : SYNC_MS)
 }
 
-function syncSoon(ticket: number): void {
+function sync(ticket: number, afterMs: number): void {
   clearTimeout(timers.get(ticket))
   timers.set(
     ticket,
-    setTimeout(async () => {
-      await whenOnline()
-      const draft = useDrafts.getState().byTicket[ticket] ?? EMPTY_DRAFT
-      // A courtesy to the agent's other devices: when it fails, the next key stroke tries again.
-      api.put(`/api/tickets/${ticket}/draft`, { text: draft.text, mode: draft.mode }).catch(() => {})
-    }, SYNC_MS),
+    setTimeout(() => void push(ticket), afterMs),
   )
+}
+
+async function push(ticket: number): Promise<void> {
+  await whenOnline()
+  const { user, byTicket } = useDrafts.getState()
+  const { text, mode, files, at } = byTicket[ticket] ?? EMPTY_DRAFT
+  try {
+    await api.put(`/api/tickets/${ticket}/draft`, { text, mode })
+    if (text === '' && files.length === 0 && useDrafts.getState().byTicket[ticket]?.at === at)
+      storage.remove(prefix(user) + ticket)
+  } catch {
+    // A courtesy to the agent's other devices: the next key stroke tries again.
+  }
 }
 
 export function forgetDrafts(): void {

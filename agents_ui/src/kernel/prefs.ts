@@ -11,10 +11,19 @@ export interface Prefs {
   details: boolean
   /** Null: as the browser prefers. */
   language: string | null
+  /** Tell of new messages while the tab is not in front. */
   sound: boolean
+  notify: boolean
 }
 
-const DEFAULTS: Prefs = { sendWith: 'enter', railWide: true, details: true, language: null, sound: false }
+const DEFAULTS: Prefs = {
+  sendWith: 'enter',
+  railWide: true,
+  details: true,
+  language: null,
+  sound: false,
+  notify: false,
+}
 
 export const usePrefs = create<Prefs>(() => ({ ...DEFAULTS, ...readJson<Partial<Prefs>>(storage, NAME) }))
 

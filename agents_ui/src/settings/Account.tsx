@@ -1,5 +1,5 @@
 import '@mantine/core/styles/Radio.css'
-import { Badge, Button, PasswordInput, Radio, Select, Stack, Text, TextInput } from '@mantine/core'
+import { Badge, Button, PasswordInput, Radio, Select, Stack, Switch, Text, TextInput } from '@mantine/core'
 import { IconDeviceDesktop, IconDeviceMobile } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { type FormEvent, useState } from 'react'
@@ -9,6 +9,7 @@ import { setMe, useMe } from '../accounts/session'
 import { keyCaps } from '../frame/shortcuts'
 import { explain, toast, toastError } from '../frame/toasts'
 import { chooseLanguage, type Language, LANGUAGES } from '../i18n'
+import { chime } from '../inbox/alerts'
 import { api } from '../kernel/api'
 import type { SessionRow, User } from '../kernel/contract'
 import { type Prefs, setPrefs, usePrefs } from '../kernel/prefs'
@@ -90,6 +91,7 @@ function Preferences() {
           onChange={(language) => language && chooseLanguage(language as Language)}
           data={Object.entries(LANGUAGES).map(([value, label]) => ({ value, label }))}
         />
+        <Alerts />
         <Radio.Group
           label={t('settings.account.sendWith')}
           value={sendWith}
@@ -102,6 +104,43 @@ function Preferences() {
         </Radio.Group>
       </Stack>
     </Section>
+  )
+}
+
+/** Asked for only when somebody wants them: a page that asks unasked is refused for ever. */
+function Alerts() {
+  const { t } = useTranslation()
+  const { sound, notify } = usePrefs()
+  const possible = 'Notification' in window
+  const [blocked, setBlocked] = useState(possible && Notification.permission === 'denied')
+
+  async function setNotify(wanted: boolean) {
+    const allowed = wanted && (await Notification.requestPermission()) === 'granted'
+    setBlocked(wanted && !allowed)
+    setPrefs({ notify: allowed })
+  }
+
+  return (
+    <Stack gap={12}>
+      <Switch
+        label={t('settings.account.sound')}
+        description={t('settings.account.alertsHint')}
+        checked={sound}
+        onChange={(event) => {
+          setPrefs({ sound: event.currentTarget.checked })
+          if (event.currentTarget.checked) chime()
+        }}
+      />
+      {possible && (
+        <Switch
+          label={t('settings.account.notify')}
+          description={t('settings.account.alertsHint')}
+          error={blocked && t('settings.account.notifyBlocked')}
+          checked={notify && !blocked}
+          onChange={(event) => void setNotify(event.currentTarget.checked)}
+        />
+      )}
+    </Stack>
   )
 }
 

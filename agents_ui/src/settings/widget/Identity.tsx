@@ -14,9 +14,12 @@ const KEY = ['settings', 'widget', 'identity']
 const EXAMPLE = `import jwt, time
 
 token = jwt.encode(
-    {"sub": customer.id, "name": customer.name, "email": customer.email,
-     "iat": int(time.time()), "exp": int(time.time()) + 600},
-    SECRET, algorithm="HS256")`
+    {"sub": str(customer.id), "name": customer.name, "email": customer.email,
+     "exp": int(time.time()) + 3600},
+    SECRET, algorithm="HS256")
+
+# and on the page, before the snippet:
+# <script>window.threadline = { identity: "…the token…" }</script>`
 
 /** The shop's server signs who is chatting; only owner and admin see the secret (ROL-8). */
 export function IdentitySection() {
