@@ -134,7 +134,7 @@ class Visitor(Client):
         self.thread: str | None = None
         self.screen: dict[int, dict[str, Any]] = {}
         self.last = 0
-        self.target = 0
+        self.far = False
         self.outbox: dict[str, tuple[str, float]] = {}  # key -> text, when last sent
         self.receipts: dict[str, tuple[str, int] | None] = {}  # key -> where it is said to stand
 
@@ -176,7 +176,6 @@ class Visitor(Client):
         match frame["type"]:
             case "ready":
                 self.token = frame["token"] or self.token
-                self.target = frame["last_seq"]
                 self.remember(frame)
                 self.outbox = {key: (text, 0.0) for key, (text, _) in self.outbox.items()}
                 self.ready.set()
@@ -186,6 +185,8 @@ class Visitor(Client):
                 if self.thread is not None:
                     self.resets += 1
                     self.journal.dropped(self.thread)
+                # Too far behind the very thread we named: what comes next is its newest page, not its beginning.
+                self.far = self.thread == frame["thread"]
                 self.thread, self.last, self.screen = frame["thread"], 0, {}
             case "refused":
                 self.remember(frame)
@@ -207,7 +208,7 @@ class Visitor(Client):
             self.journal.saw(thread, seq, key, entry["text"], entry["kind"])
             self.violations += 1
         elif seq > self.last:
-            if self.last and seq != self.last + 1:
+            if seq != self.last + 1 and (self.last or not self.far):
                 return False  # a frame was lost on the way: come back with the bookmark
             self.last = seq
             self.screen[seq] = entry

@@ -46,7 +46,7 @@ class Done:
     frames: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class _Link:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
@@ -119,12 +119,14 @@ class Proxy:
         finally:
             for task in link.tasks:
                 task.cancel()
+            await asyncio.gather(*link.tasks, return_exceptions=True)
             self._links.discard(link)
             for side in (writer, server_writer):
-                side.close()
+                with contextlib.suppress(RuntimeError):
+                    side.close()
 
     async def _pump(self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, RuntimeError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             if up and self.faults.refuse_upgrade and b"upgrade: websocket" in head.lower():
                 link.client.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")

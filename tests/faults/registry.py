@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.faults import g01_durable
+from tests.faults import g01_durable, g02_once, g03_order, g15_visitors, g16_roles
 from tests.faults.tally import Tally
 
 DATABASES = ("sqlite", "postgres")
@@ -21,6 +21,10 @@ class Guarantee:
 
 GUARANTEES: dict[str, Guarantee] = {
     "G1": Guarantee("an acknowledged message survives SIGKILL and power loss", g01_durable.run),
+    "G2": Guarantee("one press of Send is one message, however often it is repeated", g02_once.run),
+    "G3": Guarantee("every conversation is 1, 2, 3 … and everybody sees that order", g03_order.run),
+    "G15": Guarantee("a visitor reads their own conversation and nothing else", g15_visitors.run),
+    "G16": Guarantee("roles hold on every route, frame and event", g16_roles.run),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import ctypes
 import json
 import os
 import shutil
@@ -48,6 +49,12 @@ LIMITS = {
 
 def _settings(folder: Path, url: str | None) -> Settings:
     return Settings(_env_file=None, data_dir=folder, database_url=url, public_url=PUBLIC_URL, secret_key=SECRET)
+
+
+def _die_with_us() -> None:
+    """No server outlives a harness that was itself killed: PR_SET_PDEATHSIG."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Seed:
@@ -133,7 +140,7 @@ class Node:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [*self.site.wrapper, sys.executable, *self.command],
-                cwd=self.site.folder, env=environment, stdout=output, stderr=output,
+                cwd=self.site.folder, env=environment, stdout=output, stderr=output, preexec_fn=_die_with_us,
             )  # fmt: skip
 
     async def ready(self, within: float = 90.0) -> float:

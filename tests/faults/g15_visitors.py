@@ -1,0 +1,265 @@
+"""G15: a visitor reads their own conversation and nothing else; somebody else's id is answered like a made-up one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import secrets
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.asyncio.client import connect
+
+from server.app import ENDPOINTS
+from server.live.frames import VISITOR_TYPES
+from tests.faults import storm
+from tests.faults.crowd import Crowd
+from tests.faults.people import Visitor, socket_url
+from tests.faults.site import PUBLIC_URL, Site, open_site
+from tests.faults.tally import Tally
+
+CANARY = "canary-7f3a"  # stands in everything that is the other's
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an attempt got: enough to tell two answers apart, no more."""
+
+    status: int
+    code: str
+    size: int
+    seconds: float
+    foreign: bool
+
+    def like(self, other: Answer) -> bool:
+        return (self.status, self.code) == (other.status, other.code) and abs(self.size - other.size) <= 48
+
+
+@dataclass
+class Spoils:
+    """What the other visitor has, and for each a made-up twin of the same shape."""
+
+    values: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, name: str, theirs: object, made_up: object) -> None:
+        self.values[name] = (str(theirs), str(made_up))
+
+
+Attempt = Callable[[str], Awaitable[Answer]]
+
+
+async def run(tally: Tally) -> None:
+    async with open_site(tally.database, seed=tally.seed) as site:
+        status, _ = await site.call("owner", "PUT", "/api/settings/widget", {"visitor_files": True})
+        assert status == 200
+        await asyncio.sleep(0.2)
+        crowd = Crowd(site, visitors=2, agents=0, seed=tally.seed)
+        await crowd.start()
+        victim, thief = crowd.visitors
+        spoils = await _fill(site, victim, thief)
+        attempts = _attempts(site, thief)
+        tried = differing = foreign = 0
+        examples: list[str] = []
+        times: dict[str, tuple[list[float], list[float]]] = {}
+        for (what, (theirs, made_up)), (name, attempt) in itertools.product(spoils.values.items(), attempts.items()):
+            for shape in _shapes(theirs, made_up) if what.endswith("id") else [(theirs, made_up)]:
+                real, fake = await attempt(shape[0]), await attempt(shape[1])
+                tried += 2
+                foreign += real.foreign + fake.foreign
+                pair = times.setdefault(name, ([], []))
+                pair[0].append(real.seconds)
+                pair[1].append(fake.seconds)
+                if not real.like(fake):
+                    differing += 1
+                    examples.append(f"{what} in {name}: {real} / {fake}")
+                if real.foreign:
+                    examples.append(f"{what} in {name}: FOREIGN BYTES")
+        heard = await _overheard(site, victim, thief)
+        slower = [name for name, (real, fake) in times.items() if _another_class(real, fake)]
+        tally.floor("attempts", tried, len(spoils.values) * len(attempts) * 2)
+        tally.floor("routes tried", sum(name.startswith(("GET", "POST", "PUT", "DELETE", "PATCH")) for name in attempts), len(ENDPOINTS))
+        tally.zero("frames not in the matrix", len(VISITOR_TYPES - {n.split()[1] for n in attempts if n.startswith("frame ")}))
+        tally.zero("answers that differ", differing, examples)
+        tally.zero("foreign bytes", foreign + heard, examples)
+        tally.zero("times of another class", len(slower), slower)
+        for visitor in crowd.visitors:
+            tally.zero(f"{visitor.name}: entries of another thread", visitor.violations)
+        # The premise: with their own token the same addresses do answer.
+        own = await _fetch(site, victim, f"/files/{spoils.values['file token'][0]}")
+        tally.floor("the owner's own file is served", int(own.status == 200 and own.foreign), 1)
+        await crowd.settle(5)
+    await storm.run(tally, 50_000 if tally.full else 5_000)
+
+
+async def _fill(site: Site, victim: Visitor, thief: Visitor) -> Spoils:
+    spoils = Spoils()
+    headers = {"authorization": f"Bearer {victim.token}", "x-file-name": f"{CANARY}.txt"}
+    _, file = await site.call(None, "POST", "/widget/files", f"{CANARY} bytes".encode(), headers=headers)
+    key = await victim.say(f"{CANARY} a secret")
+    await thief.say("I am somebody else")
+    while victim.receipts[key] is None or thief.outbox:
+        await asyncio.sleep(0.02)
+    await _send(site, victim, {"type": "say", "id": "with-file-01", "text": f"{CANARY} see", "files": [file["token"]]})
+    await _send(site, victim, {"type": "introduce", "id": "intro-0001", "email": f"{CANARY}@shop.example"})
+    _, page = await site.call("owner", "GET", "/api/tickets")
+    ticket = next(t for t in page["tickets"] if CANARY in t["preview"])
+    _, private = await site.call("owner", "POST", "/api/files", f"{CANARY} note".encode(), headers={"x-file-name": f"{CANARY}.txt"})
+    await site.call("owner", "POST", f"/api/tickets/{ticket['id']}/notes", {"key": "note-0001", "text": CANARY, "files": [private["token"]]})
+    await site.call("owner", "POST", f"/api/tickets/{ticket['id']}/reply", {"key": "reply-0001", "text": f"{CANARY} answer"})
+    made_up = secrets.token_urlsafe
+    spoils.add("file token", file["token"], made_up(24))
+    spoils.add("file token of a note", private["token"], made_up(24))
+    spoils.add("thread token", victim.thread, made_up(18))
+    spoils.add("client key", key, made_up(24).replace("_", "a")[:32])
+    spoils.add("visitor key", victim.key, secrets.token_hex(32))
+    spoils.add("visitor token body", str(victim.token).partition(".")[0], made_up(24))
+    spoils.add("ticket id", ticket["id"], 987654)
+    spoils.add("thread id", ticket["thread"], 987655)
+    spoils.add("user id", site.ids["owner"], 987656)
+    spoils.add("seq id", 3, 3)
+    return spoils
+
+
+def _shapes(theirs: str, made_up: str) -> list[tuple[str, str]]:
+    """The same number in the shapes that loose comparisons fall for."""
+    writings: list[Callable[[str], str]] = [
+        str, lambda n: f"0{n}", lambda n: f"{n}.0", lambda n: f"{n}e0", lambda n: f"[{n}]", lambda n: f"%20{n}", lambda n: f'"{n}"',
+        lambda n: f"-{n}", lambda n: f"{n},1", lambda n: f"{n}%00", lambda n: f"../{n}", lambda n: f"{n}/..%2f{n}",
+    ]  # fmt: skip
+    return [(write(theirs), write(made_up)) for write in writings]
+
+
+def _attempts(site: Site, thief: Visitor) -> dict[str, Attempt]:
+    """Every route and every frame, with the value in every position that takes one."""
+    found: dict[str, Attempt] = {}
+    for endpoint in ENDPOINTS:
+        name = f"{endpoint.method} {endpoint.path}"
+        # Who has no account may press these buttons; they change nothing of a visitor's and are G28's business.
+        if name not in ("POST /api/login", "POST /api/setup"):
+            found[name] = _route(site, thief, endpoint.method, endpoint.path)
+        else:
+            found[name] = _route(site, thief, "GET", endpoint.path)
+    found["header identity"] = lambda value: _fetch(site, thief, "/files/" + "A" * 32, {"x-threadline-identity": value})
+    found["header token"] = lambda value: _fetch(site, thief, "/files/" + "A" * 32, {"authorization": f"Bearer {value}"})
+    found["header token, own signature"] = lambda value: _fetch(
+        site, thief, "/files/" + "A" * 32, {"authorization": f"Bearer {value}.{str(thief.token).partition('.')[2]}"}
+    )
+    frames: dict[str, Callable[[str], dict[str, Any]]] = {
+        "hello bookmark": lambda v: {"bookmark": {"thread": v, "after": 0}},
+        "hello token": lambda v: {"token": v},
+        "say files": lambda v: {"id": _key(), "text": "x", "files": [v]},
+        "say thread": lambda v: {"id": _key(), "text": "x", "thread": _number(v), "visitor": v, "key": v, "ticket": _number(v)},
+        "say key": lambda v: {"id": v, "text": "x"},
+        "typing thread": lambda v: {"thread": _number(v)},
+        "seen thread": lambda v: {"seq": 1, "thread": _number(v)},
+        "end key": lambda v: {"id": f"{v[:1]}"},
+        "introduce key": lambda v: {"id": v, "name": "Nobody Special", "visitor": v, "contact": _number(v)},
+        "page url": lambda v: {"page": {"url": f"http://shop.example/{v}", "thread": v}},
+        "ping thread": lambda v: {"thread": _number(v)},
+        "open thread": lambda v: {"thread": _number(v), "after": 0},
+    }
+    for name, frame in frames.items():
+        kind = name.split()[0]
+        found[f"frame {name}"] = lambda value, kind=kind, frame=frame: _frame(site, thief, {"type": kind, **frame(value)})  # type: ignore[misc]
+    return found
+
+
+def _key() -> str:
+    return f"thief-{next(_numbers):08d}"
+
+
+def _number(value: str) -> Any:
+    return int(value) if value.isdecimal() else value
+
+
+def _route(site: Site, thief: Visitor, method: str, path: str) -> Attempt:
+    async def attempt(value: str) -> Answer:
+        filled = path
+        for part in ("{ticket}", "{thread}", "{id}", "{token}"):
+            filled = filled.replace(part, value)
+        body = {
+            "key": _key(), "text": value, "user": _number(value), "seq": 1, "files": [value], "token": value, "thread": value,
+            "hello": {"type": "hello", "version": 1, "bookmark": {"thread": value, "after": 0}},
+        }  # fmt: skip
+        if "{" not in path:
+            filled += f"?thread={value}&ticket={value}&token={value}"
+        return await _request(site, thief, method, filled, body if method not in ("GET", "DELETE") else None, {}, value)
+
+    return attempt
+
+
+async def _request(
+    site: Site, thief: Visitor, method: str, path: str, body: Any, headers: dict[str, str], value: str
+) -> Answer:
+    began = time.perf_counter()
+    try:
+        status, answer = await site.call(None, method, path, body, headers={"authorization": f"Bearer {thief.token}", **headers})
+    except ValueError:
+        return Answer(0, "not an address", 0, 0.0, False)  # our own client refuses to send it
+    taken = time.perf_counter() - began
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
+    code = answer.get("error", {}).get("code", "") if isinstance(answer, dict) else ""
+    return Answer(status, code, len(text.replace(value, "")), taken, CANARY in text)
+
+
+async def _fetch(site: Site, who: Visitor, path: str, headers: dict[str, str] | None = None) -> Answer:
+    return await _request(site, who, "GET", path, None, headers or {}, "\0")
+
+
+async def _send(site: Site, who: Visitor, frame: dict[str, Any]) -> tuple[int, Any]:
+    return await site.call(None, "POST", "/widget/send", json.dumps(frame).encode(), headers={"authorization": f"Bearer {who.token}"})
+
+
+async def _frame(site: Site, thief: Visitor, frame: dict[str, Any]) -> Answer:
+    """The frame as the first one (`hello`) or after a good hello; the first answer that is about it."""
+    began = time.perf_counter()
+    async with connect(socket_url(site.nodes[-1].url, thief.path), compression=None, origin=PUBLIC_URL, proxy=None) as ws:
+        hello = {"type": "hello", "version": 1, "token": thief.token, "bookmark": {"thread": thief.thread, "after": thief.last}}
+        if frame["type"] == "hello":
+            await ws.send(json.dumps({**hello, **frame}))
+        else:
+            await ws.send(json.dumps(hello))
+            await ws.send(json.dumps(frame))
+        await ws.send('{"type":"ping"}')
+        answers = []
+        try:
+            async with asyncio.timeout(5):
+                while True:
+                    answers.append(json.loads(await ws.recv()))
+                    if answers[-1]["type"] in ("pong", "bye"):
+                        break
+        except (TimeoutError, EOFError, OSError):
+            pass
+        except Exception as closed:  # the close code is the answer
+            answers.append({"type": "closed", "code": str(getattr(getattr(closed, "rcvd", None), "code", ""))})
+    taken = time.perf_counter() - began
+    kinds = [f"{answer['type']} {answer.get('code', '')}".strip() for answer in answers if answer["type"] in ("refused", "closed", "reset")]
+    return Answer(101, ", ".join(kinds), 0, taken, CANARY in json.dumps(answers))
+
+
+def _another_class(real: list[float], fake: list[float]) -> bool:
+    if len(real) < 5:
+        return False
+    first, second = sorted((statistics.median(real), statistics.median(fake)))
+    return second > 3 * first and second - first > 0.010
+
+
+async def _overheard(site: Site, victim: Visitor, thief: Visitor) -> int:
+    """The victim and an agent chat while the thief listens on two sockets and a poll."""
+    before = len(thief.frames)
+    _, page = await site.call("owner", "GET", "/api/tickets")
+    ticket = next(t for t in page["tickets"] if CANARY in t["preview"])
+    for number in range(20):
+        await victim.say(f"{CANARY} {number}")
+        await site.call("owner", "POST", f"/api/tickets/{ticket['id']}/reply", {"key": f"over-{number:04d}", "text": CANARY})
+    status, polled = await site.call(
+        None, "POST", "/widget/poll", {"hello": {"type": "hello", "version": 1, "token": thief.token, "bookmark": {"thread": victim.thread, "after": 0}}}
+    )
+    assert status == 200, polled
+    held = json.dumps([thief.frames[before:], list(thief.screen.values()), polled])
+    return held.count(CANARY)

@@ -1,0 +1,82 @@
+"""One writing process of G3: several writers at once, sleeping inside their transactions and rolling some back.
+
+Started as `python -m tests.faults.writers` with its orders as JSON on standard input; prints what it did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from server.accounts.rules import Agent, Role
+from server.app import build, close
+from server.errors import Busy, Conflict
+from server.inbox.actions import Outgoing, write_message
+from server.inbox.visitor_actions import Inbound, VisitorInfo, receive
+from server.kernel.bus import LocalBus
+from server.kernel.sql import Tx
+from server.settings import Settings
+
+
+class RolledBack(Exception):
+    """Raised on purpose after the rows were written."""
+
+
+def slowly(tx: Tx, step: Any, args: tuple[Any, ...], pause_s: float, fail: bool) -> Any:
+    written = step(tx, *args)
+    time.sleep(pause_s)
+    if fail:
+        raise RolledBack
+    return written
+
+
+async def main(orders: dict[str, Any]) -> dict[str, int]:
+    settings = Settings(
+        _env_file=None, data_dir=Path(orders["folder"]), database_url=orders["url"], secret_key=orders["secret"], public_url="http://site.test"
+    )
+    app = await build(settings, bus=LocalBus())
+    chance = random.Random(orders["seed"])
+    helper = Agent(orders["agent"], "Helper", "helper@shop.example", Role.SUPPORT, 1)
+    done = {"written": 0, "rolled_back": 0, "busy": 0}
+
+    async def write(writer: int, number: int) -> None:
+        visitor, ticket = orders["threads"][0] if chance.random() < 0.3 else chance.choice(orders["threads"])
+        key = f"g3-{os.getpid()}-{writer}-{number}"
+        if chance.random() < 0.2:
+            step, args = write_message, (helper, Outgoing(ticket, key, f"note {key}", (), "note"))
+        else:
+            step, args = receive, (Inbound(visitor, key, f"text {key}", (), key * 2, "", VisitorInfo()),)  # type: ignore[assignment]
+        pause_s, fail = chance.uniform(0, orders["pause_ms"]) / 1000, chance.random() < 0.1
+        while True:
+            try:
+                await app.write(slowly, step, args, pause_s, fail)
+                done["written"] += 1
+                return
+            except RolledBack:
+                done["rolled_back"] += 1
+                return
+            except Busy:
+                done["busy"] += 1
+                await asyncio.sleep(0.05)
+            except Conflict:
+                raise AssertionError("a key clashed that nobody else uses") from None
+
+    async def writer(number: int) -> None:
+        for turn in range(orders["each"]):
+            await write(number, turn)
+
+    try:
+        await asyncio.gather(*(writer(number) for number in range(orders["writers"])))
+    finally:
+        await close(app)
+    return done
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(main(json.load(sys.stdin)))))
