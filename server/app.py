@@ -21,6 +21,7 @@ import server.inbox.jobs
 import server.live.http
 import server.operations.http
 from server import migrate
+from server.accounts.rules import Can
 from server.errors import BadRequest, NotFound, Refused
 from server.kernel.bus import LocalBus, RedisBus
 from server.kernel.clock import Clock, SystemClock
@@ -33,16 +34,23 @@ from server.live.hub import Hub
 from server.live.sockets import AgentSocket, VisitorSocket
 from server.reactions import REACTIONS
 from server.settings import Settings
-from server.web import pages
-from server.web.http import Endpoint, error_response, refusal_response
+from server.web import openapi, pages
+from server.web.http import Call, Endpoint, error_response, refusal_response
 
 log = structlog.get_logger()
+
+
+async def describe(app: App, call: Call) -> Any:
+    """Describe this interface as OpenAPI 3.1."""
+    return openapi.document(ENDPOINTS, app.settings.public_url)
+
 
 ENDPOINTS: list[Endpoint] = [
     *server.accounts.http.ENDPOINTS,
     *server.inbox.http.ENDPOINTS,
     *server.live.http.ENDPOINTS,
     *server.operations.http.ENDPOINTS,
+    Endpoint("GET", "/api/openapi.json", describe, Can.SIGNED_IN),
 ]
 
 JOBS: dict[str, Handler] = {

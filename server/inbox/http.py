@@ -13,7 +13,7 @@ from ua_parser import parse as parse_user_agent
 
 from server.accounts.rules import Actor, Agent, Can, Owned, Visitor, authorise
 from server.errors import Forbidden, NotFound, Refused
-from server.inbox import actions, entries, files, queries, search, widget
+from server.inbox import actions, answers, entries, files, queries, search, widget
 from server.inbox.actions import Outgoing
 from server.inbox.entries import Entry
 from server.inbox.queries import ListQuery, Ticket
@@ -23,6 +23,7 @@ from server.kernel.clock import rfc3339
 from server.kernel.columns import from_micros, to_micros
 from server.kernel.context import App
 from server.kernel.ids import sign, signed_by
+from server.live import frames
 from server.live.frames import FileToken, Key
 from server.web import auth
 from server.web.http import PUBLIC, VISITING, Call, Endpoint, json_response, path_id, read_body
@@ -112,6 +113,7 @@ def _after(app: App, cursor: str) -> tuple[datetime, int]:
 
 
 async def list_tickets(app: App, call: Call) -> Any:
+    """List tickets, one page at a time."""
     limit = _number(call, "limit", 50, MAX_PAGE)
     cursor = call.query.get("cursor", "")
     query = ListQuery(
@@ -145,6 +147,7 @@ def _list_and_counts(conn: Any, query: ListQuery) -> tuple[list[Ticket], queries
 
 
 async def get_ticket(app: App, call: Call) -> Any:
+    """Show one ticket and what is known about the customer."""
     found = await app.read(_ticket_and_details, path_id(call, "ticket"))
     if found is None:
         raise NotFound()
@@ -204,6 +207,7 @@ def _agent_of(user_agent: str) -> dict[str, str]:
 
 
 async def thread_entries(app: App, call: Call) -> Any:
+    """Show a page of a thread, the newest first page without `before`."""
     thread = path_id(call, "thread")
     limit = _number(call, "limit", entries.PAGE, MAX_PAGE)
     before = _number(call, "before", 0, 2**53) or None
@@ -232,55 +236,66 @@ def _ticket(app: App, ticket: Ticket) -> dict[str, Any]:
 
 
 async def reply(app: App, call: Call) -> Any:
+    """Answer the customer."""
     body: ReplyBody = call.body
     said = Outgoing(path_id(call, "ticket"), body.key, body.text, tuple(body.files))
     return _written(app, await actions.reply(app, call.agent, said))
 
 
 async def note(app: App, call: Call) -> Any:
+    """Write a note that only the team sees."""
     body: NoteBody = call.body
     said = Outgoing(path_id(call, "ticket"), body.key, body.text, tuple(body.files), "note")
     return _written(app, await actions.reply(app, call.agent, said))
 
 
 async def close(app: App, call: Call) -> Any:
+    """Close a ticket; a chat is held for five seconds in which it can be undone."""
     return _ticket(app, await app.write(actions.close, call.agent, path_id(call, "ticket"), call.body.key))
 
 
 async def undo_close(app: App, call: Call) -> Any:
+    """Take back a close that is still held."""
     return _ticket(app, await app.write(actions.undo_close, call.agent, path_id(call, "ticket")))
 
 
 async def reopen(app: App, call: Call) -> Any:
+    """Open a closed ticket again."""
     return _ticket(app, await app.write(actions.reopen, call.agent, path_id(call, "ticket"), call.body.key))
 
 
 async def assign(app: App, call: Call) -> Any:
+    """Give a ticket to a colleague, or to nobody."""
     body: AssignBody = call.body
     ticket = await app.write(actions.assign, call.agent, path_id(call, "ticket"), body.user, body.key)
     return _ticket(app, ticket)
 
 
 async def read(app: App, call: Call) -> Any:
+    """Mark a ticket read up to an entry."""
     return _ticket(app, await app.write(actions.read, call.agent, path_id(call, "ticket"), call.body.seq))
 
 
 async def unread(app: App, call: Call) -> Any:
+    """Mark a ticket unread."""
     return _ticket(app, await app.write(actions.mark_unread, path_id(call, "ticket")))
 
 
 async def list_drafts(app: App, call: Call) -> Any:
+    """List what you have typed and not sent."""
     found = await app.read(queries.drafts_of, call.agent.id)
     return {"drafts": [{"ticket": d.ticket, "text": d.body, "mode": d.mode, "at": rfc3339(d.at)} for d in found]}
 
 
 async def keep_draft(app: App, call: Call) -> Any:
+    """Keep a draft; an empty text deletes it."""
     body: DraftBody = call.body
     await app.write(actions.keep_draft, call.agent, path_id(call, "ticket"), body.mode, body.text)
     return {}
 
 
 async def find(app: App, call: Call) -> Any:
+    """Find contacts and tickets by name or address."""
     text = call.query.get("q", "").strip()[:80]
     if not text:
         return {"contacts": [], "tickets": []}
@@ -327,10 +342,12 @@ async def _upload(app: App, call: Call, owner: str) -> Any:
 
 
 async def upload(app: App, call: Call) -> Any:
+    """Keep a file, to be sent with a message."""
     return await _upload(app, call, f"agent:{call.agent.id}")
 
 
 async def visitor_upload(app: App, call: Call) -> Any:
+    """Keep a visitor's file, to be sent with a message."""
     if not (await widget.cached(app).get()).visitor_files:
         raise Forbidden("Files cannot be sent in this chat.")
     return await _upload(app, call, f"web:{call.visitor.key}")
@@ -380,10 +397,12 @@ class WidgetBody(widget.WidgetSettings):
 
 
 async def get_widget(app: App, call: Call) -> Any:
+    """Show the widget's settings."""
     return await app.read(widget.load)
 
 
 async def put_widget(app: App, call: Call) -> Any:
+    """Change the widget's settings."""
     wanted = widget.WidgetSettings.model_validate(call.body.model_dump())
     saved = await app.write(widget.save, wanted)
     widget.cached(app).heard(widget.TOPIC, None)
@@ -391,6 +410,7 @@ async def put_widget(app: App, call: Call) -> Any:
 
 
 async def install(app: App, call: Call) -> Any:
+    """Show the snippet for your site, and where the widget was seen."""
     base = app.settings.public_url
     seen = await app.read(queries.sites)
     return {
@@ -426,27 +446,38 @@ async def widget_config(app: App, call: Call) -> Any:
     return response
 
 
+_WHOLE = {"type": "integer", "minimum": 1, "maximum": 2**53}
+LIST_QUERY: dict[str, dict[str, Any]] = {
+    **{name: {"type": "string", "enum": list(words)} for name, words in CHOICES.items()},
+    "limit": _WHOLE,
+    "cursor": {"type": "string", "description": "From the page before."},
+}
+PAGE_QUERY: dict[str, dict[str, Any]] = {"before": _WHOLE, "limit": _WHOLE}
+WORDS: dict[str, dict[str, Any]] = {"q": {"type": "string"}}
+
 ENDPOINTS: list[Endpoint] = [
-    Endpoint("GET", "/api/tickets", list_tickets, Can.INBOX),
-    Endpoint("GET", "/api/tickets/{ticket}", get_ticket, Can.INBOX),
-    Endpoint("GET", "/api/threads/{thread}/entries", thread_entries, Can.INBOX),
-    Endpoint("POST", "/api/tickets/{ticket}/reply", reply, Can.INBOX, ReplyBody),
-    Endpoint("POST", "/api/tickets/{ticket}/notes", note, Can.INBOX, NoteBody),
-    Endpoint("POST", "/api/tickets/{ticket}/close", close, Can.INBOX, Keyed),
-    Endpoint("POST", "/api/tickets/{ticket}/close/undo", undo_close, Can.INBOX, Keyed),
-    Endpoint("POST", "/api/tickets/{ticket}/reopen", reopen, Can.INBOX, Keyed),
-    Endpoint("POST", "/api/tickets/{ticket}/assign", assign, Can.INBOX, AssignBody),
-    Endpoint("POST", "/api/tickets/{ticket}/read", read, Can.INBOX, ReadBody),
-    Endpoint("POST", "/api/tickets/{ticket}/unread", unread, Can.INBOX, Nothing),
-    Endpoint("GET", "/api/drafts", list_drafts, Can.INBOX),
+    Endpoint("GET", "/api/tickets", list_tickets, Can.INBOX, answer=answers.TicketList, query=LIST_QUERY),
+    Endpoint("GET", "/api/tickets/{ticket}", get_ticket, Can.INBOX, answer=answers.TicketAndDetails),
+    Endpoint(
+        "GET", "/api/threads/{thread}/entries", thread_entries, Can.INBOX, answer=answers.Entries, query=PAGE_QUERY
+    ),
+    Endpoint("POST", "/api/tickets/{ticket}/reply", reply, Can.INBOX, ReplyBody, answer=answers.Written),
+    Endpoint("POST", "/api/tickets/{ticket}/notes", note, Can.INBOX, NoteBody, answer=answers.Written),
+    Endpoint("POST", "/api/tickets/{ticket}/close", close, Can.INBOX, Keyed, answer=answers.OneTicket),
+    Endpoint("POST", "/api/tickets/{ticket}/close/undo", undo_close, Can.INBOX, Keyed, answer=answers.OneTicket),
+    Endpoint("POST", "/api/tickets/{ticket}/reopen", reopen, Can.INBOX, Keyed, answer=answers.OneTicket),
+    Endpoint("POST", "/api/tickets/{ticket}/assign", assign, Can.INBOX, AssignBody, answer=answers.OneTicket),
+    Endpoint("POST", "/api/tickets/{ticket}/read", read, Can.INBOX, ReadBody, answer=answers.OneTicket),
+    Endpoint("POST", "/api/tickets/{ticket}/unread", unread, Can.INBOX, Nothing, answer=answers.OneTicket),
+    Endpoint("GET", "/api/drafts", list_drafts, Can.INBOX, answer=answers.Drafts),
     Endpoint("PUT", "/api/tickets/{ticket}/draft", keep_draft, Can.INBOX, DraftBody),
-    Endpoint("GET", "/api/find", find, Can.INBOX),
-    Endpoint("GET", "/api/search", find_said, Can.INBOX),
-    Endpoint("POST", "/api/files", upload, Can.INBOX, raw=True),
-    Endpoint("GET", "/files/{token}", download, PUBLIC),
-    Endpoint("POST", "/widget/files", visitor_upload, VISITING, raw=True),
-    Endpoint("GET", "/widget/config", widget_config, PUBLIC, cors=True),
-    Endpoint("GET", "/api/settings/widget", get_widget, Can.CHANNELS),
-    Endpoint("PUT", "/api/settings/widget", put_widget, Can.CHANNELS, WidgetBody),
-    Endpoint("GET", "/api/settings/widget/install", install, Can.CHANNELS),
+    Endpoint("GET", "/api/find", find, Can.INBOX, answer=answers.Found, query=WORDS),
+    Endpoint("GET", "/api/search", find_said, Can.INBOX, answer=answers.Said, query=WORDS | PAGE_QUERY),
+    Endpoint("POST", "/api/files", upload, Can.INBOX, raw=True, headers=("X-File-Name",), answer=frames.File),
+    Endpoint("GET", "/files/{token}", download, PUBLIC, gives="*/*"),
+    Endpoint("POST", "/widget/files", visitor_upload, VISITING, raw=True, headers=("X-File-Name",), answer=frames.File),
+    Endpoint("GET", "/widget/config", widget_config, PUBLIC, cors=True, answer=frames.WidgetConfig),
+    Endpoint("GET", "/api/settings/widget", get_widget, Can.CHANNELS, answer=widget.WidgetSettings),
+    Endpoint("PUT", "/api/settings/widget", put_widget, Can.CHANNELS, WidgetBody, answer=widget.WidgetSettings),
+    Endpoint("GET", "/api/settings/widget/install", install, Can.CHANNELS, answer=answers.Install),
 ]

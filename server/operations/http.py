@@ -95,7 +95,7 @@ async def retry_job(app: App, call: Call) -> Any:
 
 
 ENDPOINTS: list[Endpoint] = [
-    Endpoint("GET", "/api/doctor", doctor, Can.CHANNELS),
-    Endpoint("GET", "/api/jobs/dead", dead_jobs, Can.AUDIT),
+    Endpoint("GET", "/api/doctor", doctor, Can.CHANNELS, answer=Diagnosis),
+    Endpoint("GET", "/api/jobs/dead", dead_jobs, Can.AUDIT, answer=DeadJobs),
     Endpoint("POST", "/api/jobs/{id}/retry", retry_job, Can.AUDIT, Nothing),
 ]

@@ -75,7 +75,10 @@ Handler = Callable[[App, Call], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One route. `body` None: no JSON body is read. `raw`: the handler reads the body itself (uploads)."""
+    """One route. `body` None: no JSON body is read. `raw`: the handler reads the body itself (uploads).
+
+    What stands after `cors` only describes: `openapi.document` tells it to programs, and tests hold the handlers to it.
+    """
 
     method: str
     path: str
@@ -84,6 +87,11 @@ class Endpoint:
     body: type[BaseModel] | None = None
     raw: bool = False
     cors: bool = False  # answered to allowed foreign sites; the handler sets the headers
+    answer: type[BaseModel] | None = None
+    query: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # name -> JSON schema
+    headers: tuple[str, ...] = ()  # that a `raw` request may carry
+    takes: str = "application/octet-stream"  # media type of a `raw` body
+    gives: str | None = None  # media type of an answer that is not JSON
 
     @property
     def writes(self) -> bool:
