@@ -146,6 +146,11 @@ class Web:
         self._http: ASGIApp | None = None
         self.app: App | None = None
 
+    def let_go(self) -> None:
+        """Ends what would keep a stopping server waiting; sockets are closed by uvicorn itself."""
+        if self.app is not None and "hub" in self.app.parts:
+            self.app.parts["hub"].let_go()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)

@@ -68,6 +68,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: Any = None) -> None:
         if self._control is not None:
             await self._control.close()
+        self._web.let_go()
         await super().shutdown(sockets)
 
 

@@ -66,6 +66,7 @@ class Node:
         """As after SIGTERM. Once only."""
         if self._open:
             self._open = False
+            self.web.let_go()  # as `serving.Server` does
             await self._server.shutdown([self._listener])
 
     @property
@@ -457,6 +458,10 @@ class Poller(Visitor):
         self._take(frame)
 
     async def _poll_on(self) -> None:
+        with contextlib.suppress(aiohttp.ClientConnectionError):  # the server has stopped
+            await self._poll_for_ever()
+
+    async def _poll_for_ever(self) -> None:
         while True:
             while self.screen.thread is None:  # nothing is stored yet, so there is nothing to wait for
                 self.changed.clear()

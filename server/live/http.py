@@ -79,6 +79,7 @@ async def poll(app: App, call: Call) -> Any:
         await _drain(connection)
         if len(collected.texts) == 1 and body.wait and body.hello.bookmark is not None:
             collected.arrived.clear()
+            hub.polls.add(collected.arrived)
             waiter = asyncio.ensure_future(collected.arrived.wait())
             gone = asyncio.ensure_future(_gone(call))
             try:
@@ -90,6 +91,7 @@ async def poll(app: App, call: Call) -> Any:
                         {waiter, gone}, timeout=min(10.0, deadline - hub.monotonic()), return_when="FIRST_COMPLETED"
                     )
             finally:
+                hub.polls.discard(collected.arrived)
                 waiter.cancel()
                 gone.cancel()
             await _drain(connection)

@@ -80,6 +80,7 @@ class Hub:
         self._counts_dirty = False
         self._counts: queries.Badge | None = None
         self._last_sweep: datetime | None = None
+        self.polls: set[asyncio.Event] = set()  # what wakes each long-poll that waits
 
     # --- small things connections need
 
@@ -124,6 +125,11 @@ class Hub:
     async def start(self) -> None:
         self.bus.watch("inbox", self)
         self._wheel = asyncio.create_task(self._turn_forever(), name="live-wheel")
+
+    def let_go(self) -> None:
+        """The server is about to stop: polls are answered with what they have, and are asked again elsewhere."""
+        for wake in self.polls:
+            wake.set()
 
     async def close(self) -> None:
         self.bus.unwatch("inbox", self)
