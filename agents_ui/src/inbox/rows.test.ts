@@ -66,18 +66,18 @@ describe('a list that does not jump', () => {
   const [a, b, c] = [ticket(1), ticket(2), ticket(3)]
 
   it('moves with what arrives above the first visible row', () => {
-    expect(shift([a, b, c], [ticket(9), a, b, c], 1)).toEqual({ rows: 1, fresh: 1 })
+    expect(shift([a, b, c], [ticket(9), a, b, c], 1)).toEqual({ rows: 1, fresh: [9] })
   })
 
   it('counts one that rose to the top', () => {
-    expect(shift([a, b, c], [{ ...c, rev: 2 }, a, b], 1)).toEqual({ rows: 1, fresh: 1 })
+    expect(shift([a, b, c], [{ ...c, rev: 2 }, a, b], 1)).toEqual({ rows: 1, fresh: [3] })
   })
 
   it('stays when something changes below', () => {
-    expect(shift([a, b, c], [a, b], 1)).toEqual({ rows: 0, fresh: 0 })
+    expect(shift([a, b, c], [a, b], 1)).toEqual({ rows: 0, fresh: [] })
   })
 
   it('closes the place of one that left above', () => {
-    expect(shift([a, b, c], [b, c], 1)).toEqual({ rows: -1, fresh: 0 })
+    expect(shift([a, b, c], [b, c], 1)).toEqual({ rows: -1, fresh: [] })
   })
 })

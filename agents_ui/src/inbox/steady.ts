@@ -5,25 +5,29 @@ import type { Filter } from './list'
 
 export const ROW_HEIGHT = 84
 const AT_TOP_PX = 30
+const NONE: ReadonlySet<number> = new Set()
 
 /**
  * How far the scroll must move so that the first row in view that stands where it stood (same `rev`) stays
- * in place; and how many rows appeared or rose above it. Pure.
+ * in place; and which tickets appeared or rose above it. Pure.
  */
 export function shift(
   before: readonly TicketOut[],
   after: readonly TicketOut[],
   firstVisible: number,
-): { rows: number; fresh: number } {
+): { rows: number; fresh: number[] } {
   const places = new Map(after.map((row, index) => [row.id, { index, rev: row.rev }]))
   for (let i = firstVisible; i < before.length; i++) {
     const now = places.get(before[i]!.id)
     if (!now || now.rev !== before[i]!.rev) continue
     const revs = new Map(before.slice(0, i).map((row) => [row.id, row.rev]))
-    const fresh = after.slice(0, now.index).filter((row) => revs.get(row.id) !== row.rev).length
+    const fresh = after
+      .slice(0, now.index)
+      .filter((row) => revs.get(row.id) !== row.rev)
+      .map((row) => row.id)
     return { rows: now.index - i, fresh }
   }
-  return { rows: 0, fresh: 0 }
+  return { rows: 0, fresh: [] }
 }
 
 export function useSteadyScroll(
@@ -31,7 +35,7 @@ export function useSteadyScroll(
   rows: readonly TicketOut[],
   filter: Filter,
 ): { fresh: number; toTop: () => void } {
-  const [fresh, setFresh] = useState(0)
+  const [fresh, setFresh] = useState<ReadonlySet<number>>(NONE)
   const held = useRef(rows)
   const name = JSON.stringify(filter)
   const shown = useRef(name)
@@ -44,26 +48,27 @@ export function useSteadyScroll(
     if (shown.current !== name) {
       shown.current = name
       element.scrollTop = 0
-      setFresh(0)
+      setFresh(NONE)
       return
     }
     if (element.scrollTop <= AT_TOP_PX) return
     const moved = shift(before, rows, Math.floor(element.scrollTop / ROW_HEIGHT))
     if (moved.rows) element.scrollTop += moved.rows * ROW_HEIGHT
-    if (moved.fresh && filter.sort === 'newest') setFresh((count) => count + moved.fresh)
+    if (moved.fresh.length > 0 && filter.sort === 'newest')
+      setFresh((earlier) => new Set([...earlier, ...moved.fresh]))
   }, [box, rows, name, filter.sort])
 
   useEffect(() => {
     const element = box.current
     if (!element) return
-    const look = () => element.scrollTop <= AT_TOP_PX && setFresh(0)
+    const look = () => element.scrollTop <= AT_TOP_PX && setFresh(NONE)
     element.addEventListener('scroll', look, { passive: true })
     return () => element.removeEventListener('scroll', look)
   }, [box])
 
   const toTop = useCallback(() => {
     box.current?.scrollTo({ top: 0, behavior: 'smooth' })
-    setFresh(0)
+    setFresh(NONE)
   }, [box])
-  return { fresh, toTop }
+  return { fresh: fresh.size, toTop }
 }
