@@ -159,12 +159,17 @@ class Inbound:
     info: VisitorInfo
 
 
+def _visitor_key(visitor: str, client_key: str) -> str:
+    """What a write of this visitor is stored under. A colon in the shop's own id is escaped: the last part stays the key."""
+    return f"web:{visitor.replace('%', '%25').replace(':', '%3A')}:{client_key}"
+
+
 def receive(tx: Tx, said: Inbound) -> Written:
     """Stores a visitor's message exactly once (INB-3, INB-22, VIS-1).
 
     Raises `Refused`: `empty_message`, `too_long`, `idempotency_conflict`, `not_found` for a file.
     """
-    dedupe = f"web:{said.key}:{said.client_key}"
+    dedupe = _visitor_key(said.key, said.client_key)
     files = list(said.files)
     fingerprint = rules.body_hash(said.text, files)
     ticket, key_used = queries.current_chat(tx, said.key, dedupe)
@@ -287,7 +292,7 @@ def visitor_seen(tx: Tx, key: str, public_seq: int) -> None:
 
 def visitor_end(tx: Tx, key: str, client_key: str) -> Entry | None:
     """The visitor ends the chat: closed at once (INB-24). None when there is nothing to end."""
-    dedupe, mark = f"web:{key}:{client_key}", rules.act_hash("end")
+    dedupe, mark = _visitor_key(key, client_key), rules.act_hash("end")
     earlier = written_before(tx, dedupe, mark)
     if earlier is not None:
         return earlier
@@ -334,7 +339,7 @@ def _introduce(
 
 def introduce(tx: Tx, key: str, client_key: str, email: str | None, name: str | None) -> Entry | None:
     """Keeps an unverified name or e-mail with the visitor; identifies nobody (IDN-1). None before the first message."""
-    dedupe, mark = f"web:{key}:{client_key}", rules.act_hash("introduce", email, name)
+    dedupe, mark = _visitor_key(key, client_key), rules.act_hash("introduce", email, name)
     earlier = written_before(tx, dedupe, mark)
     if earlier is not None:
         return earlier
