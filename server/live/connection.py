@@ -222,8 +222,12 @@ class AgentConnection(Connection):
     def heard(self, topic: str, hint: Any) -> None:
         if topic == "inbox":
             if isinstance(hint, Ticket):
-                held = self.tickets.get(hint.id)
-                if held is None or held.rev < hint.rev:
+                if not self.tickets and self.drained:
+                    self._show(hint)
+                    return
+                # One that is still to be read stays so: this hint may be older than what rang for it.
+                held = self.tickets.get(hint.id, hint)
+                if held is not None and held.rev <= hint.rev:
                     self.tickets[hint.id] = hint
             elif isinstance(hint, int):
                 self.hub.feed.rung()
