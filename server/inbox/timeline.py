@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, column, func, null, table, update
+from sqlalchemy import bindparam, column, null, table, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts.rules import Agent
@@ -58,12 +58,14 @@ _INSERT = Statement(
         }
     )
     .on_conflict_do_nothing(index_elements=[timeline.c.dedupe])
+    .returning(timeline.c.id)
 )
 FOUND_BY_WORDS = ("message", "note")
-# Of the row that `_INSERT` wrote just before. On SQLite only, and by no trigger: see migration 0003.
+# On SQLite only, by no trigger (see migration 0003), and last: FTS5 gathers words only until the next statement
+# that can touch several rows.
 _INDEX_WORDS = Statement(
     insert(table("timeline_fts", column("rowid"), column("body"))).values(
-        rowid=func.last_insert_rowid(), body=bindparam("body", type_=timeline.c.body.type)
+        rowid=bindparam("entry", type_=timeline.c.id.type), body=bindparam("body", type_=timeline.c.body.type)
     )
 )
 
@@ -111,7 +113,7 @@ def append(
         dedupe=dedupe,
         at=tx.now,
     )
-    written = tx.run(
+    row_id = tx.value(
         _INSERT,
         thread_id=thread,
         seq=seq,
@@ -127,10 +129,10 @@ def append(
         body_hash=body_hash,
         at=tx.now,
     )
-    if not written:
+    if row_id is None:
         raise Clash("another transaction wrote this key first")
     if body and kind in FOUND_BY_WORDS and author.type != "system" and not tx.postgres:
-        tx.run(_INDEX_WORDS, body=body)
+        tx.run_last(_INDEX_WORDS, entry=row_id, body=body)
     tx.ring(thread_topic(thread), entry)
     return entry, rev
 

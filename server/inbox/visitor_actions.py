@@ -250,8 +250,12 @@ def _open_chat(tx: Tx, said: Inbound, view: queries.VisitorView | None) -> Ticke
         raise Clash("this visitor's next chat was begun elsewhere")
     if said.welcome:
         append(tx, thread, "message", SYSTEM, body=said.welcome, data={"origin": "welcome"})
-    if said.info.typed_name or said.info.typed_email:
-        _introduce(tx, visitor, thread, said.info.typed_email, said.info.typed_name)
+    typed_name = said.info.typed_name
+    # Typed before the first message, so it could not be compared with the team's names until now (W34).
+    if typed_name and isinstance(rules.visitor_name(typed_name, queries.agent_names(tx)), rules.Impossible):
+        typed_name = None
+    if typed_name or said.info.typed_email:
+        _introduce(tx, visitor, thread, said.info.typed_email, typed_name)
     ticket = queries.ticket_of(tx, thread)
     assert ticket is not None
     return ticket

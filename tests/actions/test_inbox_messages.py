@@ -477,3 +477,12 @@ async def test_a_reply_to_a_ticket_that_does_not_exist_is_not_found(world: World
             ana.agent,
             Outgoing(4711, "key-aaaa", "Hi"),
         )
+
+
+async def test_a_name_typed_before_the_first_message_cannot_be_an_agents_either(world: World) -> None:
+    ana = await world.agent("ana")
+    zoe = await world.visitor()
+    zoe.info = VisitorInfo(typed_name=ana.agent.name.upper(), typed_email="zoe@example.com")
+    await zoe.says("Hello")
+    ticket = await zoe.ticket()
+    assert ticket.contact_name == "" and ticket.contact_email == "zoe@example.com"
