@@ -45,4 +45,4 @@ class ManualClock:
 
 def rfc3339(at: datetime) -> str:
     """`2026-11-21T09:00:00.123Z`: how every time leaves the server (milliseconds, UTC)."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return at.isoformat(timespec="milliseconds")[:23] + "Z"

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import structlog
 
 from server.errors import Busy, Refused, StorageFull
 from server.kernel import failpoints, metrics
-from server.kernel.sql import SQLITE, Announcer, Clash, Conn, Tx
+from server.kernel.sql import SQLITE, Announcer, Clash, Conn, Statement, Tx
 from server.kernel.sqlite_file import Identity
 from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up
 
@@ -170,6 +170,7 @@ class SqliteWriter:
             refused = translate(error)
             return [Outcome(work, None, refused, []) for work in works], []
         outcomes: list[Outcome] = []
+        last: list[tuple[Statement, Mapping[str, Any]]] = []
         for work in works:
             tx = Tx(self._execute, SQLITE, self._now(), self._announce)
             if careful:
@@ -178,6 +179,7 @@ class SqliteWriter:
             try:
                 result = work.step(tx, *work.args)
                 outcomes.append(Outcome(work, result, None, tx.bells))
+                last += tx.last
             except Exception as error:
                 if not isinstance(error, (Refused, Clash)):
                     log.exception("step_failed", step=getattr(work.step, "__qualname__", str(work.step)))
@@ -196,13 +198,15 @@ class SqliteWriter:
                 db.execute("RELEASE s")
         failpoints.reach("before_commit")
         try:
+            if last:
+                Tx(self._execute, SQLITE, self._now(), self._announce).finish(last)
             db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, Refused) as error:
             # Nobody may be acknowledged; whether it happened is unknown, and repeating is safe.
             log.warning("commit_failed", error=str(error))
             self._rollback()
-            refused = translate(error)
-            refused = refused if isinstance(refused, Refused) else Busy()
+            cause = translate(error) if isinstance(error, sqlite3.Error) else error
+            refused = cause if isinstance(cause, Refused) else Busy()
             return [Outcome(work, None, refused, []) for work in works], []
         failpoints.reach("after_commit")
         return self._rerun_clashes(outcomes)

@@ -33,12 +33,16 @@ REVS = 2_000  # ticket revisions remembered per agent
 SendText = Callable[[str], Awaitable[None]]
 
 
+def _never(text: str) -> bool:
+    return False
+
+
 class Connection:
     """One socket's or one poll's outgoing side. Subclasses say what a thread looks like to them."""
 
     __slots__ = (
         "_flusher", "_out", "abort", "bookmarks", "closing", "dirty", "end", "hub", "last_heard", "on_idle", "send",
-        "sending_since",
+        "sending_since", "write_now",
     )  # fmt: skip
     public = False
 
@@ -47,6 +51,7 @@ class Connection:
         self.send = send
         self.end = end  # closes the socket with `closing`
         self.abort = abort  # drops it at once
+        self.write_now: Callable[[str], bool] = _never  # sends without waiting, if that can be done
         self.bookmarks: dict[int, int] = {}
         self.dirty: set[int] = set()
         self._out: deque[str] = deque()
@@ -83,8 +88,10 @@ class Connection:
     # --- sending
 
     def push(self, text: str) -> None:
-        self._out.append(text)
-        self.wake()
+        """Sends at once while the peer keeps up and nothing waits before it; else in turn."""
+        if self._out or self._flusher is not None or not self.write_now(text):
+            self._out.append(text)
+            self.wake()
 
     def wake(self) -> None:
         """Starts a flush unless one is under way: an idle connection owns no task for sending."""
@@ -260,14 +267,19 @@ class AgentConnection(Connection):
             except Exception:
                 self.tickets.update(batch)
                 raise
-        for ticket_id, found in batch.items():
-            if found is None or self.sent_revs.get(ticket_id, -1) >= found.rev:
-                continue
-            self.sent_revs[ticket_id] = found.rev
-            self._out.append(self.hub.encoder.ticket(found, self.hub.now()))
-        while len(self.sent_revs) > REVS:
-            self.sent_revs.pop(next(iter(self.sent_revs)))
+        for found in batch.values():
+            if found is not None:
+                self._show(found)
         return True
+
+    def _show(self, ticket: Ticket) -> None:
+        """Sends the summary unless a newer one was sent."""
+        if self.sent_revs.get(ticket.id, -1) >= ticket.rev:
+            return
+        self.sent_revs[ticket.id] = ticket.rev
+        if len(self.sent_revs) > REVS:
+            self.sent_revs.pop(next(iter(self.sent_revs)))
+        self.push(self.hub.encoder.ticket(ticket, self.hub.now()))
 
     def encode(self, entry: Entry) -> str:
         return self.hub.encoder.entry_for_agents(entry)

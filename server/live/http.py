@@ -132,7 +132,7 @@ async def send(app: App, call: Call) -> Any:
     done = asyncio.Event()
     try:
         await session.stand_quietly()
-        await session.handle(frame, done.set)
+        session.handle(frame, done.set)
         async with asyncio.timeout(ANSWER_S):
             await done.wait()
         await asyncio.sleep(0)  # the bells of the same commit ring in the same turn of the loop

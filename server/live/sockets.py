@@ -43,12 +43,17 @@ class Closed(Exception):
 class Peer:
     """One accepted socket: text in, text out, and its manners."""
 
-    __slots__ = ("_allowance", "_bad", "_bad_since", "_closed", "_receive", "_refilled", "_send", "abort", "hub")
+    __slots__ = (
+        "_allowance", "_bad", "_bad_since", "_closed", "_receive", "_refilled", "_send", "abort", "hub", "listen", "write_now",
+    )  # fmt: skip
 
     def __init__(self, hub: Hub, scope: Scope, receive: Receive, send: Send) -> None:
         self.hub = hub
         self._receive, self._send = receive, send
-        self.abort: Any = scope.get("extensions", {}).get("threadline.abort", lambda: None)
+        extensions = scope.get("extensions", {})
+        self.abort: Any = extensions.get("threadline.abort", lambda: None)
+        self.listen: Any = extensions.get("threadline.listen", lambda listener: None)
+        self.write_now: Any = extensions.get("threadline.write", lambda text: False)
         self._bad, self._bad_since = 0, 0.0
         self._allowance, self._refilled = FRAME_BURST, hub.monotonic()
         self._closed = False
@@ -177,23 +182,29 @@ class VisitorSocket:
         if session is None:
             return
         connection = session.connection
+
+        def heard(raw: str | bytes) -> None:
+            connection.last_heard = hub.monotonic()
+            if peer.too_many():
+                connection.close(4429, "rate_limited", after=30.0)
+            if connection.closing:
+                return
+            try:
+                session.handle(understand(raw, frames.VISITOR_IN, frames.VISITOR_TYPES))
+            except Refused as refusal:
+                if _is_protocol_error(refusal) and peer.bad_frame():
+                    connection.close(4400, "bad_frame")
+                else:
+                    connection.refuse(refusal, key_of(raw))
+            except Exception:
+                log.exception("frame_failed")
+                connection.close(1011, "internal", after=1.0)
+
         hub.add(connection)
+        peer.listen(heard)
         try:
-            while True:
-                raw = await peer.frame()
-                connection.last_heard = hub.monotonic()
-                if peer.too_many():
-                    connection.close(4429, "rate_limited", after=30.0)
-                    continue
-                if connection.closing:
-                    continue
-                try:
-                    await session.handle(understand(raw, frames.VISITOR_IN, frames.VISITOR_TYPES))
-                except Refused as refusal:
-                    if _is_protocol_error(refusal) and peer.bad_frame():
-                        connection.close(4400, "bad_frame")
-                    else:
-                        connection.refuse(refusal, key_of(raw))
+            while True:  # from here on mostly asleep: see live/transport.py
+                heard(await peer.frame())
         finally:
             hub.remove(connection)
 
@@ -265,7 +276,9 @@ class Ender:
         self._connection: Connection | None = None
 
     def bind(self, connection: Connection) -> None:
+        """The socket ends as the connection says; and the connection may write straight to it."""
         self._connection = connection
+        connection.write_now = self._peer.write_now
 
     async def __call__(self) -> None:
         code, reason = (self._connection and self._connection.closing) or (1000, "")

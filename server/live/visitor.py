@@ -133,7 +133,7 @@ class VisitorSession:
 
     # --- frames
 
-    async def handle(self, frame: Any, settled: Settled | None = None) -> None:
+    def handle(self, frame: Any, settled: Settled | None = None) -> None:
         """Acts on one frame. `settled` is called when its outcome stands in the connection's queue.
 
         Raises `Refused` for what is wrong at once; what the database says comes as a frame.
