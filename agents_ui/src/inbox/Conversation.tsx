@@ -9,6 +9,7 @@ import { pending } from './outbox'
 import { useOutbox } from './sending'
 import { Thread } from './Thread'
 import { openThread, useThread } from './threads'
+import { type Timeline, unseenByTeam } from './timeline'
 
 interface ConversationProps {
   ticket: TicketOut
@@ -29,7 +30,7 @@ export function Conversation({ ticket, onBack, onDetails, onNext }: Conversation
   )
 
   useEffect(() => openThread(ticket.thread), [ticket.thread])
-  useRead(ticket, timeline?.last ?? 0, keepUnread)
+  useRead(ticket, timeline, keepUnread)
 
   // On to the next one at once; should the close fail, a toast says so and the ticket is still in the list.
   const close = () => {
@@ -61,19 +62,27 @@ export function Conversation({ ticket, onBack, onDetails, onNext }: Conversation
 }
 
 /** Opening a ticket marks it read (INB-33), as does every message that arrives before one's eyes. */
-function useRead(ticket: TicketOut, last: number, keepUnread: { current: boolean }): void {
+function useRead(ticket: TicketOut, timeline: Timeline | null, keepUnread: { current: boolean }): void {
   const live = useLive((state) => state.phase === 'live')
+  const told = useRef('')
   useEffect(() => {
-    const look = () => {
+    const look = async () => {
+      if (!timeline || keepUnread.current) return
       if (document.visibilityState !== 'visible' || !document.hasFocus()) return
-      if (ticket.unread && last > 0 && !keepUnread.current) void markRead(ticket, last)
+      if (!ticket.unread && !unseenByTeam(timeline)) return
+      // Once per state of things; what failed is told again with the next look.
+      const state = `${timeline.last} ${ticket.unread}`
+      if (told.current === state) return
+      told.current = state
+      if (!(await markRead(ticket, timeline.last)) && told.current === state) told.current = ''
     }
-    look()
-    window.addEventListener('focus', look)
-    document.addEventListener('visibilitychange', look)
+    const onLook = () => void look()
+    onLook()
+    window.addEventListener('focus', onLook)
+    document.addEventListener('visibilitychange', onLook)
     return () => {
-      window.removeEventListener('focus', look)
-      document.removeEventListener('visibilitychange', look)
+      window.removeEventListener('focus', onLook)
+      document.removeEventListener('visibilitychange', onLook)
     }
-  }, [ticket, last, live, keepUnread])
+  }, [ticket, timeline, live, keepUnread])
 }

@@ -50,13 +50,14 @@ export async function markUnread(ticket: TicketOut): Promise<boolean> {
   return (await act(`/api/tickets/${ticket.id}/unread`, {})) !== null
 }
 
-/** Quietly: a failure is tried again with the next message or look. */
-export async function markRead(ticket: TicketOut, seq: number): Promise<void> {
-  if (isOffline()) return
+/** Quietly: whether it worked is the answer. */
+export async function markRead(ticket: TicketOut, seq: number): Promise<boolean> {
+  if (isOffline()) return false
   try {
     learn((await api.post<Answer>(`/api/tickets/${ticket.id}/read`, { seq })).ticket)
+    return true
   } catch {
-    // See above.
+    return false
   }
 }
 

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import type { EntryOut } from '../generated/protocol'
 import { dice, entry } from '../testing/made'
-import { applyEntry, fromPage, oldest, redacted, seenByVisitor, type Timeline, withOlder } from './timeline'
+import {
+  applyEntry,
+  fromPage,
+  oldest,
+  redacted,
+  seenByVisitor,
+  type Timeline,
+  unseenByTeam,
+  withOlder,
+} from './timeline'
 
 const page = (entries: EntryOut[], more = false) => ({ entries, last_seq: entries.at(-1)?.seq ?? 0, more })
 const seqs = (timeline: Timeline) => timeline.entries.map((one) => one.seq)
@@ -85,6 +94,20 @@ class Line {
     return this.#inFlight.length === 0
   }
 }
+
+describe('what the team has seen', () => {
+  const reply = entry(2, { author: { type: 'agent', id: 1, name: 'Anna' } })
+
+  it('is not everything before a reply: the message may have arrived while it was written', () => {
+    expect(unseenByTeam(fromPage(page([entry(1), reply])))).toBe(true)
+  })
+
+  it('is what an agent’s mark points to', () => {
+    const mark = entry(3, { kind: 'seen', ref: 1, data: { by: 'agent' } })
+    expect(unseenByTeam(fromPage(page([entry(1), reply, mark])))).toBe(false)
+    expect(unseenByTeam(fromPage(page([entry(1), reply, mark, entry(4)])))).toBe(true)
+  })
+})
 
 describe('whatever the line does', () => {
   it.each(Array.from({ length: 60 }, (_, seed) => seed))(

@@ -52,6 +52,18 @@ export function seenByVisitor(timeline: Timeline): number {
   return seen
 }
 
+/** Whether a customer's message stands that nobody of the team has seen: a reply alone does not say so. */
+export function unseenByTeam(timeline: Timeline): boolean {
+  let said = 0
+  let seen = 0
+  for (const entry of timeline.entries) {
+    const customer = entry.author.type === 'visitor' || entry.author.type === 'contact'
+    if (entry.kind === 'message' && customer) said = entry.seq
+    if (entry.kind === 'seen' && entry.data.by === 'agent') seen = Math.max(seen, entry.ref ?? 0)
+  }
+  return said > seen
+}
+
 /** The `seq`s whose text was taken out. */
 export function redacted(timeline: Timeline): ReadonlySet<number> {
   const gone = new Set<number>()
