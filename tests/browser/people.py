@@ -64,8 +64,8 @@ class Visitor:
         self.site, self.page = site, page
 
     async def goes(self, path: str = "") -> Visitor:
-        await self.page.goto(self.site.shop + path)
-        await self.page.wait_for_function("window.Threadline")
+        async with self.page.expect_response("**/widget/config"):  # then the launcher is drawn
+            await self.page.goto(self.site.shop + path)
         return self
 
     async def opens_chat(self) -> Visitor:

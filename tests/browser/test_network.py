@@ -110,13 +110,14 @@ async def test_without_websockets_the_chat_works_both_ways(people: People) -> No
     await visitor.says("poll: hello?")
 
     await desk.opens("poll: hello?")
+    await visitor.marked("poll: hello?", "seen")
+    await desk.box.press_sequentially("poll: I")
+    await expect(visitor.frame.get_by_text("Ana is typing")).to_be_attached()
     await desk.replies("poll: I hear you")
     await expect(visitor.bubble("poll: I hear you")).to_be_visible()
     await visitor.says("poll: me too")
     await expect(desk.bubble("poll: me too")).to_be_visible()
     await visitor.marked("poll: me too", "seen")
-    await desk.box.press_sequentially("typing")
-    await expect(visitor.frame.get_by_text("Ana is typing")).to_be_attached()
 
     assert people.site.line.sockets_refused >= 2
     assert await visitor.texts() == ["Hi! How can we help?", "poll: hello?", "poll: I hear you", "poll: me too"]
