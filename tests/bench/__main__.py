@@ -15,13 +15,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import chat
+from tests.bench import chat, disk, inbox, operations, sockets
 from tests.bench.processes import ROOT
 from tests.bench.report import Line, show
 from tests.bench.setting import Setting
 
 ROWS: dict[str, Callable[[Setting], list[Line]]] = {
     "chat": chat.run,
+    "inbox": inbox.run,
+    "idle": sockets.run,
+    "slowdisk": disk.slow,
+    "noloss": disk.no_loss,
+    "start": operations.start,
+    "scaleout": operations.scale_out,
 }
 
 

@@ -128,6 +128,9 @@ class ProductChat:
         if self._followed == self.visitors:
             self._all_there.set()
 
+    def hear(self, visitor: int, on_text: Callable[[bytes], None]) -> None:
+        self._sockets[visitor].on_text = on_text
+
     def say(self, visitor: int, token: int) -> None:
         self._write(visitor, f"bench-{token}", text_for(token))
 
