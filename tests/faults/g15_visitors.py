@@ -67,7 +67,8 @@ async def run(tally: Tally) -> None:
         examples: list[str] = []
         times: dict[str, tuple[list[float], list[float]]] = {}
         for (what, (theirs, made_up)), (name, attempt) in itertools.product(spoils.values.items(), attempts.items()):
-            for shape in _shapes(theirs, made_up) if what.endswith("id") else [(theirs, made_up)]:
+            shapes = _shapes(theirs, made_up) if what.endswith("id") else [(theirs, made_up)]
+            for shape in shapes if tally.full else tally.random.sample(shapes, min(3, len(shapes))):
                 real, fake = await attempt(shape[0]), await attempt(shape[1])
                 tried += 2
                 foreign += real.foreign + fake.foreign
@@ -154,11 +155,11 @@ def _attempts(site: Site, thief: Visitor) -> dict[str, Attempt]:
         "hello token": lambda v: {"token": v},
         "say files": lambda v: {"id": _key(), "text": "x", "files": [v]},
         "say thread": lambda v: {"id": _key(), "text": "x", "thread": _number(v), "visitor": v, "key": v, "ticket": _number(v)},
-        "say key": lambda v: {"id": v, "text": "x"},
+        "say key": lambda v: {"id": f"{v:0>12}", "text": "x"},
         "typing thread": lambda v: {"thread": _number(v)},
         "seen thread": lambda v: {"seq": 1, "thread": _number(v)},
         "end key": lambda v: {"id": f"{v[:1]}"},
-        "introduce key": lambda v: {"id": v, "name": "Nobody Special", "visitor": v, "contact": _number(v)},
+        "introduce key": lambda v: {"id": f"{v:0>12}", "name": "Nobody Special", "visitor": v, "contact": _number(v)},
         "page url": lambda v: {"page": {"url": f"http://shop.example/{v}", "thread": v}},
         "ping thread": lambda v: {"thread": _number(v)},
         "open thread": lambda v: {"thread": _number(v), "after": 0},
@@ -204,7 +205,9 @@ async def _request(
     taken = time.perf_counter() - began
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
     code = answer.get("error", {}).get("code", "") if isinstance(answer, dict) else ""
-    return Answer(status, code, len(text.replace(value, "")), taken, CANARY in text)
+    if len(value) > 6:
+        text = text.replace(value, "")  # an echo of what was asked may be as long as it was
+    return Answer(status, code, len(text), taken, CANARY in text)
 
 
 async def _fetch(site: Site, who: Visitor, path: str, headers: dict[str, str] | None = None) -> Answer:

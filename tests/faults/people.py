@@ -81,7 +81,7 @@ class Client:
             if self.ws is not None and self.ws.close_code is not None:
                 self.closes.append(self.ws.close_code)
             self.ws = None
-            pause = 0.05 if time.monotonic() - began > 1 else min(pause * 2, 1.0)
+            pause = 0.05 if time.monotonic() - began > 1 else min(pause * 2, 0.4)
             await asyncio.sleep(self.random.uniform(0, pause))
 
     async def _session(self) -> None:

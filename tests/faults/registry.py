@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -32,7 +33,8 @@ async def prove(name: str, database: str, *, full: bool, seed: int) -> Tally:
     """Runs one guarantee; whatever breaks on the way is a failure of its row."""
     tally = Tally(name, database, seed, full)
     try:
-        await GUARANTEES[name].run(tally)
+        async with asyncio.timeout(7_200 if full else 400):
+            await GUARANTEES[name].run(tally)
     except Exception:
         tally.wrong.append(traceback.format_exc()[-4000:])
     return tally.done()
