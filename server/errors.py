@@ -60,6 +60,13 @@ class TooLarge(Refused):
     status = 413
 
 
+class TooSlow(Refused):
+    status = 408
+
+    def __init__(self) -> None:
+        super().__init__("too_slow", "The request did not arrive in time. Try again.")
+
+
 class UnsupportedType(Refused):
     status = 415
 

@@ -26,6 +26,7 @@ from server.live.transport import Socket
 from server.operations import commands as operations
 from server.operations import doctor as examining
 from server.settings import Settings
+from server.web.door import Http
 
 log = structlog.get_logger()
 
@@ -78,12 +79,11 @@ def uvicorn_config(settings: Settings, web: Web) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=Http,
         ws=Socket,
         ws_max_size=MAX_FRAME_BYTES,
         ws_ping_interval=None,  # clients ping, one wheel watches (live/hub.py)
         ws_per_message_deflate=False,
-        h11_max_incomplete_event_size=32 * 1024,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,

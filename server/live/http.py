@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from server.errors import RateLimited, Refused, SignInRequired
+from server.inbox import answers
 from server.kernel.context import App
 from server.live import frames
 from server.live.connection import VisitorConnection
@@ -148,6 +149,6 @@ def _bearer(call: Call) -> str | None:
 
 
 ENDPOINTS: list[Endpoint] = [
-    Endpoint("POST", "/widget/poll", poll, PUBLIC, PollBody),
-    Endpoint("POST", "/widget/send", send, VISITING, raw=True),
+    Endpoint("POST", "/widget/poll", poll, PUBLIC, PollBody, answer=answers.Frames),
+    Endpoint("POST", "/widget/send", send, VISITING, raw=True, takes="application/json", answer=answers.Frames),
 ]

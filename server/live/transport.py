@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket protocol with three more defences and two short cuts.
+"""uvicorn's WebSocket protocol with more defences and two short cuts.
 
 ASGI has no way to drop a peer that does not read, pings are answered before any application code
 sees them, and a message may arrive in endless fragments: so these stand here (BAD_INPUTS W16, W19).
@@ -11,13 +11,16 @@ up. Whatever is not plain takes the long way, in order.
 
 from __future__ import annotations
 
+import codecs
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 try:
     from websockets.speedups import apply_mask
@@ -29,11 +32,41 @@ log = structlog.get_logger()
 PINGS_PER_WINDOW = 30
 PING_WINDOW_S = 10.0
 MAX_FRAGMENTS = 64
+LINGER_S = 1.0
 
 WHOLE_TEXT = 0x81  # the first byte of a text frame that is not a fragment
 MASKED = 0x80
 
+UTF8 = codecs.getincrementaldecoder("utf-8")
 Listener = Callable[[str], None]
+
+
+class Rules(ServerProtocol):
+    """The library's state machine, with what it has no word for.
+
+    A close inside a fragmented message is a close like any other (RFC 6455, 5.4; Autobahn 7.1.5); pings and pongs are counted
+    before they are answered, because a thousand may stand in one segment (W19).
+    """
+
+    def __init__(self, time: Callable[[], float], max_size: int) -> None:
+        super().__init__(max_size=max_size, logger=logging.getLogger("uvicorn.error"))
+        self._time = time
+        self._pings, self._since = 0, 0.0
+        self.flooded = False
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode in (Opcode.PING, Opcode.PONG):
+            now = self._time()
+            if now - self._since > PING_WINDOW_S:
+                self._since, self._pings = now, 0
+            self._pings += 1
+            if self._pings > PINGS_PER_WINDOW:
+                self.flooded = True
+                self.events.append(frame)
+                return
+        elif frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
 
 
 class Socket(WebSocketsSansIOProtocol):
@@ -45,9 +78,13 @@ class Socket(WebSocketsSansIOProtocol):
     came before, still comes by `receive`.
     """
 
-    _pings = 0
-    _pings_since = 0.0
+    conn: Rules
     _listener: Listener | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn = Rules(self.loop.time, self.config.ws_max_size)
+        self._utf8 = UTF8()
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
@@ -64,29 +101,61 @@ class Socket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def handle_ping(self) -> None:
-        now = self.loop.time()
-        if now - self._pings_since > PING_WINDOW_S:
-            self._pings_since, self._pings = now, 0
-        self._pings += 1
-        if self._pings > PINGS_PER_WINDOW:
+        if self.conn.flooded:
             self._fail(4429, "rate_limited")
             return
         super().handle_ping()
+
+    def handle_pong(self, event: Frame) -> None:
+        if self.conn.flooded:
+            self._fail(4429, "rate_limited")
+            return
+        super().handle_pong(event)
+
+    def handle_text(self, event: Frame) -> None:
+        self._utf8.reset()
+        if self._readable(event):
+            super().handle_text(event)
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) >= MAX_FRAGMENTS:
             self._fail(1009, "too many fragments")
             return
-        super().handle_cont(event)
+        if self.curr_msg_data_type == "bytes" or self._readable(event):
+            super().handle_cont(event)
+
+    def _readable(self, event: Frame) -> bool:
+        """Fails the connection at the first byte that cannot be UTF-8, not at the end of a message that may never end."""
+        try:
+            self._utf8.decode(event.data, event.fin)
+        except UnicodeDecodeError:
+            self._fail(1007, "not UTF-8")
+            return False
+        return True
 
     def _fail(self, code: int, reason: str) -> None:
         if self.close_sent or self.transport.is_closing():
             return
         self.conn.fail(code, reason)
+        self._part(code, reason)
+
+    def handle_parser_exception(self) -> None:
+        if not self.close_sent and not self.transport.is_closing():
+            sent = self.conn.close_sent
+            self._part(sent.code if sent else 1006, sent.reason if sent else "")
+
+    def _part(self, code: int, reason: str) -> None:
+        """Says why and ends our half. The other half is still read, to nowhere: closing a connection on which bytes
+        are arriving resets it, and the reason would be lost on its way."""
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self.transport.close()
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
 
     # --- out
 
@@ -116,6 +185,11 @@ class Socket(WebSocketsSansIOProtocol):
                 self._listener(text)
                 return
         super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            # The library gave the request up (a header line of 9 KB) and has written its answer, which nobody sends.
+            self.handshake_initiated = self.handshake_complete = self.close_sent = True
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
 
     def _plain_text(self, data: bytes) -> str | None:
         """The text, if `data` is exactly one whole text frame and nothing is unfinished or waiting before it."""

@@ -6,6 +6,7 @@ out. The list is what the role matrix tests, and what the OpenAPI description is
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from server.accounts.rules import Actor, Agent, Anonymous, Can, Visitor, authorise
-from server.errors import BadRequest, Forbidden, Refused, TooLarge, UnsupportedType
+from server.errors import BadRequest, Forbidden, Refused, TooLarge, TooSlow, UnsupportedType
 from server.kernel import failpoints, metrics
 from server.kernel.context import App
 from server.kernel.strict_json import BadJson, parse
@@ -30,6 +31,8 @@ from server.web import auth, limits
 log = structlog.get_logger()
 
 MAX_BODY = 256 * 1024  # bytes of a JSON body
+PAUSE_S = 15.0  # a body may stand still for so long
+SLOWEST = 16 * 1024  # bytes a second, over the whole body
 
 JSON_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "same-origin"}
 
@@ -194,16 +197,26 @@ def refusal_response(refusal: Refused, ref: str) -> Response:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, or `TooLarge` as soon as it is (a lying content-length helps nobody)."""
+    """The whole body, or `TooLarge` as soon as it is (a lying content-length helps nobody).
+
+    `TooSlow` when nothing comes for `PAUSE_S`, or all of it at less than `SLOWEST` bytes a second.
+    """
     declared = request.headers.get("content-length")
     if declared is not None and declared.isdecimal() and int(declared[:12]) > limit:
         raise TooLarge("too_large", f"This is larger than {limit // 1024} KB.")
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise TooLarge("too_large", f"This is larger than {limit // 1024} KB.")
-        parts.append(part)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PAUSE_S + limit / SLOWEST
+    try:
+        async with asyncio.timeout(PAUSE_S) as waiting:
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise TooLarge("too_large", f"This is larger than {limit // 1024} KB.")
+                parts.append(part)
+                waiting.reschedule(min(loop.time() + PAUSE_S, end))
+    except TimeoutError:
+        raise TooSlow() from None
     return b"".join(parts)
 
 

@@ -1,0 +1,101 @@
+"""uvicorn's HTTP protocol with what it lacks against strangers: an end to headers, in size, number and time.
+
+Without it a connection that says nothing, or one header byte a minute, is kept for ever, and a header may grow
+without bound (BAD_INPUTS H1, H6, W38). Bodies have their limits in `web.http.read_body`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADERS = 100
+HEADER_BYTES = 32 * 1024  # request line and headers together
+HEADERS_S = 10.0  # from the first moment of a connection, or the first byte of a later request
+REFUSALS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+
+
+class HeadersTooLarge(Exception):
+    """Raised inside the parser, which then stops."""
+
+
+class Http(HttpToolsProtocol):
+    _deadline: asyncio.TimerHandle | None = None
+    _headers_done = False
+    _whole = False  # has the body of the current request arrived
+    _read = 0  # bytes since the request began, while its headers are not complete
+    _size = 0  # of the headers that are
+    _too_large = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(HEADERS_S, self._late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._headers_done and not self.transport.is_closing():
+            self._read += len(data)
+            if self._read > HEADER_BYTES:
+                self._refuse(431)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._headers_done, self._whole, self._read, self._size = False, False, 0, 0
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEADERS_S, self._late)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._size += len(name) + len(value) + 4
+        if self._size + len(self.url) > HEADER_BYTES or len(self.headers) > HEADERS:
+            self._too_large = True
+            raise HeadersTooLarge
+
+    def on_headers_complete(self) -> None:
+        self._in_time()
+        self._headers_done = True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._whole = True
+        self._in_time()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._whole and self._deadline is None:
+            # Answered before the body was there (refused, say): whoever goes on sending it does so in vain.
+            self._deadline = self.loop.call_later(HEADERS_S, self.transport.close)
+
+    def _should_upgrade(self) -> bool:
+        # The handshake is rebuilt as HTTP/1.1 for the WebSocket parser, which could not tell any more.
+        return self.scope["http_version"] == "1.1" and super()._should_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._too_large:
+            self._refuse(431)
+        else:
+            super().send_400_response(msg)
+
+    def _in_time(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        if not self._read:
+            self.transport.close()  # it never said a word; nor do we
+        else:
+            self._refuse(408)
+
+    def _refuse(self, status: int) -> None:
+        if not self.transport.is_closing():
+            reason = REFUSALS[status]
+            self.transport.write(b"HTTP/1.1 %d %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % (status, reason))
+            self.transport.close()

@@ -1,0 +1,156 @@
+"""H1, H6, A21, P4: what strangers can do to the port before any of our code sees a request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from server.web import door
+from server.web import http as web
+from tests.online import Online
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+
+
+def status(answer: bytes) -> int | None:
+    return int(answer.split(b" ", 2)[1]) if answer else None
+
+
+BAD = {
+    "a header line of 64 KB": (GET + b"X-Long: " + b"y" * 65_536 + b"\r\n\r\n", {431}),
+    "a header that never ends": (GET + b"X-Long: " + b"y" * 200_000, {431}),
+    "a header name that never ends": (GET + b"y" * 200_000, {400, 431}),
+    "a path of 64 KB": (b"GET /" + b"a" * 65_536 + b" HTTP/1.1\r\nHost: x\r\n\r\n", {400, 414, 431}),
+    "1,000 headers": (GET + b"".join(b"X-%d: y\r\n" % n for n in range(1_000)) + b"\r\n", {431}),
+    "NUL in a header": (GET + b"X-A: a\x00b\r\n\r\n", {400}),
+    "a folded header": (GET + b"X-A: a\r\n b\r\n\r\n", {400}),
+    "space before the colon": (GET + b"X-A : a\r\n\r\n", {400}),
+    "two lengths": (b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x", {400}),
+    "a length and chunks": (
+        b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        {400},
+    ),
+    "a negative length": (b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", {400}),
+    "a bad chunk size": (
+        b"POST /api/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        {400, 403},
+    ),
+    "no request at all": (b"hello\r\n\r\n", {400}),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_a_request_that_is_none_is_refused_and_the_connection_ended(online: Online, name: str) -> None:
+    data, allowed = BAD[name]
+    answer = await online.says_raw(data, wait=4)
+    assert status(answer) in allowed, answer[:200]
+    assert answer.count(b"HTTP/1.1") == 1 and b"Traceback" not in answer
+    assert (await online.get("/healthz")).status == 200
+
+
+async def test_headers_as_large_as_browsers_and_proxies_make_them_pass(online: Online) -> None:
+    many = b"".join(b"X-%d: y\r\n" % n for n in range(90))
+    answer = await online.says_raw(GET + many + b"Cookie: a=" + b"b" * 16_000 + b"\r\nConnection: close\r\n\r\n")
+    assert status(answer) == 200
+
+
+async def ended(reader: asyncio.StreamReader, within: float) -> bytes:
+    async with asyncio.timeout(within):
+        with contextlib.suppress(ConnectionError):
+            return await reader.read()
+    return b""
+
+
+async def test_who_says_nothing_or_dawdles_over_headers_is_not_waited_for(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "HEADERS_S", 0.4)
+    silent, quiet = await asyncio.open_connection(*online.address)
+    slow, writer = await asyncio.open_connection(*online.address)
+
+    async def drip() -> None:
+        with contextlib.suppress(ConnectionError):
+            for byte in GET + b"X-A: " + b"y" * 1_000:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    dripping = asyncio.create_task(drip())
+    assert await ended(silent, 3) == b""
+    assert status(await ended(slow, 3)) == 408
+    dripping.cancel()
+    quiet.close()
+    writer.close()
+
+
+async def test_a_second_request_on_a_connection_is_held_to_the_same(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "HEADERS_S", 0.4)
+    reader, writer = await asyncio.open_connection(*online.address)
+    writer.write(GET + b"\r\n")
+    assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+    await asyncio.sleep(0.8)  # between requests it may rest
+    writer.write(GET + b"\r\n")
+    assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+    writer.write(GET)
+    assert status(await ended(reader, 3)) == 408
+    writer.close()
+
+
+async def test_a_body_that_stands_still_or_trickles_is_not_waited_for(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "PAUSE_S", 0.4)
+    monkeypatch.setattr(door, "HEADERS_S", 0.5)
+    head = (
+        b"POST /api/login HTTP/1.1\r\nHost: x\r\nOrigin: " + online.url.encode() + b"\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 200\r\n\r\n"
+    )
+    assert status(await online.says_raw(head + b'{"email":', wait=3)) == 408
+    monkeypatch.setattr(web, "SLOWEST", web.MAX_BODY * 10)  # so that trickling may last half a second in all
+    reader, writer = await asyncio.open_connection(*online.address)
+    writer.write(head)
+    started = asyncio.get_running_loop().time()
+    answer = asyncio.create_task(ended(reader, 5))
+    while not answer.done():
+        with contextlib.suppress(ConnectionError):
+            writer.write(b" ")
+            await writer.drain()
+        await asyncio.sleep(0.1)
+    assert status(await answer) == 408
+    assert asyncio.get_running_loop().time() - started < 2
+    writer.close()
+
+
+async def test_who_goes_on_sending_after_the_answer_is_cut_off(online: Online, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "HEADERS_S", 0.5)
+    reader, writer = await asyncio.open_connection(*online.address)
+    writer.write(b"POST /api/files HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n")
+    answer = asyncio.create_task(ended(reader, 8))
+    started = asyncio.get_running_loop().time()
+    while not answer.done():
+        with contextlib.suppress(ConnectionError):
+            writer.write(b"z")
+            await writer.drain()
+        await asyncio.sleep(0.1)
+    assert status(await answer) == 403  # no Origin
+    assert asyncio.get_running_loop().time() - started < 4
+    writer.close()
+
+
+async def test_hundreds_of_half_open_requests_go_away_and_the_others_are_served(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "HEADERS_S", 1.5)
+    zoe = await online.visitor()
+    held = [await asyncio.open_connection(*online.address) for _ in range(400)]
+    for _, writer in held:
+        writer.write(GET)
+    await zoe.says("Between them.")
+    assert (await online.get("/healthz")).status == 200
+    await asyncio.gather(*(ended(reader, 10) for reader, _ in held))
+    for _, writer in held:
+        writer.close()
