@@ -179,15 +179,23 @@ class People:
 
     async def context(self, **options: Any) -> BrowserContext:
         """Somebody else's browser: their own cookies and storage."""
-        options = {"viewport": {"width": 1280, "height": 800}, "locale": "en-US", **options}
+        options = {
+            "viewport": {"width": 1280, "height": 800},
+            "locale": "en-US",
+            "reduced_motion": "reduce",  # nothing is half faded in when it is looked at
+            **options,
+        }
         context = await self.browser.new_context(**options)
         context.set_default_timeout(PATIENCE_MS)
         context.on("page", self.watch.follow)
         self._contexts.append(context)
         return context
 
-    async def visitor(self, path: str = "", *, open: bool = True, **options: Any) -> Visitor:
-        context = await self.context(**options)
+    async def visitor(
+        self, path: str = "", *, open: bool = True, context: BrowserContext | None = None, **options: Any
+    ) -> Visitor:
+        """`open`: with the chat open. `context`: a tab more in a browser that is there already."""
+        context = context or await self.context(**options)
         visitor = await Visitor(self.site, await context.new_page()).goes(path)
         return await visitor.opens_chat() if open else visitor
 

@@ -16,6 +16,7 @@ interface AuthPageProps {
 /** The pages before one is in: a card, a logo, a language. */
 export function AuthPage({ title, text, error, children }: AuthPageProps) {
   const { i18n, t } = useTranslation()
+  const language = LANGUAGES[i18n.language as Language] ?? LANGUAGES.en
   useEffect(() => {
     document.title = `${title} · Threadline`
   }, [title])
@@ -40,9 +41,9 @@ export function AuthPage({ title, text, error, children }: AuthPageProps) {
       </div>
       <Menu position="top">
         <Menu.Target>
-          <UnstyledButton className={classes.language} aria-label={t('frame.language')}>
+          <UnstyledButton className={classes.language} aria-label={`${t('frame.language')}: ${language}`}>
             <IconLanguage size={16} aria-hidden />
-            {LANGUAGES[i18n.language as Language] ?? LANGUAGES.en}
+            {language}
           </UnstyledButton>
         </Menu.Target>
         <Menu.Dropdown>
