@@ -472,7 +472,9 @@ class Poller(Visitor):
         answer = await self.online.send("POST", "/widget/send", frame, headers=self._headers())
         if answer.status == 200:
             for found in answer.json()["frames"]:
-                self._hear(found)
+                # The open poll may still be bringing what stands before it; then it brings this, too.
+                if found["type"] != "entry" or found["entry"]["seq"] == self.screen.last + 1:
+                    self._hear(found)
         else:
             error = answer.json()["error"]
             self._hear({"type": "refused", "id": frame.get("id"), **error})
