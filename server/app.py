@@ -200,7 +200,10 @@ def starlette(app: App) -> Starlette:
         code = {405: "method_not_allowed", 400: "bad_request"}.get(status, "bad_request")
         return error_response(status, code, "This request does not fit here.", ref=app.ids.token(9))
 
-    return Starlette(routes=routes(app), exception_handlers={HTTPException: refused})
+    found = Starlette(routes=routes(app), exception_handlers={HTTPException: refused})
+    # An address with one slash too many is no address: the redirect would lead to whatever Host the request named.
+    found.router.redirect_slashes = False
+    return found
 
 
 async def _no_socket(scope: Scope, receive: Receive, send: Send) -> None:

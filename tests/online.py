@@ -204,8 +204,8 @@ class Online:
     async def get(self, path: str, **more: Any) -> Answer:
         return await self.send("GET", path, **more)
 
-    async def says_raw(self, data: bytes, *, wait: float = 3.0) -> bytes:
-        """Bytes to the port; what comes back until the server closes or is quiet for `wait` seconds."""
+    async def says_raw(self, data: bytes, *, wait: float = 5.0, quiet: float = 0.3) -> bytes:
+        """Bytes to the port; what comes back within `wait` seconds, until the server closes or pauses for `quiet`."""
         reader, writer = await asyncio.open_connection(*self.address)
         got = b""
         try:
@@ -213,7 +213,7 @@ class Online:
                 writer.write(data)
                 await writer.drain()
             with contextlib.suppress(TimeoutError, ConnectionError):
-                while chunk := await asyncio.wait_for(reader.read(65_536), wait):
+                while chunk := await asyncio.wait_for(reader.read(65_536), quiet if got else wait):
                     got += chunk
         finally:
             writer.close()

@@ -118,7 +118,10 @@ def _inspect(data: bytes) -> _Inspected:
                 raise Refused("bad_image", "This picture is too large: at most 40 megapixels and 200 frames.")
             return _Inspected(IMAGE_TYPES[kind], width, height, _rewrite(image, kind, data))
     except UnidentifiedImageError:
-        return _Inspected(_sniff(data), None, None, data)
+        kind = _sniff(data)
+        if kind in INLINE_TYPES:  # begins like a picture and is none: shown inline it would be whatever it is
+            raise Refused("bad_image", "This picture is damaged or too large to open.") from None
+        return _Inspected(kind, None, None, data)
     except (Image.DecompressionBombError, OSError, ValueError, SyntaxError):
         raise Refused("bad_image", "This picture is damaged or too large to open.") from None
 

@@ -347,7 +347,7 @@ HANDSHAKES = [
 async def test_a_bad_handshake_is_refused_by_http(online: Online, subtests: pytest.Subtests) -> None:
     for case in HANDSHAKES:
         with subtests.test(case.id):
-            answer = await online.says_raw(handshake(online, case.path, **case.headers), wait=5)
+            answer = await online.says_raw(handshake(online, case.path, **case.headers))
             status = int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0
             assert status in case.statuses, answer[:300]
             assert not leaks(answer)
@@ -385,6 +385,6 @@ async def test_w38_pipelined_bytes_a_hundred_headers_and_http_1_0_hang_nothing(o
         request.replace(b"GET", b"POST"),
         request.replace(b"Upgrade: websocket", b"Upgrade: dance"),
     ):
-        answer = await online.says_raw(data, wait=1)
+        answer = await online.says_raw(data)
         assert answer.startswith(b"HTTP/1.1 ") and not leaks(answer), answer[:200]
     await one_normal_message(await online.visitor())
