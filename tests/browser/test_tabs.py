@@ -1,0 +1,112 @@
+"""One visitor in many tabs, through sleep, and where the browser allows no storage (F26)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.people import BROKEN_LINE, People, Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+# As browsers do whose owner forbids other sites' storage.
+NO_STORAGE = """
+if (location.pathname === '/widget/frame')
+  for (const name of ['localStorage', 'sessionStorage'])
+    Object.defineProperty(window, name, { get() { throw new DOMException('denied', 'SecurityError') } })
+"""
+
+
+# Told by hand: Chromium freezes hidden tabs only, and a driven one is never hidden; and the driver loses a
+# frame that comes back out of the back/forward cache.
+SLEEPS = {
+    "frozen": ("document.dispatchEvent(new Event('freeze'))", "document.dispatchEvent(new Event('resume'))"),
+    "put aside": (
+        "window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))",
+        "window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))",
+    ),
+}
+
+
+async def test_ten_tabs_are_one_visitor_and_show_everything_once(people: People) -> None:
+    context = await people.context()
+    pages = [await Visitor(people.site, await context.new_page()).goes() for _ in range(10)]
+    # At once, so that each asks the server who it is before another has been told.
+    tabs = await asyncio.gather(*(tab.opens_chat() for tab in pages))
+    first, last = tabs[0], tabs[-1]
+
+    await first.says("tabs: from the first")
+    for tab in tabs:
+        await expect(tab.bubble("tabs: from the first")).to_have_count(1)
+    await last.says("tabs: from the last")
+    desk = await people.agent("ana")
+    await desk.opens("tabs: from the last")
+    await desk.replies("tabs: from the desk")
+
+    said = ["tabs: from the first", "tabs: from the last", "tabs: from the desk"]
+    for tab in tabs:
+        await expect(tab.bubble("tabs: from the desk")).to_have_count(1)
+        assert (await tab.texts())[1:] == said
+        await tab.marked("tabs: from the last", "seen")
+    assert await desk.texts() == said
+    assert people.site.stored("tabs:") == said
+    await expect(desk.list.get_by_role("link").filter(has_text="tabs:")).to_have_count(1)
+
+
+async def test_what_one_tab_could_not_send_another_sends_once(people: People) -> None:
+    people.watch.forgive(BROKEN_LINE)
+    context = await people.context()
+    one, two = await people.visitor(context=context), await people.visitor(context=context)
+    await one.says("handover: before")
+    await expect(two.bubble("handover: before")).to_be_visible()
+
+    people.site.line.cut()
+    await one.says("handover: written in the dark")
+    await expect(two.bubble("handover: written in the dark")).to_be_visible()
+    await one.page.close()
+    people.site.line.mend()
+
+    await two.marked("handover: written in the dark", "sent")
+    assert people.site.stored("handover:") == ["handover: before", "handover: written in the dark"]
+    assert (await two.texts())[1:] == ["handover: before", "handover: written in the dark"]
+
+
+@pytest.mark.parametrize("how", SLEEPS)
+async def test_a_tab_that_slept_catches_up_in_order(people: People, how: str) -> None:
+    sleep, wake = SLEEPS[how]
+    tag = f"sleep {how}:"
+    desk, visitor = await people.agent("ana"), await people.visitor()
+    await visitor.says(f"{tag} good night")
+    await desk.opens(f"{tag} good night")
+    await visitor.marked(f"{tag} good night", "seen")
+
+    await visitor.frame.evaluate(sleep)
+    await desk.replies(*(f"{tag} {number}" for number in range(4)))
+    await people.site.has_stored(f"{tag} 3")
+    assert (await visitor.texts())[1:] == [f"{tag} good night"]
+    await visitor.frame.evaluate(wake)
+
+    await expect(visitor.bubble(f"{tag} 3")).to_be_visible()
+    assert (await visitor.texts())[1:] == [f"{tag} good night", *(f"{tag} {number}" for number in range(4))]
+    await visitor.says(f"{tag} good morning")
+    await expect(desk.bubble(f"{tag} good morning")).to_be_visible()
+
+
+async def test_without_storage_the_chat_works_and_says_how_long_it_lasts(people: People) -> None:
+    context = await people.context()
+    await context.add_init_script(NO_STORAGE)
+    visitor = await people.visitor(context=context)
+    await expect(
+        visitor.frame.get_by_text("This browser blocks storage: this chat lasts until you leave the page.")
+    ).to_be_visible()
+
+    await visitor.says("memory: hello?")
+    desk = await people.agent("ana")
+    await desk.opens("memory: hello?")
+    await desk.replies("memory: hello!")
+    await expect(visitor.bubble("memory: hello!")).to_be_visible()
+    await visitor.says("memory: thank you")
+    await expect(desk.bubble("memory: thank you")).to_be_visible()
+    await visitor.marked("memory: thank you", "seen")
