@@ -36,6 +36,7 @@ from server.reactions import REACTIONS
 from server.settings import Settings
 from server.web import openapi, pages
 from server.web.http import Call, Endpoint, error_response, refusal_response
+from server.web.switchboard import Switchboard
 
 log = structlog.get_logger()
 
@@ -144,6 +145,7 @@ class Web:
         self._settings, self._serving, self._parts = settings, serving or Serving(), parts
         self._sockets: dict[str, Any] = {}
         self._http: ASGIApp | None = None
+        self._switchboard: Switchboard | None = None
         self.app: App | None = None
 
     def let_go(self) -> None:
@@ -158,8 +160,13 @@ class Web:
             endpoint = self._sockets.get(scope["path"], _no_socket)
             await endpoint(scope, receive, send)
         else:
-            assert self._http is not None
-            await self._http(scope, receive, send)
+            assert self._http is not None and self._switchboard is not None
+            found = self._switchboard.find(scope["method"], scope["path"])
+            if found is None:
+                await self._http(scope, receive, send)
+            else:
+                answer, scope["path_params"] = found
+                await answer(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -183,6 +190,7 @@ class Web:
                 hub = app.parts["hub"]
                 self._sockets = {path: endpoint(app, hub) for path, endpoint in SOCKETS.items()}
                 self._http = starlette(app)
+                self._switchboard = Switchboard(app, ENDPOINTS)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except Refused as error:

@@ -86,6 +86,7 @@ class SqliteWriter:
         self._bulk: deque[Work] = deque()
         self._wake = threading.Event()
         self._idle = False
+        self._waking = False
         self._stopping = False
         self._db = connect(path, sync=sync)
         self._identity = Identity(path)
@@ -108,8 +109,15 @@ class SqliteWriter:
         if len(queue) >= self._limit:
             raise Busy()
         queue.append(work)
-        if self._idle:
-            self._wake.set()
+        if self._idle and not self._waking:
+            # Not before this turn of the loop is over: what arrived with it then goes into the same
+            # transaction, and the two threads do not fight for the interpreter meanwhile.
+            self._waking = True
+            self._complete.soon(self._wake_up)
+
+    def _wake_up(self) -> None:
+        self._waking = False
+        self._wake.set()
 
     def close(self) -> None:
         self._stopping = True

@@ -71,6 +71,10 @@ class Completion:
         self._loop = loop
         self._ring = ring
 
+    def soon(self, call: Callable[[], None]) -> None:
+        """On the loop, after what it is doing. For callers on the loop."""
+        self._loop.call_soon(call)
+
     def __call__(self, outcomes: list[Outcome]) -> None:
         try:
             self._loop.call_soon_threadsafe(self._settle, outcomes)

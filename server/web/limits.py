@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -30,6 +31,7 @@ def client_address(settings: Settings, scope: Any) -> str:
     return normal(address)
 
 
+@lru_cache(4_000)
 def normal(address: str) -> str:
     try:
         parsed = ip_address(address[:64])
