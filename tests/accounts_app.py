@@ -23,7 +23,7 @@ from server.kernel.clock import ManualClock
 from server.kernel.context import App, announcer
 from server.kernel.db import open_database
 from server.kernel.ids import RandomIds
-from server.schema import metadata
+from server.schema import audit, metadata
 from server.settings import Settings
 from server.web import auth
 
@@ -165,3 +165,41 @@ async def settled(app: App) -> None:
     await app.write(lambda tx: None)
     while app.db.waiting:  # noqa: ASYNC110 - nothing to wait on but the figure
         await asyncio.sleep(0.001)
+
+
+def advance(app: App, delta: timedelta) -> None:
+    assert isinstance(app.clock, ManualClock)
+    app.clock.advance(delta)
+
+
+async def actions_logged(app: App) -> list[str]:
+    return [row.action for row in await rows(app, audit)]
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.topics: list[str] = []
+
+    def heard(self, topic: str, hint: Any) -> None:
+        self.topics.append(topic)
+
+    def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
+
+
+def listen(app: App, user: Agent) -> Listener:
+    listener = Listener()
+    app.bus.watch(f"user:{user.id}", listener)
+    return listener
+
+
+class app_with:
+    """Other settings for a while."""
+
+    def __init__(self, app: App, **values: Any) -> None:
+        self._app, self._values, self._kept = app, values, app.settings
+
+    async def __aenter__(self) -> None:
+        self._app.settings = self._kept.model_copy(update=self._values)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._app.settings = self._kept

@@ -18,13 +18,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from server import __version__
 from server.errors import Refused, StorageFull
-from server.kernel.clock import rfc3339
+from server.kernel.clock import SystemClock, rfc3339
 from server.kernel.ids import derive
 from server.kernel.sqlite import connect
 from server.settings import Settings
@@ -63,7 +62,7 @@ def silent(_progress: dict[str, Any]) -> None: ...
 
 
 def default_target(settings: Settings) -> Path:
-    return settings.data_dir / "backups" / datetime.now(UTC).strftime("threadline-%Y%m%d-%H%M%S")
+    return settings.data_dir / "backups" / SystemClock().now().strftime("threadline-%Y%m%d-%H%M%S")
 
 
 def fingerprint(secret: bytes) -> str:
@@ -136,7 +135,7 @@ def _fill(settings: Settings, folder: Path, with_key: bool, report: Report) -> d
         "program": __version__,
         "engine": engine,
         "revision": revision,
-        "created_at": rfc3339(datetime.now(UTC)),
+        "created_at": rfc3339(SystemClock().now()),
         "key": fingerprint(settings.secret()),
         "with_key": with_key,
         "missing": missing,

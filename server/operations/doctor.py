@@ -261,9 +261,9 @@ async def clocks(app: App) -> list[Finding]:
                 "Run a time service (chrony, systemd-timesyncd). Order is safe, it does not follow clocks.",
             )
         )
-    wall, steady = time.time(), time.monotonic()
+    wall, steady = app.clock.now(), app.clock.monotonic()
     await asyncio.sleep(0.2)
-    if abs((time.time() - wall) - (time.monotonic() - steady)) > 0.1:
+    if abs((app.clock.now() - wall).total_seconds() - (app.clock.monotonic() - steady)) > 0.1:
         found.append(warn("The clock is being moved right now.", "Let the time service slew instead of step."))
     return found or [ok("The clock agrees with the database and runs evenly.")]
 

@@ -12,12 +12,12 @@ import shutil
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from server import migrate
 from server.errors import Busy, Refused
+from server.kernel.clock import SystemClock
 from server.kernel.db import own_file
 from server.operations import backup
 from server.settings import Settings
@@ -189,7 +189,7 @@ def _move_aside(settings: Settings, *, with_key: bool) -> Path | None:
     there = [name for name in names if (data / name).exists()]
     if not there:
         return None
-    aside = data / datetime.now(UTC).strftime("replaced-%Y%m%d-%H%M%S-%f")
+    aside = data / SystemClock().now().strftime("replaced-%Y%m%d-%H%M%S-%f")
     aside.mkdir(mode=0o700)
     for name in there:
         (data / name).rename(aside / name)

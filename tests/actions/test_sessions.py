@@ -1,0 +1,196 @@
+"""Sessions as the product's verbs, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from server.accounts import actions, team
+from server.accounts.actions import Browser
+from server.accounts.rules import Role
+from server.accounts.team import UserChange
+from server.errors import NotFound, RateLimited, Refused, SignInRequired
+from server.kernel.context import App
+from server.schema import sessions
+from server.web import auth
+from tests.accounts_app import (
+    HOME,
+    OTHER_PASSWORD,
+    PASSWORD,
+    accounts_app,
+    actions_logged,
+    advance,
+    agent,
+    colleague,
+    listen,
+    minutes,
+    owner,
+    settled,
+    signed_in_as,
+)
+
+ELSEWHERE = Browser("198.51.100.9", "a stranger")
+OLGA = "olga@shop.example"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.pg)])
+async def app(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[App]:
+    async with accounts_app(tmp_path, request.param) as built:
+        yield built
+
+
+# --- sessions -----------------------------------------------------------------------------------
+
+
+async def test_a_session_is_refused_at_once_after_logout_though_it_was_cached(app: App) -> None:
+    await owner(app)
+    token = (await actions.login(app, OLGA, PASSWORD, HOME)).token
+    for _ in range(3):  # the later ones from the cache
+        olga = await signed_in_as(app, token)
+        assert olga is not None
+    bell = listen(app, olga)
+
+    await actions.logout(app, olga, HOME.address)
+
+    assert await signed_in_as(app, token) is None
+    assert bell.topics == [f"user:{olga.id}"]
+    assert await auth.still_valid(app, [olga.session]) == {}
+
+
+async def test_the_cache_spares_the_database_and_forgets_after_three_seconds(app: App, monkeypatch: Any) -> None:
+    await owner(app)
+    token = (await actions.login(app, OLGA, PASSWORD, HOME)).token
+    reads: list[str] = []
+    original = app.db.read
+
+    async def counted(fn: Any, *args: Any) -> Any:
+        reads.append(fn.__name__)
+        return await original(fn, *args)
+
+    monkeypatch.setattr(app.db, "read", counted)
+    for _ in range(20):
+        assert await signed_in_as(app, token) is not None
+    assert len(reads) <= 2
+    # Somebody else's process ended it, and its bell was lost.
+    await app.write(lambda tx: tx.run(update(sessions).values(ended_at=tx.now)))
+    assert await signed_in_as(app, token) is not None
+    advance(app, timedelta(seconds=3))
+    assert await signed_in_as(app, token) is None
+
+
+async def test_a_read_that_was_under_way_when_the_bell_rang_is_not_remembered(app: App, monkeypatch: Any) -> None:
+    await owner(app)
+    token = (await actions.login(app, OLGA, PASSWORD, HOME)).token
+    olga = await signed_in_as(app, token)
+    assert olga is not None
+    advance(app, timedelta(seconds=4))
+    original = app.db.read
+
+    async def overtaken(fn: Any, *args: Any) -> Any:
+        answer = await original(fn, *args)
+        monkeypatch.setattr(app.db, "read", original)
+        await actions.logout(app, olga, HOME.address)
+        return answer
+
+    monkeypatch.setattr(app.db, "read", overtaken)
+    assert await signed_in_as(app, token) is not None  # asked before the logout
+    assert await signed_in_as(app, token) is None
+
+
+async def test_a_session_ends_when_it_is_not_used_for_a_week_or_after_a_month(app: App) -> None:
+    await owner(app)
+    idle = (await actions.login(app, OLGA, PASSWORD, HOME)).token
+    advance(app, timedelta(days=7) - minutes(1))
+    assert await signed_in_as(app, idle) is not None  # which also counts as use
+    await settled(app)
+    advance(app, timedelta(days=7) - minutes(1))
+    assert await signed_in_as(app, idle) is not None
+    await settled(app)
+    advance(app, timedelta(days=7) + minutes(1))
+    assert await signed_in_as(app, idle) is None
+
+    used = (await actions.login(app, OLGA, PASSWORD, HOME)).token
+    for _ in range(29):
+        advance(app, timedelta(days=1))
+        assert await signed_in_as(app, used) is not None
+        await settled(app)
+    advance(app, timedelta(days=1))
+    assert await signed_in_as(app, used) is None
+
+
+async def test_an_open_socket_counts_as_use(app: App) -> None:
+    olga = await owner(app)
+    for _ in range(3):
+        advance(app, timedelta(days=6))
+        assert list(await auth.still_valid(app, [olga.session])) == [olga.session]
+        await settled(app)
+
+
+async def test_sockets_are_looked_at_all_together_and_see_todays_role(app: App) -> None:
+    olga = await owner(app)
+    mia, ben = await colleague(app, olga, Role.SUPPORT), await colleague(app, olga, Role.MANAGER)
+    await team.change_user(app, olga, ben.id, UserChange(role=Role.ANALYST), HOME.address)
+    await team.change_user(app, olga, mia.id, UserChange(disabled=True), HOME.address)
+
+    valid = await auth.still_valid(app, [olga.session, mia.session, ben.session, 999_999])
+
+    assert sorted(valid) == sorted([olga.session, ben.session])
+    assert valid[ben.session].role is Role.ANALYST
+    assert await auth.still_valid(app, []) == {}
+
+
+async def test_one_sees_and_ends_ones_own_sessions_and_nobody_elses(app: App) -> None:
+    olga = await owner(app)
+    mia = await colleague(app, olga, Role.SUPPORT)
+    second = await agent(app, await actions.login(app, OLGA, PASSWORD, ELSEWHERE))
+
+    shown = await actions.own_sessions(app, olga)
+    assert {one.id for one in shown} == {olga.session, second.session}
+    assert {one.address for one in shown} == {HOME.address, ELSEWHERE.address}
+    with pytest.raises(NotFound):
+        await actions.end_session(app, mia, second.session, HOME.address)
+    await actions.end_session(app, olga, second.session, HOME.address)
+    assert [one.id for one in await actions.own_sessions(app, olga)] == [olga.session]
+    with pytest.raises(NotFound):  # over is over
+        await actions.end_session(app, olga, second.session, HOME.address)
+
+
+async def test_signing_out_everywhere_keeps_only_this_browser(app: App) -> None:
+    olga = await owner(app)
+    others = [await agent(app, await actions.login(app, OLGA, PASSWORD, HOME)) for _ in range(3)]
+    mia = await colleague(app, olga, Role.SUPPORT)
+
+    await actions.end_other_sessions(app, olga, HOME.address)
+
+    everyone = [olga.session, mia.session, *(one.session for one in others)]
+    assert sorted(await auth.still_valid(app, everyone)) == sorted([olga.session, mia.session])
+
+
+async def test_a_new_password_ends_the_other_sessions_and_replaces_the_old_one(app: App) -> None:
+    olga = await owner(app)
+    other = await agent(app, await actions.login(app, OLGA, PASSWORD, HOME))
+    bell = listen(app, olga)
+
+    await actions.change_password(app, olga, PASSWORD, OTHER_PASSWORD, HOME.address)
+
+    assert list(await auth.still_valid(app, [olga.session, other.session])) == [olga.session]
+    assert bell.topics
+    with pytest.raises(SignInRequired):
+        await actions.login(app, OLGA, PASSWORD, HOME)
+    await actions.login(app, OLGA, OTHER_PASSWORD, HOME)
+
+
+async def test_the_current_password_cannot_be_guessed_from_a_stolen_session(app: App) -> None:
+    olga = await owner(app)
+    for _ in range(10):
+        with pytest.raises(Refused) as refusal:
+            await actions.change_password(app, olga, "a guess", OTHER_PASSWORD, HOME.address)
+        assert refusal.value.code == "bad_credentials"
+    with pytest.raises(RateLimited):
+        await actions.change_password(app, olga, PASSWORD, OTHER_PASSWORD, HOME.address)
+    assert (await actions_logged(app)).count("password_change_failed") == 10
