@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, case, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
+from server.accounts.rules import ONLINE_FOR
 from server.errors import Refused
 from server.inbox import entries, queries, rules
 from server.inbox.entries import Entry
@@ -415,3 +417,29 @@ def touch_presence(tx: Tx, visitor_keys: list[str], user_ids: list[int]) -> None
         tx.run(_SEEN_AT, keys=visitor_keys, now=tx.now)
     if user_ids:
         tx.run(_AGENTS_SEEN_AT, ids=user_ids, now=tx.now)
+
+
+# Conditional on what this process wrote last: a later time was written by another one, where they are still there.
+_VISITOR_GONE = Statement(
+    update(visitors)
+    .where(visitors.c.key == bindparam("visitor_key"), visitors.c.seen_at <= bindparam("touched", type_=Instant))
+    .values(seen_at=bindparam("left", type_=Instant))
+    .returning(visitors.c.thread_id)
+)
+_AGENT_GONE = Statement(
+    update(users)
+    .where(users.c.id == bindparam("user"), users.c.seen_at <= bindparam("touched", type_=Instant))
+    .values(seen_at=bindparam("left", type_=Instant))
+)
+
+
+def visitor_gone(tx: Tx, key: str, heard_at: datetime, touched: datetime) -> int | None:
+    """Nobody hears from this visitor any more: not shown as online from now on. Their thread; None: they are elsewhere."""
+    left = min(heard_at, tx.now - rules.ONLINE_TTL)
+    thread: int | None = tx.value(_VISITOR_GONE, visitor_key=key, touched=touched, left=left)
+    return thread
+
+
+def agent_gone(tx: Tx, user: int, heard_at: datetime, touched: datetime) -> None:
+    """As `visitor_gone`, for a colleague."""
+    tx.run(_AGENT_GONE, user=user, touched=touched, left=min(heard_at, tx.now - ONLINE_FOR))
