@@ -61,6 +61,7 @@ async def run(tally: Tally) -> None:
             while any(visitor.outbox for visitor in crowd.visitors):
                 await asyncio.sleep(0.1)
             proxy.faults = Faults()
+            proxy.reset_all()  # TCP loses no frame and keeps the link: whose last frame we ate cannot know
             calm = await crowd.settle(60)
             done = proxy.done
         verdict = await asyncio.to_thread(crowd.verdict)

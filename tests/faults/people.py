@@ -42,6 +42,7 @@ class Client:
         self.where, self.journal = where, journal
         self.random = random.Random(f"{seed}-{journal.name}")
         self.ack_wait = ack_wait
+        self.ping_s, self.silence_s = PING_S, SILENCE_S
         self.ws: ClientConnection | None = None
         self.ready = asyncio.Event()
         self.stopped = False
@@ -99,9 +100,9 @@ class Client:
                         raw = await ws.recv()
                 except TimeoutError:
                     now = time.monotonic()
-                    if now - self.heard_at > SILENCE_S:
+                    if now - self.heard_at > self.silence_s:
                         return
-                    if now - pinged > PING_S:
+                    if now - pinged > self.ping_s:
                         pinged = now
                         await ws.send('{"type":"ping"}')
                     await self.tick(now)

@@ -114,8 +114,9 @@ class Proxy:
         ]
         self._links.add(link)
         try:
-            await asyncio.wait(link.tasks, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.sleep(0.05)  # what is still under way in the other direction
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(link.tasks, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.sleep(0.05)  # what is still under way in the other direction
         finally:
             for task in link.tasks:
                 task.cancel()

@@ -7,7 +7,16 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.faults import g01_durable, g02_once, g03_order, g15_visitors, g16_roles
+from tests.faults import (
+    g01_durable,
+    g02_once,
+    g03_order,
+    g07_half_open,
+    g08_deploys,
+    g15_visitors,
+    g16_roles,
+    g17_revocation,
+)
 from tests.faults.tally import Tally
 
 DATABASES = ("sqlite", "postgres")
@@ -24,8 +33,11 @@ GUARANTEES: dict[str, Guarantee] = {
     "G1": Guarantee("an acknowledged message survives SIGKILL and power loss", g01_durable.run),
     "G2": Guarantee("one press of Send is one message, however often it is repeated", g02_once.run),
     "G3": Guarantee("every conversation is 1, 2, 3 … and everybody sees that order", g03_order.run),
+    "G7": Guarantee("dead peers are noticed, and nobody is online because of a dead socket", g07_half_open.run),
+    "G8": Guarantee("a deploy is invisible", g08_deploys.run),
     "G15": Guarantee("a visitor reads their own conversation and nothing else", g15_visitors.run),
     "G16": Guarantee("roles hold on every route, frame and event", g16_roles.run),
+    "G17": Guarantee("revocation reaches open sockets within 5 s", g17_revocation.run),
 }
 
 

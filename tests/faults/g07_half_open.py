@@ -1,0 +1,82 @@
+"""G7: dead peers are noticed within 45 s, and nobody is shown as online because of a dead socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from server.live.hub import SILENT_S
+from tests.faults import people
+from tests.faults.crowd import Crowd
+from tests.faults.proxy import Proxy
+from tests.faults.site import Site
+from tests.faults.sockets import dial, greet
+from tests.faults.tally import Tally
+
+LIMIT_S = 45.0
+COMMAND = ("-m", "tests.faults.scaled", "serve")
+
+
+async def run(tally: Tally) -> None:
+    scale = 1.0 if tally.full else 5.0
+    visitors, agents = (50, 5) if tally.full else (20, 3)
+    async with Site(tally.database, seed=tally.seed, FAULTS_SCALE=str(scale)) as site:
+        for node in site.nodes:
+            node.command = COMMAND
+        await site.start()
+        async with Proxy(lambda: tally.random.choice(site.nodes).port, tally.seed) as proxy:
+            crowd = Crowd(site, visitors=visitors, agents=agents, seed=tally.seed, where=lambda: proxy.url)
+            for client in (*crowd.visitors, *crowd.agents):
+                client.ping_s, client.silence_s = people.PING_S / scale, 10_000.0
+            await crowd.start()
+            for visitor in crowd.visitors:
+                await visitor.say("is anybody there?")
+            while any(visitor.outbox for visitor in crowd.visitors):
+                await asyncio.sleep(0.05)
+            await _watch(site, crowd, proxy, tally, scale)
+            for client in (*crowd.visitors, *crowd.agents):
+                if client._task is not None:
+                    client._task.cancel()
+
+
+async def _watch(site: Site, crowd: Crowd, proxy: Proxy, tally: Tally, scale: float) -> None:
+    """An analyst of presence on the other node: who is said to be gone, and when."""
+    expected_users = {site.ids[agent.who] for agent in crowd.agents}
+    threads = {ticket["thread"] for ticket in crowd.agents[0].tickets.values()}
+    gone: dict[str, float] = {}
+    async with dial(site, "/ws/agent", "leaver", node=-1) as ws:
+        await greet(ws)
+        for thread in threads:
+            await ws.send(json.dumps({"type": "open", "thread": thread, "after": 0}))
+        await asyncio.sleep(1)
+        proxy.faults.black_hole = True
+        began = time.monotonic()
+        pinged = began
+        limit = LIMIT_S / scale
+        while time.monotonic() - began < limit * 2 and len(gone) < len(threads) + len(expected_users):
+            try:
+                frame: dict[str, Any] = json.loads(await asyncio.wait_for(ws.recv(), 0.5))
+            except TimeoutError:
+                frame = {}
+            if time.monotonic() - pinged > 10 / scale:
+                pinged = time.monotonic()
+                await ws.send('{"type":"ping"}')
+            if frame.get("type") == "presence" and not frame["online"]:
+                name = f"thread {frame['thread']}" if frame.get("thread") else f"user {frame['user']}"
+                gone.setdefault(name, time.monotonic() - began)
+        wanted = {f"thread {thread}" for thread in threads} | {f"user {user}" for user in expected_users}
+        tally.floor("peers that died", len(wanted), len(crowd.visitors) + len(crowd.agents))
+        tally.note("timers scaled by", scale)
+        unnoticed = wanted - set(gone)
+        tally.zero("never noticed", len(unnoticed), sorted(unnoticed)[:5])
+        # What was taken off the timer is added back; the wheel's turn and the goodbye are not scaled.
+        tally.at_most("noticed after, s", max(gone.values(), default=0) + SILENT_S * (1 - 1 / scale), LIMIT_S)
+        await asyncio.sleep(max(0.0, LIMIT_S - SILENT_S * (1 - 1 / scale) - (time.monotonic() - began)))
+        _, page = await site.call("leaver", "GET", "/api/tickets?limit=100")
+        shown = [ticket["id"] for ticket in page["tickets"] if ticket["online"]]
+        tally.zero("visitors still shown online", len(shown), shown)
+        _, users = await site.call("leaver", "GET", "/api/users")
+        online = [user["id"] for user in users["users"] if user["online"] and user["id"] in expected_users]
+        tally.zero("colleagues still shown online", len(online), online)
