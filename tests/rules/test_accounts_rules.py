@@ -288,9 +288,7 @@ def claims(**changed: Any) -> dict[str, Any]:
 
 def test_a_signed_identity_names_a_person_and_what_the_shop_knows() -> None:
     given = claims(email="Anna@Shop.Example", name=" Anna\nSchmidt ", iat=1)
-    assert rules.identity(given, NOW) == VisitorIdentity(
-        "ext:customer-7", "anna@shop.example", "Anna Schmidt", True
-    )
+    assert rules.identity(given, NOW) == VisitorIdentity("ext:customer-7", "anna@shop.example", "Anna Schmidt", True)
 
 
 @pytest.mark.parametrize("odd", [{"email": 7, "name": ["x"]}, {"email": "none", "name": ""}, {"email": None}])
