@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -30,7 +32,8 @@ from server.web.door import Http
 
 log = structlog.get_logger()
 
-GRACE_S = 8  # seconds a shutdown waits for open requests and sockets
+GRACE_S = 4  # seconds a shutdown waits for open requests
+LAST_RESORT_S = 9.0  # then the process ends, whatever still holds it
 
 COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "create-owner": commands.create_owner,
@@ -69,8 +72,23 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: Any = None) -> None:
         if self._control is not None:
             await self._control.close()
+        if self.started:
+            end_for_sure()
         self._web.let_go()
         await super().shutdown(sockets)
+
+
+def end_for_sure() -> None:
+    """Ends the process after `LAST_RESORT_S` although a thread or a handler hangs. Losing nothing by it is what every
+    acknowledgement rests on anyway: what was acknowledged is on disk."""
+
+    def end() -> None:
+        log.error("shutdown_forced", after_s=LAST_RESORT_S)
+        os._exit(0)
+
+    timer = threading.Timer(LAST_RESORT_S, end)
+    timer.daemon = True
+    timer.start()
 
 
 def uvicorn_config(settings: Settings, web: Web) -> uvicorn.Config:
@@ -118,6 +136,7 @@ async def work(settings: Settings) -> None:
         async with running(app, Serving(web=False, worker=True)):
             log.info("worker_started")
             await stop.wait()
+            end_for_sure()
     finally:
         await close(app)
 

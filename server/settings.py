@@ -63,9 +63,9 @@ class Settings(BaseSettings):
     address_connects_per_minute: int = Field(
         240, ge=1, description="Sockets and polls one address may open in a minute."
     )
-    address_sockets: int = Field(400, ge=1, description="Visitor sockets one address may hold at a time.")
+    address_sockets: int = Field(400, ge=1, description="Visitor sockets and open polls one address may hold at a time.")
     max_sockets: int = Field(
-        20_000, ge=1, description="Visitor sockets a process holds at most; more are asked to come back."
+        20_000, ge=1, description="Visitor sockets and open polls a process holds at most; more are asked to come back."
     )
     session_days: int = Field(30, ge=1, le=365, description="Days after which an agent must sign in again.")
     session_idle_days: int = Field(7, ge=1, le=365, description="Days without use after which a session ends.")

@@ -224,14 +224,14 @@ class Worker:
         self._loop_task = asyncio.create_task(self._loop(), name="jobs")
 
     async def close(self) -> None:
-        """Stops claiming, gives running jobs five seconds; what is left is claimed again after its lease."""
+        """Stops claiming, gives running jobs three seconds; what is left is claimed again, by its lease or sooner."""
         self._app.bus.unwatch(TOPIC, self)
         if self._loop_task is not None:
             self._loop_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loop_task
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=5)
+            _, late = await asyncio.wait(self._tasks, timeout=3)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

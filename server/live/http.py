@@ -71,8 +71,19 @@ async def _open(app: App, call: Call, hello: frames.Hello, collected: _Collected
 
 async def poll(app: App, call: Call) -> Any:
     """`ready` and what stands after the bookmark; waits up to `wait` seconds when there is nothing yet."""
+    hub = hub_of(app)
+    # An open poll costs what a socket costs, so the same ceiling stands over both.
+    if not hub.held.take(call.address):
+        raise RateLimited("Too many connections. Come back in a moment.", 5.0)
+    try:
+        return await _poll(app, call, hub)
+    finally:
+        hub.held.give(call.address)
+
+
+async def _poll(app: App, call: Call, hub: Hub) -> Response:
     body: PollBody = call.body
-    hub, collected = hub_of(app), _Collected()
+    collected = _Collected()
     session = await _open(app, call, body.hello, collected)
     connection = session.connection
     hub.add(connection)

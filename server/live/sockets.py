@@ -159,8 +159,7 @@ class VisitorSocket:
             await deny(send, receive, 400, "bad_request", "This address takes no parameters.")
             return
         address = limits.client_address(self._app.settings, scope)
-        full = len(hub.visitors) + len(hub.waiting_hello) >= self._app.settings.max_sockets
-        if full or hub.connects.take(address) or not hub.held.take(address):
+        if hub.connects.take(address) or not hub.held.take(address):
             await deny(send, receive, 429, "rate_limited", "Too many connections. Come back in a moment.")
             return
         try:

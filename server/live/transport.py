@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import codecs
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -157,7 +157,22 @@ class Socket(WebSocketsSansIOProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
+    def shutdown(self) -> None:
+        """The server stops: 1012, and no more than `LINGER_S` for a peer that does not read it."""
+        if self.close_sent or not self.handshake_complete or self.conn.state is not State.OPEN:
+            super().shutdown()
+            self.loop.call_later(LINGER_S, self.transport.abort)
+            return
+        self.conn.send_close(1012, "restart")
+        self._part(1012, "restart")
+
     # --- out
+
+    def send(self, message: Any) -> Coroutine[Any, Any, None]:
+        if message["type"] == "websocket.http.response.body":
+            # A handshake that we refuse is complete; uvicorn would log an error for each, and strangers could fill disks.
+            self.handshake_complete = True
+        return super().send(message)
 
     def _write_text(self, text: str) -> bool:
         if self.close_sent or self.disconnected or self.conn.state is not State.OPEN or not self.writable.is_set():

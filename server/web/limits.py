@@ -71,20 +71,23 @@ class Rate:
 
 
 class Held:
-    """How many of something each subject holds right now (sockets of one address)."""
+    """How many of something each subject holds right now (sockets of one address), and all together."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, together: int) -> None:
+        self._limit, self._together = limit, together
         self._held: dict[str, int] = {}
+        self.total = 0
 
     def take(self, subject: str) -> bool:
         held = self._held.get(subject, 0)
-        if held >= self._limit:
+        if held >= self._limit or self.total >= self._together:
             return False
         self._held[subject] = held + 1
+        self.total += 1
         return True
 
     def give(self, subject: str) -> None:
+        self.total -= 1
         left = self._held.get(subject, 0) - 1
         if left > 0:
             self._held[subject] = left

@@ -1,0 +1,133 @@
+"""G28: what strangers may cost. One address has its share, all together have a ceiling, and nothing is stored for them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from server.schema import metadata
+from tests.edge.raw_socket import TEXT, Raw, frame, handshake
+from tests.online import Online, open_online
+
+KIB_PER_SOCKET = 64
+
+
+async def rows(online: Online) -> int:
+    return sum([await online.world.count(table) for table in metadata.sorted_tables])
+
+
+async def boot(online: Online) -> dict[str, Any]:
+    hello = {"type": "hello", "version": 1, "page": {"url": "https://shop.example/", "title": "Shop"}}
+    answer = await online.send("POST", "/widget/poll", {"hello": hello, "wait": 0})
+    assert answer.status == 200
+    return dict(answer.json()["frames"][0])
+
+
+async def test_a_thousand_visitors_who_say_nothing_leave_no_row(online: Online) -> None:
+    before = await rows(online)
+    tokens = {(await boot(online))["token"] for _ in range(300)}
+    for _ in range(300):
+        assert (await online.get("/widget/config")).status == 200
+    zoe = await online.visitor()
+    for kind in (
+        {"type": "typing"},
+        {"type": "page", "page": {"url": "https://shop.example/x"}},
+        {"type": "seen", "seq": 3},
+    ):
+        await zoe.wire.says(kind)
+    await zoe.wire.says({"type": "introduce", "id": "key-00000001", "name": "Zoe", "email": "zoe@example.com"})
+    await zoe.wire.settles()
+    assert len(tokens) == 300
+    assert await rows(online) == before
+    await zoe.says("Now.")
+    assert await rows(online) > before, "the count counts nothing"
+
+
+async def test_one_address_holds_its_share_of_sockets_and_polls_and_no_more(tmp_path: Path) -> None:
+    async with open_online(tmp_path / "data", address_sockets=5) as online:
+        open_now = [await online.dial() for _ in range(5)]
+        assert await refused(online)
+        busy = await online.send("POST", "/widget/poll", {"hello": {"type": "hello", "version": 1}, "wait": 0})
+        assert busy.status == 429 and busy.code == "rate_limited"
+        await open_now[0].leaves()
+        for _ in range(100):
+            if online.hub.held.total < 5:
+                break
+            await asyncio.sleep(0.02)
+        again = await online.dial()
+        # Somebody elsewhere is not touched: behind the trusted proxy the address is the customer's own.
+        other = await online.dial(headers={"x-forwarded-for": "203.0.113.80"})
+        for wire in (*open_now[1:], again, other):
+            await wire.leaves()
+        await asyncio.sleep(0.1)
+        assert online.hub.held.total == 0 and not online.hub.held._held
+
+
+async def refused(online: Online, **headers: str) -> bool:
+    extra = tuple(f"{name}: {value}" for name, value in headers.items())
+    answer = await online.says_raw(handshake(online.url, online.address, extra=extra), wait=2)
+    return answer.startswith(b"HTTP/1.1 429")
+
+
+async def test_all_together_have_a_ceiling_even_if_they_come_at_once(tmp_path: Path) -> None:
+    async with open_online(tmp_path / "data", max_sockets=20) as online:
+        zoe = await online.visitor(over="poll")
+        answers = await asyncio.gather(
+            *(
+                online.says_raw(
+                    handshake(online.url, online.address, extra=(f"X-Forwarded-For: 203.0.113.{n}",)), wait=1
+                )
+                for n in range(60)
+            )
+        )
+        accepted = sum(answer.startswith(b"HTTP/1.1 101") for answer in answers)
+        assert accepted == 20, accepted
+        assert sum(answer.startswith(b"HTTP/1.1 429") for answer in answers) == 40
+        ana = await online.agent("ana")  # the team is not counted
+        assert ana.wire is not None
+        await asyncio.sleep(0.2)
+        await zoe.says("There is room again.")
+
+
+async def test_too_many_connects_from_one_address_are_refused_for_a_while(tmp_path: Path) -> None:
+    async with open_online(tmp_path / "data", address_connects_per_minute=10) as online:
+        for _ in range(10):
+            await (await online.dial()).leaves()
+        assert await refused(online)
+        assert not await refused(online, **{"X-Forwarded-For": "203.0.113.80"})
+
+
+@pytest.mark.parametrize("greet", [False, True])
+async def test_a_thousand_idle_sockets_stay_under_the_documented_memory(tmp_path: Path, greet: bool) -> None:
+    """docs/operations.md: sockets × 64 KiB. Client and server share this process, so the true cost is less."""
+    async with open_online(tmp_path / "data", address_sockets=5_000) as online:
+        warm = [await Raw.dial(online.address, online.url) for _ in range(50)]
+        gc.collect()
+        before = psutil.Process().memory_full_info().uss
+        held = []
+        for _ in range(1_000):
+            raw = await Raw.dial(online.address, online.url)
+            if greet:
+                await raw.send(frame(TEXT, b'{"type":"hello","version":1}'))
+                assert await raw.hear() is not None
+            held.append(raw)
+        gc.collect()
+        each = (psutil.Process().memory_full_info().uss - before) / 1_000
+        kept = online.hub.held.total
+        for raw in (*warm, *held):
+            raw.writer.transport.abort()
+        assert kept > 900, "they were not held at the same time"
+        assert each < KIB_PER_SOCKET * 1024, f"{each / 1024:.0f} KiB a socket"
+
+
+async def test_refusing_strangers_writes_no_line_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with open_online(tmp_path / "data", address_connects_per_minute=1) as online:
+        await (await online.dial()).leaves()
+        for _ in range(20):
+            assert await refused(online)
+        assert len(caplog.records) < 5, caplog.text[-500:]
