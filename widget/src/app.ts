@@ -1,12 +1,11 @@
 /** The conversation in its frame: ties the core to storage, the line, the host page and the panel. */
-import { active, hello, saved, start, step, unread, wants } from './core'
+import { KEPT, active, hello, saved, start, step, unread, wants } from './core'
 import type { Event, Pending, State } from './core'
 import { credentials } from './frames'
 import type { File, Page } from './frames'
 import { meet } from './host'
 import type { FromHost, Init } from './host'
 import { choose, plural, speak, words } from './lang'
-import { loadExtras } from './lazy'
 import { makeLink } from './link'
 import { makeSlot, makeStore, slotName } from './store'
 import type { Lease } from './store'
@@ -17,6 +16,7 @@ const TYPING_MS = 3_000
 const SETTLE_MS = 150
 const TICK_MS = 1_000
 const SAVE_MS = 250
+const WARM_MS = 1_000
 
 const base = location.origin
 const me = newId()
@@ -41,8 +41,9 @@ let typedAt = 0
 let dingedAt = 0
 let ticking = 0
 let saving = 0
-let drawing = false
-let told = { count: -1, text: '', active: null as boolean | null }
+/** Nothing is drawn before the page has said who is here. */
+let drawing = true
+let told = { text: null as string | null, on: null as boolean | null }
 
 const host = meet(hear)
 const link = makeLink({
@@ -51,6 +52,8 @@ const link = makeLink({
   frame: (frame) => {
     if (frame.type === 'ready') adopt(frame.token)
     happen({ on: 'frame', frame })
+    // Should the line have been down when it was asked for.
+    if (frame.type === 'ready' && state.thread !== null) void warm()
   },
   down: () => {
     downSince = Date.now()
@@ -132,19 +135,7 @@ function lead(): void {
 }
 
 function save(before: State): void {
-  const kept: (keyof State)[] = [
-    'after',
-    'entries',
-    'thread',
-    'ended',
-    'teamSeen',
-    'looked',
-    'mySeen',
-    'config',
-    'skippedEmail',
-    'knownEmail',
-  ]
-  if (saving || kept.every((k) => before[k] === state[k])) return
+  if (saving || KEPT.every((k) => before[k] === state[k])) return
   saving = window.setTimeout(keep, SAVE_MS)
 }
 
@@ -191,20 +182,14 @@ function agree(): void {
 }
 
 function refused(code: number | string): void {
+  const stranger = code === 4401 || code === 'auth_required'
   if (code === 4426 || code === 'upgrade_required') happen({ on: 'stop', stop: 'upgrade' })
-  else if (
-    (code === 4401 || code === 'auth_required') &&
-    token !== null &&
-    identity === null &&
-    state.stop === null
-  ) {
+  else if (stranger && token !== null && identity === null && state.stop === null) {
     // A token of before, which this server no longer honours: begin as a new visitor.
     slot.write('token', null)
     token = null
     link.start()
-  } else if (code === 4401 || code === 'auth_required' || code === 'signin_required')
-    happen({ on: 'stop', stop: 'signin_required' })
-  else happen({ on: 'stop', stop: 'blocked' })
+  } else happen({ on: 'stop', stop: stranger || code === 'signin_required' ? 'signin_required' : 'blocked' })
 }
 
 // --- people -----------------------------------------------------------------------------------------------------
@@ -240,12 +225,19 @@ async function begin(init: Init): Promise<void> {
   begun = true
   open = init.open
   full = init.full
-  await language()
-  if (left) return
-  host.tell({ type: 'ready' })
-  // Here before they are needed: the line may be gone by then.
-  setTimeout(() => void loadExtras().catch(() => null), 2_000)
   link.start()
+  // Where more than the welcome is to be seen, it is drawn at once and whole; else the rest comes a moment later,
+  // before it is needed: the line may be gone by then.
+  const more =
+    state.thread !== null ||
+    state.outbox.length > 0 ||
+    store.blocked() ||
+    (state.config?.signed_in_only && identity === null)
+  await Promise.all([language(), more && Promise.race([warm(), wait(WARM_MS)])])
+  if (left) return
+  drawing = false
+  if (!more) void wait(WARM_MS).then(warm)
+  host.tell({ type: 'ready' })
   happen({ on: 'tick' })
   looking()
   if (open && init.focus) view.focus()
@@ -292,6 +284,9 @@ function hear(message: FromHost): void {
   }
 }
 
+const wait = (ms: number) => new Promise((done) => setTimeout(done, ms))
+const warm = () => view.warm().then(draw, () => null)
+
 async function language(): Promise<void> {
   await speak(choose([wished.language, wished.pageLanguage, ...navigator.languages, state.config?.language]))
   draw()
@@ -327,10 +322,10 @@ function paint(): void {
   looking()
   const count = unread(state)
   const text = count > 0 ? plural(words.unread, count) : ''
-  if (count !== told.count || text !== told.text) host.tell({ type: 'unread', count, text })
   const on = active(state)
-  if (on !== told.active) host.tell({ type: 'active', on })
-  told = { count, text, active: on }
+  if (text !== told.text) host.tell({ type: 'unread', count, text })
+  if (on !== told.on) host.tell({ type: 'active', on })
+  told = { text, on }
 }
 
 store.watch((key) => {
@@ -340,8 +335,8 @@ store.watch((key) => {
 })
 
 for (const name of ['online', 'focus']) window.addEventListener(name, () => link.wake())
-window.addEventListener('offline', () => draw())
-window.addEventListener('resize', () => draw())
+window.addEventListener('offline', draw)
+window.addEventListener('resize', draw)
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') link.wake()
   else keep()
@@ -366,7 +361,7 @@ document.addEventListener('resume', back)
 /** 128 random bits; getRandomValues also exists on plain-http pages, randomUUID does not. */
 function newId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')
+  return Array.from(bytes, (b) => (b + 256).toString(16).slice(1)).join('')
 }
 
 // Opened by its own address, without a page around it: a plain full-window chat.

@@ -1,11 +1,11 @@
 /** One message as an element that is changed in place, so that a screen reader hears it once. */
-import { h, icon, say, set } from './dom'
+import { avatar, h, icon, say, set } from './dom'
 import type { FileWishes } from './extras/files'
 import type { UnsentWishes } from './extras/unsent'
 import { locale, words } from './lang'
 import { loadExtras } from './lazy'
 import type { BubbleRow } from './rows'
-import { initials, pieces } from './text'
+import { pieces } from './text'
 
 export type BubbleWishes = FileWishes & UnsentWishes
 
@@ -21,7 +21,7 @@ export function bubble(wishes: BubbleWishes): Part<BubbleRow> {
   const body = h('div', { class: 'body' })
   const time = h('time')
   const tick = h('span', { class: 'tick' })
-  const mark = h('span', { class: 'mark' })
+  const mark = h('span', { class: 'mark sr' })
   const stack = h('div', { class: 'stack' }, name, who, body, h('div', { class: 'meta' }, time, tick, mark))
   const el = h('div', {}, face, stack)
   const kept: Record<string, string> = {}
@@ -52,12 +52,7 @@ export function bubble(wishes: BubbleWishes): Part<BubbleRow> {
         )
         set(el, 'data-mark', row.mark || null)
       }
-      say(
-        mark,
-        { '': '', waiting: words.waiting, offline: words.waitingOffline, sent: words.sent, seen: words.seen }[
-          row.mark
-        ],
-      )
+      say(mark, row.mark && words[row.mark === 'offline' ? 'waitingOffline' : row.mark])
       if (fresh('failed', row.failed && row.failed + locale)) {
         failure?.remove()
         failure = null
@@ -94,11 +89,3 @@ const linked = (text: string): (Node | string)[] =>
       ? p.text
       : h('a', { href: p.href, target: '_blank', rel: 'noopener noreferrer nofollow ugc' }, p.text),
   )
-
-/** Initials on one of six colours by name, so that two agents look different. */
-export function avatar(el: HTMLElement, name: string): void {
-  let sum = 0
-  for (const c of name) sum = (sum * 31 + c.codePointAt(0)!) % 9_973
-  say(el, initials(name))
-  set(el, 'data-tint', sum % 6)
-}

@@ -1,4 +1,4 @@
-/** Colours from the shop's brand that stay readable (WCAG AA, 4.5) on both schemes, whatever the brand is. */
+/** Colours from the shop's brand that stay readable (WCAG AA, 4.5) on both schemes, whatever the brand is; each is a custom property by its name. */
 export interface Palette {
   brand: string
   /** Text on the brand colour. */
@@ -28,11 +28,18 @@ export function palette(color: string): Palette {
 }
 
 function parse(color: string): Rgb | null {
-  const hex = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(color)
-  return hex ? [parseInt(hex[1]!, 16), parseInt(hex[2]!, 16), parseInt(hex[3]!, 16)] : null
+  const at = (from: number) => parseInt(color.slice(from, from + 2), 16)
+  return /^#[0-9a-f]{6}$/i.test(color) ? [at(1), at(3), at(5)] : null
 }
 
-const css = (c: Rgb): string => `#${c.map((v) => Math.round(v).toString(16).padStart(2, '0')).join('')}`
+const css = (c: Rgb): string =>
+  `#${c
+    .map((v) =>
+      Math.round(v + 256)
+        .toString(16)
+        .slice(1),
+    )
+    .join('')}`
 
 /** Mixes `from` towards `to` until it can be read on `surface`. */
 function until(from: Rgb, to: Rgb, surface: Rgb): Rgb {

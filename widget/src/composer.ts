@@ -1,5 +1,5 @@
 /** Where the visitor writes: grows with the text, keeps the draft, and is patient with input methods. */
-import { h, iconButton, label, say, set } from './dom'
+import { h, icon, iconButton, label, say, set } from './dom'
 import type { FileWishes } from './extras/files'
 import { MAX_TEXT } from './frames'
 import type { File } from './frames'
@@ -40,11 +40,12 @@ export function makeComposer(wishes: ComposerWishes): Composer {
     area,
     h('div', { class: 'tools' }, smile, clip, pick, over, button),
   )
-  let files: File[] = []
-  let busy = 0
+  /** Uploaded and not yet sent; those on their way are chips marked `busy`. */
+  const files: File[] = []
   let saving = 0
-  let picker: HTMLElement | null = null
-  button.append(iconButton('send', '', () => {}).firstChild!)
+  /** Closes the picker that is open. */
+  let picker: (() => void) | null = null
+  button.append(icon('send'))
 
   el.onsubmit = (e) => {
     e.preventDefault()
@@ -69,35 +70,34 @@ export function makeComposer(wishes: ComposerWishes): Composer {
     const pasted = e.clipboardData?.files
     if (!pasted?.length || clip.hidden) return
     e.preventDefault()
-    void attach(pasted)
+    attach(pasted)
   }
   pick.onchange = () => {
-    void attach(pick.files!)
+    attach(pick.files!)
     pick.value = ''
   }
 
   function send(): void {
     const text = area.value.trim()
-    const sent = files
     changed()
     if (button.disabled) return
     clearTimeout(saving)
     wishes.draft('')
-    files = []
     chips.replaceChildren()
+    const sent = files.splice(0)
     write('')
     wishes.send(text, sent)
     if (!picker) focus()
   }
 
   function changed(keep = true): void {
-    area.style.setProperty('height', 'auto')
-    area.style.setProperty('height', `${Math.min(area.scrollHeight, TALLEST)}px`)
+    area.style.height = 'auto'
+    area.style.height = `${Math.min(area.scrollHeight, TALLEST)}px`
     const text = area.value.trim()
     const n = length(text) - MAX_TEXT
     say(over, n > 0 ? fill(words.tooLong, { n }) : '')
     set(area, 'aria-invalid', n > 0 ? 'true' : null)
-    button.disabled = (!text && files.length === 0) || n > 0 || busy > 0
+    button.disabled = (!text && files.length === 0) || n > 0 || chips.querySelector('.busy') !== null
     if (!keep) return
     clearTimeout(saving)
     saving = window.setTimeout(() => wishes.draft(area.value), SOON_MS)
@@ -113,16 +113,13 @@ export function makeComposer(wishes: ComposerWishes): Composer {
   async function emoji(): Promise<void> {
     if (closePicker()) return
     try {
-      const { emojiPicker } = await import('./emoji')
+      const lazy = await import('./emoji')
       await loadExtras()
-      picker?.remove()
-      picker = emojiPicker(kit, (char) => {
+      closePicker()
+      picker = lazy.openPicker(kit, el, smile, (char) => {
         area.setRangeText(char, area.selectionStart, area.selectionEnd, 'end')
         changed()
       })
-      el.append(picker)
-      set(smile, 'aria-expanded', 'true')
-      picker.querySelector('button')?.focus()
     } catch {
       // The list could not be loaded; the keyboard has them too.
       smile.hidden = true
@@ -130,29 +127,15 @@ export function makeComposer(wishes: ComposerWishes): Composer {
   }
 
   function closePicker(): boolean {
-    if (!picker) return false
-    picker.remove()
+    const close = picker
     picker = null
-    set(smile, 'aria-expanded', 'false')
-    smile.focus()
-    return true
+    close?.()
+    return close !== null
   }
 
-  async function attach(list: FileList): Promise<void> {
+  function attach(list: FileList): void {
     const chosen = Array.from(list).slice(0, 10 - files.length)
-    const { uploadChip } = await loadExtras()
-    for (const file of chosen) {
-      busy++
-      changed(false)
-      const kept = await uploadChip(file, chips, wishes, () => {
-        files = files.filter((f) => f !== kept)
-        changed(false)
-        focus()
-      })
-      if (kept) files.push(kept)
-      busy--
-      changed(false)
-    }
+    void loadExtras().then((lazy) => lazy.attach(chosen, files, chips, wishes, () => changed(false), focus))
   }
 
   set(smile, 'aria-expanded', 'false')

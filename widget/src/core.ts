@@ -104,22 +104,27 @@ const KEEP = 500
 const KEEP_SAVED = 50
 /** An end that was never delivered must not close a later chat. */
 const END_VALID_MS = 60_000
-const PAUSES = new Set(['rate_limited', 'busy', 'storage_full'])
-const SHOWN = new Set(['message', 'status', 'contact', 'redacted'])
+const PAUSES = ['rate_limited', 'busy', 'storage_full']
+const SHOWN = ['message', 'status', 'contact', 'redacted']
+
+const NOTHING: Saved = {
+  thread: null,
+  after: null,
+  past: [],
+  entries: [],
+  ended: false,
+  knownEmail: false,
+  skippedEmail: false,
+  teamSeen: 0,
+  mySeen: 0,
+  looked: 0,
+  config: null,
+}
+export const KEPT = Object.keys(NOTHING) as (keyof Saved)[]
 
 export function start(kept: Partial<Saved> = {}, outbox: Pending[] = []): State {
   return {
-    thread: null,
-    after: null,
-    past: [],
-    entries: [],
-    ended: false,
-    knownEmail: false,
-    skippedEmail: false,
-    teamSeen: 0,
-    mySeen: 0,
-    looked: 0,
-    config: null,
+    ...NOTHING,
     ...kept,
     outbox,
     anew: false,
@@ -140,20 +145,10 @@ export function start(kept: Partial<Saved> = {}, outbox: Pending[] = []): State 
 
 /** What to store: the newest entries only, so that the next page paints at once. */
 export function saved(s: State): Saved {
-  const { thread, after, past, ended, knownEmail, skippedEmail, teamSeen, mySeen, looked, config } = s
-  return {
-    thread,
-    after,
-    past,
-    ended,
-    knownEmail,
-    skippedEmail,
-    teamSeen,
-    mySeen,
-    looked,
-    config,
-    entries: s.entries.slice(-KEEP_SAVED).map((e) => (e.kind === 'contact' ? { ...e, data: {} } : e)),
-  }
+  const entries = s.entries.slice(-KEEP_SAVED).map((e) => (e.kind === 'contact' ? { ...e, data: {} } : e))
+  return Object.fromEntries(
+    KEPT.map((key) => [key, key === 'entries' ? entries : s[key]]),
+  ) as unknown as Saved
 }
 
 export function hello(s: State, token: string | null, identity: string | null, page: Page | null): Hello {
@@ -272,18 +267,15 @@ function stand(s: State, thread: string | null): State {
   const past = s.thread === null ? s.past : [...s.past.filter((t) => t !== s.thread), s.thread].slice(-5)
   return {
     ...s,
+    ...NOTHING,
+    config: s.config,
+    knownEmail: s.knownEmail,
     thread,
     past: past.filter((t) => t !== thread),
-    after: null,
-    anew: false,
-    entries: [],
-    ended: false,
-    fresh: false,
     skippedEmail: s.thread === null && s.skippedEmail,
+    anew: false,
+    fresh: false,
     typing: null,
-    teamSeen: 0,
-    mySeen: 0,
-    looked: 0,
     seenSent: 0,
     quiet: 0,
   }
@@ -306,7 +298,7 @@ function enter(before: State, thread: string, given: EntryOut, out: Effect[]): S
   }
   s = { ...s, after: e.seq, anew: false }
   const known = Boolean(e.key) && mine(e) && s.entries.some((o) => o.key === e.key && mine(o))
-  if (SHOWN.has(e.kind) && !known) s.entries = [...s.entries, e].slice(-KEEP)
+  if (SHOWN.includes(e.kind) && !known) s.entries = [...s.entries, e].slice(-KEEP)
   switch (e.kind) {
     case 'message':
       if (fromTeam(e)) {
@@ -373,7 +365,7 @@ function refuse(
 ): State {
   let next = s
   const item = s.outbox.find((p) => p.id === id)
-  if (PAUSES.has(code)) {
+  if (PAUSES.includes(code)) {
     if (item || id === null) next = { ...s, sending: null, holdUntil: now + (retryAfter ?? PAUSE_S) * 1000 }
     return next
   }

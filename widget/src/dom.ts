@@ -1,37 +1,35 @@
+import { initials } from './text'
+
 /** Elements without innerHTML: every text becomes a text node, every picture is drawn from a path of ours. */
-type Child = Node | string | null | undefined | false
 type Props = Record<string, string | number | boolean | null | undefined | ((event: never) => void)>
 
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   props: Props = {},
-  ...children: Child[]
+  ...children: (Node | string)[]
 ): HTMLElementTagNameMap[K] {
   const el = document.createElement(tag)
   for (const [name, value] of Object.entries(props)) {
     if (typeof value === 'function') el.addEventListener(name, value as unknown as EventListener)
     else set(el, name, value)
   }
-  el.append(...children.filter((c): c is Node | string => c !== null && c !== undefined && c !== false))
+  el.append(...children)
   return el
 }
 
 /** Sets, or with null, undefined or false removes, an attribute; nothing is touched that already is so. */
 export function set(el: Element, name: string, value: string | number | boolean | null | undefined): void {
-  if (value === null || value === undefined || value === false) el.removeAttribute(name)
-  else {
-    const text = value === true ? '' : String(value)
-    if (el.getAttribute(name) !== text) el.setAttribute(name, text)
-  }
+  const text = value === true ? '' : value
+  if (text === null || text === undefined || text === false) el.removeAttribute(name)
+  else if (el.getAttribute(name) !== String(text)) el.setAttribute(name, String(text))
 }
 
-export function say(el: Node, text: string): void {
+export function say(el: Node, text = ''): void {
   if (el.textContent !== text) el.textContent = text
 }
 
 const PATHS = {
   close: 'M6 6l12 12M18 6L6 18',
-  down: 'M5 9l7 7 7-7',
   menu: 'M5 12h.01M12 12h.01M19 12h.01',
   send: 'M5 12h13M12.5 6l6 6-6 6',
   emoji: 'M12 21a9 9 0 100-18 9 9 0 000 18zM8.5 14.5a4.5 4.5 0 007 0M9 10h.01M15 10h.01',
@@ -39,20 +37,21 @@ const PATHS = {
   waiting: 'M12 21a9 9 0 100-18 9 9 0 000 18zM12 7.5V12l3 2',
   sent: 'M6 12.5l4 4 8-9',
   seen: 'M2.5 12.5l4 4 8-9M11 15l1.5 1.5 8-9',
-  lock: 'M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 017 0v3',
 }
 export type Icon = keyof typeof PATHS
 
 export const icon = (name: Icon): SVGElement => draw(PATHS[name])
 
+const part = (tag: 'svg' | 'path') => document.createElementNS('http://www.w3.org/2000/svg', tag)
+
 /** A line drawing from a path, 24 × 24. */
 export function draw(line: string): SVGElement {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg')
-  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path')
-  path.setAttribute('d', line)
-  svg.setAttribute('viewBox', '0 0 24 24')
-  svg.setAttribute('class', 'icon')
-  svg.setAttribute('aria-hidden', 'true')
+  const svg = part('svg')
+  const path = part('path')
+  set(path, 'd', line)
+  set(svg, 'viewBox', '0 0 24 24')
+  set(svg, 'class', 'icon')
+  set(svg, 'aria-hidden', 'true')
   svg.append(path)
   return svg
 }
@@ -74,4 +73,12 @@ export function iconButton(
 export function label(button: HTMLElement, text: string): void {
   set(button, 'aria-label', text)
   set(button, 'title', text)
+}
+
+/** Initials on one of six colours by name, so that two agents look different. */
+export function avatar(el: HTMLElement, name: string): void {
+  let sum = 0
+  for (const c of name) sum = (sum * 31 + c.codePointAt(0)!) % 9_973
+  say(el, initials(name))
+  set(el, 'data-tint', sum % 6)
 }

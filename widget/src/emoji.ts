@@ -10,7 +10,25 @@ const GROUPS = [
   '📦🚚🛒🛍️💳💰🧾🏷️📅⏰⌛📱💻🖨️📷🎧🔑🔒🔧🔍📎✂️📝📌📞✉️🏠🏢🏥✈️🚗🚲🚀👕👗👟👜💍🎮⚽',
 ]
 
-export function emojiPicker({ h, words }: Kit, pick: (char: string) => void): HTMLElement {
+/** Opens it in the composer; what comes back closes it. */
+export function openPicker(
+  kit: Kit,
+  composer: HTMLElement,
+  button: HTMLElement,
+  pick: (char: string) => void,
+): () => void {
+  const picker = emojiPicker(kit, pick)
+  composer.append(picker)
+  kit.set(button, 'aria-expanded', 'true')
+  picker.querySelector('button')?.focus()
+  return () => {
+    picker.remove()
+    kit.set(button, 'aria-expanded', 'false')
+    button.focus()
+  }
+}
+
+function emojiPicker({ h, words }: Kit, pick: (char: string) => void): HTMLElement {
   const all: HTMLButtonElement[] = []
   const grid = h('div', { class: 'emoji-grid' })
   const tabs = h('div', { class: 'emoji-tabs' })

@@ -1,8 +1,12 @@
-/** What not every visitor meets, loaded once the conversation stands: files, the e-mail card, menu, confirmation, emoji. */
+/**
+ * What not every visitor meets: what is seldom seen of a conversation, files, the e-mail card, menu, confirmation.
+ * Loaded before the first drawing where there is a conversation or a trouble already, else a moment after it.
+ */
 import css from './extras.inline.css'
 import { emailCard } from './extras/card'
 import { files } from './extras/files'
 import { menus } from './extras/menu'
+import { seldom } from './extras/rows'
 import { unsent } from './extras/unsent'
 import { more } from './lang/en-more'
 import type { Kit } from './lazy'
@@ -13,7 +17,7 @@ export type { FileWishes } from './extras/files'
 export function makeExtras(kit: Kit) {
   adopt(kit)
   Object.assign(kit.en, more)
-  return { emailCard: emailCard(kit), unsent: unsent(kit), ...files(kit), ...menus(kit) }
+  return { email: emailCard(kit), unsent: unsent(kit), ...seldom(kit), ...files(kit), ...menus(kit) }
 }
 export type Extras = ReturnType<typeof makeExtras>
 

@@ -76,14 +76,10 @@ export function read(data: unknown): FromHost | null {
       return {
         type: 'init',
         init: {
+          ...shaped(m, { language: 20, pageLanguage: 20, open: 0, focus: 0, full: 0 }),
           page: asPage(m['page']),
           config: asConfig(m['config']),
           identity: asIdentity(m['identity']),
-          language: text(m['language'], 20),
-          pageLanguage: text(m['pageLanguage'], 20),
-          open: m['open'] === true,
-          focus: m['focus'] === true,
-          full: m['full'] === true,
         },
       }
     default:
@@ -93,6 +89,16 @@ export function read(data: unknown): FromHost | null {
 
 const text = (value: unknown, most: number): string => (typeof value === 'string' ? value.slice(0, most) : '')
 
+/** Of what was sent only this: texts of at most so many characters, and switches (0) that are on if they are `true`. */
+function shaped<const S extends Record<string, number>>(
+  value: unknown,
+  shape: S,
+): { [K in keyof S]: S[K] extends 0 ? boolean : string } {
+  const from = (value ?? {}) as Record<string, unknown>
+  const made = Object.keys(shape).map((k) => [k, shape[k] ? text(from[k], shape[k]) : from[k] === true])
+  return Object.fromEntries(made) as { [K in keyof S]: S[K] extends 0 ? boolean : string }
+}
+
 /** A JWT by its looks; anything else is nobody. */
 function asIdentity(value: unknown): string | null {
   return typeof value === 'string' && value.length <= 4_000 && /^[\w-]+\.[\w-]+\.[\w-]+$/.test(value)
@@ -101,7 +107,6 @@ function asIdentity(value: unknown): string | null {
 }
 
 function asPage(value: unknown): Page {
-  const page = (value ?? {}) as Record<string, unknown>
   let zone = ''
   try {
     zone = new Intl.DateTimeFormat().resolvedOptions().timeZone ?? ''
@@ -109,9 +114,7 @@ function asPage(value: unknown): Page {
     // An unknown zone is no reason not to chat.
   }
   return {
-    url: text(page['url'], 2_000),
-    title: text(page['title'], 300),
-    referrer: text(page['referrer'], 2_000),
+    ...shaped(value, { url: 2_000, title: 300, referrer: 2_000 }),
     locale: navigator.language.slice(0, 64),
     time_zone: zone.slice(0, 64),
   }
@@ -121,16 +124,21 @@ function asPage(value: unknown): Page {
 export function asConfig(value: unknown): WidgetConfig | null {
   const c = value as Record<string, unknown> | null
   if (typeof c !== 'object' || c === null || typeof c['brand'] !== 'string') return null
+  const made = shaped(c, {
+    brand: 80,
+    color: 7,
+    language: 20,
+    welcome: 4_000,
+    privacy_url: 2_000,
+    terms_url: 2_000,
+    ask_email: 0,
+    visitor_files: 0,
+    signed_in_only: 0,
+  })
   return {
-    brand: text(c['brand'], 80),
-    color: text(c['color'], 7),
+    ...made,
     position: c['position'] === 'left' ? 'left' : 'right',
-    language: text(c['language'], 20),
-    welcome: text(c['welcome'], 4_000),
-    ask_email: c['ask_email'] === true,
-    privacy_url: safeLink(text(c['privacy_url'], 2_000)) ?? '',
-    terms_url: safeLink(text(c['terms_url'], 2_000)) ?? '',
-    visitor_files: c['visitor_files'] === true,
-    signed_in_only: c['signed_in_only'] === true,
+    privacy_url: safeLink(made.privacy_url) ?? '',
+    terms_url: safeLink(made.terms_url) ?? '',
   }
 }

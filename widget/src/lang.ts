@@ -19,7 +19,7 @@ export function choose(wishes: readonly (string | null | undefined)[]): string {
     const code = String(wish ?? '')
       .toLowerCase()
       .split(/[-_]/)[0]!
-    if (code === 'en' || Object.prototype.hasOwnProperty.call(LAZY, code)) return code
+    if (/^(en|ko|pl|ru)$/.test(code)) return code
   }
   return 'en'
 }
@@ -35,7 +35,7 @@ export async function speak(code: string): Promise<void> {
   }
 }
 
-export function fill(text: string, values: Record<string, string | number>): string {
+export function fill(text = '', values: Record<string, string | number>): string {
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole))
 }
 
@@ -44,14 +44,13 @@ export function plural(forms: Record<string, string>, n: number): string {
   return fill(form, { n })
 }
 
-export const clock = (at: number): string =>
-  new Intl.DateTimeFormat(locale, { hour: 'numeric', minute: '2-digit' }).format(at)
+/** `dateStyle` is newer than the types of ES2020. */
+const date = (at: number, options: Intl.DateTimeFormatOptions & Record<string, unknown>): string =>
+  new Intl.DateTimeFormat(locale, options).format(at)
 
-export const exact = (at: number): string =>
-  new Intl.DateTimeFormat(locale, {
-    dateStyle: 'full',
-    timeStyle: 'short',
-  } as Intl.DateTimeFormatOptions).format(at)
+export const clock = (at: number): string => date(at, { hour: 'numeric', minute: '2-digit' })
+
+export const exact = (at: number): string => date(at, { dateStyle: 'full', timeStyle: 'short' })
 
 /** "Today", "Yesterday", or the date in words. */
 export function day(at: number, now: number): string {
@@ -61,11 +60,7 @@ export function day(at: number, now: number): string {
     return word.charAt(0).toLocaleUpperCase(locale) + word.slice(1)
   }
   const year = new Date(at).getFullYear() === new Date(now).getFullYear() ? undefined : 'numeric'
-  return new Intl.DateTimeFormat(locale, {
-    day: 'numeric',
-    month: 'long',
-    year,
-  } as Intl.DateTimeFormatOptions).format(at)
+  return date(at, { day: 'numeric', month: 'long', year })
 }
 
 const midnight = (at: number): number => new Date(at).setHours(0, 0, 0, 0)

@@ -2,9 +2,8 @@
  * The parts that not every visitor needs. They get our helpers handed in instead of importing them, so that the
  * app stays one file: a shared chunk would be a second request before anything is seen.
  */
-import { draw, h, iconButton, say, set } from './dom'
+import { avatar, draw, h, iconButton, say, set } from './dom'
 import type { Extras } from './extras'
-import { move } from './keys'
 import { fill, locale, words } from './lang'
 import { en } from './lang/en'
 import type { AllWords } from './lang/en'
@@ -17,7 +16,7 @@ export const kit = {
   say,
   set,
   fill,
-  move,
+  avatar,
   cleanName,
   get words(): AllWords {
     return words as AllWords

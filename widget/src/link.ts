@@ -97,11 +97,16 @@ export function makeLink(owner: LinkOwner): Link {
     heardAt = Date.now()
     clear('probe')
     if (frame.type === 'ready') {
+      if (poll) {
+        attempt = 0
+        if (!ready) trySocket()
+      } else {
+        refusedOpens = 0
+        clear('ready')
+        after('stable', STABLE_MS, () => (attempt = 0))
+        beat()
+      }
       ready = true
-      refusedOpens = 0
-      clear('ready')
-      after('stable', STABLE_MS, () => (attempt = 0))
-      beat()
     }
     if (frame.type === 'bye') leave(frame.after, frame.code)
     else if (frame.type !== 'pong') owner.frame(frame)
@@ -191,22 +196,15 @@ export function makeLink(owner: LinkOwner): Link {
     const mine = poll
     heardAt = Date.now()
     for (const frame of frames) {
-      if (poll !== mine) return
-      if (frame.type === 'ready' && !ready) {
-        ready = true
-        attempt = 0
-        trySocket()
-      }
-      if (frame.type === 'bye') leave(frame.after, frame.code)
-      else owner.frame(frame)
+      if (poll === mine) hear(frame)
     }
   }
 
   function unpolled(status: number): void {
-    const code = { 401: 4401, 403: 4403, 426: 4426 }[status]
     cut()
-    if (code !== undefined) {
-      end(code)
+    // A final answer over HTTP is the close code without its 4000.
+    if (FINAL.includes(4000 + status)) {
+      end(4000 + status)
       return
     }
     // No HTTP either: plainly offline. The next round tries the socket first.

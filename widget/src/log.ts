@@ -1,9 +1,9 @@
 /** The conversation: rows are matched by id, changed in place, and the view stays where the reader is. */
-import { avatar, bubble } from './bubble'
+import { bubble } from './bubble'
 import type { BubbleWishes, Part } from './bubble'
-import { h, icon, say, set } from './dom'
+import { h, say, set } from './dom'
 import type { EmailWishes } from './extras/card'
-import { fill, locale, words } from './lang'
+import { locale, words } from './lang'
 import { loadExtras } from './lazy'
 import type { Row } from './rows'
 
@@ -54,11 +54,9 @@ export function makeLog(wishes: LogWishes): Log {
     { passive: true },
   )
   // A keyboard that opens, a picture, a longer text: who was at the end stays there.
-  if (typeof ResizeObserver !== 'undefined') {
-    const watch = new ResizeObserver(() => stuck && toEnd())
-    watch.observe(scroller)
-    watch.observe(inner)
-  }
+  const watch = new ResizeObserver(() => stuck && toEnd())
+  watch.observe(scroller)
+  watch.observe(inner)
 
   function render(rows: Row[]): void {
     set(scroller, 'aria-label', words.messages)
@@ -92,7 +90,7 @@ export function makeLog(wishes: LogWishes): Log {
     }
     if (stuck || own || first) toEnd()
     else if (news) {
-      pill.replaceChildren(words.newMessages, icon('down'))
+      void loadExtras().then((lazy) => pill.replaceChildren(...lazy.newMessages()))
       pill.hidden = false
     }
   }
@@ -102,12 +100,7 @@ export function makeLog(wishes: LogWishes): Log {
 
 function make(row: Row, wishes: LogWishes): Part<Row> {
   if (row.row === 'bubble') return bubble(wishes) as Part<Row>
-  if (row.row === 'typing') return typing() as Part<Row>
-  if (row.row === 'email') return email(wishes) as Part<Row>
-  if (row.row === 'skeleton') {
-    const lines = ['a', 'b', 'c', 'd'].map((cls) => h('div', { class: `bone ${cls}` }))
-    return { el: h('div', { class: 'skeleton', 'aria-hidden': 'true' }, ...lines), update: () => {} }
-  }
+  if (row.row !== 'day' && row.row !== 'note') return later(row.row, wishes)
   const text = h('span', { dir: 'auto' })
   const line: Part<Extract<Row, { text: string }>> = {
     el: h('div', { class: row.row }, text),
@@ -116,39 +109,24 @@ function make(row: Row, wishes: LogWishes): Part<Row> {
   return line as Part<Row>
 }
 
-function typing(): Part<Extract<Row, { row: 'typing' }>> {
-  const face = h('div', { class: 'avatar', 'aria-hidden': 'true' })
-  const text = h('span', { class: 'sr' })
-  const dots = h('div', { class: 'dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i'))
-  const stack = h('div', { class: 'stack' }, h('div', { class: 'body' }, dots, text))
-  return {
-    el: h('div', { class: 'row theirs first last bare' }, face, stack),
-    update(row) {
-      avatar(face, row.name)
-      say(text, fill(words.typing, { name: row.name }))
-    },
-  }
-}
-
-/** Its place at once, the card when it is loaded. */
-function email(wishes: LogWishes): Part<Extract<Row, { row: 'email' }>> {
+/** Its place at once, the rest when it is loaded. */
+function later(kind: 'email' | 'typing' | 'skeleton', wishes: LogWishes): Part<Row> {
   const el = h('div')
-  let failed = false
-  let redraw: ((failed: boolean) => void) | null = null
+  let now: Row
+  let part: Part<Row> | null = null
   loadExtras().then(
     (lazy) => {
-      const card = lazy.emailCard(wishes)
-      redraw = card.update
-      redraw(failed)
-      return el.append(card.el)
+      part = lazy[kind](wishes) as Part<Row>
+      part.update(now)
+      return el.append(part.el)
     },
     () => el.remove(),
   )
   return {
     el,
     update(row) {
-      failed = row.failed
-      redraw?.(failed)
+      now = row
+      part?.update(row)
     },
   }
 }

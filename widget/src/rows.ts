@@ -26,13 +26,18 @@ export interface BubbleRow {
 
 export type Row =
   | BubbleRow
-  | { row: 'day' | 'note'; id: string; text: string }
+  | { row: 'day' | 'note'; id: string; text: string | undefined }
   | { row: 'typing'; id: string; name: string }
   | { row: 'email'; id: string; failed: boolean }
   | { row: 'skeleton'; id: string }
 
 const TOGETHER_MS = 5 * 60_000
 
+interface Note {
+  note: string | undefined
+  id: string
+  at: number
+}
 /** A bubble with what is needed to group it. */
 type Item = Omit<BubbleRow, 'first' | 'last' | 'time' | 'exact' | 'row'> & { at: number | null }
 
@@ -42,7 +47,7 @@ export function rows(s: State, now: number, offline: boolean): Row[] {
     return [{ row: 'skeleton', id: 'skeleton' }]
   const out: Row[] = []
   const brand = s.config?.brand ?? ''
-  const items: (Item | { note: string; id: string; at: number })[] = []
+  const items: (Item | Note)[] = []
 
   if (entries.length === 0 && s.config?.welcome)
     items.push({ ...blank('welcome'), name: brand, text: s.config.welcome })
@@ -126,7 +131,7 @@ function waiting(p: Pending, up: boolean): Item {
   return { ...blank(p.id), mine: true, text: p.text, files: p.files, at: p.at, mark, failed: p.failed ?? '' }
 }
 
-function noteOf(e: EntryOut): string | null {
+function noteOf(e: EntryOut): string | null | undefined {
   if (e.kind === 'contact') {
     const email = e.data['email']
     return mine(e) ? (typeof email === 'string' ? fill(words.emailKept, { email }) : words.emailNoted) : ''
@@ -136,10 +141,7 @@ function noteOf(e: EntryOut): string | null {
   return e.data['by'] === 'visitor' ? words.endedYou : words.endedTeam
 }
 
-function together(
-  a: Item | { note: string; at: number } | undefined,
-  b: Item | { note: string; at: number } | undefined,
-): boolean {
+function together(a: Item | Note | undefined, b: Item | Note | undefined): boolean {
   if (!a || !b || 'note' in a || 'note' in b) return false
   if (a.mine !== b.mine || a.name !== b.name || a.failed || b.failed) return false
   return (

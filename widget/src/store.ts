@@ -149,7 +149,7 @@ export function slotName(identity: string | null): string {
   let who = identity
   try {
     const payload = identity.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/')
-    const claims = JSON.parse(decodeURIComponent(escape(atob(payload)))) as { sub?: unknown; email?: unknown }
+    const claims = JSON.parse(atob(payload)) as { sub?: unknown; email?: unknown }
     who = String(claims.sub ?? claims.email ?? identity)
   } catch {
     // Not a token we can read: the server will say so.

@@ -4,11 +4,11 @@ export interface Piece {
   href?: string
 }
 
-const CANDIDATE = /\b(?:https?:\/\/|www\.)[^\s<>"'`\u0000-\u001f\u202a-\u202e\u2066-\u2069]+/giu
+const CANDIDATE = /\b(?:https?:\/\/|www\.)[^\s<>"'`\p{Cc}\u202a-\u202e\u2066-\u2069]+/giu
 const TAIL = /[.,;:!?…*_~»”’]$/u
 const MAX_HOST = 253
 // Zero-width and direction marks; they let one name pass for another.
-const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
 /** Splits a message into text and links. */
 export function pieces(text: string): Piece[] {
@@ -44,15 +44,10 @@ export function safeLink(raw: string): string | null {
 
 /** The full stop after a link is the sentence's; a bracket belongs to the link only if it was opened in it. */
 function trimTail(raw: string): string {
-  let end = raw.length
-  for (; end > 0; end--) {
-    const head = raw.slice(0, end)
-    if (TAIL.test(head)) continue
-    if (head.endsWith(')') && !head.includes('(')) continue
-    if (head.endsWith(']') && !head.includes('[')) continue
-    break
-  }
-  return raw.slice(0, end)
+  const stray = (open: string, shut: string) => link.endsWith(shut) && !link.includes(open)
+  let link = raw
+  while (TAIL.test(link) || stray('(', ')') || stray('[', ']')) link = link.slice(0, -1)
+  return link
 }
 
 /** A name on one line, without marks that hide or turn it. */

@@ -3,11 +3,10 @@ import { palette } from './colour'
 import { makeComposer } from './composer'
 import type { Composer, ComposerWishes } from './composer'
 import type { State } from './core'
-import { h, icon, iconButton, label, say, set } from './dom'
+import { h, iconButton, label, say, set } from './dom'
 import type { Overlay, OverlayWishes } from './extras/menu'
 import { fill, locale, words } from './lang'
 import { loadExtras } from './lazy'
-import { move } from './keys'
 import { makeLog } from './log'
 import type { Log, LogWishes } from './log'
 import { rows } from './rows'
@@ -31,6 +30,8 @@ export interface Around {
 }
 
 export interface View {
+  /** Loads what is not part of the first drawing. */
+  warm(): Promise<unknown>
   log: Log
   composer: Composer
   render(s: State, around: Around): void
@@ -47,7 +48,12 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
   const presence = h('p', { class: 'presence' }, h('i', { class: 'dot' }), presenceText)
   const hi = h('p', { class: 'hi' })
   const lead = h('p', { class: 'lead' })
-  const more = iconButton('menu', '', () => void toggleMenu(), 'more')
+  const more = iconButton(
+    'menu',
+    '',
+    () => void overlays().then((o) => o.toggle(seen?.sound ?? true, canEnd)),
+    'more',
+  )
   const shut = iconButton('close', '', () => wishes.close())
   const bar = h('p', { class: 'bar', role: 'status' })
   const place = h('div', { class: 'place' })
@@ -60,7 +66,7 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
   )
   const el = h('main', { class: 'app', tabindex: -1 }, head, bar, log.el, place, legal)
   let overlay: Overlay | null = null
-  let brandColor = ''
+  let brandColor: string | null = null
   let instead: string | null = null
   let links = ''
   let canEnd = false
@@ -104,12 +110,8 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
   function paint(color: string): void {
     if (brandColor === color) return
     brandColor = color
-    const p = palette(color)
-    const { style } = document.documentElement
-    style.setProperty('--brand', p.brand)
-    style.setProperty('--on', p.on)
-    style.setProperty('--accent-light', p.light)
-    style.setProperty('--accent-dark', p.dark)
+    for (const [name, value] of Object.entries(palette(color)))
+      document.documentElement.style.setProperty(`--${name}`, value)
   }
 
   function hint(s: State, around: Around): void {
@@ -118,12 +120,15 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
       ? words.offline
       : lost
         ? words.reconnecting
-        : around.noStorage
-          ? words.noStorage
-          : ''
-    say(bar, text)
+        : around.noStorage && words.noStorage
+    say(bar, text || '')
     bar.classList.toggle('warn', around.offline || lost)
-    bar.hidden = text === ''
+    bar.hidden = !text
+  }
+
+  function again(): void {
+    wishes.fresh()
+    setTimeout(focus, 50)
   }
 
   /** The composer, or what stands in its place. */
@@ -131,38 +136,30 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
     const want = s.stop ?? (s.ended && !s.fresh ? 'ended' : '')
     if (instead === (want && want + locale)) return
     instead = want && want + locale
-    if (want === '') place.replaceChildren(composer.el)
-    else if (want === 'ended') {
-      const again = () => {
-        wishes.fresh()
-        setTimeout(focus, 50)
-      }
-      place.replaceChildren(
-        h(
-          'div',
-          { class: 'instead' },
-          h('button', { type: 'button', class: 'primary', click: again }, words.fresh),
-        ),
-      )
-    } else {
-      const text = { blocked: words.blocked, signin_required: words.signin, upgrade: words.upgrade }[want]
-      place.replaceChildren(h('div', { class: 'instead' }, icon('lock'), h('p', {}, text)))
+    const now = instead
+    if (want === '') {
+      place.replaceChildren(composer.el)
+      return
     }
+    loadExtras().then(
+      (lazy) => instead === now && place.replaceChildren(lazy.instead(want, again)),
+      () => (instead = null),
+    )
   }
 
   function terms(s: State, show: boolean): void {
-    const wanted = show ? [s.config?.privacy_url ?? '', s.config?.terms_url ?? ''] : []
-    legal.hidden = !wanted.some(Boolean)
-    const key = wanted.join(' ') + locale
+    const wanted = show ? [s.config?.privacy_url, s.config?.terms_url] : []
+    const key = wanted + locale
     if (links === key) return
     links = key
     const names = [words.privacy, words.terms]
     legal.replaceChildren(
       ...wanted.flatMap((address, i) => {
-        const href = safeLink(address)
+        const href = safeLink(address ?? '')
         return href ? [h('a', { href, target: '_blank', rel: 'noopener noreferrer' }, names[i]!)] : []
       }),
     )
+    legal.hidden = !legal.firstChild
   }
 
   function focus(): void {
@@ -171,18 +168,14 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
     else composer.focus()
   }
 
-  async function toggleMenu(): Promise<void> {
-    const lazy = await loadExtras()
-    overlay ??= lazy.makeOverlay(el, more, wishes)
-    overlay.toggle(seen?.sound ?? true, canEnd)
-  }
+  const overlays = async () => (overlay ??= (await loadExtras()).makeOverlay(el, more, wishes))
 
   document.addEventListener('keydown', (e) => {
-    if (e.isComposing || overlay?.key(e)) return
+    if (e.isComposing || overlay?.key(e, seen?.modal === true)) return
     if (e.key === 'Escape') {
       e.preventDefault()
       if (!composer.closePicker()) wishes.close()
-    } else if (e.key === 'Tab' && seen?.modal) move(e, el, e.shiftKey, false)
+    }
   })
-  return { log, composer, render, focus }
+  return { log, composer, render, focus, warm: overlays }
 }

@@ -48,7 +48,7 @@ export const emailCard = (kit: Kit) => (wishes: EmailWishes) => {
   )
   return {
     el,
-    update(failed: boolean) {
+    update({ failed }: { failed: boolean }) {
       const { words } = kit
       say(title, words.emailTitle)
       say(why, words.emailWhy)

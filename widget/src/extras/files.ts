@@ -71,37 +71,45 @@ export function files(kit: Kit) {
     return known
   }
 
-  /** Uploads into a row of chips; null if it failed. `removed` hears that the visitor took it back. */
-  async function uploadChip(
-    file: globalThis.File,
+  /** Uploads one after the other into a row of chips, and adds what the server keeps to `kept`. */
+  async function attach(
+    chosen: globalThis.File[],
+    kept: File[],
     chips: HTMLElement,
     wishes: FileWishes,
-    removed: () => void,
-  ): Promise<File | null> {
-    const { words } = kit
-    const chip = h('span', { class: 'chip' }, h('bdi', {}, file.name), h('small', {}, words.uploading))
-    chips.append(chip)
-    try {
-      const kept = await upload(file, wishes)
-      const remove = () => {
-        chip.remove()
-        removed()
+    changed: () => void,
+    focus: () => void,
+  ): Promise<void> {
+    for (const file of chosen) {
+      const { words } = kit
+      const chip = h('span', { class: 'chip busy' }, h('bdi', {}, file.name), h('small', {}, words.uploading))
+      chips.append(chip)
+      changed()
+      try {
+        const made = await upload(file, wishes)
+        const remove = () => {
+          chip.remove()
+          kept.splice(kept.indexOf(made), 1)
+          changed()
+          focus()
+        }
+        const cross = iconButton('close', fill(words.remove, { name: file.name }), remove)
+        chip.replaceChildren(h('bdi', {}, cleanName(made.name)), cross)
+        kept.push(made)
+      } catch {
+        chip.classList.add('bad')
+        chip.replaceChildren(fill(words.uploadFailed, { name: file.name }))
+        setTimeout(() => chip.remove(), SHOW_MS)
       }
-      const cross = iconButton('close', fill(words.remove, { name: file.name }), remove)
-      chip.replaceChildren(h('bdi', {}, cleanName(kept.name)), cross)
-      return kept
-    } catch {
-      chip.classList.add('bad')
-      chip.replaceChildren(fill(words.uploadFailed, { name: file.name }))
-      setTimeout(() => chip.remove(), SHOW_MS)
-      return null
+      chip.classList.remove('busy')
+      changed()
     }
   }
 
   const fileView = (file: File, wishes: FileWishes): HTMLElement =>
     PICTURES.test(file.type) ? picture(file, wishes) : download(file, wishes)
 
-  return { fileView, uploadChip }
+  return { fileView, attach }
 }
 
 async function fetchBytes(file: File, wishes: FileWishes): Promise<Blob> {

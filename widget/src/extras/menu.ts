@@ -1,5 +1,6 @@
 /** The menu behind the three dots, and the question before a chat ends. */
 import type { Kit } from '../lazy'
+import { move } from './keys'
 import { ICONS } from './icons'
 
 export interface OverlayWishes {
@@ -11,12 +12,12 @@ export interface Overlay {
   toggle(sound: boolean, canEnd: boolean): void
   /** There is no chat to end any more. */
   noEnd(): void
-  /** True if the key was for what is open here. */
-  key(e: KeyboardEvent): boolean
+  /** True if the key was for what is open here, or if Tab would have left a panel that covers the page. */
+  key(e: KeyboardEvent, modal: boolean): boolean
 }
 
 export function menus(kit: Kit) {
-  const { h, draw, set, move } = kit
+  const { h, draw, set } = kit
 
   const item = (name: keyof typeof ICONS, text: string, click: () => void, disabled = false) =>
     h('button', { type: 'button', role: 'menuitem', disabled, click }, draw(ICONS[name]), text)
@@ -87,9 +88,12 @@ export function menus(kit: Kit) {
       noEnd() {
         if (sheet) close()
       },
-      key(e) {
+      key(e, modal) {
         const open = sheet ?? menu
-        if (!open) return false
+        if (!open) {
+          if (modal && e.key === 'Tab') move(e, panel, e.shiftKey, false)
+          return false
+        }
         const arrow = /^Arrow(Up|Down)$/.test(e.key)
         if (e.key === 'Escape') {
           e.preventDefault()

@@ -1,5 +1,17 @@
-/** What only the lazy parts say. */
+/** What a conversation, its troubles and the lazy parts say. */
 export const more = {
+  tooLong: '{n} characters too long',
+  typing: '{name} is typing',
+  newMessages: 'New messages',
+  emailKept: 'We will also reply to {email}',
+  emailNoted: 'We will also reply by e-mail',
+  endedYou: 'You ended this chat',
+  endedTeam: 'This chat has ended',
+  fresh: 'Start a new chat',
+  noStorage: 'This browser blocks storage: this chat lasts until you leave the page.',
+  blocked: 'This chat is not available at the moment.',
+  signin: 'Please sign in to the shop to chat with us.',
+  upgrade: 'There is a newer version of this chat. Please reload the page.',
   again: 'Try again',
   delete: 'Delete',
   download: 'Download',
