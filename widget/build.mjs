@@ -8,10 +8,12 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 
-const { build, transform } = createRequire(new URL('../agents_ui/package.json', import.meta.url))('esbuild')
+const borrowed = createRequire(new URL('../agents_ui/package.json', import.meta.url))
+const { build, transform } = borrowed('esbuild')
+const { minifySync } = await import(pathToFileURL(borrowed.resolve('vite')))
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const out = resolve(process.argv[2] ?? here('../server/static/widget'))
 
@@ -60,18 +62,29 @@ const page = readFileSync(here('src/frame.html'), 'utf8')
   .replace('__STYLE__', `/static/widget/${nameOf('app.css')}`)
   .replace('__SCRIPT__', `/static/widget/${nameOf('app.ts')}`)
 
-/** Bytes as they travel (gzip). What a shop's page and its first visitor pay; the rest comes when it is needed. */
-const BUDGET = { 'loader.js': 3_072, 'app.js': 15_360, 'app.css': 3_072 }
-const size = ({ contents }) => gzipSync(contents, { level: 9 }).length
-for (const file of [...loader.outputFiles, ...app.outputFiles]) {
-  const name = basename(file.path).replace(/-[A-Z0-9]{8}\./, '.')
-  if (size(file) > (BUDGET[name] ?? Infinity)) {
-    throw new Error(`widget: ${name} is ${size(file)} bytes gzipped, more than its ${BUDGET[name]}`)
-  }
+const files = [...loader.outputFiles, ...app.outputFiles].map(({ path, text }) => {
+  // A second pass by the console's own minifier: what esbuild leaves is 3 % more over the wire.
+  const code = path.endsWith('.js') ? second(basename(path), text) : text
+  return { path, code, bytes: gzipSync(code, { level: 9 }).length }
+})
+
+function second(name, text) {
+  const { code, errors } = minifySync(name, text, { module: true, compress: { target: 'es2020' } })
+  if (errors.length > 0) throw new Error(`widget: ${name}: ${errors[0].message}`)
+  return code
+}
+
+/** Bytes as they travel (gzip): what a shop's page and its first visitor pay; the rest comes when it is needed. */
+const BUDGET = { loader: 3_072, app: 15_360 }
+for (const [part, most] of Object.entries(BUDGET)) {
+  // app: script and style together.
+  const own = files.filter(({ path }) => basename(path).split(/[-.]/)[0] === part)
+  const bytes = own.reduce((sum, file) => sum + file.bytes, 0)
+  if (bytes > most) throw new Error(`widget: ${part} is ${bytes} bytes gzipped, more than its ${most}`)
 }
 
 // Only now that all went well: a mistake in a source must not take the running widget away.
 rmSync(out, { recursive: true, force: true })
 mkdirSync(out, { recursive: true })
-for (const file of [...loader.outputFiles, ...app.outputFiles]) writeFileSync(file.path, file.contents)
+for (const { path, code } of files) writeFileSync(path, code)
 writeFileSync(`${out}/frame.html`, page)
