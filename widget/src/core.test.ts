@@ -75,6 +75,13 @@ describe('outbox', () => {
     expect(sent(step(held, { on: 'tick' }, T + 7_000)[1])).toHaveLength(1)
   })
 
+  test('"slow down" that names no message, as the server sends it, pauses all', () => {
+    const [s] = play(start(), lead, frame(ready({})), queue('message-1'))
+    const refused = { type: 'refused', code: 'rate_limited', message: '', retry_after: 7 } as Frame
+    const [held] = play(s, frame(refused))
+    expect([held.sending, held.holdUntil]).toEqual([null, T + 7_000])
+  })
+
   test('a refused message keeps its words and reason, and the next one passes it', () => {
     const [s] = play(start(), lead, frame(ready({})), queue('message-1'), queue('message-2', 'two', T + 1))
     const refused = {

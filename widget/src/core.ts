@@ -366,7 +366,7 @@ function refuse(
   let next = s
   const item = s.outbox.find((p) => p.id === id)
   if (PAUSES.includes(code)) {
-    if (item || id === null) next = { ...s, sending: null, holdUntil: now + (retryAfter ?? PAUSE_S) * 1000 }
+    if (item || !id) next = { ...s, sending: null, holdUntil: now + (retryAfter ?? PAUSE_S) * 1000 }
     return next
   }
   if (code === 'blocked' || code === 'signin_required') next = { ...next, stop: code }
