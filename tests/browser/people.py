@@ -130,7 +130,7 @@ class Desk:
 
     async def goes(self, path: str = "/inbox") -> Desk:
         await self.page.goto(self.site.console + path)
-        await expect(self.page.get_by_role("navigation", name="Main menu")).to_be_visible()
+        await expect(self.page.get_by_role("navigation").first).to_be_visible()
         return self
 
     @property
