@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,10 +44,16 @@ SWEEP_S = 20.0
 SWEEP_CUT_OFF_S = 2.0  # while other processes are not reached
 RETURN_S = 3.0  # over which those who were told of a restart come back
 OFFLINE_AFTER_S = 30.0  # no live socket for this long means gone (AMB-11)
+# A socket that was heard within this is touched; a dead one is not, however long it takes to find out.
+HEARD_S = PRESENCE_S + 2
 
 _CHANGED = Statement(
-    select(threads.c.id, tickets.c.id.label("ticket"))
-    .select_from(threads.join(tickets, tickets.c.thread_id == threads.c.id))
+    select(threads.c.id, tickets.c.id.label("ticket"), threads.c.created_at, visitors.c.key)
+    .select_from(
+        threads.join(tickets, tickets.c.thread_id == threads.c.id).outerjoin(
+            visitors, threads.c.visitor_id == visitors.c.id
+        )
+    )
     .where(threads.c.changed_at >= bindparam("after", type_=Instant))
     .limit(5_000)
 )
@@ -55,7 +62,15 @@ _TEAM_ONLINE = Statement(
         users.c.seen_at >= bindparam("after", type_=Instant), ~users.c.away, users.c.disabled_at.is_(None)
     )
 )
-_VISITOR_SEEN = Statement(select(visitors.c.seen_at, visitors.c.thread_id).where(visitors.c.key == bindparam("key")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """Somebody's last socket here is over: when to say so, when they were last heard, and when last touched at most."""
+
+    say_at: float
+    heard_at: datetime
+    touched: datetime
 
 
 class Hub:
@@ -78,7 +93,8 @@ class Hub:
         self._wheel: asyncio.Task[None] | None = None
         self._recheck = False
         self._recheck_at = 0.0
-        self._gone: dict[str, tuple[float, datetime]] = {}  # visitor key -> when to say so, and when they left
+        self._gone: dict[str, _Left] = {}  # by visitor key
+        self._gone_users: dict[int, _Left] = {}
         self._counts_dirty = False
         self._counts: queries.Badge | None = None
         self._last_sweep: datetime | None = None
@@ -159,6 +175,7 @@ class Hub:
             self.agents.add(connection)
             metrics.SOCKETS.labels("agent").set(len(self.agents))
             self.bus.whisper("team", {"type": "presence", "user": connection.agent.id, "online": True})
+            self._gone_users.pop(connection.agent.id, None)
             self.spawn(self._touch([], [connection.agent.id]))
         else:
             self.visitors.add(connection)
@@ -172,13 +189,20 @@ class Hub:
             metrics.SOCKETS.labels("agent").set(len(self.agents))
             if not any(other.agent.id == connection.agent.id for other in self.agents):
                 self.bus.whisper("team", {"type": "presence", "user": connection.agent.id, "online": False})
+                # Whoever has a socket at another process is touched there before this is looked at.
+                self._gone_users[connection.agent.id] = self._left(connection, 2 * HEARD_S - 1)
         elif connection in self.visitors:
             self.visitors.discard(connection)
             metrics.SOCKETS.labels("visitor").set(len(self.visitors))
             if connection.thread is not None and not any(other.key == connection.key for other in self.visitors):
-                # Counted from the last sign of life: a dead link was silent long before it was closed.
-                say_at = max(self.monotonic(), connection.last_heard + OFFLINE_AFTER_S)
-                self._gone[connection.key] = (say_at, self.now())
+                self._gone[connection.key] = self._left(connection, OFFLINE_AFTER_S)
+
+    def _left(self, connection: Connection, after_s: float) -> _Left:
+        """Counted from the last sign of life: a dead link was silent long before it was closed."""
+        silent_s = self.monotonic() - connection.last_heard
+        heard_at = self.now() - timedelta(seconds=silent_s)
+        touched = self.now() - timedelta(seconds=max(0.0, silent_s - HEARD_S))
+        return _Left(max(self.monotonic(), connection.last_heard + after_s), heard_at, touched)
 
     def say_online(self, thread: int) -> None:
         self.bus.whisper(f"thread:{thread}", {"type": "presence", "thread": thread, "online": True})
@@ -205,10 +229,13 @@ class Hub:
             await self._recheck_sessions()
         if self._counts_dirty and self.agents:
             await self._send_counts()
-        if self._gone:
+        if self._gone or self._gone_users:
             await self._say_offline(now)
         if turn % int(PRESENCE_S) == 1:
-            await self._touch([c.key for c in self.visitors if c.thread is not None], [c.agent.id for c in self.agents])
+            await self._touch(
+                [c.key for c in self.visitors if c.thread is not None and now - c.last_heard < HEARD_S],
+                [c.agent.id for c in self.agents if now - c.last_heard < HEARD_S],
+            )
         if turn % 5 == 1:
             await self._look_for_team()
         if turn % int(SWEEP_S if self.bus.remote else SWEEP_CUT_OFF_S) == 0:
@@ -268,34 +295,36 @@ class Hub:
                 connection.whispered("team_online", {"type": "presence", "online": online})
 
     async def _say_offline(self, now: float) -> None:
-        for key, (at, left) in list(self._gone.items()):
-            if now < at:
+        for key, left in list(self._gone.items()):
+            if now < left.say_at:
                 continue
             del self._gone[key]
-            row = await self.app.read(_visitor_seen, key)
             # Seen after they left here: another process holds a socket of theirs.
-            if row is not None and row.thread_id is not None and (row.seen_at is None or row.seen_at <= left):
-                self.bus.whisper(
-                    f"thread:{row.thread_id}", {"type": "presence", "thread": row.thread_id, "online": False}
-                )
+            thread = await self.app.write(visitor_actions.visitor_gone, key, left.heard_at, left.touched)
+            if thread is not None:
+                self.bus.whisper(f"thread:{thread}", {"type": "presence", "thread": thread, "online": False})
+        for user, left in list(self._gone_users.items()):
+            if now >= left.say_at:
+                del self._gone_users[user]
+                await self.app.write(visitor_actions.agent_gone, user, left.heard_at, left.touched)
 
     async def sweep(self) -> None:
         """Rings what changed since the last sweep, with overlap; connections skip what they have."""
         now = self.now()
-        after = (self._last_sweep or now - timedelta(seconds=SWEEP_S)) - timedelta(seconds=5)
+        # The wall clock may have been set back since the last sweep (G23).
+        usual = now - timedelta(seconds=SWEEP_S)
+        after = min(self._last_sweep or usual, usual) - timedelta(seconds=5)
         self._last_sweep = now
         self.feed.rung()
         for row in await self.app.read(_changed, after):
             self.bus.hear(f"thread:{row.id}", None)
             self.bus.hear("inbox", row.ticket)
+            if row.key is not None and row.created_at >= after:
+                self.bus.hear(f"visitor:{row.key}", None)  # another tab of theirs may not know of the new chat
 
 
 def _changed(conn: Conn, after: datetime) -> list[Any]:
     return conn.all(_CHANGED, after=after)
-
-
-def _visitor_seen(conn: Conn, key: str) -> Any:
-    return conn.first(_VISITOR_SEEN, key=key)
 
 
 def team_online(conn: Conn, now: datetime) -> bool:
