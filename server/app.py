@@ -32,6 +32,7 @@ from server.kernel.jobs import Handler, Worker
 from server.kernel.processes import Heart
 from server.live.hub import Hub
 from server.live.sockets import AgentSocket, VisitorSocket
+from server.operations import figures
 from server.reactions import REACTIONS
 from server.settings import Settings
 from server.web import openapi, pages
@@ -114,6 +115,7 @@ async def running(app: App, serving: Serving) -> AsyncIterator[None]:
 def routes(app: App) -> list[BaseRoute]:
     found: list[BaseRoute] = [endpoint.route(app) for endpoint in ENDPOINTS]
     found += pages.routes(app)
+    found += figures.routes(app)
     found.append(Route("/readyz", _ready(app), methods=["GET"]))
     if pages.STATIC.is_dir():
         found.append(Mount("/static", pages.Static(directory=pages.STATIC)))

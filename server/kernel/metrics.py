@@ -13,7 +13,11 @@ WRITER_SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5),
 )
 SOCKETS = Gauge("threadline_sockets", "Open sockets and long-polls", ["who"])
-FRAMES = Counter("threadline_frames_total", "Frames handled", ["direction", "type"])
+ACK_SECONDS = Histogram(
+    "threadline_ack_seconds",
+    "Time from a visitor's message to its acknowledgement",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
 REFUSALS = Counter("threadline_refusals_total", "Requests and frames refused", ["code"])
 EVICTIONS = Counter("threadline_evictions_total", "Sockets closed by the server", ["code"])
 HTTP = Histogram(
@@ -25,4 +29,11 @@ HTTP = Histogram(
 BUS_PUBLISH_FAILED = Counter("threadline_bus_publish_failed_total", "Doorbells Redis did not take")
 BUS_GAPS = Counter("threadline_bus_gaps_total", "Times the bus was lost and everything watched was rung again")
 JOBS_RUN = Counter("threadline_jobs_total", "Jobs run", ["kind", "outcome"])
+
+# Read when somebody asks (operations/figures.py).
 JOBS_DEAD = Gauge("threadline_jobs_dead", "Jobs that gave up and wait for a person")
+JOBS_LATE_SECONDS = Gauge("threadline_jobs_late_seconds", "How long the oldest due job has been waiting")
+WRITER_WAITING = Gauge("threadline_writer_waiting", "Writes that wait for the database")
+BUS_CONNECTED = Gauge("threadline_bus_connected", "1 while the other processes are reached (always 1 without Redis)")
+DATABASE_BYTES = Gauge("threadline_database_bytes", "Size of the SQLite file and of the log beside it", ["file"])
+DISK_FREE_BYTES = Gauge("threadline_disk_free_bytes", "Space left where the data folder is")

@@ -13,7 +13,7 @@ from server.inbox.entries import RESUME
 from server.inbox.queries import VisitorView
 from server.inbox.timeline import Written
 from server.inbox.visitor_actions import Inbound, VisitorInfo
-from server.kernel import failpoints
+from server.kernel import failpoints, metrics
 from server.kernel.sql import Conn
 from server.live import frames, wire
 from server.live.connection import VisitorConnection
@@ -182,12 +182,14 @@ class VisitorSession:
             welcome=settings.welcome if settings.welcome_on else "",
             info=self._info() if self.connection.thread is None else _UNCHANGED,
         )
+        started = self.hub.monotonic()
 
         def settle(written: Written | None, error: BaseException | None) -> None:
             if error is not None:
                 self._failed(error, frame.id)
             elif written is not None and written.entry is not None:
                 self._stored(written)
+                metrics.ACK_SECONDS.observe(self.hub.monotonic() - started)
             done()
 
         self.hub.app.submit(visitor_actions.receive, said, done=settle, lane=self.identity.key)

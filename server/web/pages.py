@@ -12,9 +12,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from server.errors import NotFound
 from server.kernel.context import App
-from server.web.http import refusal_response
 
 INSTALLATION = "x-threadline"  # header of /healthz, by which the doctor knows that an address leads here
 STATIC = Path(__file__).parent.parent / "static"
@@ -133,22 +131,10 @@ def routes(app: App) -> list[BaseRoute]:
     async def health(request: Request) -> Response:
         return PlainTextResponse("ok", headers={"cache-control": "no-store", INSTALLATION: installation(app)})
 
-    async def metrics(request: Request) -> Response:
-        from prometheus_client import generate_latest
-
-        settings = app.settings
-        client = request.client.host if request.client else ""
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        allowed = token == settings.metrics_token if settings.metrics_token else client in ("127.0.0.1", "::1")
-        if not settings.metrics or not allowed or "x-forwarded-for" in request.headers:
-            return refusal_response(NotFound(), app.ids.token(9))
-        return Response(generate_latest(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
     found: list[BaseRoute] = [Route(path, console, methods=["GET"]) for path in CONSOLE_PATHS]
     found += [
         Route("/widget/frame", frame, methods=["GET"]),
         Route("/widget/loader.js", loader, methods=["GET"]),
         Route("/healthz", health, methods=["GET"]),
-        Route("/metrics", metrics, methods=["GET"]),
     ]
     return found
