@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -47,17 +48,19 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=base))
     setting = Setting(folder, quick=args.quick, full=args.full)
     lines: list[Line] = []
+    # Ends by way of the `with` blocks, which stop the servers.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     try:
         for name in chosen:
             began = time.monotonic()
             lines += ROWS[name](setting)
+            if args.json:  # after each row: a run that is broken off keeps what it has
+                args.json.write_text(json.dumps([line.as_json() for line in lines], indent=1) + "\n")
             load = os.getloadavg()[0]
             print(f"{name}: {time.monotonic() - began:.0f} s, load average {load:.1f}", file=sys.stderr)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     show(lines)
-    if args.json:
-        args.json.write_text(json.dumps([line.as_json() for line in lines], indent=1) + "\n")
     missed = [line for line in lines if line.verdict == "MISS"]
     print(f"\n{len(missed)} gate(s) missed" if missed else "\nevery gate that was measured is met")
     return 0
