@@ -11,11 +11,19 @@ from tests.faults import (
     g01_durable,
     g02_once,
     g03_order,
+    g05_resume,
+    g06_readers,
     g07_half_open,
     g08_deploys,
     g15_visitors,
     g16_roles,
     g17_revocation,
+    g23_time,
+    g24_redis,
+    g25_errors,
+    g26_backup,
+    g27_disk,
+    g28_strangers,
 )
 from tests.faults.tally import Tally
 
@@ -33,11 +41,19 @@ GUARANTEES: dict[str, Guarantee] = {
     "G1": Guarantee("an acknowledged message survives SIGKILL and power loss", g01_durable.run),
     "G2": Guarantee("one press of Send is one message, however often it is repeated", g02_once.run),
     "G3": Guarantee("every conversation is 1, 2, 3 … and everybody sees that order", g03_order.run),
+    "G4": Guarantee("after any gap a client has what a fresh page shows; snapshot and stream meet (and G5)", g05_resume.run),
+    "G6": Guarantee("one bad reader hurts nobody", g06_readers.run),
     "G7": Guarantee("dead peers are noticed, and nobody is online because of a dead socket", g07_half_open.run),
     "G8": Guarantee("a deploy is invisible", g08_deploys.run),
     "G15": Guarantee("a visitor reads their own conversation and nothing else", g15_visitors.run),
     "G16": Guarantee("roles hold on every route, frame and event", g16_roles.run),
     "G17": Guarantee("revocation reaches open sockets within 5 s", g17_revocation.run),
+    "G23": Guarantee("the wall clock may jump", g23_time.run),
+    "G24": Guarantee("Redis may die", g24_redis.run, ("postgres",)),
+    "G25": Guarantee("errors never talk", g25_errors.run),
+    "G26": Guarantee("a backup taken under load restores", g26_backup.run),
+    "G27": Guarantee("the disk can fill", g27_disk.run, ("sqlite",)),
+    "G28": Guarantee("what strangers cost is bounded", g28_strangers.run),
 }
 
 

@@ -1,0 +1,134 @@
+"""G6: one bad reader hurts nobody. Clients that never read, read drop by drop, or only ping, beside healthy ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+
+import psutil
+
+from tests.faults.crowd import Crowd, percentile
+from tests.faults.people import fresh_key
+from tests.faults.site import Site
+from tests.faults.sockets import masked, raw_socket, sign_in
+from tests.faults.tally import Tally
+
+COMMAND = ("-m", "tests.faults.scaled", "serve")
+STUCK_S, MEMORY_MB = 15.0, 64.0
+BIG = "x" * 7_000
+
+
+async def run(tally: Tally) -> None:
+    scale = 1.0 if tally.full else 5.0
+    bad = 20 if tally.full else 5
+    seconds = 30.0 if tally.full else 6.0
+    async with Site(tally.database, seed=tally.seed, nodes=1, FAULTS_SCALE=str(scale)) as site:
+        site.nodes[0].command = COMMAND
+        await site.start()
+        crowd = Crowd(site, visitors=20, agents=3, seed=tally.seed)
+        for client in (*crowd.visitors, *crowd.agents):
+            client.ping_s = 5.0 / scale
+        await crowd.start()
+        await _measure(crowd, seconds / 2)  # the first entries compile the statements
+        quiet = await _measure(crowd, seconds)
+        before = psutil.Process(site.nodes[0].pid).memory_info().rss
+        cookie = await sign_in(site, "leaver")
+        readers = [_Reader(site, "never", cookie) for _ in range(bad)] + [_Reader(site, "slowly", cookie) for _ in range(bad)]
+        pinging = [_Reader(site, "pings", cookie) for _ in range(bad)]
+        for reader in (*readers, *pinging):
+            await asyncio.to_thread(reader.open, crowd)
+        flood = asyncio.create_task(_flood(crowd))
+        loud = await _measure(crowd, seconds)
+        peak = psutil.Process(site.nodes[0].pid).memory_info().rss
+        deadline = time.monotonic() + (STUCK_S + 5) / scale + 5
+        never = [reader for reader in readers if reader.how == "never"]
+        while time.monotonic() < deadline and not all(reader.closed_after for reader in never):
+            await _measure(crowd, 0.5)
+        flood.cancel()
+        await asyncio.gather(flood, return_exceptions=True)
+        peak = max(peak, psutil.Process(site.nodes[0].pid).memory_info().rss)
+        evicted = [reader.closed_after for reader in never if reader.closed_after]
+        for reader in (*readers, *pinging):
+            reader.close()
+        calm = await crowd.settle(40)
+        tally.floor("bad readers", len(readers) + len(pinging), 3 * bad)
+        tally.floor("deliveries measured among the healthy", len(loud), int(seconds * 20))
+        tally.note("healthy p99 alone, s", percentile(quiet, 0.99))
+        tally.quick("healthy p99 beside them, s", percentile(loud, 0.99), 0.5)
+        tally.floor("never-reading clients closed", len(evicted), len(never))
+        # Counted from the start of the flood; a buffer must fill first.
+        tally.quick("slowest eviction after the flood began, s", max(evicted, default=99.0) + STUCK_S * (1 - 1 / scale), STUCK_S + 10)
+        tally.at_most("memory growth, MB", (peak - before) / 2**20, MEMORY_MB)
+        tally.zero("ping-only clients closed for it", sum(bool(reader.closed_after) for reader in pinging))
+        tally.zero("not calm after", int(not calm))
+        # They come back as everybody does, and have lost nothing: their rows are the same rows.
+        (await asyncio.to_thread(crowd.verdict)).into(tally, floor=int(seconds * 10))
+
+
+async def _measure(crowd: Crowd, seconds: float) -> list[float]:
+    """Healthy visitors write for a while; how long until an agent's screen shows it."""
+    sent: dict[str, float] = {}
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        began = time.monotonic()
+        sent[await crowd.random.choice(crowd.visitors).say("healthy")] = began
+        await asyncio.sleep(0.04)
+    await asyncio.sleep(min(0.5, seconds))
+    return [agent.entry_times.get(key, time.monotonic()) - at for key, at in sent.items() for agent in crowd.agents]
+
+
+async def _flood(crowd: Crowd) -> None:
+    """Large answers into the healthy visitors' threads: every agent's socket, also a bad one, is owed all of them."""
+    writers = crowd.agents[:2]
+    while True:
+        async with asyncio.TaskGroup() as group:
+            for agent in writers:
+                for ticket in crowd.random.sample(sorted(agent.tickets), 4):
+                    group.create_task(agent.reply(ticket, BIG, fresh_key()))
+        await asyncio.sleep(0.02)
+
+
+class _Reader:
+    """A console on a thread of its own that follows every thread and misbehaves."""
+
+    def __init__(self, site: Site, how: str, cookie: str) -> None:
+        self.site, self.how, self.cookie = site, how, cookie
+        self.closed_after = 0.0
+        self._raw: socket.socket | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._behave, daemon=True)
+
+    def open(self, crowd: Crowd) -> None:
+        self._raw = raw_socket(self.site, "/ws/agent", {"type": "hello", "version": 1}, cookie=self.cookie)
+        for ticket in crowd.agents[0].tickets.values():
+            self._raw.sendall(masked(f'{{"type":"open","thread":{ticket["thread"]},"after":{ticket["last_seq"]}}}'.encode()))
+        self._began = time.monotonic()
+        self._thread.start()
+
+    def _behave(self) -> None:
+        raw = self._raw
+        assert raw is not None
+        raw.settimeout(0.2)
+        # All of them ping, so that only their reading is at fault; `pings` reads as it should and does nothing else.
+        while not self._stop.is_set():
+            try:
+                if self.how != "never":
+                    with contextlib.suppress(TimeoutError):
+                        if not raw.recv(200 if self.how == "slowly" else 1 << 16):
+                            raise ConnectionError
+                raw.sendall(masked(b'{"type":"ping"}'))
+                self._stop.wait(0.5 if self.how == "never" else 0.2)
+            except TimeoutError:
+                continue
+            except OSError:
+                self.closed_after = time.monotonic() - self._began
+                return
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._raw is not None:
+            self._raw.close()
+        self._thread.join(2)

@@ -1,0 +1,134 @@
+"""G23: the wall clock may jump; order, sessions, leases and jobs do not."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from server.accounts.rules import Agent
+from server.inbox import queries
+from server.kernel import jobs
+from server.kernel.clock import ManualClock
+from server.web import auth
+from tests.faults.tally import Tally
+from tests.world import Desk, World, open_world
+
+# What a wall clock may do in one moment: a wrong server put right, a change of season, a leap second's neighbour.
+JUMPS = {
+    "two hours back": timedelta(hours=-2),
+    "two hours on": timedelta(hours=2),
+    "a day on": timedelta(days=1),
+    "a day back": timedelta(days=-1),
+    "a minute back": timedelta(seconds=-61),
+}
+MOMENTS = [
+    datetime(2026, 10, 25, 0, 59, 59, tzinfo=UTC),  # Europe falls back a second later
+    datetime(2027, 3, 28, 0, 59, 59, tzinfo=UTC),  # and springs forward
+    datetime(2026, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
+    datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC),
+]
+
+
+def jump(clock: ManualClock, by: timedelta) -> None:
+    """The wall clock only; monotonic time goes on as it does."""
+    clock._now += by
+
+
+async def run(tally: Tally) -> None:
+    rounds = 20 if tally.full else 2
+    done = ended = extended = disordered = stolen = late = 0
+    why: list[str] = []
+    for number in range(rounds):
+        for name, by in JUMPS.items():
+            async with open_world(Path(tempfile.mkdtemp(prefix="time-")) / "data", tally.database) as world:
+                if number % 2:
+                    world.clock._now = MOMENTS[(number // 2) % len(MOMENTS)]
+                ana = await world.agent("new", role="support")
+                done += 1
+                ended += not await _still_in(world, ana, by)
+                extended += await _extended(world, ana)
+                disordered += await _disordered(world, ana, by)
+                taken, missed = await _jobs(world, by)
+                stolen += taken
+                late += missed
+                if taken or missed:
+                    why.append(f"{name}: stolen {taken}, not run {missed}")
+    tally.floor("jumps", done, len(JUMPS) * rounds)
+    tally.zero("sessions wrongly ended", ended)
+    tally.zero("sessions wrongly extended", extended)
+    tally.zero("threads out of order", disordered)
+    tally.zero("leases stolen", stolen, why)
+    tally.zero("due jobs that never ran", late, why)
+    if shutil.which("faketime") is None:
+        tally.lacks("a real server under a faked clock: libfaketime is not installed (Debian: apt-get install faketime)")
+
+
+async def _still_in(world: World, ana: Desk, by: timedelta) -> bool:
+    jump(world.clock, by)
+    headers = {"cookie": auth.session_cookie(world.app, ana.token).partition(";")[0]}
+    found: Agent | None = await auth.agent_from_cookie(world.app, headers)
+    jump(world.clock, -by)
+    return found is not None
+
+
+async def _extended(world: World, ana: Desk) -> bool:
+    """Past its end, a session is over, whatever the clock did before."""
+    days = timedelta(days=world.app.settings.session_idle_days, seconds=1)
+    jump(world.clock, days)
+    world.clock._monotonic += 10  # longer than anything is believed unasked
+    headers = {"cookie": auth.session_cookie(world.app, ana.token).partition(";")[0]}
+    found = await auth.agent_from_cookie(world.app, headers)
+    jump(world.clock, -days)
+    return found is not None
+
+
+async def _disordered(world: World, ana: Desk, by: timedelta) -> bool:
+    guest = await world.visitor()
+    for number in range(6):
+        await guest.says(f"before {number}")
+    jump(world.clock, by)
+    for number in range(3):
+        await guest.says(f"after {number}")
+        await ana.replies(guest, f"answer {number}")
+    ticket = await guest.ticket()
+    rows = await world.entries(ticket.thread)
+    texts = [row.body for row in rows if row.kind == "message" and row.body]
+    wanted = [f"before {n}" for n in range(6)] + [text for n in range(3) for text in (f"after {n}", f"answer {n}")]
+    listed = [row.id for row in await world.app.read(queries.list_tickets, _all(ana))]
+    return texts != wanted or [row.seq for row in rows] != list(range(1, len(rows) + 1)) or ticket.id not in listed
+
+
+def _all(ana: Desk) -> queries.ListQuery:
+    return queries.ListQuery(status="open", channel=None, view="all", sort="newest", user=ana.id, limit=100, after=None)
+
+
+async def _jobs(world: World, by: timedelta) -> tuple[int, int]:
+    """A job that is being run is not taken by a second worker within its lease of real time; a due one runs once."""
+    app = world.app
+    async with _Clean(world):
+        await app.write(lambda tx: jobs.enqueue(tx, "test.tick", {}, run_at=tx.now, key="tick"))
+        first = await app.write(jobs.claim, 5)
+        jump(world.clock, by)
+        again = await app.write(jobs.claim, 5)
+        stolen = sum(job.kind == "test.tick" for job in again)
+        for job in first:
+            await app.write(jobs.finish, job)
+        await app.write(lambda tx: jobs.enqueue(tx, "test.tock", {}, run_at=tx.now, key="tock"))
+        ran = await app.write(jobs.claim, 5)
+        missed = int(not any(job.kind == "test.tock" for job in ran))
+        for job in ran:
+            await app.write(jobs.finish, job)
+    return stolen, missed
+
+
+class _Clean:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def __aenter__(self) -> None:
+        while await self.world.worker.step():
+            await self.world.worker.idle()
+
+    async def __aexit__(self, *_: object) -> None: ...

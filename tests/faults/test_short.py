@@ -1,0 +1,29 @@
+"""The short form of every guarantee, on its databases; `make faults` runs the full counts.
+
+A failure prints the row with its seed; `python -m tests.faults --only G1 --db sqlite --seed N` repeats it.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.faults.registry import GUARANTEES, prove
+from tests.services import postgres_url, redis_url
+
+SEED = int(os.environ.get("FAULTS_SEED", "20261121"))
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize(
+    ("name", "database"), [(name, database) for name, one in GUARANTEES.items() for database in one.databases]
+)
+async def test_a_guarantee_holds(name: str, database: str) -> None:
+    if database == "postgres":
+        postgres_url()  # says loudly what is missing
+        redis_url()
+    row = await prove(name, database, full=False, seed=SEED)
+    print(row.lines())
+    assert row.passed, row.lines()
