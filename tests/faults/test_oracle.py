@@ -63,7 +63,7 @@ def test_a_message_shown_twice_is_duplicated(tmp_path: Path) -> None:
 
 def test_a_row_nobody_tried_is_a_phantom(tmp_path: Path) -> None:
     life(tmp_path)
-    ghost = replace(ROW, thread=2, token="other", dedupe="web:w:key-2", visitor="w")  # noqa: S106
+    ghost = replace(ROW, thread=2, token="other", dedupe="web:w:key-2", visitor="w")
     assert "phantom" in wrong(examine(tmp_path, [ROW, ghost], {"zoe": "v"}))
 
 
