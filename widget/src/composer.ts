@@ -82,6 +82,7 @@ export function makeComposer(wishes: ComposerWishes): Composer {
     changed()
     if (button.disabled) return
     clearTimeout(saving)
+    saving = 0
     wishes.draft('')
     chips.replaceChildren()
     const sent = files.splice(0)
@@ -100,8 +101,18 @@ export function makeComposer(wishes: ComposerWishes): Composer {
     button.disabled = (!text && files.length === 0) || n > 0 || chips.querySelector('.busy') !== null
     if (!keep) return
     clearTimeout(saving)
-    saving = window.setTimeout(() => wishes.draft(area.value), SOON_MS)
+    saving = window.setTimeout(save, SOON_MS)
   }
+
+  function save(): void {
+    saving = 0
+    wishes.draft(area.value)
+  }
+  // Gone in the middle of a word.
+  window.addEventListener('pagehide', () => {
+    clearTimeout(saving)
+    if (saving) save()
+  })
 
   function write(text: string): void {
     area.value = text
