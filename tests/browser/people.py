@@ -220,7 +220,8 @@ async def invite(browser: Browser, site: Site) -> AsyncIterator[People]:
     people = People(browser, site)
     try:
         yield people
-        assert people.watch.complaints() == []
+        complaints = people.watch.complaints()
+        assert not complaints, "the browsers' logs hold:\n" + "\n".join(complaints)
     finally:
         site.line.mend()
         site.line.refuses_sockets = False

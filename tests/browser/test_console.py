@@ -134,7 +134,7 @@ async def test_on_a_phone_one_pane_is_shown_at_a_time(people: People) -> None:
     await visitor.box.fill("phone: a question that is long enough to fill more than one line on this screen")
     await visitor.frame.get_by_role("button", name="Send").click()
 
-    desk = await people.agent("ana", **phone)
+    desk = await people.agent("olga", **phone)
     await expect(desk.row("phone: a question")).to_be_visible()
     await expect(desk.page.get_by_role("main", name="Conversation")).to_be_hidden()
     await no_sideways_scroll(desk.page)
