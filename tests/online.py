@@ -284,6 +284,14 @@ class Wire:
         await self.says({"type": "ping"})
         await self.hears("pong")
 
+    async def has_heard(self, kind: str) -> dict[str, Any]:
+        """A frame of this type, be it an earlier one: for what the server tells when it sees fit."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not (found := self.heard(kind)):
+                self._more.clear()
+                await self._more.wait()
+        return found[-1]
+
     def heard(self, kind: str) -> list[dict[str, Any]]:
         """Everything of this type, ever."""
         return [frame for frame in self.frames if frame["type"] == kind]

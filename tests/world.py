@@ -83,6 +83,8 @@ def settings_for(folder: Path, database: str = "sqlite", **values: Any) -> Setti
         "sqlite_sync": "NORMAL",
         "visitor_messages_per_minute": 100_000,
         "address_connects_per_minute": 100_000,
+        "pg_writers": 3,  # enough to race, and each is a process of PostgreSQL's for every test
+        "pg_readers": 2,
         "data_dir": folder,
         **values,
     }

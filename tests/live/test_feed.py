@@ -55,7 +55,7 @@ async def test_a_reader_woken_after_a_read_began_is_not_answered_by_it() -> None
     app = SlowApp()
     feed = Feed(app)  # type: ignore[arg-type]
     early = asyncio.ensure_future(feed.since(1, True, 0, 201))
-    while not app.reads:
+    while not app.reads:  # noqa: ASYNC110
         await asyncio.sleep(0)
     app.rows.append(1)
     feed.rung()
