@@ -63,7 +63,9 @@ class Settings(BaseSettings):
     address_connects_per_minute: int = Field(
         240, ge=1, description="Sockets and polls one address may open in a minute."
     )
-    address_sockets: int = Field(400, ge=1, description="Visitor sockets and open polls one address may hold at a time.")
+    address_sockets: int = Field(
+        400, ge=1, description="Visitor sockets and open polls one address may hold at a time."
+    )
     max_sockets: int = Field(
         20_000, ge=1, description="Visitor sockets and open polls a process holds at most; more are asked to come back."
     )

@@ -14,17 +14,28 @@ from collections.abc import AsyncIterator
 
 import psutil
 import pytest
+import pytest_asyncio
 
 from server.live.frames import MAX_FRAME_BYTES
 from server.live.transport import MAX_FRAGMENTS, PINGS_PER_WINDOW
 from tests.edge.raw_socket import BINARY, CLOSE, CONT, PING, PONG, TEXT, Heard, Raw, close, frame, handshake
-from tests.online import Online
+from tests.online import Online, open_online
 
 SAY = b'{"type":"ping"}'
 HEARD = b'{"type":"pong"}'
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def online(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Online]:
+    """One server for all cases: what one client does must not touch the next."""
+    async with open_online(tmp_path_factory.mktemp("conformance") / "data", address_sockets=5_000) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def raw(online: Online) -> AsyncIterator[Raw]:
     """A visitor's socket after `ready`."""
     socket = await greeted(online)
@@ -263,7 +274,9 @@ async def test_ten_thousand_fragments_cost_neither_memory_nor_the_others(online:
     await zoe.says("Undisturbed.")
 
 
-@pytest.mark.parametrize("sizes", [(MAX_FRAME_BYTES + 1,), (MAX_FRAME_BYTES, 1), (40_000, 40_000), (1 << 20,), (8 << 20,)])
+@pytest.mark.parametrize(
+    "sizes", [(MAX_FRAME_BYTES + 1,), (MAX_FRAME_BYTES, 1), (40_000, 40_000), (1 << 20,), (8 << 20,)]
+)
 async def test_a_message_over_the_limit_ends_the_connection_with_the_right_code(
     raw: Raw, sizes: tuple[int, ...]
 ) -> None:
