@@ -143,15 +143,19 @@ def cancel(tx: Tx, key: str) -> bool:
     return tx.run(_CANCEL, key=key) > 0
 
 
-def claim(tx: Tx, limit: int, node: str | None = None) -> list[Job]:
-    """Due jobs, most urgent class first, leased to the caller until `now + LEASE`, or until `node` falls silent."""
+def claim(tx: Tx, limit: int, node: str | None = None, held: frozenset[int] = frozenset()) -> list[Job]:
+    """Due jobs, most urgent class first, leased to the caller until `now + LEASE`, or until `node` falls silent.
+
+    `held`: what the caller is still running. A wall clock that is put forward ends every lease at once (G23).
+    """
     found: list[int] = []
     for priority in PRIORITIES:
         room = limit - len(found)
         if room <= 0:
             break
         due = _DUE_SKIPPING if tx.postgres else _DUE
-        found += [row.id for row in tx.all(due, priority=priority, now=tx.now, n=room)]
+        rows = tx.all(due, priority=priority, now=tx.now, n=room + len(held))
+        found += [row.id for row in rows if row.id not in held][:room]
     if not found:
         return []
     rows = tx.all(_CLAIM, ids=found, lease_until=tx.now + LEASE, by=node)
@@ -210,6 +214,7 @@ class Worker:
         self._slots = asyncio.Semaphore(slots)
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._held: set[int] = set()  # ids of jobs being run here
         self._loop_task: asyncio.Task[None] | None = None
 
     def heard(self, topic: str, hint: Any) -> None:
@@ -262,11 +267,12 @@ class Worker:
         if free == 0:
             async with self._slots:
                 free = 1
-        claimed = await self._app.write(claim, free, self._node)
+        claimed = await self._app.write(claim, free, self._node, frozenset(self._held))
         if claimed:
             failpoints.reach("job_claimed")
         for job in claimed:
             await self._slots.acquire()
+            self._held.add(job.id)
             task = asyncio.create_task(self._run(job), name=f"job-{job.kind}-{job.id}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -295,4 +301,5 @@ class Worker:
             with contextlib.suppress(Refused):
                 await self._app.write(fail, job, f"{type(error).__name__}: {error}")
         finally:
+            self._held.discard(job.id)
             self._slots.release()
