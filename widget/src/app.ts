@@ -38,6 +38,7 @@ let left = false
 let settledAt = 0
 let downSince = Date.now()
 let typedAt = 0
+let moving = 0
 let dingedAt = 0
 let ticking = 0
 let saving = 0
@@ -260,8 +261,7 @@ function hear(message: FromHost): void {
       looking()
       break
     case 'page':
-      page = message.page
-      link.send({ type: 'page', page })
+      moved(message.page)
       break
     case 'identify':
       if (message.identity === identity) break
@@ -286,6 +286,15 @@ function hear(message: FromHost): void {
 
 const wait = (ms: number) => new Promise((done) => setTimeout(done, ms))
 const warm = () => view.warm().then(draw, () => null)
+
+/** The page may change as often as it likes: the server hears where it came to rest. */
+function moved(to: Page): void {
+  page = to
+  moving ||= window.setTimeout(() => {
+    moving = 0
+    link.send({ type: 'page', page: page! })
+  }, TICK_MS)
+}
 
 async function language(): Promise<void> {
   await speak(choose([wished.language, wished.pageLanguage, ...navigator.languages, state.config?.language]))

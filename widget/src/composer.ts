@@ -81,12 +81,10 @@ export function makeComposer(wishes: ComposerWishes): Composer {
     const text = area.value.trim()
     changed()
     if (button.disabled) return
-    clearTimeout(saving)
-    saving = 0
-    wishes.draft('')
     chips.replaceChildren()
     const sent = files.splice(0)
     write('')
+    save()
     wishes.send(text, sent)
     if (!picker) focus()
   }
@@ -105,14 +103,12 @@ export function makeComposer(wishes: ComposerWishes): Composer {
   }
 
   function save(): void {
+    clearTimeout(saving)
     saving = 0
     wishes.draft(area.value)
   }
   // Gone in the middle of a word.
-  window.addEventListener('pagehide', () => {
-    clearTimeout(saving)
-    if (saving) save()
-  })
+  window.addEventListener('pagehide', () => saving && save())
 
   function write(text: string): void {
     area.value = text
