@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
 from typing import Any, Literal
@@ -353,6 +354,9 @@ async def visitor_upload(app: App, call: Call) -> Any:
     return await _upload(app, call, f"web:{call.visitor.key}")
 
 
+FILE_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+
+
 async def download(app: App, call: Call) -> Any:
     """A file, to agents and to the visitor in whose conversation it stands publicly; others get "nothing here"."""
     actor: Actor = call.actor
@@ -361,7 +365,8 @@ async def download(app: App, call: Call) -> Any:
             raise NotFound()
         actor = await auth.visitor_from_header(app, call.request.headers)
     token = str(call.path["token"])
-    found = (await app.read(queries.files, [token])).get(token) if len(token) <= 64 else None
+    known = FILE_TOKEN.fullmatch(token)  # anything else is not even asked for: a NUL fails in PostgreSQL
+    found = (await app.read(queries.files, [token])).get(token) if known else None
     if found is None:
         raise NotFound()
     mine = isinstance(actor, Visitor) and found.owner == f"web:{actor.key}"

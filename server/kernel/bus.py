@@ -192,15 +192,15 @@ class RedisBus(LocalBus):
             delay = min(delay * 2, 2.0)
 
     async def _listen(self, pubsub: Any) -> None:
-        """Returns by raising: silence longer than two heartbeats counts as lost."""
+        """Returns by raising. After a second of silence a heartbeat is sent; 1.5 s later it should have come back."""
         quiet = 0
         while True:
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=self.TIMEOUT_S / 2)
             if message is None:
                 quiet += 1
-                if quiet == 20:
+                if quiet == 4:
                     self._publish({"n": self._node, "h": 1})
-                elif quiet >= 28:
+                elif quiet >= 10:
                     raise ConnectionError("no heartbeat came back")
                 continue
             quiet = 0

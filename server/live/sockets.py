@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from server.accounts.rules import Agent, Can, may
-from server.errors import NotFound, RateLimited, Refused
+from server.errors import Busy, NotFound, RateLimited, Refused
 from server.inbox import entries, queries
 from server.kernel import failpoints
 from server.kernel.context import App
@@ -195,9 +195,8 @@ class VisitorSocket:
                     connection.close(4400, "bad_frame")
                 else:
                     connection.refuse(refusal, key_of(raw))
-            except Exception:
-                log.exception("frame_failed")
-                connection.close(1011, "internal", after=1.0)
+            except Exception:  # our mistake: the connection and the draft stay, the reason is in the log
+                connection.refuse(_our_fault(hub), key_of(raw))
 
         hub.add(connection)
         peer.listen(heard)
@@ -340,6 +339,8 @@ class AgentSocket:
                         connection.close(4400, "bad_frame")
                     else:
                         connection.refuse(refusal, key_of(raw))
+                except Exception:
+                    connection.refuse(_our_fault(hub), key_of(raw))
         finally:
             hub.remove(connection)
 
@@ -380,6 +381,12 @@ class AgentSocket:
         connection.typed_at = now
         author = {"type": "agent", "id": connection.agent.id, "name": connection.agent.name}
         self._hub.bus.whisper(f"thread:{frame.thread}", {"type": "typing", "thread": frame.thread, "author": author})
+
+
+def _our_fault(hub: Hub) -> Refused:
+    """What is said of an error that nobody foresaw: nothing of the inside (G25). Called while it is handled."""
+    log.exception("frame_failed", ref=hub.app.ids.token(9))
+    return Busy("Something went wrong on our side. Nothing you typed is lost; try again.")
 
 
 def _is_protocol_error(refusal: Refused) -> bool:

@@ -13,6 +13,7 @@ from server.inbox.entries import RESUME
 from server.inbox.queries import VisitorView
 from server.inbox.timeline import Written
 from server.inbox.visitor_actions import Inbound, VisitorInfo
+from server.inbox.widget import WidgetSettings
 from server.kernel import failpoints, metrics
 from server.kernel.sql import Conn
 from server.live import frames, wire
@@ -60,7 +61,18 @@ class VisitorSession:
         settings = await hub.settings.get()
         if settings.signed_in_only and not self.identity.verified:
             raise SignInRequired("Please sign in to chat with us.", "signin_required")
+        # A bell that tells of another chat waits until this hello is answered, or we would stand in the older one.
+        self._looking = True
         connection.start()
+        try:
+            await self._greet(hello, minted, settings)
+        finally:
+            self._looking = False
+        if self._again:
+            self.chat_changed()
+
+    async def _greet(self, hello: frames.Hello, minted: str | None, settings: WidgetSettings) -> None:
+        hub, connection = self.hub, self.connection
         await failpoints.pause("subscribed")
         view = await hub.app.read(_view, self.identity.key)
         await failpoints.pause("snapshot_read")
