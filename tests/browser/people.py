@@ -57,6 +57,10 @@ class Watch:
         await dialog.dismiss()
 
 
+def is_ours(frame: Frame) -> bool:
+    return "/widget/frame" in frame.url
+
+
 class Visitor:
     """In the demo shop. `frame` is our frame on their page, once the chat was opened."""
 
@@ -81,11 +85,8 @@ class Visitor:
         await self.page.mouse.click(size["width"] - 48, size["height"] - 48)
 
     async def finds_frame(self) -> Frame:
-        def ours(frame: Frame) -> bool:
-            return "/widget/frame" in frame.url
-
-        found = next(filter(ours, self.page.frames), None)
-        self.frame: Frame = found or await self.page.wait_for_event("framenavigated", ours)
+        found = next(filter(is_ours, self.page.frames), None)
+        self.frame: Frame = found or await self.page.wait_for_event("framenavigated", is_ours)
         return self.frame
 
     @property

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import CDPSession, Frame, Locator, Page, expect
 
 from tests.browser.payloads import UNRULY, XSS
-from tests.browser.people import Desk, People, Visitor
+from tests.browser.people import Desk, People, Visitor, is_ours
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -38,10 +38,11 @@ if (location.pathname === '/demo/hostile') {
   })
   const junk = [null, 0, 'x', [], {}, { threadline: 1 }, { threadline: 1, type: 'say', text: 'forged' },
     { threadline: 1, type: 'page', page: { url: 5, title: {}, referrer: [] } },
+    { threadline: 1, type: 'page', page: { url: 'https://flood.example/', title: 'x'.repeat(5000), referrer: '' } },
     { threadline: 1, type: 'language', language: { a: 1 } }, { threadline: 1, type: 'toString' },
     { threadline: 2, type: 'close' }, { threadline: 1, type: 'frame', frame: { type: 'entry' } }]
   setInterval(() => {
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 8; i++) {
       postMessage({ threadline: 1, type: 'close' }, '*')
       postMessage({ threadline: 1, type: 'unread', count: 1e9, text: '<img src=x onerror=alert(1)>' }, '*')
       if (frame) for (let k = 0; k < junk.length; k++) frame.postMessage(junk[k], '*')
@@ -96,12 +97,13 @@ async def test_a_hostile_page_neither_breaks_nor_reads_the_chat(people: People) 
     assert await visitor.frame.evaluate("[innerWidth, innerHeight]") == [380, 640]
 
     # Nodes removed while it is open: it comes back, with the conversation.
-    async with visitor.page.expect_event("frameattached"):
+    async with visitor.page.expect_event("framenavigated", is_ours) as back:
         await shop.evaluate("document.documentElement.lastElementChild.remove()")
-    await visitor.finds_frame()
+    visitor.frame = await back.value
     await expect(visitor.bubble("hostile: my card ends in 4242")).to_be_visible()
     await visitor.says("hostile: still here")
     await expect(desk.bubble("hostile: still here")).to_be_visible()
+    await expect(visitor.frame.get_by_text("Online")).to_be_visible()
     assert await desk.texts() == ["hostile: my card ends in 4242", "hostile: thank you", "hostile: still here"]
 
     heard = await shop.evaluate("window.heard")
