@@ -75,7 +75,8 @@ class RedisBus(LocalBus):
 
     Publishing is queued and sent by one task with a short deadline and no retries: a dead or
     stopped Redis costs a message nothing (redis-py's defaults would hold each publish 4 to 25 s).
-    After any gap `on_gap` is called, and every watched topic is rung again.
+    After any gap every watched topic is rung again, without saying what changed: here when the subscription was
+    lost, in the others when what this process published was.
     """
 
     CHANNEL = "threadline:bus"
@@ -90,6 +91,7 @@ class RedisBus(LocalBus):
         self._tasks: list[asyncio.Task[None]] = []
         self._connected = False
         self._receiving = False
+        self._dropped = False
         self._first = asyncio.Event()
 
     @property
@@ -156,10 +158,13 @@ class RedisBus(LocalBus):
                                 pipe.publish(self.CHANNEL, message)
                             await pipe.execute()
                         self._connected = True
+                        if self._dropped:
+                            self._dropped = False
+                            self._publish({"n": self._node, "g": 1})
                     except Exception as error:  # Redis away: the sweep of each process repairs it
                         if self._connected:
                             log.warning("bus_publish_failed", error=str(error) or type(error).__name__)
-                        self._connected = False
+                        self._connected, self._dropped = False, True
                         metrics.BUS_PUBLISH_FAILED.inc(len(batch))
         finally:
             with contextlib.suppress(Exception):
@@ -176,9 +181,7 @@ class RedisBus(LocalBus):
                 # Ring everything after subscribing: what was published meanwhile is found by reading.
                 self._receiving = self._connected = True
                 self._first.set()
-                metrics.BUS_GAPS.inc()
-                for topic in self.watched():
-                    self.hear(topic, None)
+                self._ring_all()
                 delay = 0.2
                 await self._listen(pubsub)
             except Exception as error:  # any failure means: gap, reconnect, ring again
@@ -190,6 +193,11 @@ class RedisBus(LocalBus):
                         await client.aclose()
             await asyncio.sleep(delay)
             delay = min(delay * 2, 2.0)
+
+    def _ring_all(self) -> None:
+        metrics.BUS_GAPS.inc()
+        for topic in self.watched():
+            self.hear(topic, None)
 
     async def _listen(self, pubsub: Any) -> None:
         """Returns by raising. After a second of silence a heartbeat is sent; 1.5 s later it should have come back."""
@@ -212,5 +220,7 @@ class RedisBus(LocalBus):
         if "r" in message:
             for topic, hint in message["r"]:
                 self.hear(topic, hint)
+        elif "g" in message:
+            self._ring_all()
         elif "w" in message:
             super().whisper(message["w"], message["p"])

@@ -96,6 +96,7 @@ class Hub:
         self._gone: dict[str, _Left] = {}  # by visitor key
         self._gone_users: dict[int, _Left] = {}
         self._counts_dirty = False
+        self._sweep_soon = False
         self._counts: queries.Badge | None = None
         self._last_sweep: datetime | None = None
         self.polls: set[asyncio.Event] = set()  # what wakes each long-poll that waits
@@ -165,6 +166,8 @@ class Hub:
 
     def heard(self, topic: str, hint: Any) -> None:
         self._counts_dirty = True
+        if hint is None:  # the bus had a gap: which tickets changed meanwhile, the sweep finds out
+            self._sweep_soon = True
         if hint is None:  # the bus was lost for a while and cannot say which tickets changed
             self.spawn(self.sweep())
 
@@ -238,7 +241,8 @@ class Hub:
             )
         if turn % 5 == 1:
             await self._look_for_team()
-        if turn % int(SWEEP_S if self.bus.remote else SWEEP_CUT_OFF_S) == 0:
+        if self._sweep_soon or turn % int(SWEEP_S if self.bus.remote else SWEEP_CUT_OFF_S) == 0:
+            self._sweep_soon = False
             await self.sweep()
 
     def _watch_over(self, now: float) -> None:
