@@ -42,10 +42,10 @@ async def test_inb_26_a_message_of_the_visitor_within_five_seconds_calls_the_clo
     await ana.closes(zoe)
     await world.advance(seconds=4)
     assert (await zoe.says("One more thing")).ticket.id == ticket.id
+    assert await world.count(jobs) == 0, "the alarm is off, not only unheard"
     await world.advance(minutes=10)
     after = await world.ticket(ticket)
     assert (after.status, after.unread, after.closing_at) == ("open", True, None)
-    assert await world.count(jobs) == 0
 
 
 async def test_inb_26_a_second_close_does_not_prolong_the_first(world: World) -> None:
