@@ -22,7 +22,14 @@ class Crowd:
     """Everybody picks a node at random each time they connect, unless `where` says otherwise."""
 
     def __init__(
-        self, site: Site, *, visitors: int = 20, agents: int = 3, seed: int = 1, where: Where | None = None, **options: Any
+        self,
+        site: Site,
+        *,
+        visitors: int = 20,
+        agents: int = 3,
+        seed: int = 1,
+        where: Where | None = None,
+        **options: Any,
     ) -> None:
         self.site, self.random = site, random.Random(seed)
         self.folder: Path = site.folder / f"journals-{self.random.randrange(10**9)}"

@@ -97,7 +97,10 @@ async def _changed_bodies(visitors: list[Visitor], count: int, base: str) -> tup
                 conflicts += (await _answer(ws, key))["code"] == "idempotency_conflict"
                 await ws.send(json.dumps({"type": "say", "id": key, "text": texts[key]}))
                 entry = (await _answer(ws, key)).get("entry", {})
-                intact += (entry.get("text"), entry.get("seq")) == (texts[key], visitor.receipts[key][1] if visitor.receipts[key] else 0)
+                intact += (entry.get("text"), entry.get("seq")) == (
+                    texts[key],
+                    visitor.receipts[key][1] if visitor.receipts[key] else 0,
+                )
     return conflicts, intact
 
 

@@ -21,7 +21,10 @@ from tests.faults.site import SECRET, Site, open_site
 from tests.faults.tally import Tally
 
 _BY_ID = Statement(
-    select(timeline.c.id, timeline.c.thread_id, timeline.c.seq).where(timeline.c.id > bindparam("last")).order_by(timeline.c.id).limit(500)
+    select(timeline.c.id, timeline.c.thread_id, timeline.c.seq)
+    .where(timeline.c.id > bindparam("last"))
+    .order_by(timeline.c.id)
+    .limit(500)
 )
 
 Read = Callable[..., Any]
@@ -85,7 +88,9 @@ async def run(tally: Tally) -> None:
         truth.setdefault(row.thread, []).append((row.seq, row.body))
         if row.public_seq is not None:
             public.setdefault(row.thread, []).append((row.public_seq, row.body))
-    holes = sum([seq for seq, _ in rows] != list(range(1, len(rows) + 1)) for rows in (*truth.values(), *public.values()))
+    holes = sum(
+        [seq for seq, _ in rows] != list(range(1, len(rows) + 1)) for rows in (*truth.values(), *public.values())
+    )
     tally.floor("conversations", len(truth), 50)
     tally.zero("holes after quiet", holes)
     skipped = disordered = read_total = 0
@@ -114,7 +119,9 @@ async def _conversations(site: Site, count: int, tally: Tally) -> list[tuple[str
     await crowd.settle()
 
     def found(conn: Conn) -> list[tuple[str, int, int]]:
-        joined = select(visitors.c.key, tickets.c.id, tickets.c.thread_id).join(tickets, tickets.c.thread_id == visitors.c.thread_id)
+        joined = select(visitors.c.key, tickets.c.id, tickets.c.thread_id).join(
+            tickets, tickets.c.thread_id == visitors.c.thread_id
+        )
         return [tuple(row) for row in conn.all(joined)]  # type: ignore[misc]
 
     read, close = await _reader(site)
@@ -146,7 +153,9 @@ async def _race(site: Site, orders: list[dict[str, Any]], followers: list[Any], 
         )
         for _ in orders
     ]  # fmt: skip
-    work = asyncio.gather(*(process.communicate(json.dumps(order).encode()) for process, order in zip(running, orders, strict=True)))
+    work = asyncio.gather(
+        *(process.communicate(json.dumps(order).encode()) for process, order in zip(running, orders, strict=True))
+    )
     read, close = await _reader(site)
 
     async def follow(follower: Any) -> None:

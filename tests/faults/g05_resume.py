@@ -126,7 +126,9 @@ class Desk:
         self.connection.start()
         # "Fetch lists after `ready`, so that nothing falls between list and stream."
         for status in ("open", "closed"):
-            wanted = queries.ListQuery(status=status, channel=None, view="all", sort="newest", user=self.agent.id, limit=100, after=None)
+            wanted = queries.ListQuery(
+                status=status, channel=None, view="all", sort="newest", user=self.agent.id, limit=100, after=None
+            )
             for ticket in await app.read(queries.list_tickets, wanted):
                 self.screen.take({"type": "ticket", "ticket": ticket.wire(app.clock.now())})
                 await self.open(app, ticket.thread)
@@ -176,7 +178,14 @@ async def run(tally: Tally) -> None:
         totals["lost"] += bus.lost
         totals["repeated"] += bus.repeated
     tally.floor("runs on the manual clock", runs, runs)
-    for name, least in (("steps", runs * 20), ("reconnects", runs), ("resets", 1), ("lost", runs), ("repeated", runs // 2), ("entries", runs * 5)):
+    for name, least in (
+        ("steps", runs * 20),
+        ("reconnects", runs),
+        ("resets", 1),
+        ("lost", runs),
+        ("repeated", runs // 2),
+        ("entries", runs * 5),
+    ):
         tally.floor(name if name not in ("lost", "repeated") else f"doorbells {name}", totals[name], least)
     tally.zero("differences from a fresh snapshot", len(differences), differences[:5])
     await _long_gap(tally)
@@ -222,13 +231,25 @@ async def _one(world: World, bus: BadBus, seed: int, steps: int, totals: dict[st
 
 async def _quiet(clients: list[Desk | Tab]) -> None:
     for _ in range(400):
-        waiting = [c for c in clients if c.connection and (not c.connection.drained or c.connection.dirty or getattr(c.connection, "tickets", None))]
+        waiting = [
+            c
+            for c in clients
+            if c.connection
+            and (not c.connection.drained or c.connection.dirty or getattr(c.connection, "tickets", None))
+        ]
         if not waiting:
             return
         await asyncio.sleep(0.002)
 
 
-async def _step(world: World, hub: Hub, clients: list[Desk | Tab], guests: list[Guest], chance: random.Random, totals: dict[str, int]) -> None:
+async def _step(
+    world: World,
+    hub: Hub,
+    clients: list[Desk | Tab],
+    guests: list[Guest],
+    chance: random.Random,
+    totals: dict[str, int],
+) -> None:
     app = world.app
     guest, who = chance.choice(guests), await world.agent(chance.choice(["ana", "mona"]))
     view = await guest.view()
@@ -240,7 +261,11 @@ async def _step(world: World, hub: Hub, clients: list[Desk | Tab], guests: list[
             (2, lambda: who.assigns(guest, who)), (1, lambda: who.closes(guest)), (1, lambda: who.undoes_close(guest)),
             (2, lambda: who.reads(guest)), (1, lambda: who.marks_unread(guest)), (1, lambda: world.advance(seconds=6)),
         ]  # fmt: skip
-    acts += [(3, lambda: _cut(hub, chance.choice(clients))), (4, lambda: _return(app, hub, chance.choice(clients), totals)), (1, hub.sweep)]
+    acts += [
+        (3, lambda: _cut(hub, chance.choice(clients))),
+        (4, lambda: _return(app, hub, chance.choice(clients), totals)),
+        (1, hub.sweep),
+    ]
     act = chance.choices([act for _, act in acts], [weight for weight, _ in acts])[0]
     try:
         await act()
@@ -271,10 +296,15 @@ async def _compare(world: World, desks: list[Desk], tabs: list[Tab], totals: dic
             found.append(f"a tab saw {tab.screen.wrong} holes or changed entries")
         if view is None or view.thread is None:
             continue
-        fresh = {entry.public_seq: entry.for_visitor() for entry in await app.read(entries.since, view.thread, True, 0, 10_000)}
+        fresh = {
+            entry.public_seq: entry.for_visitor()
+            for entry in await app.read(entries.since, view.thread, True, 0, 10_000)
+        }
         held = tab.screen.entries.get(view.token, {})
         totals["entries"] += len(held)
-        if json.dumps(held, sort_keys=True, default=str) != json.dumps({k: fresh[k] for k in sorted(fresh)}, sort_keys=True, default=str):
+        if json.dumps(held, sort_keys=True, default=str) != json.dumps(
+            {k: fresh[k] for k in sorted(fresh)}, sort_keys=True, default=str
+        ):
             found.append(f"a tab holds {sorted(held)} of {sorted(k for k in fresh if k)}")
     for desk in desks:
         totals["resets"] += desk.screen.reset_count
@@ -289,7 +319,10 @@ async def _compare(world: World, desks: list[Desk], tabs: list[Tab], totals: dic
             for name, value in fresh_ticket.items():
                 if name != "online" and held_ticket.get(name, "nothing") != value:
                     found.append(f"a desk's ticket: {name} is {held_ticket.get(name)!r}, fresh {value!r}")
-            rows = {entry.seq: entry.for_agents() for entry in await app.read(entries.since, ticket.thread, False, 0, 10_000)}
+            rows = {
+                entry.seq: entry.for_agents()
+                for entry in await app.read(entries.since, ticket.thread, False, 0, 10_000)
+            }
             held = desk.screen.entries.get(ticket.thread, {})
             totals["entries"] += len(held)
             if held != rows:

@@ -36,7 +36,9 @@ async def run(tally: Tally) -> None:
         quiet = await _measure(crowd, seconds)
         before = psutil.Process(site.nodes[0].pid).memory_info().rss
         cookie = await sign_in(site, "leaver")
-        readers = [_Reader(site, "never", cookie) for _ in range(bad)] + [_Reader(site, "slowly", cookie) for _ in range(bad)]
+        readers = [_Reader(site, "never", cookie) for _ in range(bad)] + [
+            _Reader(site, "slowly", cookie) for _ in range(bad)
+        ]
         pinging = [_Reader(site, "pings", cookie) for _ in range(bad)]
         for reader in (*readers, *pinging):
             await asyncio.to_thread(reader.open, crowd)
@@ -60,7 +62,11 @@ async def run(tally: Tally) -> None:
         tally.quick("healthy p99 beside them, s", percentile(loud, 0.99), 0.5)
         tally.floor("never-reading clients closed", len(evicted), len(never))
         # Counted from the start of the flood; a buffer must fill first.
-        tally.quick("slowest eviction after the flood began, s", max(evicted, default=99.0) + STUCK_S * (1 - 1 / scale), STUCK_S + 10)
+        tally.quick(
+            "slowest eviction after the flood began, s",
+            max(evicted, default=99.0) + STUCK_S * (1 - 1 / scale),
+            STUCK_S + 10,
+        )
         tally.at_most("memory growth, MB", (peak - before) / 2**20, MEMORY_MB)
         tally.zero("ping-only clients closed for it", sum(bool(reader.closed_after) for reader in pinging))
         tally.zero("not calm after", int(not calm))
@@ -104,7 +110,9 @@ class _Reader:
     def open(self, crowd: Crowd) -> None:
         self._raw = raw_socket(self.site, "/ws/agent", {"type": "hello", "version": 1}, cookie=self.cookie)
         for ticket in crowd.agents[0].tickets.values():
-            self._raw.sendall(masked(f'{{"type":"open","thread":{ticket["thread"]},"after":{ticket["last_seq"]}}}'.encode()))
+            self._raw.sendall(
+                masked(f'{{"type":"open","thread":{ticket["thread"]},"after":{ticket["last_seq"]}}}'.encode())
+            )
         self._began = time.monotonic()
         self._thread.start()
 
@@ -115,17 +123,25 @@ class _Reader:
         # All of them ping, so that only their reading is at fault; `pings` reads as it should and does nothing else.
         while not self._stop.is_set():
             try:
-                if self.how != "never":
-                    with contextlib.suppress(TimeoutError):
-                        if not raw.recv(200 if self.how == "slowly" else 1 << 16):
-                            raise ConnectionError
                 raw.sendall(masked(b'{"type":"ping"}'))
-                self._stop.wait(0.5 if self.how == "never" else 0.2)
+                again = time.monotonic() + 0.3
+                while time.monotonic() < again and not self._stop.is_set():
+                    self._read(raw)
             except TimeoutError:
                 continue
             except OSError:
                 self.closed_after = time.monotonic() - self._began
                 return
+
+    def _read(self, raw: socket.socket) -> None:
+        if self.how == "never":
+            self._stop.wait(0.3)
+            return
+        with contextlib.suppress(TimeoutError):
+            if not raw.recv(200 if self.how == "slowly" else 1 << 16):
+                raise ConnectionError
+        if self.how == "slowly":
+            self._stop.wait(0.2)  # a kilobyte a second
 
     def close(self) -> None:
         self._stop.set()

@@ -83,8 +83,14 @@ async def run(tally: Tally) -> None:
         heard = await _overheard(site, victim, thief)
         slower = [name for name, (real, fake) in times.items() if _another_class(real, fake)]
         tally.floor("attempts", tried, len(spoils.values) * len(attempts) * 2)
-        tally.floor("routes tried", sum(name.startswith(("GET", "POST", "PUT", "DELETE", "PATCH")) for name in attempts), len(ENDPOINTS))
-        tally.zero("frames not in the matrix", len(VISITOR_TYPES - {n.split()[1] for n in attempts if n.startswith("frame ")}))
+        tally.floor(
+            "routes tried",
+            sum(name.startswith(("GET", "POST", "PUT", "DELETE", "PATCH")) for name in attempts),
+            len(ENDPOINTS),
+        )
+        tally.zero(
+            "frames not in the matrix", len(VISITOR_TYPES - {n.split()[1] for n in attempts if n.startswith("frame ")})
+        )
         tally.zero("answers that differ", differing, examples)
         tally.zero("foreign bytes", foreign + heard, examples)
         tally.zero("times of another class", len(slower), slower)
@@ -109,9 +115,18 @@ async def _fill(site: Site, victim: Visitor, thief: Visitor) -> Spoils:
     await _send(site, victim, {"type": "introduce", "id": "intro-0001", "email": f"{CANARY}@shop.example"})
     _, page = await site.call("owner", "GET", "/api/tickets")
     ticket = next(t for t in page["tickets"] if CANARY in t["preview"])
-    _, private = await site.call("owner", "POST", "/api/files", f"{CANARY} note".encode(), headers={"x-file-name": f"{CANARY}.txt"})
-    await site.call("owner", "POST", f"/api/tickets/{ticket['id']}/notes", {"key": "note-0001", "text": CANARY, "files": [private["token"]]})
-    await site.call("owner", "POST", f"/api/tickets/{ticket['id']}/reply", {"key": "reply-0001", "text": f"{CANARY} answer"})
+    _, private = await site.call(
+        "owner", "POST", "/api/files", f"{CANARY} note".encode(), headers={"x-file-name": f"{CANARY}.txt"}
+    )
+    await site.call(
+        "owner",
+        "POST",
+        f"/api/tickets/{ticket['id']}/notes",
+        {"key": "note-0001", "text": CANARY, "files": [private["token"]]},
+    )
+    await site.call(
+        "owner", "POST", f"/api/tickets/{ticket['id']}/reply", {"key": "reply-0001", "text": f"{CANARY} answer"}
+    )
     made_up = secrets.token_urlsafe
     spoils.add("file token", file["token"], made_up(24))
     spoils.add("file token of a note", private["token"], made_up(24))
@@ -146,7 +161,9 @@ def _attempts(site: Site, thief: Visitor) -> dict[str, Attempt]:
         else:
             found[name] = _route(site, thief, "GET", endpoint.path)
     found["header identity"] = lambda value: _fetch(site, thief, "/files/" + "A" * 32, {"x-threadline-identity": value})
-    found["header token"] = lambda value: _fetch(site, thief, "/files/" + "A" * 32, {"authorization": f"Bearer {value}"})
+    found["header token"] = lambda value: _fetch(
+        site, thief, "/files/" + "A" * 32, {"authorization": f"Bearer {value}"}
+    )
     found["header token, own signature"] = lambda value: _fetch(
         site, thief, "/files/" + "A" * 32, {"authorization": f"Bearer {value}.{str(thief.token).partition('.')[2]}"}
     )
@@ -154,7 +171,14 @@ def _attempts(site: Site, thief: Visitor) -> dict[str, Attempt]:
         "hello bookmark": lambda v: {"bookmark": {"thread": v, "after": 0}},
         "hello token": lambda v: {"token": v},
         "say files": lambda v: {"id": _key(), "text": "x", "files": [v]},
-        "say thread": lambda v: {"id": _key(), "text": "x", "thread": _number(v), "visitor": v, "key": v, "ticket": _number(v)},
+        "say thread": lambda v: {
+            "id": _key(),
+            "text": "x",
+            "thread": _number(v),
+            "visitor": v,
+            "key": v,
+            "ticket": _number(v),
+        },
         "say key": lambda v: {"id": f"{v:0>12}", "text": "x"},
         "typing thread": lambda v: {"thread": _number(v)},
         "seen thread": lambda v: {"seq": 1, "thread": _number(v)},
@@ -166,7 +190,9 @@ def _attempts(site: Site, thief: Visitor) -> dict[str, Attempt]:
     }
     for name, frame in frames.items():
         kind = name.split()[0]
-        found[f"frame {name}"] = lambda value, kind=kind, frame=frame: _frame(site, thief, {"type": kind, **frame(value)})  # type: ignore[misc]
+        found[f"frame {name}"] = lambda value, kind=kind, frame=frame: _frame(
+            site, thief, {"type": kind, **frame(value)}
+        )  # type: ignore[misc]
     return found
 
 
@@ -199,7 +225,9 @@ async def _request(
 ) -> Answer:
     began = time.perf_counter()
     try:
-        status, answer = await site.call(None, method, path, body, headers={"authorization": f"Bearer {thief.token}", **headers})
+        status, answer = await site.call(
+            None, method, path, body, headers={"authorization": f"Bearer {thief.token}", **headers}
+        )
     except ValueError:
         return Answer(0, "not an address", 0, 0.0, False)  # our own client refuses to send it
     taken = time.perf_counter() - began
@@ -215,14 +243,23 @@ async def _fetch(site: Site, who: Visitor, path: str, headers: dict[str, str] | 
 
 
 async def _send(site: Site, who: Visitor, frame: dict[str, Any]) -> tuple[int, Any]:
-    return await site.call(None, "POST", "/widget/send", json.dumps(frame).encode(), headers={"authorization": f"Bearer {who.token}"})
+    return await site.call(
+        None, "POST", "/widget/send", json.dumps(frame).encode(), headers={"authorization": f"Bearer {who.token}"}
+    )
 
 
 async def _frame(site: Site, thief: Visitor, frame: dict[str, Any]) -> Answer:
     """The frame as the first one (`hello`) or after a good hello; the first answer that is about it."""
     began = time.perf_counter()
-    async with connect(socket_url(site.nodes[-1].url, thief.path), compression=None, origin=PUBLIC_URL, proxy=None) as ws:
-        hello = {"type": "hello", "version": 1, "token": thief.token, "bookmark": {"thread": thief.thread, "after": thief.last}}
+    async with connect(
+        socket_url(site.nodes[-1].url, thief.path), compression=None, origin=PUBLIC_URL, proxy=None
+    ) as ws:
+        hello = {
+            "type": "hello",
+            "version": 1,
+            "token": thief.token,
+            "bookmark": {"thread": thief.thread, "after": thief.last},
+        }
         if frame["type"] == "hello":
             await ws.send(json.dumps({**hello, **frame}))
         else:
@@ -241,7 +278,11 @@ async def _frame(site: Site, thief: Visitor, frame: dict[str, Any]) -> Answer:
         except Exception as closed:  # the close code is the answer
             answers.append({"type": "closed", "code": str(getattr(getattr(closed, "rcvd", None), "code", ""))})
     taken = time.perf_counter() - began
-    kinds = [f"{answer['type']} {answer.get('code', '')}".strip() for answer in answers if answer["type"] in ("refused", "closed", "reset")]
+    kinds = [
+        f"{answer['type']} {answer.get('code', '')}".strip()
+        for answer in answers
+        if answer["type"] in ("refused", "closed", "reset")
+    ]
     return Answer(101, ", ".join(kinds), 0, taken, CANARY in json.dumps(answers))
 
 
@@ -259,9 +300,21 @@ async def _overheard(site: Site, victim: Visitor, thief: Visitor) -> int:
     ticket = next(t for t in page["tickets"] if CANARY in t["preview"])
     for number in range(20):
         await victim.say(f"{CANARY} {number}")
-        await site.call("owner", "POST", f"/api/tickets/{ticket['id']}/reply", {"key": f"over-{number:04d}", "text": CANARY})
+        await site.call(
+            "owner", "POST", f"/api/tickets/{ticket['id']}/reply", {"key": f"over-{number:04d}", "text": CANARY}
+        )
     status, polled = await site.call(
-        None, "POST", "/widget/poll", {"hello": {"type": "hello", "version": 1, "token": thief.token, "bookmark": {"thread": victim.thread, "after": 0}}}
+        None,
+        "POST",
+        "/widget/poll",
+        {
+            "hello": {
+                "type": "hello",
+                "version": 1,
+                "token": thief.token,
+                "bookmark": {"thread": victim.thread, "after": 0},
+            }
+        },
     )
     assert status == 200, polled
     held = json.dumps([thief.frames[before:], list(thief.screen.values()), polled])

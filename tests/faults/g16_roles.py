@@ -107,7 +107,12 @@ def _fresh(body: Any) -> Any:
 def _connect(site: Site, path: str, role: str, node: int = 0) -> Any:
     headers = {} if role in ("anonymous", "visitor") else {"cookie": site.cookies[role]}
     return connect(
-        socket_url(site.nodes[node].url, path), compression=None, origin=PUBLIC_URL, proxy=None, additional_headers=headers, ping_interval=None
+        socket_url(site.nodes[node].url, path),
+        compression=None,
+        origin=PUBLIC_URL,
+        proxy=None,
+        additional_headers=headers,
+        ping_interval=None,
     )
 
 
@@ -234,6 +239,8 @@ async def _demotion(site: Site, tally: Tally) -> None:
         except (TimeoutError, aiohttp.ClientError):
             pass
         taken = time.monotonic() - demoted
-    tally.zero("demotion: wrong answers", [before, status, after].count(200) - 2 + (after != 403), [before, status, after])
+    tally.zero(
+        "demotion: wrong answers", [before, status, after].count(200) - 2 + (after != 403), [before, status, after]
+    )
     tally.zero("demotion: wrong close code", int(code != 4403), code)
     tally.at_most("demotion reaches the open socket, s", taken, 5)

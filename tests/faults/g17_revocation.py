@@ -125,7 +125,13 @@ async def _one(site: Site, crowd: Crowd, do: Trigger, sockets: int, limit: float
         await asyncio.sleep(rest)
     outcome.late_events = sum(at > pulled + limit and frame["type"] != "bye" for seen in heard for at, frame in seen)
     for node in site.nodes:
-        outcome.answers.append((await site.call(cookie, "POST", "/api/tickets/1/notes", {"key": f"late-{pulled}", "text": "late"}, base=node.url))[0])
+        outcome.answers.append(
+            (
+                await site.call(
+                    cookie, "POST", "/api/tickets/1/notes", {"key": f"late-{pulled}", "text": "late"}, base=node.url
+                )
+            )[0]
+        )
     for ws in opened:
         await ws.close()
     return outcome

@@ -65,7 +65,9 @@ async def run(tally: Tally) -> None:
     tally.zero("leases stolen", stolen, why)
     tally.zero("due jobs that never ran", late, why)
     if shutil.which("faketime") is None:
-        tally.lacks("a real server under a faked clock: libfaketime is not installed (Debian: apt-get install faketime)")
+        tally.lacks(
+            "a real server under a faked clock: libfaketime is not installed (Debian: apt-get install faketime)"
+        )
 
 
 async def _still_in(world: World, ana: Desk, by: timedelta) -> bool:

@@ -30,6 +30,14 @@ async def _stopped(site: Site, seconds: float) -> None:
     os.kill(site.redis.process.pid, signal.SIGCONT)
 
 
+async def _stopped_briefly(site: Site, seconds: float) -> None:
+    """Long enough to lose what is published, too short to be missed by who only listens."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        await _stopped(site, 1.2)
+        await asyncio.sleep(2)
+
+
 async def _hung_up(site: Site, seconds: float) -> None:
     """CLIENT KILL of everybody, again and again."""
     assert site.redis is not None
@@ -52,6 +60,7 @@ async def _full(site: Site, seconds: float) -> None:
 FAULTS: dict[str, Callable[[Site, float], Awaitable[None]]] = {
     "killed": _killed,
     "stopped": _stopped,
+    "stopped briefly": _stopped_briefly,
     "hung up": _hung_up,
     "out of memory": _full,
 }

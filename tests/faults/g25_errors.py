@@ -20,7 +20,21 @@ INSIDE = re.compile(
     r"Traceback|File \"|SELECT |INSERT |UPDATE |sqlite3?\b|psycopg|sqlalchemy|pydantic|starlette|uvicorn|/root|/tmp|/work|site-packages"
     r"|server\.[a-z]|token_hash|failpoint|Error\b|Exception|object at 0x|NoneType|threadline\.db"
 )
-NAMES = ["base", "__class__", "constructor", "__proto__", "toString", "", "x" * 10_000, "hello\x00", "typé", "../etc/passwd", "ready", "bye", "entry"]
+NAMES = [
+    "base",
+    "__class__",
+    "constructor",
+    "__proto__",
+    "toString",
+    "",
+    "x" * 10_000,
+    "hello\x00",
+    "typé",
+    "../etc/passwd",
+    "ready",
+    "bye",
+    "entry",
+]
 ANSWER_KEYS = {"code", "message", "field", "ref", "retry_after"}
 
 
@@ -85,11 +99,32 @@ async def _odd_requests(site: Site) -> list[Answered]:
             body: Any = {name or "key": name, "key": {"a": [name]}, "text": None} if endpoint.writes else None
             what = f"{endpoint.method} {path[:60]}"
             who = None if endpoint.path == "/api/logout" else "owner"
-            found.append((what, *await site.call(who, endpoint.method, f"{path}?{name[:20]}=1&status=__class__&cursor=base&limit=1e9", body)))
+            found.append(
+                (
+                    what,
+                    *await site.call(
+                        who, endpoint.method, f"{path}?{name[:20]}=1&status=__class__&cursor=base&limit=1e9", body
+                    ),
+                )
+            )
             if endpoint.writes:
-                raw = await site.call(who, endpoint.method, path, b'{"a": NaN, "\\ud800": 1}', headers={"content-type": "application/json"})
+                raw = await site.call(
+                    who,
+                    endpoint.method,
+                    path,
+                    b'{"a": NaN, "\\ud800": 1}',
+                    headers={"content-type": "application/json"},
+                )
                 found.append((f"{what} broken", *raw))
-    for path in ("/nothing", "/api/nothing", "/api/__class__", "/files/", "/widget/..%2f..%2fetc/passwd", "/static/../settings.py", "/metrics"):
+    for path in (
+        "/nothing",
+        "/api/nothing",
+        "/api/__class__",
+        "/files/",
+        "/widget/..%2f..%2fetc/passwd",
+        "/static/../settings.py",
+        "/metrics",
+    ):
         found.append((path, *await site.call("owner", "GET", path)))
         found.append((f"PUT {path}", *await site.call("owner", "PUT", path, {})))
     return found
@@ -100,7 +135,13 @@ async def _odd_frames(site: Site) -> list[Answered]:
     found: list[Answered] = []
     for path, who in (("/ws/visitor", None), ("/ws/agent", "owner")):
         for name in NAMES:
-            for frame in ({"type": name}, {"type": "hello", "version": name}, {"type": ["say"]}, {name: name}, {"type": "say", "id": name, "text": {name: 1}}):
+            for frame in (
+                {"type": name},
+                {"type": "hello", "version": name},
+                {"type": ["say"]},
+                {name: name},
+                {"type": "say", "id": name, "text": {name: 1}},
+            ):
                 async with dial(site, path, who) as ws:
                     await greet(ws)
                     await ws.send(json.dumps(frame))
@@ -138,7 +179,11 @@ async def _every_route(site: Site) -> list[Answered]:
         cell = roles.EXPECT[name]
         path = re.sub(r"\{[^}]*\}", "1", endpoint.path)
         headers = {"authorization": f"Bearer {token}"} if "visitor" in cell.who else {}
-        body = json.loads(json.dumps(cell.body).replace("{n:08d}", "00000001").replace("{n}", "1")) if isinstance(cell.body, dict) else cell.body
+        body = (
+            json.loads(json.dumps(cell.body).replace("{n:08d}", "00000001").replace("{n}", "1"))
+            if isinstance(cell.body, dict)
+            else cell.body
+        )
         found.append((name, *await site.call("owner", endpoint.method, path, body, headers=headers)))
     return found
 
@@ -150,7 +195,10 @@ async def _frames_that_fail(site: Site) -> tuple[int, int, list[str]]:
         async with dial(site, path, who) as ws:
             await greet(ws)
             for kind in ("say", "ping", "typing", "seen", "leave", "page"):
-                sample = {key: value.format(n=1) if isinstance(value, str) else value for key, value in roles.SAMPLES[kind][0].items()}
+                sample = {
+                    key: value.format(n=1) if isinstance(value, str) else value
+                    for key, value in roles.SAMPLES[kind][0].items()
+                }
                 try:
                     await ws.send(json.dumps({"type": kind, **sample}))
                 except ConnectionClosed:

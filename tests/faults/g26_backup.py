@@ -102,7 +102,9 @@ async def _restore(site: Site, backup: Path) -> tuple[list[Stored], str]:
             return await asyncio.to_thread(oracle.read_postgres, env["DATABASE_URL"]), ""
         path = data / "threadline.db"
         state = await asyncio.to_thread(oracle.integrity, path)
-        return await asyncio.to_thread(oracle.read_sqlite, path), "" if state == "ok" else f"integrity_check: {state[:200]}"
+        return await asyncio.to_thread(
+            oracle.read_sqlite, path
+        ), "" if state == "ok" else f"integrity_check: {state[:200]}"
     finally:
         node.kill()
 
@@ -118,7 +120,10 @@ async def _killed_migrations(tally: Tally, kills: int) -> None:
                 env["DATABASE_URL"] = create_database()
             began = time.monotonic()
             if number == 0:
-                await _threadline({**env, "THREADLINE_DATA_DIR": str(site.folder / "timing")} if site.kind == "sqlite" else env, "migrate")
+                await _threadline(
+                    {**env, "THREADLINE_DATA_DIR": str(site.folder / "timing")} if site.kind == "sqlite" else env,
+                    "migrate",
+                )
                 usual = time.monotonic() - began
             code, _ = await _threadline(env, "migrate", kill_after=tally.random.uniform(usual * 0.5, usual))
             interrupted += code != 0

@@ -25,10 +25,15 @@ async def _small_disk(tally: Tally) -> AsyncIterator[Path | None]:
     """A file system of its own, a few megabytes large; None where this machine does not allow one."""
     folder = Path(tempfile.mkdtemp(prefix="small-disk-"))
     made = await asyncio.to_thread(
-        subprocess.run, ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(folder)], capture_output=True, check=False
+        subprocess.run,
+        ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
     )
     if made.returncode:
-        tally.lacks(f"a disk that is full: no tmpfs can be mounted here ({made.stderr.decode().strip()[:80]}); run as root")
+        tally.lacks(
+            f"a disk that is full: no tmpfs can be mounted here ({made.stderr.decode().strip()[:80]}); run as root"
+        )
         shutil.rmtree(folder)
         yield None
         return
@@ -66,7 +71,9 @@ async def _fill_and_free(site: Site, disk: Path, tally: Tally) -> None:
     await crowd.talk(25, _for(hold), replies=0.3)
     acked_while_full = crowd.acks - acked_full
     codes = {frame["code"] for visitor in crowd.visitors for frame in visitor.frames if frame["type"] == "refused"}
-    status, answer = await site.call("owner", "POST", "/api/tickets/1/notes", {"key": "while-full-01", "text": "x" * 5_000})
+    status, answer = await site.call(
+        "owner", "POST", "/api/tickets/1/notes", {"key": "while-full-01", "text": "x" * 5_000}
+    )
     read, _ = await site.call("owner", "GET", "/api/tickets")
     upload, told = await site.call("owner", "POST", "/api/files", os.urandom(200_000))
     leftovers = list((disk / "files").rglob("*.part")) if (disk / "files").exists() else []

@@ -46,7 +46,9 @@ async def run(tally: Tally) -> None:
         tally.floor("boots of the widget", held, boots)
         tally.zero("rows stored by boots", stored)
         mine = {"timeline", "tickets", "threads", "visitors", "contacts"}  # the crowd's own words
-        grown = {name: after[name] - before[name] for name in TABLES if name not in mine and after[name] != before[name]}
+        grown = {
+            name: after[name] - before[name] for name in TABLES if name not in mine and after[name] != before[name]
+        }
         tally.zero("rows stored by strangers", sum(grown.values()), grown)
         tally.floor("idle sockets tried", refused + opened, many)
         tally.floor("sockets refused beyond the limit of an address", refused, many - 300)
@@ -134,7 +136,9 @@ async def _unfinished(site: Site, many: int) -> int:
 async def _slow_bodies(site: Site, many: int) -> int:
     async def drip() -> int:
         _, writer = await asyncio.open_connection("127.0.0.1", site.nodes[0].port)
-        writer.write(f"POST /api/login HTTP/1.1\r\nhost: x\r\norigin: {PUBLIC_URL}\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n".encode())
+        writer.write(
+            f"POST /api/login HTTP/1.1\r\nhost: x\r\norigin: {PUBLIC_URL}\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n".encode()
+        )
         for _ in range(3):
             writer.write(b" ")
             await asyncio.sleep(0.5)

@@ -110,7 +110,13 @@ def judge(told: Iterable[Told], stored: list[Stored], entitled: dict[str, str | 
 
 
 def _classify(
-    verdict: Verdict, key: str, text: str, client: Told, rows: list[Stored], screens: Screens, entitled: dict[str, str | None]
+    verdict: Verdict,
+    key: str,
+    text: str,
+    client: Told,
+    rows: list[Stored],
+    screens: Screens,
+    entitled: dict[str, str | None],
 ) -> None:
     shown, places = screens
     where = f"{key} of {client.name}"
@@ -140,7 +146,11 @@ def _classify(
 
 
 def _screens(
-    verdict: Verdict, told: list[Told], by_thread: dict[int, list[Stored]], token_of: dict[str, int], entitled: dict[str, str | None]
+    verdict: Verdict,
+    told: list[Told],
+    by_thread: dict[int, list[Stored]],
+    token_of: dict[str, int],
+    entitled: dict[str, str | None],
 ) -> Screens:
     """Compares every client's screen with the timeline; returns how often each shows each key, and which rows."""
     shown: dict[str, Counter[str]] = {}
@@ -179,7 +189,9 @@ def _compare(
     for seq, _, text in seen:
         row = truth.get(seq)
         if row is None:
-            verdict.put("phantom" if seq not in truth else "foreign", f"{where}: shows {seq}, which is not stored for it")
+            verdict.put(
+                "phantom" if seq not in truth else "foreign", f"{where}: shows {seq}, which is not stored for it"
+            )
         elif row.body != text:
             verdict.put("disordered", f"{where}: shows another text at {seq}")
 

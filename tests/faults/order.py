@@ -54,7 +54,17 @@ async def watch(messages: int, *, sync: str, seed: int) -> Order:
     folder = Path(tempfile.mkdtemp(prefix="order-"))
     library, log = folder / "order.so", folder / "order.log"
     try:
-        command = [COMPILER, "-shared", "-fPIC", "-O1", "-D_LARGEFILE64_SOURCE", "-o", str(library), str(SOURCE), "-ldl"]
+        command = [
+            COMPILER,
+            "-shared",
+            "-fPIC",
+            "-O1",
+            "-D_LARGEFILE64_SOURCE",
+            "-o",
+            str(library),
+            str(SOURCE),
+            "-ldl",
+        ]
         await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
         async with Site("sqlite", seed=seed, THREADLINE_SQLITE_SYNC=sync) as site:
             for node in site.nodes:

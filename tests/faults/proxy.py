@@ -158,7 +158,9 @@ class Proxy:
             again.close()
         await self._forward(writer, whole, up=True)
 
-    async def _frames(self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
+    async def _frames(
+        self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool
+    ) -> None:
         while True:
             head, payload = await _frame(reader)
             self.done.frames += 1
@@ -169,7 +171,13 @@ class Proxy:
                 await self._forward(writer, data[: max(1, len(data) // 2)], up=up)
                 self._reset(link)
                 return
-            if text and not up and faults.drop_down and faults.matching(payload) and self.random.random() < faults.drop_down:
+            if (
+                text
+                and not up
+                and faults.drop_down
+                and faults.matching(payload)
+                and self.random.random() < faults.drop_down
+            ):
                 self.done.dropped += 1
                 continue
             await self._forward(writer, data, up=up)

@@ -41,7 +41,9 @@ GUARANTEES: dict[str, Guarantee] = {
     "G1": Guarantee("an acknowledged message survives SIGKILL and power loss", g01_durable.run),
     "G2": Guarantee("one press of Send is one message, however often it is repeated", g02_once.run),
     "G3": Guarantee("every conversation is 1, 2, 3 … and everybody sees that order", g03_order.run),
-    "G4": Guarantee("after any gap a client has what a fresh page shows; snapshot and stream meet (and G5)", g05_resume.run),
+    "G4": Guarantee(
+        "after any gap a client has what a fresh page shows; snapshot and stream meet (and G5)", g05_resume.run
+    ),
     "G6": Guarantee("one bad reader hurts nobody", g06_readers.run),
     "G7": Guarantee("dead peers are noticed, and nobody is online because of a dead socket", g07_half_open.run),
     "G8": Guarantee("a deploy is invisible", g08_deploys.run),

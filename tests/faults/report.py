@@ -14,7 +14,9 @@ def write_docs(rows: list[Tally], full: bool) -> None:
     from tests.faults.registry import GUARANTEES
 
     size = "--full" if full else "--short"
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=DOCS.parents[1]).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=DOCS.parents[1]
+    ).stdout.strip()
     lines = [
         "# Guarantees, with their counts",
         "",

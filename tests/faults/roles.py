@@ -36,12 +36,18 @@ KEY = "matrix-{n:08d}"
 EXPECT: dict[str, Cell] = {
     # accounts: anyone may knock, what happens depends on what they bring
     "GET /api/session": Cell(ANYONE, (200,)),
-    "POST /api/setup": Cell(ANYONE, (409,), {"name": "X", "email": "x@shop.example", "password": "kettle harbour mosaic"}),
+    "POST /api/setup": Cell(
+        ANYONE, (409,), {"name": "X", "email": "x@shop.example", "password": "kettle harbour mosaic"}
+    ),
     "POST /api/login": Cell(ANYONE, (401,), {"email": "nobody{n}@shop.example", "password": "wrong wrong wrong"}),
     "POST /api/logout": Cell(ANYONE, (200,), {}, fresh_session=True),
     "POST /api/links/use": Cell(ANYONE, (404, 409, 410, 422), {"token": "A" * 43}),
-    "POST /api/links/finish": Cell(ANYONE, (404, 409, 410, 422), {"token": "A" * 43, "password": "kettle harbour mosaic"}),
-    "POST /api/password": Cell(ALL, (401, 403, 409, 422), {"current": "wrong wrong wrong", "password": "kettle harbour mosaic 2"}),
+    "POST /api/links/finish": Cell(
+        ANYONE, (404, 409, 410, 422), {"token": "A" * 43, "password": "kettle harbour mosaic"}
+    ),
+    "POST /api/password": Cell(
+        ALL, (401, 403, 409, 422), {"current": "wrong wrong wrong", "password": "kettle harbour mosaic 2"}
+    ),
     "GET /api/sessions": Cell(ALL, (200,)),
     "DELETE /api/sessions": Cell(ALL, (200,)),
     "DELETE /api/sessions/{id}": Cell(ALL, (404,)),

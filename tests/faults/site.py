@@ -224,7 +224,9 @@ class Site:
             self.worker = Node(self, 99, ("-m", "server", "worker"))
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for node in [*self.nodes, *([self.worker] if self.worker else [])]:
             if node.process is not None:
                 node.kill()

@@ -35,7 +35,9 @@ async def greet(ws: ClientConnection, token: str | None = None, **more: Any) -> 
             return frame
 
 
-async def until_closed(ws: ClientConnection, within: float, heard: list[tuple[float, dict[str, Any]]] | None = None) -> tuple[int, float]:
+async def until_closed(
+    ws: ClientConnection, within: float, heard: list[tuple[float, dict[str, Any]]] | None = None
+) -> tuple[int, float]:
     """(close code, seconds); code 0 when it is still open after `within`. `heard` collects (when, frame)."""
     began = time.monotonic()
     try:

@@ -69,7 +69,9 @@ async def _requests(app: App, requests: int, chance: random.Random) -> tuple[int
         tag = f"tag-{number}-{chance.random()}"
         kind = chance.choice(["read", "read", "slow", "write"])
         if kind == "write":
-            work: asyncio.Future[Any] = asyncio.ensure_future(app.write(tagged_write, tag, lane=chance.choice([None, "a", 1])))
+            work: asyncio.Future[Any] = asyncio.ensure_future(
+                app.write(tagged_write, tag, lane=chance.choice([None, "a", 1]))
+            )
         else:
             work = asyncio.ensure_future((app.read if kind == "read" else app.read_slowly)(tagged_read, tag))
         if chance.random() < 0.25:

@@ -52,7 +52,10 @@ def test_a_row_nobody_heard_back_about_is_recovered(tmp_path: Path) -> None:
 
 def test_a_message_stored_twice_is_duplicated(tmp_path: Path) -> None:
     life(tmp_path)
-    rows = [replace(ROW, last_seq=2, last_public_seq=2), replace(ROW, seq=2, public_seq=2, last_seq=2, last_public_seq=2)]
+    rows = [
+        replace(ROW, last_seq=2, last_public_seq=2),
+        replace(ROW, seq=2, public_seq=2, last_seq=2, last_public_seq=2),
+    ]
     assert "duplicated" in wrong(examine(tmp_path, rows, CLIENTS))
 
 
@@ -74,7 +77,10 @@ def test_another_visitors_entry_on_the_screen_is_foreign(tmp_path: Path) -> None
 
 def test_a_hole_in_the_sequence_is_disorder(tmp_path: Path) -> None:
     life(tmp_path)
-    rows = [replace(ROW, last_seq=3, last_public_seq=3), replace(ROW, seq=3, public_seq=3, dedupe=None, last_seq=3, last_public_seq=3)]
+    rows = [
+        replace(ROW, last_seq=3, last_public_seq=3),
+        replace(ROW, seq=3, public_seq=3, dedupe=None, last_seq=3, last_public_seq=3),
+    ]
     assert "disordered" in wrong(examine(tmp_path, rows, CLIENTS))
 
 

@@ -38,7 +38,11 @@ def slowly(tx: Tx, step: Any, args: tuple[Any, ...], pause_s: float, fail: bool)
 
 async def main(orders: dict[str, Any]) -> dict[str, int]:
     settings = Settings(
-        _env_file=None, data_dir=Path(orders["folder"]), database_url=orders["url"], secret_key=orders["secret"], public_url="http://site.test"
+        _env_file=None,
+        data_dir=Path(orders["folder"]),
+        database_url=orders["url"],
+        secret_key=orders["secret"],
+        public_url="http://site.test",
     )
     app = await build(settings, bus=LocalBus())
     chance = random.Random(orders["seed"])
