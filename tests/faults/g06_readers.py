@@ -108,7 +108,7 @@ class _Reader:
         self._thread = threading.Thread(target=self._behave, daemon=True)
 
     def open(self, crowd: Crowd) -> None:
-        self._raw = raw_socket(self.site, "/ws/agent", {"type": "hello", "version": 1}, cookie=self.cookie)
+        self._raw = raw_socket(self.site, "/ws/agent", {"type": "hello", "version": 1}, cookie=self.cookie, deaf=self.how != "pings")
         for ticket in crowd.agents[0].tickets.values():
             self._raw.sendall(
                 masked(f'{{"type":"open","thread":{ticket["thread"]},"after":{ticket["last_seq"]}}}'.encode())
@@ -138,7 +138,7 @@ class _Reader:
             self._stop.wait(0.3)
             return
         with contextlib.suppress(TimeoutError):
-            if not raw.recv(200 if self.how == "slowly" else 1 << 16):
+            if not raw.recv(200 if self.how == "slowly" else 1 << 20):
                 raise ConnectionError
         if self.how == "slowly":
             self._stop.wait(0.2)  # a kilobyte a second

@@ -61,10 +61,11 @@ async def sign_in(site: Site, name: str, password: str = PASSWORD, base: str | N
         return answer.headers["set-cookie"].partition(";")[0]
 
 
-def raw_socket(site: Site, path: str, hello: dict[str, Any], *, cookie: str = "", node: int = 0) -> socket.socket:
-    """A WebSocket of bare bytes with a tiny receive buffer, for a client that will not read. Blocking; use a thread."""
+def raw_socket(site: Site, path: str, hello: dict[str, Any], *, cookie: str = "", node: int = 0, deaf: bool = True) -> socket.socket:
+    """A WebSocket of bare bytes; `deaf`: with a tiny receive buffer, for who will not read. Blocking; use a thread."""
     raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    if deaf:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.settimeout(20)
     raw.connect(("127.0.0.1", site.nodes[node].port))
     key = base64.b64encode(os.urandom(16)).decode()
