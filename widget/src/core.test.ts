@@ -24,6 +24,11 @@ const sent = (effects: Effect[]) => effects.flatMap((e) => (e.do === 'send' ? [e
 const ids = (s: State) => s.entries.map((e) => e.seq)
 
 describe('outbox', () => {
+  test('half an emoji is left out: the server takes none, and everything behind it would wait for ever', () => {
+    const [, effects] = play(start(), lead, frame(ready({})), queue('message-1', 'half \ud83d, whole 😀'))
+    expect(sent(effects)).toMatchObject([{ type: 'say', text: 'half , whole 😀' }])
+  })
+
   test('what is written offline waits and goes out in the order of writing, one at a time', () => {
     let [s, effects] = play(start(), lead, queue('message-2', 'two', T + 1), queue('message-1', 'one', T))
     expect(sent(effects)).toEqual([])

@@ -419,5 +419,6 @@ function pump(s: State, now: number, out: Effect[]): State {
 function toFrame(p: Pending): VisitorIn {
   if (p.kind === 'end') return { type: 'end', id: p.id }
   if (p.kind === 'introduce') return { type: 'introduce', id: p.id, email: p.text }
-  return { type: 'say', id: p.id, text: p.text, files: p.files.map((f) => f.token) }
+  // Half an emoji is no text: the server takes none, and the message would wait for ever.
+  return { type: 'say', id: p.id, text: p.text.replace(/\p{Cs}/gu, ''), files: p.files.map((f) => f.token) }
 }

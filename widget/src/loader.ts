@@ -219,7 +219,8 @@ function run({ src, dataset }: HTMLScriptElement): void {
     address = location.href
     return {
       url: address.slice(0, 2e3),
-      title: doc.title.slice(0, 300),
+      // Cut, but not through an emoji.
+      title: doc.title.slice(0, 300).replace(/\p{Cs}/gu, ''),
       referrer: doc.referrer.slice(0, 2e3),
     }
   }

@@ -16,7 +16,7 @@ interface ConversationProps {
   onBack: () => void
   onDetails: () => void
   /** This ticket leaves the desk: to the one below it. */
-  onNext: () => void
+  onNext: () => () => void
 }
 
 export function Conversation({ ticket, onBack, onDetails, onNext }: ConversationProps) {
@@ -34,8 +34,8 @@ export function Conversation({ ticket, onBack, onDetails, onNext }: Conversation
 
   // On to the next one at once; should the close fail, a toast says so and the ticket is still in the list.
   const close = () => {
-    onNext()
-    void closeTicket(ticket)
+    const back = onNext()
+    void closeTicket(ticket, back)
   }
   const unread = async () => {
     keepUnread.current = true

@@ -8,6 +8,7 @@ import { Empty } from '../frame/Problem'
 import { useShortcut } from '../frame/shortcuts'
 import { setPrefs, usePrefs } from '../kernel/prefs'
 import { useLive } from '../live/store'
+import { markUnread } from './actions'
 import { Conversation } from './Conversation'
 import { Details } from './Details'
 import classes from './Inbox.module.css'
@@ -47,8 +48,14 @@ function Panes() {
         : navigate({ to: '/inbox/$ticket', params: { ticket: String(ticket) }, search: true })),
     [navigate],
   )
+  /** On to the next ticket; what it returns goes back, and leaves the one nobody chose as unread as it was. */
   const next = () => {
-    if (id !== null) go(neighbour(useTickets.getState().list, id)?.id ?? null)
+    const following = id === null ? null : neighbour(useTickets.getState().list, id)
+    if (id !== null) go(following?.id ?? null)
+    return () => {
+      go(id)
+      if (following?.unread) void markUnread(following)
+    }
   }
   useShortcut('leave', () => (sheetFor === null ? go(null) : setSheetFor(null)), id !== null)
   useShortcut('details', toggleDetails, id !== null)

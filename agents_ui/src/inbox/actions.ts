@@ -23,12 +23,15 @@ async function act(path: string, body: object): Promise<TicketOut | null> {
 }
 
 /** A chat is held open for five seconds (INB-26); an SMS ticket closes at once and its undo reopens it. */
-export async function closeTicket(ticket: TicketOut): Promise<boolean> {
+export async function closeTicket(ticket: TicketOut, onUndo: () => void = () => {}): Promise<boolean> {
   const key = newKey()
   const closed = await act(`/api/tickets/${ticket.id}/close`, { key })
   if (!closed) return false
   const undo = ticket.channel === 'sms' ? reopenTicket : undoClose
-  undoToast(i18n.t('inbox.closed'), () => void undo(ticket))
+  undoToast(i18n.t('inbox.closed'), () => {
+    void undo(ticket)
+    onUndo()
+  })
   return true
 }
 

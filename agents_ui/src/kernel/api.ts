@@ -56,10 +56,13 @@ async function answer<T>(request: Promise<Response>, path: string): Promise<T> {
   throw new ApiError(response.status, error?.code ?? 'failed', error?.message ?? '', error)
 }
 
+/** JSON without half characters (an emoji cut in two): `stringify` escapes them, and the server does not take them. */
+export const encode = (value: unknown): string => JSON.stringify(value).replace(/(\\\\)|\\ud\w{3}/g, '$1')
+
 function send<T>(method: string, path: string, body?: unknown): Promise<T> {
   const init: RequestInit = { method, signal: AbortSignal.timeout(TIMEOUT_MS), credentials: 'same-origin' }
   if (body !== undefined) {
-    init.body = JSON.stringify(body)
+    init.body = encode(body)
     init.headers = { 'content-type': 'application/json' }
   }
   return answer<T>(fetch(path, init), path)

@@ -30,6 +30,8 @@ export function Settings() {
   const pages = usePages()
   const navigate = useNavigate()
   const { pathname } = useLocation()
+  // A page of another role's, opened by its address: on to the first of one's own.
+  const allowed = !/^\/settings\/./.test(pathname) || pages.some(({ to }) => pathname.startsWith(to))
   useTitle(
     t('frame.settings'),
     useLive((state) => state.unread),
@@ -52,9 +54,7 @@ export function Settings() {
           </Link>
         ))}
       </nav>
-      <main className={`${classes.main} thin-scroll`}>
-        <Outlet />
-      </main>
+      <main className={`${classes.main} thin-scroll`}>{allowed ? <Outlet /> : <SettingsHome />}</main>
     </div>
   )
 }

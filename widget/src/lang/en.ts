@@ -13,7 +13,7 @@ export const en = {
   // The head
   hi: 'Hi there',
   online: 'We are here. Ask us anything.',
-  away: 'We are away at the moment. Leave a message and we will get back to you.',
+  away: 'We are away. Leave a message and we will get back to you.',
   onlineShort: 'Online',
   awayShort: 'Away, but we will answer',
   // Writing
