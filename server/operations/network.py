@@ -148,10 +148,13 @@ async def redis(app: App) -> list[Finding]:
         "Messages are still stored and delivered, other processes see them a little later. Look at Redis and REDIS_URL."
     )
     try:
-        started = time.perf_counter()
+        took = 1000.0
         async with asyncio.timeout(3):
-            await client.ping()
-        took = (time.perf_counter() - started) * 1000
+            await client.ping()  # connects; the best of three after it is the way there and back
+            for _ in range(3):
+                started = time.perf_counter()
+                await client.ping()
+                took = min(took, (time.perf_counter() - started) * 1000)
     except Exception as error:  # whatever it is, it is a finding
         return [fail(f"Redis does not answer: {type(error).__name__}.", advice)]
     finally:
