@@ -149,7 +149,7 @@ async def _race(site: Site, orders: list[dict[str, Any]], followers: list[Any], 
     running = [
         await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.faults.writers", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, env={**site.env, "PATH": "/usr/bin:/bin"},
+            stderr=asyncio.subprocess.PIPE, env=site.env,
         )
         for _ in orders
     ]  # fmt: skip

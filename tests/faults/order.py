@@ -74,8 +74,8 @@ async def watch(messages: int, *, sync: str, seed: int) -> Order:
             await crowd.start()
             for number in range(messages):
                 await crowd.random.choice(crowd.visitors).say(f"ordr-{number:06d}", f"ordr-{number:06d}")
-                if number % 7 == 0:
-                    await asyncio.sleep(0.005)
+                while number % 10 == 9 and any(visitor.outbox for visitor in crowd.visitors):
+                    await asyncio.sleep(0.002)  # a batch at a time, so that there are many
             await crowd.settle()
         return read_order(log)
     finally:

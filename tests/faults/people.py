@@ -79,8 +79,12 @@ class Client:
             with contextlib.suppress(*TROUBLE):
                 await self._session()
             self.ready.clear()
-            if self.ws is not None and self.ws.close_code is not None:
-                self.closes.append(self.ws.close_code)
+            if self.ws is not None:
+                link = self.ws.protocol
+                if link.close_rcvd is not None and link.close_rcvd_then_sent:
+                    self.closes.append(link.close_rcvd.code)
+                elif link.close_rcvd is None and link.close_sent is None:
+                    self.closes.append(1006)  # cut off without a word
             self.ws = None
             pause = 0.05 if time.monotonic() - began > 1 else min(pause * 2, 0.4)
             await asyncio.sleep(self.random.uniform(0, pause))

