@@ -213,7 +213,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     """
     declared = request.headers.get("content-length")
     if declared is not None and declared.isdecimal() and int(declared[:12]) > limit:
-        raise TooLarge("too_large", f"This is larger than {limit // 1024} KB.")
+        raise TooLarge("too_large", f"This is larger than {_size(limit)}.")
     parts, size = [], 0
     loop = asyncio.get_running_loop()
     end = loop.time() + PAUSE_S + limit / SLOWEST
@@ -222,12 +222,16 @@ async def read_body(request: Request, limit: int) -> bytes:
             async for part in request.stream():
                 size += len(part)
                 if size > limit:
-                    raise TooLarge("too_large", f"This is larger than {limit // 1024} KB.")
+                    raise TooLarge("too_large", f"This is larger than {_size(limit)}.")
                 parts.append(part)
                 waiting.reschedule(min(loop.time() + PAUSE_S, end))
     except TimeoutError:
         raise TooSlow() from None
     return b"".join(parts)
+
+
+def _size(limit: int) -> str:
+    return f"{limit // 1_048_576} MB" if limit >= 1_048_576 else f"{limit // 1024} KB"
 
 
 async def read_json(request: Request) -> Any:
