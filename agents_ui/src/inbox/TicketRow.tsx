@@ -77,7 +77,8 @@ export const TicketRow = memo(function TicketRow({ ticket, selected, mine, now, 
             </span>
           ) : (
             ticket.status === 'open' &&
-            ticket.waiting_since && (
+            ticket.waiting_since &&
+            now - Date.parse(ticket.waiting_since) >= 60_000 && (
               <span className={classes.waiting} title={exactTime(ticket.waiting_since)}>
                 <IconClock size={13} aria-hidden />
                 {t('inbox.waiting', { time: lasting(ticket.waiting_since, now) })}
