@@ -181,7 +181,7 @@ async def run(tally: Tally) -> None:
     tally.floor("runs on the manual clock", runs, runs)
     for name, least in (
         ("steps", runs * 20),
-        ("reconnects", runs),
+        ("reconnects", runs * 3 // 4),
         ("resets", 1),
         ("lost", runs),
         ("repeated", runs // 2),

@@ -67,7 +67,7 @@ FAULTS: dict[str, Callable[[Site, float], Awaitable[None]]] = {
 
 
 async def run(tally: Tally) -> None:
-    seconds = 30.0 if tally.full else 6.0
+    seconds = 30.0 if tally.full else 4.0
     async with open_site(tally.database, seed=tally.seed) as site:
         # Visitors on the first node, agents on the second: everything that is seen crosses.
         crowd = Crowd(site, visitors=20, agents=2, seed=tally.seed, where=lambda: site.nodes[0].url)

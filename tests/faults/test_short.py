@@ -18,7 +18,7 @@ SEED = int(os.environ.get("FAULTS_SEED", "20261121"))
 @pytest.mark.faults
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize(
-    ("name", "database"), [(name, database) for name, one in GUARANTEES.items() for database in one.databases]
+    ("name", "database"), [(name, database) for name, one in GUARANTEES.items() for database in one.short]
 )
 async def test_a_guarantee_holds(name: str, database: str) -> None:
     if database == "postgres":
