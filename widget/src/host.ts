@@ -87,7 +87,9 @@ export function read(data: unknown): FromHost | null {
   }
 }
 
-const text = (value: unknown, most: number): string => (typeof value === 'string' ? value.slice(0, most) : '')
+/** A cut through an emoji leaves half of it, which the server does not take. */
+const text = (value: unknown, most: number): string =>
+  typeof value === 'string' ? value.slice(0, most).replace(/\p{Cs}/gu, '') : ''
 
 /** Of what was sent only this: texts of at most so many characters, and switches (0) that are on if they are `true`. */
 function shaped<const S extends Record<string, number>>(

@@ -219,8 +219,7 @@ function run({ src, dataset }: HTMLScriptElement): void {
     address = location.href
     return {
       url: address.slice(0, 2e3),
-      // Cut, but not through an emoji.
-      title: doc.title.slice(0, 300).replace(/\p{Cs}/gu, ''),
+      title: doc.title.slice(0, 300),
       referrer: doc.referrer.slice(0, 2e3),
     }
   }
