@@ -16,7 +16,7 @@ import signal
 import time
 
 # What a forced error says: a test looks for it, and for words like these, in every answer (G25).
-ERROR_TEXT = "failpoint {name}: SELECT token_hash FROM sessions; /root/secret.key"
+ERROR_TEXT = "failpoint {name}: SELECT token_hash FROM sessions; /srv/secret.key"
 
 _SHAPE = re.compile(r"(kill|error|sleep)(?::([0-9.]+)(?:-([0-9.]+))?)?(?:@(\d+))?(?:%([0-9.]+))?")
 

@@ -23,7 +23,7 @@ EXAMPLES = 4  # for each operation, each kind of data and each caller
 FLOOR = 200  # requests below which a run proves nothing
 # What nobody outside may ever read: code, paths, statements, internals.
 LEAKS = re.compile(
-    r"Traceback|File \"|/work/|/tmp/|site-packages|\.py\b|sqlite3?\.|psycopg|SELECT |INSERT |UPDATE |<class|object at 0x|k3y-of-the-tests",
+    r"Traceback|File \"|/srv/|/home/|/tmp/|site-packages|\.py\b|sqlite3?\.|psycopg|SELECT |INSERT |UPDATE |<class|object at 0x|k3y-of-the-tests",
 )
 # These end sessions or shut people out; somebody else's are spent on them, first.
 DESTRUCTIVE = ("/api/logout", "/api/sessions", "/api/sessions/{id}", "/api/users/{id}", "/api/password")

@@ -17,7 +17,7 @@ from tests.faults.tally import Tally
 
 # What would be the inside: tracebacks, SQL, paths, class names, tokens.
 INSIDE = re.compile(
-    r"Traceback|File \"|SELECT |INSERT |UPDATE |sqlite3?\b|psycopg|sqlalchemy|pydantic|starlette|uvicorn|/root|/tmp|/work|site-packages"
+    r"Traceback|File \"|SELECT |INSERT |UPDATE |sqlite3?\b|psycopg|sqlalchemy|pydantic|starlette|uvicorn|/srv|/home|/tmp|site-packages"
     r"|server\.[a-z]|token_hash|failpoint|Error\b|Exception|object at 0x|NoneType|threadline\.db"
 )
 NAMES = [
