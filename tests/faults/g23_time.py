@@ -8,6 +8,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from server.accounts import actions as accounts
 from server.accounts.rules import Agent
 from server.app import JOBS
 from server.inbox import queries
@@ -16,7 +17,7 @@ from server.kernel.clock import ManualClock
 from server.kernel.context import App
 from server.web import auth
 from tests.faults.tally import Tally
-from tests.world import Desk, World, open_world
+from tests.world import HOME, PASSWORD, Desk, World, email_of, open_world, signed_in
 
 # What a wall clock may do in one moment: a wrong server put right, a change of season, a leap second's neighbour.
 JUMPS = {
@@ -46,9 +47,9 @@ async def run(tally: Tally) -> None:
     for number in range(rounds):
         for name, by in JUMPS.items():
             async with open_world(Path(tempfile.mkdtemp(prefix="time-")) / "data", tally.database) as world:
-                if number % 2:
-                    world.clock._now = MOMENTS[(number // 2) % len(MOMENTS)]
                 ana = await world.agent("new", role="support")
+                if number % 2:
+                    ana = await _back_at(world, MOMENTS[(number // 2) % len(MOMENTS)])
                 done += 1
                 ended += not await _still_in(world, ana, by)
                 extended += await _extended(world, ana)
@@ -68,6 +69,13 @@ async def run(tally: Tally) -> None:
         tally.lacks(
             "a real server under a faked clock: libfaketime is not installed (Debian: apt-get install faketime)"
         )
+
+
+async def _back_at(world: World, moment: datetime) -> Desk:
+    """Months later the sessions of the cast are over, as they should be: the new colleague signs in again."""
+    world.clock._now = moment
+    again = await accounts.login(world.app, email_of("new"), PASSWORD, HOME)
+    return Desk(world, await signed_in(world.app, again.token), again.token)
 
 
 async def _still_in(world: World, ana: Desk, by: timedelta) -> bool:

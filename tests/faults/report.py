@@ -1,21 +1,25 @@
 """docs/guarantees.md: what was proven, with its counts and the command that repeats it.
 
-A run replaces the rows it proved and leaves the others, each of which says at which commit it was proven.
+A run replaces the rows it proved and leaves the others, each of which says at which commit it was proven; so the whole
+is written row by row, whenever the machine is free for one. A short form never replaces a row of the full counts.
 """
 
 from __future__ import annotations
 
+import fcntl
 import re
 import subprocess
 from pathlib import Path
 
 from tests.faults.tally import Tally
 
+FULL = "--full"
 DOCS = Path(__file__).parents[2] / "docs" / "guarantees.md"
 HEAD = """# Guarantees, with their counts
 
-Written by `python -m tests.faults --write-docs`; each row ends with the command that repeats it. A number with “floor” is
-how much had to be tried for the row to count, a number with “≤” is a limit, and what a row does not say is 0 must be 0.
+Written by `python -m tests.faults --full --write-docs`, row by row; each row ends with the command that repeats it, and with
+`--short` where only the short form ran here. A number with “floor” is how much had to be tried for the row to count, a number with
+“≤” is a limit, and what a row does not say is 0 must be 0.
 “Machine overbooked”: others used the processors, so a limit of wall time was stretched, to three times at most.
 
 """
@@ -24,14 +28,28 @@ how much had to be tried for the row to count, a number with “≤” is a limi
 def write_docs(rows: list[Tally], full: bool) -> None:
     command = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, cwd=DOCS.parents[1]).stdout.strip()
-    kept = DOCS.read_text() if DOCS.exists() else ""
+    DOCS.parent.mkdir(exist_ok=True)
+    with DOCS.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # rows are proven side by side
+        file.seek(0)
+        text = merged(file.read(), rows, full, commit)
+        file.seek(0)
+        file.truncate()
+        file.write(text)
+
+
+def merged(kept: str, rows: list[Tally], full: bool, commit: str) -> str:
+    """The document with these rows in it."""
     sections = {
-        part.split(":", 1)[0]: part for part in re.split(r"^(?=## )", kept, flags=re.M) if part.startswith("## ")
+        part.split(":", 1)[0]: part.rstrip() + "\n\n"
+        for part in re.split(r"^(?=## )", kept, flags=re.M)
+        if part.startswith("## ")
     }
     for row in rows:
-        sections[f"## {row.guarantee} on {row.database}"] = _section(row, "--full" if full else "--short", commit)
-    DOCS.parent.mkdir(exist_ok=True)
-    DOCS.write_text(HEAD + "".join(sections[name] for name in sorted(sections, key=_place)))
+        name = f"## {row.guarantee} on {row.database}"
+        if full or FULL not in sections.get(name, ""):
+            sections[name] = _section(row, FULL if full else "--short", commit)
+    return HEAD + "".join(sections[name] for name in sorted(sections, key=_place)).rstrip() + "\n"
 
 
 def _place(heading: str) -> tuple[int, str]:
