@@ -50,8 +50,6 @@ def up(
         upping.run(settings, with_demo=demo, say=out.print)
     except Refused as error:
         fail(error.message)
-    except ValueError as error:
-        fail(str(error))
 
 
 @cli.command()
@@ -72,7 +70,10 @@ def worker() -> None:
         )
     from server import serving
 
-    asyncio.run(serving.work(settings))
+    try:
+        asyncio.run(serving.work(settings))
+    except Refused as error:
+        fail(error.message)
 
 
 def _serve(settings: Settings, *, web: bool, worker: bool) -> None:
@@ -144,6 +145,7 @@ def _command(command: str, **args: Any) -> Any:
 cli.command()(operations.backup)
 cli.command()(operations.restore)
 cli.command()(operations.doctor)
+cli.command("new-key")(operations.new_key)
 
 
 @cli.command(hidden=True)

@@ -32,7 +32,7 @@ from server.kernel.jobs import Handler, Worker
 from server.kernel.processes import Heart
 from server.live.hub import Hub
 from server.live.sockets import AgentSocket, VisitorSocket
-from server.operations import figures
+from server.operations import figures, key
 from server.reactions import REACTIONS
 from server.settings import Settings
 from server.web import openapi, pages
@@ -67,11 +67,16 @@ async def build(
 ) -> App:
     """Opens everything an action needs: keys, bus, database. Raises `Refused` with what to do."""
     clock, ids = clock or SystemClock(), ids or RandomIds()
-    secret = settings.secret()
+    kept = key.stored(settings)
     node = ids.token(9)
     if bus is None:
         bus = RedisBus(settings.redis_url, node) if settings.redis_url else LocalBus()
     db = await open_database(settings, clock, announcer(REACTIONS), bus.ring)
+    try:
+        secret = kept or await key.first(settings, db)
+    except Refused:
+        await db.close()
+        raise
     app = App(settings=settings, clock=clock, ids=ids, bus=bus, db=db, secret=secret, node=node)
     await bus.start()
     return app
@@ -183,8 +188,8 @@ class Web:
         """From start to end; the reason when it could not start."""
         try:
             app = await build(self._settings, **self._parts)
-        except (Refused, ValueError) as error:
-            return str(error)
+        except Refused as error:
+            return error.message
         self.app = app
         try:
             await app.read(migrate.check_current)

@@ -170,7 +170,7 @@ async def doctor(settings: Settings) -> dict[str, Any]:
             )
     try:
         app = await build(settings)
-    except (Refused, ValueError, OSError) as error:
+    except (Refused, OSError) as error:
         return examining.as_json(examining.hopeless(str(error), "Mend this, then look again.", SystemClock()))
     try:
         return examining.as_json(await examining.examine(app, serving=settings.database_url is not None))

@@ -132,26 +132,46 @@ class Settings(BaseSettings):
     def files_dir(self) -> Path:
         return self.data_dir / "files"
 
-    def secret(self) -> bytes:
-        """The key everything is derived from: the setting, or a file made at first start (0600).
+    def key_path(self) -> Path:
+        return self.data_dir / "secret.key"
 
-        Raises `ValueError` with a sentence when it is too short to be one.
+    def secret(self) -> bytes | None:
+        """The key everything is derived from: the setting, or the file of the first start. None: there is neither.
+
+        Raises `ValueError` with a sentence when it is too weak to be one. It makes none up.
         """
         if self.secret_key:
-            if len(self.secret_key) < 32 or len(set(self.secret_key)) < 10:
+            if weak(self.secret_key):
                 raise ValueError(
                     "THREADLINE_SECRET_KEY is too weak: use at least 32 random characters, "
                     'for example from: python -c "import secrets; print(secrets.token_urlsafe(48))"'
                 )
             return self.secret_key.encode()
-        path = self.data_dir / "secret.key"
+        path = self.key_path()
         if not path.exists():
-            if self.database_url is not None:
-                raise ValueError(
-                    "With DATABASE_URL set, THREADLINE_SECRET_KEY must be set too: every process needs the same key."
-                )
-            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
-                file.write(secrets.token_urlsafe(48))
-        return path.read_text().strip().encode()
+            return None
+        key = path.read_text().strip()
+        if weak(key):
+            raise ValueError(
+                f"The key in {path} is short or simple, so it is not the one that was made there. "
+                "Put the right secret.key back, from where you keep a copy."
+            )
+        return key.encode()
+
+    def make_secret(self) -> bytes:
+        """A new key in the data folder (0600), whole and on disk or not at all. The caller knows that none was lost."""
+        key = secrets.token_urlsafe(48)
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial = self.key_path().with_suffix(".part")
+        partial.unlink(missing_ok=True)
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(self.key_path())
+        return key.encode()
+
+
+def weak(key: str) -> bool:
+    return len(key) < 32 or len(set(key)) < 10

@@ -52,7 +52,7 @@ async def accounts_app(folder: Path, database: str = "sqlite", **values: Any) ->
     engine.dispose()
     clock, bus = ManualClock(START), LocalBus()
     db = await open_database(settings, clock, announcer({}), bus.ring)
-    app = App(settings, clock, RandomIds(), bus, db, settings.secret())
+    app = App(settings, clock, RandomIds(), bus, db, settings.secret() or b"")
     try:
         yield app
     finally:

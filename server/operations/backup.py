@@ -70,6 +70,15 @@ def fingerprint(secret: bytes) -> str:
     return derive(secret, "fingerprint").hex()[:16]
 
 
+def _key(settings: Settings) -> str:
+    """Empty where there is no key to tell: what is there is worth a backup all the same, and none is made up for it."""
+    try:
+        key = settings.secret()
+    except ValueError:
+        key = None
+    return fingerprint(key) if key else ""
+
+
 def take(settings: Settings, target: Path, *, with_key: bool = False, report: Report = silent) -> Taken:
     """Writes the backup to `target`, which must not exist. Blocks; call it in a thread.
 
@@ -136,7 +145,7 @@ def _fill(settings: Settings, folder: Path, with_key: bool, report: Report) -> d
         "engine": engine,
         "revision": revision,
         "created_at": rfc3339(SystemClock().now()),
-        "key": fingerprint(settings.secret()),
+        "key": _key(settings),
         "with_key": with_key,
         "missing": missing,
         "files": files,

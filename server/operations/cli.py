@@ -19,8 +19,8 @@ KEY_STAYS = (
     "a new chat and the shop's identity secret changes."
 )
 KEY_WORDS = {
-    "missing": "The secret key is missing: put the old secret.key into {folder} before you start, or the server makes a new "
-    "one; then every visitor's browser starts a new chat and the shop's identity secret changes.",
+    "missing": "The secret key is missing: put the old secret.key into {folder} before you start. If it is lost for good, "
+    "`threadline new-key` makes another; then every visitor's browser starts a new chat and the shop's identity secret changes.",
     "different": "The secret key here is not the one this backup was made with: put the old one into {folder} (or "
     "THREADLINE_SECRET_KEY) before you start, or every visitor's browser starts a new chat.",
 }
@@ -90,6 +90,18 @@ def restore(
         out.print(f"What was there before is in {done.moved_aside}.", highlight=False)
     if done.key in KEY_WORDS:
         err.print(KEY_WORDS[done.key].format(folder=settings.data_dir.resolve()), style="yellow", highlight=False)
+
+
+def new_key() -> None:
+    """Make a secret key where the old one is lost for good. Every visitor's browser then starts a new chat."""
+    from server.operations import key
+
+    settings = settings_or_exit()
+    try:
+        key.replace(settings)
+    except Refused as error:
+        fail(error.message)
+    out.print(f"A new key is in {settings.key_path()}. Keep a copy of it somewhere else.", highlight=False)
 
 
 MARKS = {"ok": "[green]✓[/green]", "warn": "[yellow]![/yellow]", "fail": "[red]✗[/red]"}

@@ -20,6 +20,7 @@ from server.errors import Busy, Refused
 from server.kernel.clock import SystemClock
 from server.kernel.db import own_file
 from server.operations import backup
+from server.operations.key import stored
 from server.settings import Settings
 
 # What a manifest may name; anything else could point outside the folder.
@@ -168,9 +169,10 @@ def _done(settings: Settings, manifest: dict[str, Any], aside: Path | None) -> R
 
 def _key(settings: Settings, manifest: dict[str, Any]) -> str:
     """Is the key here the one the backup was made with? A new one is not made up by looking."""
-    if not settings.secret_key and not (settings.data_dir / backup.KEY).is_file():
+    key = stored(settings)
+    if key is None:
         return "missing"
-    if backup.fingerprint(settings.secret()) != manifest["key"]:
+    if backup.fingerprint(key) != manifest["key"]:
         return "different"
     return "from_backup" if manifest["with_key"] else "same"
 

@@ -104,10 +104,10 @@ async def test_with_key_the_key_travels_too_and_an_older_one_is_moved_aside(tmp_
     data = tmp_path / "data"
     settings = Settings(_env_file=None, data_dir=data)
     migrate.run(settings)
-    key = settings.secret()
+    key = settings.make_secret()
     backup.take(settings, tmp_path / "copy", with_key=True)
     there = Settings(_env_file=None, data_dir=tmp_path / "new")
-    other = there.secret()
+    other = there.make_secret()
     done = restore(there, tmp_path / "copy")
     assert done.key == "from_backup" and there.secret() == key != other
     assert done.moved_aside and (Path(done.moved_aside) / "secret.key").read_bytes() == other
@@ -116,12 +116,13 @@ async def test_with_key_the_key_travels_too_and_an_older_one_is_moved_aside(tmp_
 async def test_a_restore_without_the_old_key_says_so_and_makes_up_none(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, data_dir=tmp_path / "data")
     migrate.run(settings)
+    settings.make_secret()
     backup.take(settings, tmp_path / "copy")
     there = Settings(_env_file=None, data_dir=tmp_path / "new")
     assert restore(there, tmp_path / "copy").key == "missing"
     assert not (tmp_path / "new" / "secret.key").exists()
     shutil.rmtree(tmp_path / "new")
-    there.secret()
+    there.make_secret()
     assert restore(there, tmp_path / "copy").key == "different"
 
 
