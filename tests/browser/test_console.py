@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -64,14 +65,22 @@ async def test_everything_can_be_done_by_keyboard(people: People) -> None:
     await expect(desk.list.get_by_role("link").nth(0)).to_be_focused()
     await press("j")
     await expect(desk.list.get_by_role("link").nth(1)).to_be_focused()
-    await press("k")
-    await press("Enter")
+    # Faster than any screen is drawn: each key acts on what the one before it did.
+    await asyncio.gather(*map(press, ("k", "Enter", "r", *"so", "Enter")))
+    await expect(two.bubble("so")).to_be_visible()
     await expect(desk.bubble("keys: second")).to_be_visible()
-    await press("r")
+    await press("Escape")
+    await asyncio.gather(*map(press, ("j", "Enter", "r", *"no", "Enter")))
+    await expect(one.bubble("no")).to_be_visible()
+    await expect(desk.list.get_by_role("link").first).to_contain_text("no")  # what was answered last stands first
+    await press("Escape")
+    await asyncio.gather(*map(press, ("j", "Enter", "r")))
     await expect(desk.box).to_be_focused()
     await desk.page.keyboard.type("keys: r is for reply")
     await press("Enter")
     await expect(two.bubble("keys: r is for reply")).to_be_visible()
+    assert (await two.texts())[1:] == ["keys: second", "so", "keys: r is for reply"]
+    assert (await one.texts())[1:] == ["keys: first", "no"]
     await press("Escape")
     await press("n")
     await expect(desk.page.get_by_role("textbox", name="Note")).to_be_focused()
@@ -196,3 +205,18 @@ async def test_every_language_speaks_in_words(people: People, locale: str, inbox
 
     assert KEY.findall("\n".join(said)) == []
     assert await desk.page.locator("html").get_attribute("lang") == short
+
+
+async def test_two_at_one_ticket_see_each_other_and_who_replies(people: People) -> None:
+    ana, olga = await people.agent("ana"), await people.agent("olga")
+    visitor = await people.visitor()
+    await visitor.says("together: who answers?")
+    await ana.opens("together: who answers?")
+    await olga.opens("together: who answers?")
+    await expect(ana.page.get_by_text("Also open for Olga")).to_be_visible()
+    await expect(olga.page.get_by_text("Also open for Ana")).to_be_visible()
+    await olga.box.press_sequentially("I am")
+    await expect(ana.page.get_by_text("Replying: Olga")).to_be_visible()
+    await olga.page.keyboard.press("Escape")
+    await olga.page.keyboard.press("Escape")
+    await expect(ana.page.get_by_text("Also open for Olga")).to_be_hidden()

@@ -11,6 +11,7 @@ import {
   useRef,
   useState,
 } from 'react'
+import { flushSync } from 'react-dom'
 import { useTranslation } from 'react-i18next'
 import { keyCaps } from '../frame/shortcuts'
 import type { TicketOut } from '../generated/protocol'
@@ -57,19 +58,21 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
   const ready = (draft.text.trim() !== '' || files.length > 0) && chars <= LONGEST && !(uploading && !note)
 
   const setMode = (mode: Mode) => setDraft(ticket.id, { mode })
-  const focus = () => requestAnimationFrame(() => box.current?.focus())
 
   useImperativeHandle(ref, () => ({
+    // Drawn and focused before the next key arrives: what is typed on must stand in the box.
     focus(mode) {
-      setMode(mode)
-      focus()
+      flushSync(() => setMode(mode))
+      box.current?.focus()
     },
     edit(item) {
       const taken = takeBack(item.key)
       if (!taken) return
       const text = [taken.text, draft.text].filter(Boolean).join('\n')
-      setDraft(ticket.id, { text, mode: taken.mode, files: [...taken.files, ...draft.files] })
-      focus()
+      flushSync(() =>
+        setDraft(ticket.id, { text, mode: taken.mode, files: [...taken.files, ...draft.files] }),
+      )
+      box.current?.focus()
     },
   }))
 

@@ -1,5 +1,5 @@
 import { IconInbox, IconMessages } from '@tabler/icons-react'
-import { Navigate, useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { Navigate, useLocation, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useCallback, useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useCan } from '../accounts/session'
@@ -24,12 +24,23 @@ export function Inbox() {
   return useCan('inbox') ? <Panes /> : <Navigate to="/settings" replace />
 }
 
+/**
+ * The open ticket by the address, at once: the router shows its own matches some tasks later, and a key
+ * pressed right after `Enter` must not reach the ticket before.
+ */
+function useTicketId(): number | null {
+  const params = useParams({ strict: false })
+  const path = useLocation({ select: (location) => location.pathname })
+  // Already on the way to another page: what was shown stays until it is there.
+  const ticket = /^\/inbox(?:\/|$)/.test(path) ? path.split('/')[2] : params.ticket
+  return ticket && /^\d{1,15}$/.test(ticket) ? Number(ticket) : null
+}
+
 function Panes() {
   const { t } = useTranslation()
   const navigate = useNavigate()
   const search = useSearch({ from: '/inside/inbox' })
-  const params = useParams({ strict: false })
-  const id = params.ticket && /^\d{1,15}$/.test(params.ticket) ? Number(params.ticket) : null
+  const id = useTicketId()
   const { status, view, channel, sort } = { ...DEFAULT_FILTER, ...search }
   useEffect(() => showList({ status, view, channel, sort }), [status, view, channel, sort])
 

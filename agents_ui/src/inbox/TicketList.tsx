@@ -1,8 +1,9 @@
 import { Button, Loader, SegmentedControl, Skeleton } from '@mantine/core'
 import { IconArrowUp, IconBrowserPlus, IconChecks, IconCloudOff, IconFilterOff } from '@tabler/icons-react'
-import { useVirtualizer } from '@tanstack/react-virtual'
+import { defaultRangeExtractor, type Range, useVirtualizer } from '@tanstack/react-virtual'
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import { useTranslation } from 'react-i18next'
 import { useMe } from '../accounts/session'
 import { Empty } from '../frame/Problem'
@@ -30,11 +31,16 @@ export function TicketList({ filter, onFilter, selected, onOpen }: TicketListPro
   const { rows, cursor } = list
   const box = useRef<HTMLDivElement>(null)
   const now = useNow()
+  // The keyboard's place in the list: the focused row, else the open ticket.
+  const [place, setPlace] = useState<number | null>(null)
+  const at = rows.findIndex((row) => row.id === (place ?? selected))
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => box.current,
     estimateSize: () => ROW_HEIGHT,
     overscan: 8,
+    // The row of the keyboard is always there, also far outside of the view: it holds the focus.
+    rangeExtractor: (range) => withRow(range, at),
     getItemKey: (index) => rows[index]?.id ?? index,
   })
   const { fresh, toTop } = useSteadyScroll(box, rows, filter)
@@ -45,15 +51,13 @@ export function TicketList({ filter, onFilter, selected, onOpen }: TicketListPro
     if (cursor !== null && end >= rows.length - 15) void nextPage()
   }, [cursor, end, rows.length])
 
-  // The keyboard's place in the list: the focused row, else the open ticket.
-  const [place, setPlace] = useState<number | null>(null)
+  // All of it before the next key arrives: `j` and `Enter` pressed at once open the row that `j` went to.
   const step = (by: 1 | -1) => {
-    const at = rows.findIndex((row) => row.id === (place ?? selected))
     const to = rows[at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + by))]
     if (!to) return
-    setPlace(to.id)
+    flushSync(() => setPlace(to.id))
+    box.current?.querySelector<HTMLElement>(`[data-id="${to.id}"]`)?.focus({ preventScroll: true })
     virtual.scrollToIndex(rows.indexOf(to), { align: 'auto' })
-    requestAnimationFrame(() => box.current?.querySelector<HTMLElement>(`[data-id="${to.id}"]`)?.focus())
   }
   useShortcut('next', () => step(1))
   useShortcut('previous', () => step(-1))
@@ -138,6 +142,12 @@ export function TicketList({ filter, onFilter, selected, onOpen }: TicketListPro
       )}
     </section>
   )
+}
+
+function withRow(range: Range, row: number): number[] {
+  const shown = defaultRangeExtractor(range)
+  if (row < 0 || row >= range.count || shown.includes(row)) return shown
+  return row < range.startIndex ? [row, ...shown] : [...shown, row]
 }
 
 function Placeholder() {
