@@ -202,7 +202,7 @@ class Connection:
 class AgentConnection(Connection):
     """Follows any thread it opens, and every ticket's summary."""
 
-    __slots__ = ("agent", "sent_revs", "tickets", "typed_at")
+    __slots__ = ("agent", "sent_revs", "tickets", "typed_at", "viewing")
 
     def __init__(
         self, hub: Hub, send: SendText, end: Callable[[], Awaitable[None]], abort: Callable[[], None], agent: Agent
@@ -212,6 +212,7 @@ class AgentConnection(Connection):
         self.tickets: dict[int, Ticket | None] = {}  # to send; None: read it first
         self.sent_revs: dict[int, int] = {}
         self.typed_at = 0.0
+        self.viewing: int | None = None  # the thread opened last, as the colleagues who have it open know
 
     def start(self) -> None:
         self.hub.bus.watch("inbox", self)
@@ -245,8 +246,45 @@ class AgentConnection(Connection):
         else:
             super().heard(topic, hint)
 
+    # --- who else looks at a thread: whispered among those who have it open, and stored nowhere
+
+    def look_at(self, thread: int) -> None:
+        """This one looks at `thread` now and no longer at the one before; whoever is there says so, too."""
+        if self.viewing != thread:
+            self.look_away()
+            self.viewing = thread
+        self.say_viewing(asking=True)
+
+    def look_away(self) -> None:
+        thread, self.viewing = self.viewing, None
+        if thread is not None:
+            self.hub.bus.whisper(f"thread:{thread}", self._view(thread, False))
+
+    def say_viewing(self, *, asking: bool = False) -> None:
+        if self.viewing is not None:
+            self.hub.bus.whisper(f"thread:{self.viewing}", self._view(self.viewing, True) | {"asking": asking})
+
+    def _view(self, thread: int, online: bool) -> dict[str, Any]:
+        return {"type": "presence", "thread": thread, "user": self.agent.id, "online": online}
+
+    def _viewed(self, view: dict[str, Any]) -> None:
+        mine, here = view["user"] == self.agent.id, view["thread"] == self.viewing
+        # Asked by a colleague; or another window of the same person left, and this one is still there.
+        if here and ((mine and not view["online"]) or (not mine and view.get("asking"))):
+            self.say_viewing()
+        if not mine and len(self._out) < QUEUE:
+            self.push(wire.dump({name: view[name] for name in ("type", "thread", "user", "online")}))
+
+    def leave(self, thread: int) -> None:
+        super().leave(thread)
+        if thread == self.viewing:
+            self.look_away()
+
     def whispered(self, topic: str, payload: dict[str, Any]) -> None:
         if topic == "team" and payload.get("user") == self.agent.id:
+            return
+        if payload.get("type") == "presence" and payload.keys() >= {"thread", "user"}:
+            self._viewed(payload)
             return
         if payload.get("type") == "typing" and payload["author"].get("id") == self.agent.id:
             return

@@ -235,6 +235,8 @@ class Hub:
         if self._gone or self._gone_users:
             await self._say_offline(now)
         if turn % int(PRESENCE_S) == 1:
+            for connection in self.agents:  # a client forgets who has not been named for 45 s
+                connection.say_viewing()
             await self._touch(
                 [c.key for c in self.visitors if c.thread is not None and now - c.last_heard < HEARD_S],
                 [c.agent.id for c in self.agents if now - c.last_heard < HEARD_S],

@@ -359,6 +359,7 @@ class AgentSocket:
                     connection.push(wire.reset(frame.thread))
                 else:
                     connection.follow(frame.thread, frame.after)
+                    connection.look_at(frame.thread)
             case frames.Leave():
                 connection.leave(frame.thread)
             case frames.Typing():

@@ -151,7 +151,9 @@ export interface Pong {
   type: 'pong'
 }
 /**
- * Agents: is the thread's visitor there, or how is a colleague; visitors: is somebody of the team there.
+ * Agents: is the thread's visitor there (`thread`), is a colleague there (`user`), or does a colleague look at
+ * a thread that one has open (both; named again every 20 s, forgotten after 45). Visitors: is somebody of the team
+ * there.
  */
 export interface PresenceFrame {
   online: boolean

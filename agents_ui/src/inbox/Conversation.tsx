@@ -10,6 +10,7 @@ import { useOutbox } from './sending'
 import { Thread } from './Thread'
 import { openThread, useThread } from './threads'
 import { type Timeline, unseenByTeam } from './timeline'
+import { Viewers } from './Viewers'
 
 interface ConversationProps {
   ticket: TicketOut
@@ -56,6 +57,7 @@ export function Conversation({ ticket, onBack, onDetails, onNext }: Conversation
         onUnread={() => void unread()}
       />
       <Thread ticket={ticket} pending={waiting} onEdit={(item) => composer.current?.edit(item)} />
+      <Viewers thread={ticket.thread} />
       <Composer ref={composer} ticket={ticket} />
     </>
   )

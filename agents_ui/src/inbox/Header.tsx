@@ -15,9 +15,8 @@ import { keyCaps } from '../frame/shortcuts'
 import { AssignMenu } from './AssignMenu'
 import { copyLink, reopenTicket, undoClose } from './actions'
 import classes from './Header.module.css'
-import { contactName, useUsers } from './people'
+import { contactName } from './people'
 import { useLive } from '../live/store'
-import { useMe } from '../accounts/session'
 
 interface HeaderProps {
   ticket: TicketOut
@@ -49,7 +48,6 @@ export function Header({ ticket, onBack, onDetails, onClose, onUnread }: HeaderP
         <Text className={classes.sub} component="div">
           {t(`inbox.channels.${ticket.channel}`)}
           {ticket.channel === 'webchat' && <> · {online ? t('inbox.onSite') : t('inbox.offSite')}</>}
-          <Viewers thread={ticket.thread} />
         </Text>
       </div>
       <AssignMenu ticket={ticket} />
@@ -84,19 +82,6 @@ export function Header({ ticket, onBack, onDetails, onClose, onUnread }: HeaderP
 
 export function useOnline(ticket: TicketOut): boolean {
   return useLive((state) => state.visitors[ticket.thread] ?? ticket.online)
-}
-
-function Viewers({ thread }: { thread: number }) {
-  const { t } = useTranslation()
-  const me = useMe().id
-  const ids = useLive((state) => state.viewers[thread])
-  const users = useUsers()
-  const names = (ids ?? [])
-    .filter((id) => id !== me)
-    .map((id) => users.find((user) => user.id === id)?.name)
-    .filter((name) => name !== undefined)
-  if (names.length === 0) return null
-  return <span className={classes.viewers}> · {t('inbox.viewing', { names: names.join(', ') })}</span>
 }
 
 /** Close; undo while it is held; reopen for a closed SMS ticket; nothing for a closed chat (INB-22). */

@@ -110,20 +110,25 @@ export function Thread({ ticket, pending, onEdit }: ThreadProps) {
 function TypingDots({ ticket }: { ticket: TicketOut }) {
   const { t } = useTranslation()
   const typing = useLive((state) => state.typing[ticket.thread])
-  if (!typing) return null
-  const agent = typing.author.type === 'agent'
-  const name = agent ? oneLine(typing.author.name, 60) : contactName(ticket.contact)
-  const words = t('inbox.typing', { name })
-  return (
-    <div className={classes.typing} data-side={agent ? 'us' : 'them'} role="status">
-      <span className={classes.dots} aria-hidden>
-        <i />
-        <i />
-        <i />
-      </span>
-      <span className={agent ? classes.typist : 'sr-only'}>{words}</span>
-    </div>
-  )
+  return typing?.map(({ author }) => {
+    const agent = author.type === 'agent'
+    const name = agent ? oneLine(author.name, 60) : contactName(ticket.contact)
+    return (
+      <div
+        key={`${author.type} ${author.id}`}
+        className={classes.typing}
+        data-side={agent ? 'us' : 'them'}
+        role="status"
+      >
+        <span className={classes.dots} aria-hidden>
+          <i />
+          <i />
+          <i />
+        </span>
+        <span className={agent ? classes.typist : 'sr-only'}>{t('inbox.typing', { name })}</span>
+      </div>
+    )
+  })
 }
 
 /** Reads out what the visitor writes while the thread is open; what was there before is left to the reader. */

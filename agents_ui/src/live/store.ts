@@ -4,6 +4,13 @@ import type { Author, Out } from '../generated/protocol'
 import { LiveSocket, type Phase } from './socket'
 
 const TYPING_MS = 5_000
+// The server names everybody who looks at a thread every 20 s.
+const VIEWING_MS = 45_000
+
+export interface Typist {
+  author: Author
+  until: number
+}
 
 interface LiveState {
   phase: Phase
@@ -11,11 +18,11 @@ interface LiveState {
   everLive: boolean
   unread: number
   open: number
-  /** Visitor presence by thread, colleagues' presence by user, colleagues looking at a thread. */
+  /** Visitor presence by thread, colleagues' presence by user, and until when which colleague looks at a thread. */
   visitors: Readonly<Record<number, boolean>>
   users: Readonly<Record<number, boolean>>
-  viewers: Readonly<Record<number, readonly number[]>>
-  typing: Readonly<Record<number, { author: Author; until: number }>>
+  viewers: Readonly<Record<number, Readonly<Record<number, number>>>>
+  typing: Readonly<Record<number, readonly Typist[]>>
   /** Server time minus ours, in ms. */
   skew: number
 }
@@ -71,7 +78,8 @@ export function setCounts(counts: { unread: number; open: number }): void {
   useLive.setState({ unread: counts.unread, open: counts.open })
 }
 
-function note(frame: Out): void {
+/** Takes one frame. */
+export function note(frame: Out): void {
   const state = useLive.getState()
   switch (frame.type) {
     case 'ready':
@@ -86,14 +94,16 @@ function note(frame: Out): void {
         useLive.setState({ visitors: { ...state.visitors, [frame.ticket.thread]: frame.ticket.online } })
       break
     case 'presence':
-      notePresence(state, frame.thread, frame.user, frame.online)
+      // What does not apply is left out.
+      notePresence(state, frame.thread ?? null, frame.user ?? null, frame.online)
       break
     case 'typing':
       if (typeof frame.thread === 'number') noteTyping(frame.thread, frame.author)
       break
     case 'entry':
       // What was typed has arrived.
-      if (frame.entry.kind === 'message' && typeof frame.thread === 'number') stopTyping(frame.thread)
+      if (frame.entry.kind === 'message' && typeof frame.thread === 'number')
+        stopTyping(frame.thread, (author) => sameAuthor(author, frame.entry.author))
       break
     default:
   }
@@ -101,28 +111,44 @@ function note(frame: Out): void {
 
 function notePresence(state: LiveState, thread: number | null, user: number | null, online: boolean): void {
   if (thread !== null && user !== null) {
-    const others = (state.viewers[thread] ?? []).filter((id) => id !== user)
-    useLive.setState({ viewers: { ...state.viewers, [thread]: online ? [...others, user] : others } })
+    noteViewer(thread, user, online)
   } else if (thread !== null) {
     useLive.setState({ visitors: { ...state.visitors, [thread]: online } })
-    if (!online) stopTyping(thread)
+    if (!online) stopTyping(thread, (author) => author.type !== 'agent')
   } else if (user !== null) {
     useLive.setState({ users: { ...state.users, [user]: online } })
   }
 }
 
+function noteViewer(thread: number, user: number, online: boolean): void {
+  const { [user]: _, ...others } = useLive.getState().viewers[thread] ?? {}
+  const shown = online ? { ...others, [user]: Date.now() + VIEWING_MS } : others
+  useLive.setState((state) => ({ viewers: { ...state.viewers, [thread]: shown } }))
+  if (!online) return
+  setTimeout(() => {
+    if ((useLive.getState().viewers[thread]?.[user] ?? Infinity) <= Date.now())
+      noteViewer(thread, user, false)
+  }, VIEWING_MS + 50)
+}
+
+const sameAuthor = (a: Author, b: Author) => a.type === b.type && a.id === b.id
+
 function noteTyping(thread: number, author: Author): void {
   const until = Date.now() + TYPING_MS
-  useLive.setState((state) => ({ typing: { ...state.typing, [thread]: { author, until } } }))
+  stopTyping(thread, (other) => sameAuthor(other, author))
+  useLive.setState(({ typing }) => ({
+    typing: { ...typing, [thread]: [...(typing[thread] ?? []), { author, until }] },
+  }))
   setTimeout(() => {
-    if ((useLive.getState().typing[thread]?.until ?? 0) <= Date.now()) stopTyping(thread)
+    const now = useLive.getState().typing[thread]?.find((typist) => sameAuthor(typist.author, author))
+    if (now && now.until <= Date.now()) stopTyping(thread, (other) => sameAuthor(other, author))
   }, TYPING_MS + 50)
 }
 
-function stopTyping(thread: number): void {
+function stopTyping(thread: number, who: (author: Author) => boolean): void {
   useLive.setState((state) => {
-    if (!state.typing[thread]) return state
-    const { [thread]: _, ...typing } = state.typing
-    return { typing }
+    const typing = state.typing[thread]
+    if (!typing?.some(({ author }) => who(author))) return state
+    return { typing: { ...state.typing, [thread]: typing.filter(({ author }) => !who(author)) } }
   })
 }
