@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from sqlalchemy import delete, insert, select, update
 
 from server.accounts import queries, rules
+from server.accounts.audit import record
 from server.accounts.passwords import hashing, new_password, normal, stale
 from server.accounts.rules import Agent, Role
 from server.errors import Busy, Conflict, NotFound, RateLimited, Refused, SignInRequired
 from server.kernel.context import App
 from server.kernel.ids import digest
 from server.kernel.sql import Tx
-from server.schema import audit, login_failures, sessions, users
+from server.schema import login_failures, sessions, users
 
 log = structlog.get_logger()
 
@@ -43,13 +43,6 @@ class SignedIn:
 
 
 # --- steps --------------------------------------------------------------------------------------
-
-
-def record(tx: Tx, user_id: int | None, action: str, target: str = "", address: str = "", **detail: Any) -> None:
-    """One line of the audit log. Never a password, token or link in it."""
-    tx.run(
-        insert(audit).values(at=tx.now, user_id=user_id, action=action, target=target, detail=detail, address=address)
-    )
 
 
 def add_user(tx: Tx, email: str, name: str, role: Role, password_hash: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -78,3 +78,24 @@ class Invited(BaseModel):
 class IdentitySecret(BaseModel):
     secret: str
     previous_valid_until: str | None
+
+
+class Person(BaseModel):
+    id: int
+    name: str
+
+
+class AuditLine(BaseModel):
+    id: int
+    at: str
+    who: Person | None
+    action: str
+    target: str
+    whom: Person | None
+    detail: dict[str, Any]
+    address: str
+
+
+class AuditPage(BaseModel):
+    lines: list[AuditLine]
+    before: int | None

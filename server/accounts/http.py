@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.accounts import actions, answers, commands, identity, links, queries, rules, team
+from server.accounts import actions, answers, audit, commands, identity, links, queries, rules, team
 from server.accounts.actions import Browser, SignedIn
 from server.accounts.rules import Agent, Can, Role, Rotation, capabilities, may
 from server.errors import Forbidden
 from server.kernel.clock import rfc3339
 from server.kernel.context import App
 from server.web import auth
-from server.web.http import PUBLIC, Call, Endpoint, path_id
+from server.web.http import PUBLIC, WHOLE, Call, Endpoint, path_id, whole
 
 # --- what comes in ------------------------------------------------------------------------------
 
@@ -284,6 +285,17 @@ async def rotate_identity(app: App, call: Call) -> Any:
     return _identity_json(app, rotated)
 
 
+async def audit_log(app: App, call: Call) -> Any:
+    """Read who did what to accounts and settings, newest first."""
+    limit = whole(call, "limit", 50, 200)
+    found: list[audit.Line] = await app.read(audit.page, whole(call, "before", 2**53, 2**53), limit + 1)
+    lines = found[:limit]
+    return {
+        "lines": [{**asdict(line), "at": rfc3339(line.at)} for line in lines],
+        "before": lines[-1].id if len(found) > limit else None,
+    }
+
+
 ENDPOINTS: list[Endpoint] = [
     Endpoint("GET", "/api/session", session, PUBLIC, answer=answers.Session),
     Endpoint("POST", "/api/setup", setup, PUBLIC, body=Setup, answer=answers.SignedIn),
@@ -302,6 +314,9 @@ ENDPOINTS: list[Endpoint] = [
     Endpoint("GET", "/api/invites", invites, Can.USERS, answer=answers.Invites),
     Endpoint("POST", "/api/invites", invite, Can.USERS, body=NewInvite, answer=answers.Invited),
     Endpoint("DELETE", "/api/invites/{id}", withdraw_invite, Can.USERS),
+    Endpoint(
+        "GET", "/api/audit", audit_log, Can.AUDIT, answer=answers.AuditPage, query={"before": WHOLE, "limit": WHOLE}
+    ),
     Endpoint("GET", "/api/settings/widget/identity", identity_secret, Can.SECRETS, answer=answers.IdentitySecret),
     Endpoint(
         "POST",

@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts import queries
-from server.accounts.actions import record
+from server.accounts.audit import record
 from server.accounts.rules import Agent, Rotation
 from server.kernel.clock import rfc3339
 from server.kernel.sql import Tx

@@ -12,7 +12,8 @@ from datetime import datetime
 from sqlalchemy import delete, insert, update
 
 from server.accounts import queries, rules
-from server.accounts.actions import Browser, SignedIn, add_user, begin_session, end_sessions, record
+from server.accounts.actions import Browser, SignedIn, add_user, begin_session, end_sessions
+from server.accounts.audit import record
 from server.accounts.passwords import hashing, new_password
 from server.accounts.queries import Invite, Link
 from server.accounts.rules import LINK_LIFE, Agent, Purpose, Role

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import update
 
 from server.accounts import queries, rules
-from server.accounts.actions import end_sessions, record
+from server.accounts.actions import end_sessions
+from server.accounts.audit import record
 from server.accounts.links import drop_links
 from server.accounts.rules import Agent, Can, Change, Role
 from server.errors import Forbidden, NotFound

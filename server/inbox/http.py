@@ -27,7 +27,7 @@ from server.kernel.ids import sign, signed_by
 from server.live import frames
 from server.live.frames import FileToken, Key
 from server.web import auth
-from server.web.http import PUBLIC, VISITING, Call, Endpoint, json_response, path_id, read_body
+from server.web.http import PUBLIC, VISITING, WHOLE, Call, Endpoint, json_response, path_id, read_body, whole
 
 MAX_PAGE = 100
 
@@ -86,15 +86,6 @@ def _choice(call: Call, name: str) -> str:
     return value
 
 
-def _number(call: Call, name: str, default: int, most: int) -> int:
-    text = call.query.get(name, "")
-    if not text:
-        return default
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:16]) <= 2**53:
-        raise Refused("invalid", f"{name} must be a whole number from 1 on.", field=name)
-    return min(int(text[:16]), most)
-
-
 def _cursor(app: App, at: datetime, row_id: int) -> str:
     place = f"{to_micros(at)}.{row_id}"
     return urlsafe_b64encode(f"{place}.{sign(app.key('cursor'), place)}".encode()).decode().rstrip("=")
@@ -115,7 +106,7 @@ def _after(app: App, cursor: str) -> tuple[datetime, int]:
 
 async def list_tickets(app: App, call: Call) -> Any:
     """List tickets, one page at a time."""
-    limit = _number(call, "limit", 50, MAX_PAGE)
+    limit = whole(call, "limit", 50, MAX_PAGE)
     cursor = call.query.get("cursor", "")
     query = ListQuery(
         status=_choice(call, "status"),
@@ -210,8 +201,8 @@ def _agent_of(user_agent: str) -> dict[str, str]:
 async def thread_entries(app: App, call: Call) -> Any:
     """Show a page of a thread, the newest first page without `before`."""
     thread = path_id(call, "thread")
-    limit = _number(call, "limit", entries.PAGE, MAX_PAGE)
-    before = _number(call, "before", 0, 2**53) or None
+    limit = whole(call, "limit", entries.PAGE, MAX_PAGE)
+    before = whole(call, "before", 0, 2**53) or None
     page = await app.read(_page, thread, before, limit)
     if page is None:
         raise NotFound()
@@ -311,8 +302,8 @@ SEARCH_PAGE = 30
 async def find_said(app: App, call: Call) -> Any:
     """Search over everything that was said, newest first."""
     query = call.query.get("q", "")[:400]
-    before = _number(call, "before", 0, 2**53) or None
-    limit = _number(call, "limit", SEARCH_PAGE, MAX_PAGE)
+    before = whole(call, "before", 0, 2**53) or None
+    limit = whole(call, "limit", SEARCH_PAGE, MAX_PAGE)
     hits = await app.read_slowly(search.search, query, before, limit)
     now = app.clock.now()
     return {
@@ -409,7 +400,7 @@ async def get_widget(app: App, call: Call) -> Any:
 async def put_widget(app: App, call: Call) -> Any:
     """Change the widget's settings."""
     wanted = widget.WidgetSettings.model_validate(call.body.model_dump())
-    saved = await app.write(widget.save, wanted)
+    saved = await app.write(widget.change, call.agent, wanted, call.address)
     widget.cached(app).heard(widget.TOPIC, None)
     return saved
 
@@ -451,13 +442,12 @@ async def widget_config(app: App, call: Call) -> Any:
     return response
 
 
-_WHOLE = {"type": "integer", "minimum": 1, "maximum": 2**53}
 LIST_QUERY: dict[str, dict[str, Any]] = {
     **{name: {"type": "string", "enum": list(words)} for name, words in CHOICES.items()},
-    "limit": _WHOLE,
+    "limit": WHOLE,
     "cursor": {"type": "string", "description": "From the page before."},
 }
-PAGE_QUERY: dict[str, dict[str, Any]] = {"before": _WHOLE, "limit": _WHOLE}
+PAGE_QUERY: dict[str, dict[str, Any]] = {"before": WHOLE, "limit": WHOLE}
 WORDS: dict[str, dict[str, Any]] = {"q": {"type": "string"}}
 
 ENDPOINTS: list[Endpoint] = [

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
+from server.accounts.audit import record
+from server.accounts.rules import Agent
 from server.inbox.rules import clean_line, clean_text
 from server.kernel.context import App
 from server.kernel.sql import Conn, Statement, Tx
@@ -103,6 +105,15 @@ def save(tx: Tx, wanted: WidgetSettings) -> WidgetSettings:
     tx.run(_PUT, name="widget", value=wanted.model_dump(), now=tx.now)
     tx.ring(TOPIC)
     return wanted
+
+
+def change(tx: Tx, agent: Agent, wanted: WidgetSettings, address: str) -> WidgetSettings:
+    """As `save`, by a person: the audit log tells which of the settings they changed."""
+    before = load(tx)
+    changed = sorted(name for name, value in wanted.model_dump().items() if value != getattr(before, name))
+    if changed:
+        record(tx, agent.id, "widget_changed", "", address, settings=changed)
+    return save(tx, wanted)
 
 
 class Cached:

@@ -8,11 +8,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from server.accounts.rules import Can
+from server.accounts.audit import record
+from server.accounts.rules import Agent, Can
 from server.errors import NotFound
 from server.kernel import jobs
 from server.kernel.clock import rfc3339
 from server.kernel.context import App
+from server.kernel.sql import Tx
 from server.operations import doctor as examining
 from server.web.http import Call, Endpoint, path_id
 
@@ -89,9 +91,16 @@ async def dead_jobs(app: App, call: Call) -> Any:
 
 async def retry_job(app: App, call: Call) -> Any:
     """Give a dead job all its attempts again, starting now."""
-    if not await app.write(jobs.retry, path_id(call, "id")):
+    if not await app.write(_retry, call.agent, path_id(call, "id"), call.address):
         raise NotFound("This job is not waiting for anybody: it was tried again, or has run.")
     return {}
+
+
+def _retry(tx: Tx, agent: Agent, job: int, address: str) -> bool:
+    again = jobs.retry(tx, job)
+    if again:
+        record(tx, agent.id, "job_retried", str(job), address)
+    return again
 
 
 ENDPOINTS: list[Endpoint] = [

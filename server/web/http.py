@@ -282,6 +282,19 @@ def path_id(call: Call, name: str) -> int:
     return int(text)
 
 
+WHOLE = {"type": "integer", "minimum": 1, "maximum": 2**53}  # what `whole` takes, as a JSON schema
+
+
+def whole(call: Call, name: str, default: int, most: int) -> int:
+    """A whole number from the query, from 1 to 2^53; more than `most` is `most`. Raises `Refused` "invalid"."""
+    text = call.query.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:17]) <= 2**53:
+        raise Refused("invalid", f"{name} must be a whole number from 1 on.", field=name)
+    return min(int(text[:17]), most)
+
+
 def forbid_cross_site(headers: Mapping[str, str]) -> None:
     if headers.get("sec-fetch-site") == "cross-site":
         raise Forbidden("This request came from another site.", "cross_site")

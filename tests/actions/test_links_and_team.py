@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from server.accounts import actions, commands, links, queries, team
+from server.accounts import audit as log
 from server.accounts.actions import Browser
 from server.accounts.rules import Role
 from server.accounts.team import UserChange
@@ -278,3 +279,18 @@ async def test_being_away_and_ones_name_are_ones_own_to_change(app: App) -> None
     assert (changed.name, changed.away) == ("Olga Petrova", True)
     changed = await team.change_me(app, olga, None, False, HOME.address)
     assert (changed.name, changed.away) == ("Olga Petrova", False)
+
+
+async def test_the_audit_log_is_read_backwards_with_the_names_of_today(app: App) -> None:
+    olga = await owner(app)
+    mia = await colleague(app, olga, Role.SUPPORT)
+    await team.change_user(app, olga, mia.id, UserChange(role=Role.MANAGER), HOME.address)
+    await team.change_user(app, olga, mia.id, UserChange(name="Mia Moss"), HOME.address)
+
+    first = await app.read(log.page, 2**53, 2)
+    assert [(line.action, line.who, line.whom) for line in first] == [
+        ("user_changed", log.Person(olga.id, "Olga"), log.Person(mia.id, "Mia Moss"))
+    ] * 2
+    rest = await app.read(log.page, first[-1].id, 100)
+    assert [line.id for line in [*first, *rest]] == list(range(first[0].id, 0, -1))
+    assert rest[-1].action == "setup" and await app.read(log.page, 1, 100) == []

@@ -45,7 +45,7 @@ def test_every_endpoint_is_described_and_nothing_else_is() -> None:
         if endpoint.writes and endpoint.body is None and not endpoint.raw:
             assert endpoint.method == "DELETE", f"{endpoint.path} takes a body and does not say which"
         asked = set(
-            re.findall(r"""(?:query\.get\(|_number\(call, |_choice\(call, )"([a-z]+)\"""", _source(endpoint.handler))
+            re.findall(r"""(?:query\.get\(|whole\(call, |_choice\(call, )"([a-z]+)\"""", _source(endpoint.handler))
         )
         assert asked == set(endpoint.query), f"{endpoint.path} reads {asked} and describes {set(endpoint.query)}"
     ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]

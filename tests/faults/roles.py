@@ -88,6 +88,7 @@ EXPECT: dict[str, Cell] = {
     "GET /api/settings/widget/identity": Cell(ADMINS, (200,)),
     "POST /api/settings/widget/identity/rotate": Cell(ADMINS, (200,), {}),
     # operations
+    "GET /api/audit": Cell(ADMINS, (200,)),
     "GET /api/doctor": Cell(CHANNELS, (200,)),
     "GET /api/jobs/dead": Cell(ADMINS, (200,)),
     "POST /api/jobs/{id}/retry": Cell(ADMINS, (404, 409), {}),

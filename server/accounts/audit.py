@@ -1,0 +1,69 @@
+"""The audit log: who did what to accounts and settings, when, from where. Append-only.
+
+`record` is a step for whoever changes something; `page` is what owner and admins read, newest first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select
+
+from server.kernel.sql import Conn, Statement, Tx
+from server.schema import audit, users
+
+# In these `target` is the id of the account it was done to.
+TO_A_USER = frozenset({"login_failed", "user_changed", "signin_link_made", "reset_link_made"})
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`who` None: nobody who was signed in. `whom`: the account it was done to, where it was one."""
+
+    id: int
+    at: datetime
+    who: Person | None
+    action: str
+    target: str
+    whom: Person | None
+    detail: dict[str, Any]
+    address: str
+
+
+_PAGE = Statement(
+    select(audit).where(audit.c.id < bindparam("before")).order_by(audit.c.id.desc()).limit(bindparam("most"))
+)
+
+
+def record(tx: Tx, user_id: int | None, action: str, target: str = "", address: str = "", **detail: Any) -> None:
+    """One line of the audit log. Never a password, token or link in it."""
+    tx.run(
+        insert(audit).values(at=tx.now, user_id=user_id, action=action, target=target, detail=detail, address=address)
+    )
+
+
+def page(conn: Conn, before: int, most: int) -> list[Line]:
+    """At most `most` lines with smaller ids than `before`, newest first."""
+    rows = conn.all(_PAGE, before=before, most=most)
+    wanted = {row.user_id for row in rows if row.user_id is not None}
+    wanted |= {found for row in rows if (found := _whom(row)) is not None}
+    named = conn.all(select(users.c.id, users.c.name).where(users.c.id.in_(sorted(wanted)))) if wanted else []
+    people = {row.id: Person(row.id, row.name) for row in named}
+    return [
+        Line(
+            row.id, row.at, people.get(row.user_id), row.action, row.target, people.get(_whom(row)), row.detail, row.address
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _whom(row: Any) -> int | None:
+    return int(row.target) if row.action in TO_A_USER and row.target.isdecimal() else None

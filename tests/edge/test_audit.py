@@ -1,0 +1,58 @@
+"""The audit log as owner and admins read it: who did what, to whom, when, from where; page by page."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert
+
+from server.schema import jobs
+from tests.online import Online
+
+
+async def test_changes_of_settings_accounts_and_jobs_stand_in_the_log_with_names(online: Online) -> None:
+    olga, ben = await online.agent("olga", socket=False), await online.agent("ben", socket=False)
+    widget = (await olga.get("/api/settings/widget")).json()
+    assert (
+        await olga.send("PUT", "/api/settings/widget", widget | {"brand": "Kettles", "ask_email": False})
+    ).status == 200
+    assert (
+        await olga.send("PUT", "/api/settings/widget", widget | {"brand": "Kettles", "ask_email": False})
+    ).status == 200
+    assert (await olga.send("PATCH", f"/api/users/{ben.desk.id}", {"role": "manager"})).status == 200
+    now = online.world.now
+    row = {"kind": "x", "payload": {}, "priority": 30, "run_at": now, "created_at": now, "dead": True}
+    await online.app.write(lambda tx: tx.run(insert(jobs).values(id=7, **row)))
+    assert (await olga.post("/api/jobs/7/retry", {})).status == 200
+
+    lines = (await olga.get("/api/audit?limit=3")).json()["lines"]
+    assert [line["action"] for line in lines] == ["job_retried", "user_changed", "widget_changed"]
+    assert all(line["who"] == {"id": olga.desk.id, "name": "Olga"} and line["address"] for line in lines)
+    assert lines[0]["target"] == "7" and lines[0]["whom"] is None
+    assert lines[1]["whom"] == {"id": ben.desk.id, "name": "Ben"}
+    assert lines[1]["detail"] == {"role": ["support", "manager"]}
+    assert lines[2]["detail"] == {"settings": ["ask_email", "brand"]}  # saved twice, changed once
+    assert lines[0]["at"].startswith(now.strftime("%Y-%m-%dT"))
+
+
+async def test_pages_meet_without_a_gap_while_new_lines_arrive(online: Online) -> None:
+    adam = await online.agent("adam", socket=False)
+    for number in range(7):
+        await adam.send("PATCH", "/api/me", {"name": f"Adam {number}"})
+    seen: list[int] = []
+    path = "/api/audit?limit=4"
+    while path:
+        page = (await adam.get(path)).json()
+        seen += [line["id"] for line in page["lines"]]
+        path = f"/api/audit?limit=4&before={page['before']}" if page["before"] else ""
+        await adam.send("PATCH", "/api/me", {"name": f"Adam later {len(seen)}"})
+    assert seen == list(range(seen[0], 0, -1)), "newest first, each once, none left out"
+
+
+async def test_only_owner_and_admin_read_it_and_odd_pages_are_refused(online: Online) -> None:
+    for name in ("mona", "nils", "cora", "kurt", "ana"):
+        agent = await online.agent(name, socket=False)
+        assert (await agent.get("/api/audit")).status == 403
+    adam = await online.agent("adam", socket=False)
+    for odd in ("before=0", "before=-1", "before=x", "limit=0", "limit=1e3", "before=10000000000000000"):
+        answer = await adam.get(f"/api/audit?{odd}")
+        assert answer.status == 422, odd
+    assert len((await adam.get("/api/audit?limit=100000")).json()["lines"]) <= 200
