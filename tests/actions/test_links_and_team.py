@@ -289,7 +289,7 @@ async def test_the_audit_log_is_read_backwards_with_the_names_of_today(app: App)
 
     first = await app.read(log.page, 2**53, 2)
     assert [(line.action, line.who, line.whom) for line in first] == [
-        ("user_changed", log.Person(olga.id, "Olga"), log.Person(mia.id, "Mia Moss"))
+        ("user_changed", log.Person(olga.id, "Olga Owner"), log.Person(mia.id, "Mia Moss"))
     ] * 2
     rest = await app.read(log.page, first[-1].id, 100)
     assert [line.id for line in [*first, *rest]] == list(range(first[0].id, 0, -1))
