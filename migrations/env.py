@@ -15,7 +15,7 @@ def begin_by_hand(dbapi_connection, _record):
 
 
 def ours(_object, name, kind, _reflected, _other):
-    """Full-text tables and indexes are written by hand for each dialect; `schema.py` does not list them."""
+    """Full-text tables and indexes are written by hand for each dialect; `server/schema` does not list them."""
     return not (name or "").startswith(("timeline_fts", "ix_timeline_search"))
 
 

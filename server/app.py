@@ -25,9 +25,9 @@ from server.accounts.rules import Can
 from server.errors import BadRequest, NotFound, Refused
 from server.kernel.bus import LocalBus, RedisBus
 from server.kernel.clock import Clock, SystemClock
-from server.kernel.context import App, announcer
+from server.kernel.context import App, around
 from server.kernel.db import open_database
-from server.kernel.ids import Ids, RandomIds
+from server.kernel.ids import Ids, RandomIds, derive
 from server.kernel.jobs import Handler, Worker
 from server.kernel.processes import Heart
 from server.live.hub import Hub
@@ -71,7 +71,11 @@ async def build(
     node = ids.token(9)
     if bus is None:
         bus = RedisBus(settings.redis_url, node) if settings.redis_url else LocalBus()
-    db = await open_database(settings, clock, announcer(REACTIONS), bus.ring)
+
+    def key_for(purpose: str) -> bytes:
+        return derive(secret, purpose)  # known by the time a step asks
+
+    db = await open_database(settings, clock, around(REACTIONS, ids, key_for), bus.ring)
     try:
         secret = kept or await key.first(settings, db)
     except Refused:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from server.accounts.http import ENDPOINTS
 from server.accounts.rules import Agent, Role
 from server.kernel.bus import LocalBus
 from server.kernel.clock import ManualClock
-from server.kernel.context import App, announcer
+from server.kernel.context import App, around
 from server.kernel.db import open_database
-from server.kernel.ids import RandomIds
+from server.kernel.ids import RandomIds, derive
 from server.schema import audit, metadata
 from server.settings import Settings
 from server.web import auth
@@ -51,8 +52,9 @@ async def accounts_app(folder: Path, database: str = "sqlite", **values: Any) ->
     metadata.create_all(engine)
     engine.dispose()
     clock, bus = ManualClock(START), LocalBus()
-    db = await open_database(settings, clock, announcer({}), bus.ring)
-    app = App(settings, clock, RandomIds(), bus, db, settings.secret() or b"")
+    ids, secret = RandomIds(), settings.secret() or b""
+    db = await open_database(settings, clock, around({}, ids, partial(derive, secret)), bus.ring)
+    app = App(settings, clock, ids, bus, db, secret)
     try:
         yield app
     finally:

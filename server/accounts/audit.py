@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select
 
+from server.accounts.rules import Agent
+from server.kernel.documents import Document, M
 from server.kernel.sql import Conn, Statement, Tx
 from server.schema import audit, users
 
@@ -48,6 +50,15 @@ def record(tx: Tx, user_id: int | None, action: str, target: str = "", address: 
     tx.run(
         insert(audit).values(at=tx.now, user_id=user_id, action=action, target=target, detail=detail, address=address)
     )
+
+
+def settings_changed(tx: Tx, agent: Agent, document: Document[M], wanted: M, address: str) -> M:
+    """Saves one area's settings for a person; the log tells which of them they changed, never to what."""
+    before = document.load(tx)
+    changed = sorted(name for name, value in wanted if value != getattr(before, name))
+    if changed:
+        record(tx, agent.id, f"{document.name}_changed", "", address, settings=changed)
+    return document.save(tx, wanted)
 
 
 def page(conn: Conn, before: int, most: int) -> list[Line]:

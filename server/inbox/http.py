@@ -23,6 +23,7 @@ from server.inbox.timeline import Written
 from server.kernel.clock import rfc3339
 from server.kernel.columns import from_micros, to_micros
 from server.kernel.context import App
+from server.kernel.documents import TOPIC
 from server.kernel.ids import sign, signed_by
 from server.live import frames
 from server.live.frames import FileToken, Key
@@ -401,7 +402,7 @@ async def put_widget(app: App, call: Call) -> Any:
     """Change the widget's settings."""
     wanted = widget.WidgetSettings.model_validate(call.body.model_dump())
     saved = await app.write(widget.change, call.agent, wanted, call.address)
-    widget.cached(app).heard(widget.TOPIC, None)
+    widget.cached(app).heard(TOPIC, None)
     return saved
 
 

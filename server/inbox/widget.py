@@ -1,4 +1,4 @@
-"""The widget's settings: one document in the `settings` table, read through a short cache."""
+"""The widget's settings, and where it was met."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
-from server.accounts.audit import record
+from server.accounts.audit import settings_changed
 from server.accounts.rules import Agent
 from server.inbox.rules import clean_line, clean_text
-from server.kernel.context import App
-from server.kernel.sql import Conn, Statement, Tx
-from server.schema import settings as settings_table
+from server.kernel.documents import Document
+from server.kernel.sql import Statement, Tx
 from server.schema import sites_seen
 
-TOPIC = "settings"
-CACHE_S = 3.0
 LANGUAGES = ("en", "ko", "pl", "ru")
 
 
@@ -87,68 +84,12 @@ def site_origin(site: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port and port != default else "")
 
 
-_GET = Statement(select(settings_table.c.value).where(settings_table.c.name == bindparam("name")))
-_put = insert(settings_table).values(name=bindparam("name"), value=bindparam("value"), updated_at=bindparam("now"))
-_PUT = Statement(
-    _put.on_conflict_do_update(
-        index_elements=["name"], set_={"value": _put.excluded.value, "updated_at": _put.excluded.updated_at}
-    )
-)
-
-
-def load(conn: Conn) -> WidgetSettings:
-    stored = conn.value(_GET, name="widget")
-    return WidgetSettings.model_validate(stored or {})
-
-
-def save(tx: Tx, wanted: WidgetSettings) -> WidgetSettings:
-    tx.run(_PUT, name="widget", value=wanted.model_dump(), now=tx.now)
-    tx.ring(TOPIC)
-    return wanted
+WIDGET = Document("widget", WidgetSettings)
+load, save, cached = WIDGET.load, WIDGET.save, WIDGET.cached
 
 
 def change(tx: Tx, agent: Agent, wanted: WidgetSettings, address: str) -> WidgetSettings:
-    """As `save`, by a person: the audit log tells which of the settings they changed."""
-    before = load(tx)
-    changed = sorted(name for name, value in wanted.model_dump().items() if value != getattr(before, name))
-    if changed:
-        record(tx, agent.id, "widget_changed", "", address, settings=changed)
-    return save(tx, wanted)
-
-
-class Cached:
-    """The settings as of at most three seconds ago; a doorbell makes it look again at once."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self._value: WidgetSettings | None = None
-        self._until = 0.0
-        app.bus.watch(TOPIC, self)
-
-    @property
-    def latest(self) -> WidgetSettings:
-        """As last looked at; `get` was awaited before, when the caller's connection began."""
-        return self._value or WidgetSettings()
-
-    def heard(self, topic: str, hint: Any) -> None:
-        self._until = 0.0
-
-    def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
-
-    async def get(self) -> WidgetSettings:
-        now = self._app.clock.monotonic()
-        if self._value is None or now >= self._until:
-            self._until = now + CACHE_S
-            self._value = await self._app.read(load)
-        return self._value
-
-
-def cached(app: App) -> Cached:
-    found = app.parts.get("widget_settings")
-    if found is None:
-        found = app.parts["widget_settings"] = Cached(app)
-    assert isinstance(found, Cached)
-    return found
+    return settings_changed(tx, agent, WIDGET, wanted, address)
 
 
 _put_site = insert(sites_seen).values(

@@ -10,7 +10,7 @@ from server.kernel.bus import LocalBus
 from server.kernel.clock import Clock
 from server.kernel.db import Database
 from server.kernel.ids import Ids, derive
-from server.kernel.sql import Conn, Tx
+from server.kernel.sql import Around, Conn, Tx
 from server.kernel.writing import Done
 from server.settings import Settings
 
@@ -55,12 +55,12 @@ class App:
 Reactions = Mapping[type, list[Callable[[Tx, Any], None]]]
 
 
-def announcer(reactions: Reactions) -> Callable[[Tx, Any], None]:
+def around(reactions: Reactions, ids: Ids, key: Callable[[str], bytes]) -> Around:
     def announce(tx: Tx, event: Any) -> None:
         for react in reactions.get(type(event), ()):
             react(tx, event)
 
-    return announce
+    return Around(announce, ids, key)
 
 
-__all__ = ["App", "Conn", "Reactions", "Tx", "announcer"]
+__all__ = ["App", "Conn", "Reactions", "Tx", "around"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from server.errors import Busy, Refused
 from server.kernel.clock import Clock
-from server.kernel.sql import Announcer
+from server.kernel.sql import Around
 from server.kernel.writing import Bells, Completion, Done, Step, Work, Writer, future_done
 from server.settings import Settings
 
@@ -61,11 +61,9 @@ class Database:
         self._release()
 
 
-async def open_database(
-    settings: Settings, clock: Clock, announce: Announcer, ring: Callable[[Bells], None]
-) -> Database:
+async def open_database(settings: Settings, clock: Clock, around: Around, ring: Callable[[Bells], None]) -> Database:
     completion = Completion(asyncio.get_running_loop(), ring)
-    common = {"limit": settings.writer_queue, "now": clock.now, "announce": announce, "completion": completion}
+    common = {"limit": settings.writer_queue, "now": clock.now, "around": around, "completion": completion}
     if settings.database_url is not None:
         from server.kernel.postgres import PostgresReaders, PostgresWriter
 

@@ -21,7 +21,7 @@ from psycopg import errors as pg
 
 from server.errors import Busy, Refused, StorageFull
 from server.kernel import failpoints, metrics
-from server.kernel.sql import POSTGRES, Announcer, Clash, Conn, Tx
+from server.kernel.sql import POSTGRES, Around, Clash, Conn, Tx
 from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up
 
 log = structlog.get_logger()
@@ -132,7 +132,7 @@ class _WriterThread(_Worker):
                     raise
                 raise translated from error
 
-        tx = Tx(execute, POSTGRES, self._owner.now(), self._owner.announce)
+        tx = Tx(execute, POSTGRES, self._owner.now(), self._owner.around)
         cursor.execute("BEGIN")
         try:
             result = work.step(tx, *work.args)
@@ -169,10 +169,10 @@ class PostgresWriter:
         prepare: bool,
         limit: int,
         now: Callable[[], datetime],
-        announce: Announcer,
+        around: Around,
         completion: Completion,
     ) -> None:
-        self.url, self.prepare, self.now, self.announce = url, prepare, now, announce
+        self.url, self.prepare, self.now, self.around = url, prepare, now, around
         self.complete = completion
         self._limit = limit
         self._waiting = 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ from sqlalchemy.dialects.postgresql import psycopg as _psycopg
 from sqlalchemy.dialects.sqlite import pysqlite as _pysqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql import ClauseElement
+
+from server.kernel.ids import Ids
 
 SQLITE: Dialect = _pysqlite.dialect()
 POSTGRES: Dialect = _psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
@@ -166,8 +169,13 @@ class Conn:
         return int(cursor.rowcount)
 
 
-# What reacts to an event inside the same transaction (`reactions.py`).
-Announcer = Callable[["Tx", Any], None]
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a step may use beside the database: given once, so that no step asks a global for it."""
+
+    announce: Callable[[Tx, Any], None]  # what reacts to an event inside the same transaction (`reactions.py`)
+    ids: Ids
+    key: Callable[[str], bytes]  # derived from the server's secret, one for each purpose
 
 
 class Tx(Conn):
@@ -177,24 +185,32 @@ class Tx(Conn):
     reaches the network.
     """
 
-    __slots__ = ("_announce", "bells", "last", "now")
+    __slots__ = ("_around", "bells", "last", "now")
 
     def __init__(
         self,
         execute: Callable[[str, Sequence[Any]], Any],
         dialect: Dialect,
         now: datetime,
-        announce: Announcer,
+        around: Around,
     ) -> None:
         super().__init__(execute, dialect)
         self.now = now
-        self._announce = announce
+        self._around = around
         self.bells: list[tuple[str, Any]] = []
         self.last: list[tuple[Statement, Mapping[str, Any]]] = []
 
     def announce(self, event: Any) -> None:
         """Runs every reaction to `event` here and now, inside this transaction."""
-        self._announce(self, event)
+        self._around.announce(self, event)
+
+    def token(self, size: int = 24) -> str:
+        """`size` random bytes as URL-safe text; repeatable where the app's ids are."""
+        return self._around.ids.token(size)
+
+    def key(self, purpose: str) -> bytes:
+        """A key for one purpose, derived from the server's secret."""
+        return self._around.key(purpose)
 
     def ring(self, topic: str, hint: Any = None) -> None:
         """After COMMIT, tells whoever watches `topic` to look; `hint` may carry what they would read."""

@@ -21,7 +21,7 @@ import structlog
 
 from server.errors import Busy, Refused, StorageFull
 from server.kernel import failpoints, metrics
-from server.kernel.sql import SQLITE, Announcer, Clash, Conn, Statement, Tx
+from server.kernel.sql import SQLITE, Around, Clash, Conn, Statement, Tx
 from server.kernel.sqlite_file import Identity
 from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up
 
@@ -77,11 +77,11 @@ class SqliteWriter:
         sync: str,
         limit: int,
         now: Callable[[], datetime],
-        announce: Announcer,
+        around: Around,
         completion: Completion,
     ) -> None:
         self._path, self._sync, self._limit = path, sync, limit
-        self._now, self._announce, self._complete = now, announce, completion
+        self._now, self._around, self._complete = now, around, completion
         self._interactive: deque[Work] = deque()
         self._bulk: deque[Work] = deque()
         self._wake = threading.Event()
@@ -180,7 +180,7 @@ class SqliteWriter:
         outcomes: list[Outcome] = []
         last: list[tuple[Statement, Mapping[str, Any]]] = []
         for work in works:
-            tx = Tx(self._execute, SQLITE, self._now(), self._announce)
+            tx = Tx(self._execute, SQLITE, self._now(), self._around)
             if careful:
                 db.execute("SAVEPOINT s")
             changes = db.total_changes
@@ -207,7 +207,7 @@ class SqliteWriter:
         failpoints.reach("before_commit")
         try:
             if last:
-                Tx(self._execute, SQLITE, self._now(), self._announce).finish(last)
+                Tx(self._execute, SQLITE, self._now(), self._around).finish(last)
             db.execute("COMMIT")
         except (sqlite3.Error, Refused) as error:
             # Nobody may be acknowledged; whether it happened is unknown, and repeating is safe.

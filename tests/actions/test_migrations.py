@@ -1,4 +1,4 @@
-"""Migrations make exactly the schema of `server/schema.py`, on both databases, and are safe to repeat."""
+"""Migrations make exactly the schema of `server/schema`, on both databases, and are safe to repeat."""
 
 from __future__ import annotations
 

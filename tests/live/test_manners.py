@@ -161,6 +161,7 @@ async def test_a_queue_that_is_full_is_read_again_from_the_bookmark(online: Onli
     """What does not fit is left in the database: no frame is dropped, and memory stays flat."""
     guest, ticket = await online.world.conversation()
     zoe = await online.visitor(token=guest.token)
+    await until(lambda: bool(online.hub.visitors))
     connection = next(iter(online.hub.visitors))
     gate = asyncio.Event()
     sends, connection.write_now = connection.send, lambda text: False

@@ -17,9 +17,9 @@ NEVER: list[tuple[str, str]] = [
     (r"server\.(consent\.keywords|delivery\.segments)$", r"sqlalchemy|starlette|asyncio|server\.(kernel|web|live|inbox|accounts)"),
     (r"server\.errors$", r"server\."),
     (r"server\.settings$", r"server\."),
-    (r"server\.schema$", r"server\.(?!kernel\.columns)"),
-    # Jobs keep their rows in `schema`; nothing else of the kernel knows a table.
-    (r"server\.kernel\.(jobs|processes)$", r"starlette|server\.(web|live|accounts|inbox|consent|delivery|simulator|operations|app|reactions)"),
+    (r"server\.schema(\.\w+)?$", r"server\.(?!kernel\.columns|schema)"),
+    # Jobs and settings keep their rows in `schema`; nothing else of the kernel knows a table.
+    (r"server\.kernel\.(jobs|processes|documents)$", r"starlette|server\.(web|live|accounts|inbox|consent|delivery|simulator|operations|app|reactions)"),
     (r"server\.kernel(\.\w+)?$", r"starlette|server\.(web|live|accounts|inbox|consent|delivery|simulator|operations|app|reactions|schema)"),
     (r"server\.live\.frames$", r"(?!pydantic|typing|__future__).*"),
     (r"server\.live\.transport$", r"server\.(?!kernel|live|settings|web\.limits)"),

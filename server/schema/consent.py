@@ -1,0 +1,97 @@
+"""Tables of consent: where everybody stands, the ledger that proves it, what must not be sent to."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, Table, Text, UniqueConstraint, text
+
+from server.kernel.columns import Instant, Json, Key
+from server.schema.metadata import metadata
+
+# Consents an owner defines beside the built-in ones (CIM-4); a purpose is then "consent:<id>".
+consent_kinds = Table(
+    "consent_kinds",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("channel", Text, nullable=False),  # general | email | sms
+    Column("required", Boolean, nullable=False, server_default=text("false")),  # for every send on its channel (CIM-5)
+    Column("deleted_at", Instant),
+    Column("created_at", Instant, nullable=False),
+)
+
+# Where each person stands (CON-1..2): the last word of the ledger, one row a purpose.
+consents = Table(
+    "consents",
+    metadata,
+    Column("contact_id", BigInteger, ForeignKey("contacts.id"), primary_key=True),
+    Column("purpose", Text, primary_key=True),  # email_marketing | sms_marketing | sms_transactional | consent:<id>
+    Column("status", Text, nullable=False),  # subscribed | unsubscribed | never_subscribed
+    Column("method", Text, nullable=False),  # keyword | agent | import | double_opt_in | gateway | form | api
+    Column("source", Text, nullable=False, server_default=""),
+    Column("happened_at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("paused_at", Instant),  # they asked to stop in their own words; an agent confirms or lifts it (AMB-1)
+    Column(
+        "taken", Boolean, nullable=False, server_default=text("false")
+    ),  # a STOP took it; START gives it back (AMB-32)
+)
+
+# Every change, append-only; chained per contact with an HMAC whose key is not in the database (DESIGN 5, G14).
+consent_ledger = Table(
+    "consent_ledger",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("contact_id", BigInteger, ForeignKey("contacts.id"), nullable=False),
+    Column("n", Integer, nullable=False),  # 1, 2, 3 … of this contact
+    Column("purpose", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("applied", Boolean, nullable=False),  # false: kept as evidence, but older than a newer word (CON, IMP-76)
+    Column("method", Text, nullable=False),
+    Column("source", Text, nullable=False, server_default=""),  # "sms:SM…", "user:3", "import:7", a form's address
+    Column("wording", Text, nullable=False, server_default=""),  # what was shown or said, in full
+    Column("language", Text, nullable=False, server_default=""),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("address", Text, nullable=False, server_default=""),  # phone or e-mail it was about; blanked by erasure
+    Column("salt", Text, nullable=False),
+    Column("commitment", Text, nullable=False),  # of salt and personal fields: what remains to be proven
+    Column("happened_at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("mac", Text, nullable=False),
+    UniqueConstraint("contact_id", "n"),
+)
+
+# How long each chain is and how it ends, so that a cut tail shows.
+consent_heads = Table(
+    "consent_heads",
+    metadata,
+    Column("contact_id", BigInteger, ForeignKey("contacts.id"), primary_key=True),
+    Column("length", Integer, nullable=False),
+    Column("mac", Text, nullable=False),  # of the last row
+    Column("seal", Text, nullable=False),  # HMAC of contact, length and mac: an edited head shows too
+)
+
+# Numbers that must not be sent to, whoever has them now: no import, merge or retyping brings them back (G12).
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("channel", Text, primary_key=True),  # sms | email
+    Column("address", Text, primary_key=True),  # E.164, or lower-case e-mail
+    Column("reason", Text, nullable=False),  # stop | gateway | invalid | landline | dead | agent
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("at", Instant, nullable=False),
+)
+
+# A question that waits for YES (CON-9..11).
+opt_ins = Table(
+    "opt_ins",
+    metadata,
+    Column("contact_id", BigInteger, ForeignKey("contacts.id"), primary_key=True),
+    Column("purposes", Json, nullable=False),
+    Column("keyword", Text, nullable=False, server_default=""),
+    Column("source", Text, nullable=False, server_default=""),
+    Column("wording", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
