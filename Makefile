@@ -26,8 +26,8 @@ up: .venv/.base $(UI)
 
 # Two passes: what is independent runs on two workers by file; what owns the machine (a browser, a process
 # to kill, a clock to move) runs alone. A pass without tests (pytest's code 5) is tolerated, two are not.
-test: .venv/.dev $(UI) tests/setup_browser.sh
-	@sh tests/setup_browser.sh
+test: .venv/.dev $(UI) tests/setup_machine.sh
+	@sh tests/setup_machine.sh
 	@passes=0; \
 	$(PYTEST) -n 2 --dist loadfile tests --ignore=tests/browser --ignore=tests/faults --ignore=tests/bench; \
 	case $$? in 0) passes=1;; 5) ;; *) exit 1;; esac; \

@@ -195,7 +195,7 @@ def free_port() -> int:
 
 
 def chromium_path() -> str:
-    """CHROMIUM, else the first of the usual names. tests/setup_browser.sh looks in the same order."""
+    """CHROMIUM, else the first of the usual names. tests/setup_machine.sh looks in the same order."""
     for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
         if name and (path := shutil.which(name)):
             return path
