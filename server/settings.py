@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     login_attempts: int = Field(
         10, ge=1, description="Wrong passwords per account, and tenfold per address, in 15 minutes."
     )
+    twilio_url: str = Field(
+        "https://api.twilio.com",
+        description="Address of Twilio's REST interface, or of a stand-in that speaks it.",
+    )
     metrics: bool = Field(False, description="Serve Prometheus figures at /metrics.")
     metrics_token: str | None = Field(
         None, description="Bearer token that /metrics asks for. Empty: only from this machine."

@@ -138,6 +138,12 @@ def enqueue(
     tx.ring(TOPIC)
 
 
+def enqueue_last(tx: Tx, kind: str, payload: dict[str, Any], *, run_at: datetime, key: str, priority: int = 30) -> None:
+    """As `enqueue`, just before COMMIT: for a key that many transactions share, whose lock must not be held long."""
+    tx.run_last(_ENQUEUE, kind=kind, key=key, payload=payload, priority=priority, run_at=run_at, now=tx.now)
+    tx.ring(TOPIC)
+
+
 def cancel(tx: Tx, key: str) -> bool:
     """False when there was none, or it is being run (the row it names then decides)."""
     return tx.run(_CANCEL, key=key) > 0

@@ -29,6 +29,8 @@ NEVER: list[tuple[str, str]] = [
     (r"server\.\w+\.http$", r"sqlalchemy|server\.(app|reactions|simulator)"),
     (r"server\.accounts(\.\w+)?$", r"server\.(inbox|live|simulator|operations|app|reactions)"),
     (r"server\.inbox(\.\w+)?$", r"server\.(simulator|operations|app|reactions|accounts\.(actions|http|links|team)|live\.(?!frames))"),
+    (r"server\.channels(\.base)?$", r"sqlalchemy|starlette|twilio|aiohttp|server\.(?!errors)"),
+    (r"server\.channels\.\w+$", r"sqlalchemy|starlette|server\.(?!channels|errors|settings|kernel\.(log|metrics|clock))"),
     (r"server\.(consent|delivery)(\.\w+)?$", r"server\.(inbox|live|web|simulator|operations|app|reactions)"),
     (r"server\.operations(\.\w+)?$", r"server\.(app|simulator|reactions|inbox\.(?!files|queries|widget))"),
     (r"server\.simulator\.demo$", r"starlette|server\.(reactions|live)"),
