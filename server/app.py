@@ -215,6 +215,8 @@ def starlette(app: App) -> Starlette:
     async def refused(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status == 404:
+            if (found := pages.missing(app, request)) is not None:
+                return found
             return refusal_response(NotFound(), app.ids.token(9))
         code = {405: "method_not_allowed", 400: "bad_request"}.get(status, "bad_request")
         return error_response(status, code, "This request does not fit here.", ref=app.ids.token(9))

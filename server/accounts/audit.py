@@ -17,7 +17,7 @@ from server.kernel.sql import Conn, Statement, Tx
 from server.schema import audit, users
 
 # In these `target` is the id of the account it was done to.
-TO_A_USER = frozenset({"login_failed", "user_changed", "signin_link_made", "reset_link_made"})
+TO_A_USER = frozenset({"login_failed", "password_change_failed", "user_changed", "signin_link_made", "reset_link_made"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -309,7 +309,10 @@ async def dead_jobs(app: App) -> list[Finding]:
     newest: list[jobs.DeadJob] = await app.read(jobs.dead_ones, 1)
     words = f"{count} {'job has' if count == 1 else 'jobs have'} given up; the newest is of kind {newest[0].kind}."
     return [
-        warn(words, "Mend the cause (the log has it), then try them again: Settings, or POST /api/jobs/{id}/retry.")
+        warn(
+            words,
+            "Mend the cause (the log has it), then try them again: Settings → System, or POST /api/jobs/{id}/retry.",
+        )
     ]
 
 

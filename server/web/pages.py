@@ -103,6 +103,21 @@ def installation(app: App) -> str:
     return app.key("installation").hex()[:16]
 
 
+# What programs ask; everything else that wants a page and finds none gets the console's own "nothing here".
+FOR_PROGRAMS = ("/api/", "/widget/", "/static/", "/files/", "/ws/", "/metrics", "/healthz", "/readyz", "/demo")
+
+
+def missing(app: App, request: Request) -> Response | None:
+    """The console, saying that there is nothing at this address; None for whoever did not ask for a page."""
+    path = request.scope["path"]
+    wants = "text/html" in request.headers.get("accept", "")
+    if request.method != "GET" or not wants or f"{path}/".startswith(FOR_PROGRAMS) or path.startswith(FOR_PROGRAMS):
+        return None
+    nonce = app.ids.token(16)
+    html = page("console/index.html", nonce)
+    return None if html is None else HTMLResponse(html, 404, headers=console_headers(app, nonce))
+
+
 def routes(app: App) -> list[BaseRoute]:
     async def console(request: Request) -> Response:
         nonce = app.ids.token(16)

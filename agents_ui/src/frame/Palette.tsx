@@ -3,6 +3,8 @@ import { Modal, useMantineColorScheme } from '@mantine/core'
 import { createSpotlight, Spotlight } from '@mantine/spotlight'
 import '@mantine/spotlight/styles.css'
 import {
+  IconHeartbeat,
+  IconHistory,
   IconInbox,
   IconKeyboard,
   IconLogout,
@@ -123,7 +125,12 @@ function useActions(onHelp: () => void): Item[] {
   const navigate = useNavigate()
   const me = useMe()
   const { colorScheme, setColorScheme } = useMantineColorScheme()
-  const [inbox, widget, users] = [useCan('inbox'), useCan('channels'), useCan('users')]
+  const [inbox, widget, users, audit] = [
+    useCan('inbox'),
+    useCan('channels'),
+    useCan('users'),
+    useCan('audit'),
+  ]
   const list = (search: object) => () => void navigate({ to: '/inbox', search })
   const actions: (Item | false)[] = [
     inbox && { id: 'inbox', label: t('palette.inbox'), picture: icon(IconInbox), keys: 'g i', run: list({}) },
@@ -156,6 +163,18 @@ function useActions(onHelp: () => void): Item[] {
       label: t('settings.account.title'),
       picture: icon(IconUserCircle),
       run: () => void navigate({ to: '/settings/account' }),
+    },
+    audit && {
+      id: 'audit',
+      label: t('audit.title'),
+      picture: icon(IconHistory),
+      run: () => void navigate({ to: '/settings/audit' }),
+    },
+    widget && {
+      id: 'system',
+      label: t('system.title'),
+      picture: icon(IconHeartbeat),
+      run: () => void navigate({ to: '/settings/system' }),
     },
     {
       id: 'away',

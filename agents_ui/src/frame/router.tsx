@@ -137,6 +137,16 @@ const settingsAccount = createRoute({
   path: 'account',
   component: lazyRouteComponent(() => import('../settings/Account'), 'Account'),
 })
+const settingsSystem = createRoute({
+  getParentRoute: () => settings,
+  path: 'system',
+  component: lazyRouteComponent(() => import('../settings/System'), 'System'),
+})
+const settingsAudit = createRoute({
+  getParentRoute: () => settings,
+  path: 'audit',
+  component: lazyRouteComponent(() => import('../settings/Audit'), 'Audit'),
+})
 
 const tree = root.addChildren([
   home,
@@ -147,13 +157,21 @@ const tree = root.addChildren([
   reset,
   inside.addChildren([
     inbox.addChildren([ticket]),
-    settings.addChildren([settingsHome, settingsWidget, settingsTeam, settingsAccount]),
+    settings.addChildren([
+      settingsHome,
+      settingsWidget,
+      settingsTeam,
+      settingsAccount,
+      settingsSystem,
+      settingsAudit,
+    ]),
   ]),
 ])
 
 export const router = createRouter({
   routeTree: tree,
   defaultPreload: 'intent',
+  defaultNotFoundComponent: Missing,
   defaultErrorComponent: ({ reset: again }) => <Broken reset={again} />,
   scrollRestoration: false,
 })

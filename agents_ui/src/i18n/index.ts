@@ -4,9 +4,10 @@ import { initReactI18next } from 'react-i18next'
 import app from './en/app.json'
 import inbox from './en/inbox.json'
 import settings from './en/settings.json'
+import system from './en/system.json'
 import { setPrefs, usePrefs } from '../kernel/prefs'
 
-export const english = { ...app, ...inbox, ...settings }
+export const english = { ...app, ...inbox, ...settings, ...system }
 type Words = typeof english
 
 declare module 'i18next' {

@@ -117,3 +117,42 @@ export interface Identity {
   secret: string
   previous_valid_until: string | null
 }
+
+export interface Finding {
+  area: string
+  state: 'ok' | 'warn' | 'fail'
+  message: string
+  advice: string
+}
+
+export interface Diagnosis {
+  worst: Finding['state']
+  version: string
+  checked_at: string
+  findings: Finding[]
+}
+
+export interface DeadJob {
+  id: number
+  kind: string
+  attempts: number
+  error: string | null
+  created_at: string
+  failed_at: string
+}
+
+export interface AuditLine {
+  id: number
+  at: string
+  who: { id: number; name: string } | null
+  action: string
+  target: string
+  whom: { id: number; name: string } | null
+  detail: Record<string, unknown>
+  address: string
+}
+
+export interface AuditPage {
+  lines: AuditLine[]
+  before: number | null
+}

@@ -1,5 +1,12 @@
 import { NativeSelect } from '@mantine/core'
-import { IconMessageCircle, IconUserCircle, IconUsers, type Icon } from '@tabler/icons-react'
+import {
+  IconHeartbeat,
+  IconHistory,
+  IconMessageCircle,
+  IconUserCircle,
+  IconUsers,
+  type Icon,
+} from '@tabler/icons-react'
 import { Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 import { useCan } from '../accounts/session'
@@ -8,20 +15,24 @@ import { useLive } from '../live/store'
 import classes from './Settings.module.css'
 
 interface Page {
-  to: '/settings/widget' | '/settings/team' | '/settings/account'
+  to: '/settings/widget' | '/settings/team' | '/settings/account' | '/settings/audit' | '/settings/system'
   label: string
   icon: Icon
 }
 
+const PAGES = /^\/settings\/(widget|team|account|audit|system)\b/
+
 function usePages(): Page[] {
   const { t } = useTranslation()
-  const [channels, users] = [useCan('channels'), useCan('users')]
+  const [channels, users, audit] = [useCan('channels'), useCan('users'), useCan('audit')]
   return [
     ...(channels
       ? [{ to: '/settings/widget', label: t('settings.widget.title'), icon: IconMessageCircle } as const]
       : []),
     ...(users ? [{ to: '/settings/team', label: t('settings.team.title'), icon: IconUsers } as const] : []),
     { to: '/settings/account', label: t('settings.account.title'), icon: IconUserCircle },
+    ...(audit ? [{ to: '/settings/audit', label: t('audit.title'), icon: IconHistory } as const] : []),
+    ...(channels ? [{ to: '/settings/system', label: t('system.title'), icon: IconHeartbeat } as const] : []),
   ]
 }
 
@@ -30,8 +41,8 @@ export function Settings() {
   const pages = usePages()
   const navigate = useNavigate()
   const { pathname } = useLocation()
-  // A page of another role's, opened by its address: on to the first of one's own.
-  const allowed = !/^\/settings\/./.test(pathname) || pages.some(({ to }) => pathname.startsWith(to))
+  // A page of another role's, opened by its address: on to the first of one's own. What is nobody's page says so itself.
+  const allowed = !PAGES.test(pathname) || pages.some(({ to }) => pathname.startsWith(to))
   useTitle(
     t('frame.settings'),
     useLive((state) => state.unread),

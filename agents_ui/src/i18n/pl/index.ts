@@ -1,5 +1,6 @@
 import app from './app.json'
 import inbox from './inbox.json'
 import settings from './settings.json'
+import system from './system.json'
 
-export default { ...app, ...inbox, ...settings }
+export default { ...app, ...inbox, ...settings, ...system }

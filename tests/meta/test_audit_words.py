@@ -1,0 +1,22 @@
+"""What stands in the audit log has words in the console: an action without them would be shown by its own name."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# `record(tx, who, "action"`, and the two steps that pass an action on to it.
+RECORDED = re.compile(r'\b(?:record\(tx, [^,]+|_failed, facts|_end, agent, [\w.]+), f?"([\w{}]+)"')
+PURPOSES = ("signin", "reset")
+
+
+def test_every_action_that_is_recorded_has_words() -> None:
+    found = set()
+    for path in (ROOT / "server").rglob("*.py"):
+        found |= set(RECORDED.findall(path.read_text()))
+    assert len(found) >= 15
+    named = {name.replace("{purpose}", purpose) for name in found for purpose in PURPOSES}
+    words = json.loads((ROOT / "agents_ui/src/i18n/en/system.json").read_text())["audit"]["actions"]
+    assert named == set(words)
