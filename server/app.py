@@ -35,7 +35,7 @@ from server.live.sockets import AgentSocket, VisitorSocket
 from server.operations import figures, key
 from server.reactions import REACTIONS
 from server.settings import Settings
-from server.web import openapi, pages
+from server.web import openapi, pages, webhooks
 from server.web.http import Call, Endpoint, error_response, refusal_response
 from server.web.switchboard import Switchboard
 
@@ -58,6 +58,9 @@ ENDPOINTS: list[Endpoint] = [
 JOBS: dict[str, Handler] = {
     **server.inbox.jobs.HANDLERS,
 }
+
+# Providers' webhooks, answered ahead of the routes: signed, not signed in.
+WEBHOOKS: dict[str, webhooks.Handler] = {}
 
 SOCKETS = {"/ws/agent": AgentSocket, "/ws/visitor": VisitorSocket}
 
@@ -157,6 +160,7 @@ class Web:
         self._sockets: dict[str, Any] = {}
         self._http: ASGIApp | None = None
         self._switchboard: Switchboard | None = None
+        self._webhooks: dict[str, ASGIApp] = {}
         self.app: App | None = None
 
     def let_go(self) -> None:
@@ -170,6 +174,8 @@ class Web:
         elif scope["type"] == "websocket":
             endpoint = self._sockets.get(scope["path"], _no_socket)
             await endpoint(scope, receive, send)
+        elif (webhook := self._webhooks.get(scope["path"])) is not None:
+            await webhook(scope, receive, send)
         else:
             assert self._http is not None and self._switchboard is not None
             found = self._switchboard.find(scope["method"], scope["path"])
@@ -202,6 +208,7 @@ class Web:
                 self._sockets = {path: endpoint(app, hub) for path, endpoint in SOCKETS.items()}
                 self._http = starlette(app)
                 self._switchboard = Switchboard(app, ENDPOINTS)
+                self._webhooks = {path: webhooks.Webhook(app, path, answer) for path, answer in WEBHOOKS.items()}
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except Refused as error:

@@ -54,6 +54,10 @@ class Ticket(NamedTuple):
     visitor_key: str | None
     visitor_seen_at: datetime | None
     token: str
+    barred: str | None
+    stop_asked: bool
+    sender: str | None
+    peer: str | None
 
     @property
     def bus_ref(self) -> int:
@@ -87,6 +91,10 @@ class Ticket(NamedTuple):
             "last_seq": self.last_seq,
             "visitor_seen": self.visitor_seen,
             "online": is_online(self.visitor_seen_at, now),
+            "barred": self.barred,
+            "stop_asked": self.stop_asked,
+            "sender": self.sender,
+            "peer": self.peer,
         }
 
 
@@ -126,6 +134,10 @@ _ticket_columns = (
     visitors.c.key.label("visitor_key"),
     visitors.c.seen_at.label("visitor_seen_at"),
     threads.c.token,
+    tickets.c.barred,
+    tickets.c.stop_asked,
+    threads.c.sender,
+    threads.c.peer,
 )
 
 

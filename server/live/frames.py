@@ -144,7 +144,7 @@ class File(Frame):
     token: str
     name: str
     type: str  # by content, never by name
-    size: int  # bytes
+    size: int  # bytes; 0: not fetched from the carrier yet, or it could not be
     width: int | None = None
     height: int | None = None
 
@@ -157,16 +157,22 @@ class Author(Frame):
     name: str = ""
 
 
-EntryKind = Literal["message", "note", "status", "assigned", "seen", "contact", "redacted"]
+EntryKind = Literal[
+    "message", "note", "status", "assigned", "seen", "contact", "delivery", "consent", "media", "redacted"
+]
 
 
 class EntryOut(Frame):
     """One row of a thread's timeline (DESIGN 5).
 
     `seq` is dense: per thread for agents, per thread and public for visitors. `ref` points to the
-    earlier seq that this entry changes (`seen`: everything up to it; `redacted`: that one).
-    `data` by kind: message {origin: chat|welcome|auto…, files?: [File]}; status {to: open|closed|snoozed,
-    by: visitor|agent|system}; assigned {user: id|null, user_name}; contact {email?, name?}; seen {by: visitor|agent}.
+    earlier seq that this entry changes (`seen`: everything up to it; the others: that one).
+    `data` by kind: message {origin: chat|welcome|sms|auto|keyword|opt_in, files?: [File], and of SMS outbound?: id,
+    segments?, mms?, keyword?: stop|start|help|confirm|subscribe, media_hidden?: how many files are not shown};
+    status {to: open|closed|snoozed, by: visitor|agent|system|contact}; assigned {user: id|null, user_name};
+    contact {email?, name?}; seen {by: visitor|agent}; delivery {state: accepted|sent|delivered|undelivered|failed|
+    unknown|skipped, outbound, code?, words?, can_retry?}; consent {purpose, status, method, paused?};
+    media {files: [File]}: the message's files, fetched from the carrier meanwhile.
     """
 
     seq: int
@@ -230,6 +236,9 @@ class ContactBrief(Frame):
     verified: bool = False  # identified by a signed token
 
 
+Barred = Literal["not_subscribed", "opted_out", "unreachable", "no_sender"]  # why no SMS may be sent (INB-8, 9)
+
+
 class TicketOut(Frame):
     """A ticket's current summary: state, not delta. Keep the one with the highest `rev`."""
 
@@ -252,6 +261,11 @@ class TicketOut(Frame):
     last_seq: int
     visitor_seen: int = 0  # seq up to which the visitor has read
     online: bool = False
+    # SMS only
+    barred: Barred | None = None
+    stop_asked: bool = False  # they asked to stop in their own words; an agent says with one tap (AMB-1)
+    sender: str | None = None  # our number in this thread
+    peer: str | None = None  # theirs, as the carrier names it: a number, a short code, "whatsapp:+…"
 
 
 class TicketFrame(Frame):

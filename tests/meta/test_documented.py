@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.app import ENDPOINTS, JOBS, SOCKETS
+from server.app import ENDPOINTS, JOBS, SOCKETS, WEBHOOKS
 from server.live import frames
 from server.settings import Settings
 
@@ -66,6 +66,10 @@ def test_a_route_is_in_the_protocol(endpoint: object) -> None:
 def test_the_sockets_are_in_the_protocol_and_jobs_have_handlers() -> None:
     assert all(f"`{path}`" in PROTOCOL for path in SOCKETS)
     assert all(callable(handler) for handler in JOBS.values()) and JOBS
+
+
+def test_the_webhooks_are_in_the_protocol() -> None:
+    assert all(f"`POST {path}" in PROTOCOL for path in WEBHOOKS)
 
 
 def test_every_figure_is_explained() -> None:

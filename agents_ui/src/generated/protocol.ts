@@ -62,9 +62,13 @@ export interface EntryFrame {
  * One row of a thread's timeline (DESIGN 5).
  *
  * `seq` is dense: per thread for agents, per thread and public for visitors. `ref` points to the
- * earlier seq that this entry changes (`seen`: everything up to it; `redacted`: that one).
- * `data` by kind: message {origin: chat|welcome|auto…, files?: [File]}; status {to: open|closed|snoozed,
- * by: visitor|agent|system}; assigned {user: id|null, user_name}; contact {email?, name?}; seen {by: visitor|agent}.
+ * earlier seq that this entry changes (`seen`: everything up to it; the others: that one).
+ * `data` by kind: message {origin: chat|welcome|sms|auto|keyword|opt_in, files?: [File], and of SMS outbound?: id,
+ * segments?, mms?, keyword?: stop|start|help|confirm|subscribe, media_hidden?: how many files are not shown};
+ * status {to: open|closed|snoozed, by: visitor|agent|system|contact}; assigned {user: id|null, user_name};
+ * contact {email?, name?}; seen {by: visitor|agent}; delivery {state: accepted|sent|delivered|undelivered|failed|
+ * unknown|skipped, outbound, code?, words?, can_retry?}; consent {purpose, status, method, paused?};
+ * media {files: [File]}: the message's files, fetched from the carrier meanwhile.
  */
 export interface EntryOut {
   at: string
@@ -73,7 +77,17 @@ export interface EntryOut {
     [k: string]: unknown
   }
   key: string | null
-  kind: 'message' | 'note' | 'status' | 'assigned' | 'seen' | 'contact' | 'redacted'
+  kind:
+    | 'message'
+    | 'note'
+    | 'status'
+    | 'assigned'
+    | 'seen'
+    | 'contact'
+    | 'delivery'
+    | 'consent'
+    | 'media'
+    | 'redacted'
   ref: number | null
   seq: number
   text: string
@@ -240,6 +254,7 @@ export interface TicketFrame {
  */
 export interface TicketOut {
   assignee: number | null
+  barred: ('not_subscribed' | 'opted_out' | 'unreachable' | 'no_sender') | null
   channel: 'webchat' | 'sms'
   closed_at: string | null
   closing_at: string | null
@@ -249,11 +264,14 @@ export interface TicketOut {
   last_seq: number
   online: boolean
   opened_at: string
+  peer: string | null
   preview: string
   preview_by: 'visitor' | 'contact' | 'agent' | 'system'
   rev: number
+  sender: string | null
   snoozed_until: string | null
   status: 'open' | 'snoozed' | 'closed'
+  stop_asked: boolean
   thread: number
   unread: boolean
   visitor_seen: number

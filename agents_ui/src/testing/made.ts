@@ -38,6 +38,10 @@ export function ticket(id: number, more: Partial<TicketOut> = {}): TicketOut {
     closed_at: null,
     last_seq: 1,
     visitor_seen: 0,
+    barred: null,
+    stop_asked: false,
+    sender: null,
+    peer: null,
     online: false,
     ...more,
   }

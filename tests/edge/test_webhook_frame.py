@@ -1,0 +1,110 @@
+"""What stands before every webhook's handler: read once, capped, and an answer that is never sent on as a text."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from server.errors import Busy, StorageFull
+from server.web.webhooks import EMPTY, FORM, MAX_BODY, MAX_FIELDS, Posted, Webhook
+
+APP: Any = SimpleNamespace(ids=SimpleNamespace(token=lambda size: "ref"))
+
+
+class Seen(list[Posted]):
+    def __init__(self, answer: int | Exception = 200) -> None:
+        super().__init__()
+        self.answer = answer
+
+    async def __call__(self, app: Any, posted: Posted) -> int:
+        self.append(posted)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+async def post(
+    handler: Seen, *parts: bytes, method: str = "POST", query: bytes = b"", kind: str = FORM, length: bool = True
+) -> int:
+    headers = [(b"content-type", kind.encode())] if kind else []
+    if length:
+        headers.append((b"content-length", str(sum(map(len, parts))).encode()))
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": "/hook",
+        "raw_path": b"/hook",
+        "query_string": query,
+        "headers": headers,
+    }
+    waiting = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    if waiting:
+        waiting[-1]["more_body"] = False
+    else:
+        waiting = [{"type": "http.disconnect"}]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0) if waiting else await asyncio.sleep(60) or {}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await Webhook(APP, "/hook", handler)(scope, receive, send)
+    start, body = sent
+    assert body["body"] == EMPTY and dict(start["headers"])[b"content-type"].startswith(b"text/xml")
+    return start["status"]
+
+
+async def test_a_form_arrives_decoded_with_blanks_repeats_and_order() -> None:
+    handler = Seen()
+    assert await post(handler, b"B=2&A=+x%F0%9F%91%8B&B=&", b"C=%2B1", query=b"m=t.1") == 200
+    (posted,) = handler
+    assert posted.params == (("B", "2"), ("A", " x👋"), ("B", ""), ("C", "+1"))
+    assert posted.target == "/hook?m=t.1" and posted.signed == posted.params
+
+
+async def test_json_and_get_are_told_apart_because_they_are_signed_differently() -> None:
+    handler = Seen()
+    assert await post(handler, b'{"a": 1}', kind="application/json; charset=utf-8", query=b"bodySHA256=0") == 200
+    assert await post(handler, b"", method="GET", query=b"Body=hi&x=") == 200
+    as_json, got = handler
+    assert not as_json.is_form and as_json.params == () and as_json.body == b'{"a": 1}'
+    assert got.params == (("Body", "hi"), ("x", "")) and got.signed == ()
+
+
+@pytest.mark.parametrize(
+    ("parts", "status"),
+    [
+        ([b"Body=" + b"x" * 1_048_576], 413),
+        ([b"Body=", b"x" * MAX_BODY, b"y"], 413),
+        ([b"&".join(b"p%d=1" % n for n in range(5_000))], 413),
+        ([b"&".join(b"p%d=1" % n for n in range(MAX_FIELDS))], 200),
+        ([b"Body=%e2%82"], 400),
+        ([b"Body=caf%E9"], 400),
+        ([b"Body=caf\xe9"], 400),
+        ([b"Body=a%00b"], 400),
+        ([b"Body=a\x00b"], 400),
+        ([b"Body=100%25 %"], 200),
+        ([b"Body=" + b"%F0%9F%91%8B" * 1_600], 200),
+        ([], 400),
+    ],
+)
+@pytest.mark.parametrize("length", [True, False])
+async def test_what_no_provider_sends_never_reaches_the_handler(parts: list[bytes], status: int, length: bool) -> None:
+    handler = Seen()
+    assert await post(handler, *parts, length=length) == status
+    assert len(handler) == (status == 200)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "OPTIONS"])
+async def test_other_methods_are_not_answered(method: str) -> None:
+    assert await post(Seen(), b"", method=method) == 405
+
+
+@pytest.mark.parametrize("failure", [Busy(), StorageFull(), RuntimeError("token 1234 is wrong"), OSError()])
+async def test_a_handler_that_fails_stored_nothing_and_says_nothing(failure: Exception) -> None:
+    assert await post(Seen(failure), b"Body=hi") == 503
