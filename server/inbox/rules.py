@@ -202,7 +202,7 @@ def clean_text(text: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Nothing a person could see: spaces, zero-width characters or bare combining marks only (W11)."""
-    if text.isascii():
+    if text.isascii() and text.isprintable():
         return not text.strip()
     return all(_is_invisible(char) for char in text)
 

@@ -239,7 +239,21 @@ def test_ordinary_text_is_kept_to_the_letter(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "\n\t", "\u200b", "\u00a0\u3000", "\u0301", "\u202e", "\ufeff\u2060", "\u3164", "\ufe0f"]
+    "text",
+    [
+        "",
+        " ",
+        "\n\t",
+        "\u200b",
+        "\u00a0\u3000",
+        "\u0301",
+        "\u202e",
+        "\ufeff\u2060",
+        "\u3164",
+        "\ufe0f",
+        "\x1b",
+        "\x1b\x80",
+    ],
 )
 def test_w11_what_nobody_can_see_is_blank(text: str) -> None:
     assert rules.is_blank(text)
