@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import server.accounts.http
 import server.inbox.http
 import server.inbox.jobs
+import server.links.http
 import server.live.http
 import server.operations.http
 from server import migrate
@@ -30,6 +31,8 @@ from server.kernel.db import open_database
 from server.kernel.ids import Ids, RandomIds, derive
 from server.kernel.jobs import Handler, Worker
 from server.kernel.processes import Heart
+from server.links.clicks import Clicks
+from server.links.http import OwnDomain
 from server.live.hub import Hub
 from server.live.sockets import AgentSocket, VisitorSocket
 from server.operations import figures, key
@@ -50,6 +53,7 @@ async def describe(app: App, call: Call) -> Any:
 ENDPOINTS: list[Endpoint] = [
     *server.accounts.http.ENDPOINTS,
     *server.inbox.http.ENDPOINTS,
+    *server.links.http.ENDPOINTS,
     *server.live.http.ENDPOINTS,
     *server.operations.http.ENDPOINTS,
     Endpoint("GET", "/api/openapi.json", describe, Can.SIGNED_IN),
@@ -113,6 +117,7 @@ async def running(app: App, serving: Serving) -> AsyncIterator[None]:
     if serving.web:
         await hub.start()
         await hub.settings.get()
+        Clicks.of(app).start()
     if worker is not None:
         await worker.start()
     try:
@@ -121,6 +126,7 @@ async def running(app: App, serving: Serving) -> AsyncIterator[None]:
         if worker is not None:
             await worker.close()
         await hub.close()
+        await Clicks.of(app).close()
         await heart.close()
 
 
@@ -161,6 +167,7 @@ class Web:
         self._http: ASGIApp | None = None
         self._switchboard: Switchboard | None = None
         self._webhooks: dict[str, ASGIApp] = {}
+        self._links: OwnDomain | None = None
         self.app: App | None = None
 
     def let_go(self) -> None:
@@ -177,7 +184,10 @@ class Web:
         elif (webhook := self._webhooks.get(scope["path"])) is not None:
             await webhook(scope, receive, send)
         else:
-            assert self._http is not None and self._switchboard is not None
+            assert self._http is not None and self._switchboard is not None and self._links is not None
+            if await self._links.answers(scope):
+                await self._links(scope, receive, send)
+                return
             found = self._switchboard.find(scope["method"], scope["path"])
             if found is None:
                 await self._http(scope, receive, send)
@@ -209,6 +219,7 @@ class Web:
                 self._http = starlette(app)
                 self._switchboard = Switchboard(app, ENDPOINTS)
                 self._webhooks = {path: webhooks.Webhook(app, path, answer) for path, answer in WEBHOOKS.items()}
+                self._links = OwnDomain(app)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except Refused as error:

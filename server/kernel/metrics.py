@@ -29,6 +29,9 @@ HTTP = Histogram(
 BUS_PUBLISH_FAILED = Counter("threadline_bus_publish_failed_total", "Doorbells Redis did not take")
 BUS_GAPS = Counter("threadline_bus_gaps_total", "Times the bus was lost and everything watched was rung again")
 JOBS_RUN = Counter("threadline_jobs_total", "Jobs run", ["kind", "outcome"])
+LINK_CLICKS = Counter("threadline_link_clicks_total", "Short links followed", ["who"])
+LINK_CLICKS_LOST = Counter("threadline_link_clicks_lost_total", "Clicks that were given up uncounted")
+LINK_CLICKS_WAITING = Gauge("threadline_link_clicks_waiting", "Clicks that are not written yet")
 
 # Read when somebody asks (operations/figures.py).
 JOBS_DEAD = Gauge("threadline_jobs_dead", "Jobs that gave up and wait for a person")

@@ -69,6 +69,12 @@ class Rate:
             self._buckets.popitem(last=False)
         return wait
 
+    def wait(self, subject: str, cost: float = 1.0) -> float:
+        """As `take`, without taking: for those who pay only for what goes wrong."""
+        left, at = self._buckets.get(subject, (self._count, 0.0))
+        left = min(self._count, left + (self._clock.monotonic() - at) * self._per_s)
+        return 0.0 if left >= cost else (cost - left) / self._per_s
+
 
 class Held:
     """How many of something each subject holds right now (sockets of one address), and all together."""

@@ -31,9 +31,9 @@ NEVER: list[tuple[str, str]] = [
     (r"server\.inbox(\.\w+)?$", r"server\.(simulator|operations|app|reactions|accounts\.(actions|http|links|team)|live\.(?!frames))"),
     (r"server\.channels(\.base)?$", r"sqlalchemy|starlette|twilio|aiohttp|server\.(?!errors)"),
     (r"server\.channels\.\w+$", r"sqlalchemy|starlette|server\.(?!channels|errors|settings|kernel\.(log|metrics|clock))"),
-    (r"server\.(consent|delivery)(\.\w+)?$", r"server\.(inbox|live|web|simulator|operations|app|reactions)"),
     # Vendors' SDKs and dialects: no feature, no database.
     (r"server\.channels(\.\w+)?$", r"sqlalchemy|starlette|server\.(?!channels|settings|errors)"),
+    (r"server\.(consent|delivery|links)(\.\w+)?$", r"server\.(inbox|live|web|simulator|operations|app|reactions)"),
     (r"server\.operations(\.\w+)?$", r"server\.(app|simulator|reactions|inbox\.(?!files|queries|widget))"),
     (r"server\.simulator\.demo$", r"starlette|server\.(reactions|live)"),
     (r"server\.simulator(\.\w+)?$", r"server\.(inbox|accounts|live|schema|reactions)"),

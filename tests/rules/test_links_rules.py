@@ -1,0 +1,240 @@
+"""Short links: what in a text is an address, how a target is written, who is a machine (BAD_INPUTS 3.7)."""
+
+from __future__ import annotations
+
+import collections
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.links import rules
+from server.links.rules import BadTarget, Found, find_urls, is_bot, is_own, normal_target, shortened_length
+from server.links.settings import LinkSettings
+
+HERE = "https://chat.shop.example"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("See https://a.example/b.", ["https://a.example/b"]),
+        ("See https://a.example/b, or (https://a.example/c)!", ["https://a.example/b", "https://a.example/c"]),
+        ("https://en.wikipedia.example/wiki/Tea_(drink)?", ["https://en.wikipedia.example/wiki/Tea_(drink)"]),
+        ("HTTPS://SHOP.EXAMPLE/Sale…", ["HTTPS://SHOP.EXAMPLE/Sale"]),
+        ("www.shop.example/tea and www.x", ["www.shop.example/tea", "www.x"]),
+        ("a@www.shop.example, xhttps://no.example", []),
+        ("shop.example ftp://a.example mailto:a@b.example javascript:alert(1)", []),
+        ("“https://a.example”", ["https://a.example"]),
+        ("<https://a.example/x>", ["https://a.example/x"]),
+        ("https://a.example/x\r\nLocation: https://evil.example", ["https://a.example/x", "https://evil.example"]),
+        ("https://a.example/x\x00y", ["https://a.example/x"]),
+        ("주문은 https://가게.example/차 에서", ["https://가게.example/차"]),
+        ("https://a.example/?q=1&b=[2]", ["https://a.example/?q=1&b=[2]"]),
+        ("https://… www. http://", []),
+        ("", []),
+    ],
+)
+def test_addresses_in_a_text_end_where_the_sentence_goes_on(text: str, found: list[str]) -> None:
+    assert [one.raw for one in find_urls(text) if len(one.raw) > 8 or one.raw == "www.x"] == found
+
+
+@given(st.text(alphabet=st.sampled_from("htps:/w.ae@()[]\\ \n\x00é가.,!?\u202e%#?")))
+def test_whatever_is_found_stands_there(text: str) -> None:
+    last = 0
+    for one in find_urls(text):
+        assert isinstance(one, Found) and last <= one.start < one.end and text[one.start : one.end] == one.raw
+        last = one.end
+        try:
+            target = normal_target(one.raw)
+        except BadTarget:
+            continue
+        assert target.isascii() and target.startswith(("http://", "https://")) and target.isprintable()
+        assert " " not in target and normal_target(target) == target
+
+
+@pytest.mark.parametrize(
+    ("raw", "target"),
+    [
+        ("https://good.evil", "https://good.evil/"),
+        ("HTTPS://Shop.EXAMPLE:443/A?b#c", "https://shop.example/A?b#c"),
+        ("http://shop.example:80", "http://shop.example/"),
+        ("http://shop.example:8080/x", "http://shop.example:8080/x"),
+        ("https://аррӏе.example/", "https://xn--80ak6aa92e.example/"),  # Cyrillic look-alikes show as what they are
+        ("https://가게.example/차?맛=1", "https://xn--o39akk.example/%EC%B0%A8?%EB%A7%9B=1"),
+        ("https://straße.example", "https://xn--strae-oqa.example/"),
+        ("www.shop.example/tea", "https://www.shop.example/tea"),
+        ("http://127.0.0.1/admin", "http://127.0.0.1/admin"),
+        ("http://2130706433/", "http://127.0.0.1/"),
+        ("http://0x7f.1/", "http://127.0.0.1/"),
+        ("http://0177.0.0.01/", "http://127.0.0.1/"),
+        ("http://[::1]:8000/x", "http://[::1]:8000/x"),
+        ("http://[0:0:0:0:0:0:0:1]/", "http://[::1]/"),
+        ("https://a.example/%0d%0aX", "https://a.example/%0d%0aX"),  # stays an escape: no header ends there
+        ('https://a.example/"<b>`{|}^', "https://a.example/%22%3Cb%3E%60%7B%7C%7D%5E"),
+        ("https://a.example/?next=https://b.example/@c", "https://a.example/?next=https://b.example/@c"),
+        ("https://a_b.example", "https://a_b.example/"),
+        ("http://localhost:3000/x", "http://localhost:3000/x"),
+    ],
+)
+def test_a_target_is_written_as_browsers_read_it(raw: str, target: str) -> None:
+    assert normal_target(raw) == target
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "https://good.example@evil.example/",
+        "https://user:secret@shop.example/",
+        "https://good.example\\@evil.example/",
+        "https://a.example/\r\nSet-Cookie: a=b",
+        "https://a.example/\nx",
+        "https://a.example/\x00",
+        "https://a.example/ b",
+        "https://a.example/\u202egnp.exe",
+        "https://a.example/\u200b",
+        "https://a.example/\ud800",
+        "ftp://a.example/",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//a.example/",
+        "#part",
+        "",
+        "https://",
+        "https:///x",
+        "https://.example/",
+        "https://a..example/",
+        "https://-a.example/",
+        "https://a.example:99999/",
+        "https://a.example:port/",
+        "https://[::1/",
+        "https://[v1.x]/",
+        "http://256.1.1.1/",
+        "http://1.2.3.4.5/",
+        "http://0x/",
+        "http://4294967296/",
+        "https://a b.example/",
+        "https://a%2eb.example/",
+        "https://" + "a" * 64 + "é.example/",
+        "https://" + "a." * 130 + "example/",
+        "https://a.example/" + "x" * 8192,
+        "https://a.example/" + "가" * 2000,  # short as typed, too long as it would be sent
+    ],
+)
+def test_what_could_be_read_two_ways_or_end_a_header_is_refused(raw: str) -> None:
+    with pytest.raises(BadTarget):
+        normal_target(raw)
+
+
+def test_a_target_may_be_eight_kilobytes_long_and_no_longer() -> None:
+    start = "https://a.example/"
+    longest = start + "x" * (8192 - len(start))
+    assert normal_target(longest) == longest
+    with pytest.raises(BadTarget):
+        normal_target(longest + "x")
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        (f"{HERE}/l/aB3dE6gH", True),
+        (f"{HERE}/x/../l/aB3dE6gH", True),
+        (f"{HERE}//l/aB3dE6gH", True),
+        (f"{HERE}/%6c/aB3dE6gH", True),
+        (f"{HERE}/%256c/aB3dE6gH", True),
+        ("https://CHAT.shop.example./l/aB3dE6gH", True),
+        ("https://go.shop.example/aB3dE6gH", True),
+        ("https://go.shop.example/", True),
+        (f"{HERE}/inbox", False),
+        (f"{HERE}/local/tea", False),
+        ("https://other.example/l/aB3dE6gH", False),
+        ("https://other.example/?u=https://go.shop.example/aB3dE6gH", False),
+    ],
+)
+def test_our_own_short_links_are_known_however_they_are_written(url: str, own: bool) -> None:
+    assert is_own(normal_target(url), HERE, "go.shop.example") is own
+
+
+def test_codes_are_base62_without_a_favourite() -> None:
+    assert rules.code_from(bytes(range(248, 256)) * 3) is None
+    assert rules.code_from(bytes([0, 61, 62, 247, 255, 1, 2, 3, 4])) == "0z0z1234"
+    seen = collections.Counter(rules.code_from(bytes([n] * 8)) for n in range(248))
+    assert len(seen) == 62 and set(seen.values()) == {4}
+
+
+def test_the_length_of_a_shortened_text_is_known_beforehand() -> None:
+    text = "New: https://shop.example/spring, and www.shop.example/tea!"
+    start = rules.prefix(HERE, "")
+    short = text.replace("https://shop.example/spring", start + "x" * 8).replace(
+        "www.shop.example/tea", start + "x" * 8
+    )
+    assert shortened_length(text, start) == len(short)
+    assert rules.prefix(HERE, "go.shop.example") == "https://go.shop.example/"
+    assert rules.prefix("http://localhost:8000", "go.localhost:8000") == "http://go.localhost:8000/"
+
+
+PHONE = {
+    "user-agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1",
+    "accept": "text/html,application/xhtml+xml,*/*;q=0.8",
+    "accept-language": "en-US",
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "bot"),
+    [
+        ("GET", {}, False),
+        ("GET", {"sec-fetch-dest": "document", "sec-fetch-mode": "navigate"}, False),
+        ("GET", {"user-agent": "Mozilla/5.0 (Linux; Android 14; CUBOT NOTE 50) AppleWebKit/537.36 Chrome/140.0 Mobile"}, False),
+        ("GET", {"user-agent": "Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 Mobile/15E148 Instagram 300.0"}, False),
+        ("HEAD", {}, True),
+        ("GET", {"purpose": "prefetch"}, True),
+        ("GET", {"sec-purpose": "prefetch;prerender"}, True),
+        ("GET", {"x-purpose": "preview"}, True),
+        ("GET", {"x-moz": "prefetch"}, True),
+        ("GET", {"user-agent": ""}, True),
+        ("GET", {"user-agent": "   "}, True),
+        ("GET", {"accept": "*/*"}, True),
+        ("GET", {"sec-fetch-dest": "image"}, True),
+        ("GET", {"user-agent": "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}, True),
+        ("GET", {"user-agent": "Mozilla/5.0 (Macintosh) AppleWebKit/601.2.4 Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0"}, True),
+        ("GET", {"user-agent": "WhatsApp/2.23.20.0"}, True),
+        ("GET", {"user-agent": "TelegramBot (like TwitterBot)"}, True),
+        ("GET", {"user-agent": "Slackbot-LinkExpanding 1.0"}, True),
+        ("GET", {"user-agent": "curl/8.5.0"}, True),
+        ("GET", {"user-agent": "Python-urllib/3.13"}, True),
+        ("GET", {"user-agent": "Mozilla/5.0 Chrome/140.0 HeadlessChrome/140.0"}, True),
+        ("GET", {"user-agent": "Mozilla/5.0 (Windows NT 10.0) BingPreview/1.0b"}, True),
+        ("GET", {"user-agent": "okhttp/4.12.0"}, True),
+        ("GET", {"user-agent": "Barracuda Sentinel (EE)"}, True),
+    ],
+)  # fmt: skip
+def test_people_and_programs_are_told_apart(method: str, more: dict[str, str], bot: bool) -> None:
+    assert is_bot(method, PHONE | more) is bot
+
+
+def test_who_sends_no_language_is_a_program() -> None:
+    assert is_bot("GET", {name: value for name, value in PHONE.items() if name != "accept-language"})
+
+
+def test_what_a_click_brings_along_is_cut_to_one_line() -> None:
+    assert rules.noted("x" * 65_536) == "x" * 300
+    assert rules.noted("a\r\nb\x00c\u2028d") == "abcd"
+    assert rules.noted("<script>alert(1)</script>") == "<script>alert(1)</script>"  # escaped where it is shown
+    assert rules.noted_referrer("https://mail.example/read?id=secret#x") == "https://mail.example/read"
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("", ""), (" Go.Brand.example ", "go.brand.example"), ("https://go.brand.example/", "go.brand.example"), ("go.brand.example:8443", "go.brand.example:8443")],
+)  # fmt: skip
+def test_a_domain_is_kept_as_browsers_name_it(typed: str, kept: str) -> None:
+    assert LinkSettings(domain=typed).domain == kept
+
+
+@pytest.mark.parametrize(
+    "typed", ["go.brand.example/x", "a@go.brand.example", "go brand", "ftp://go.brand.example", "/", "?"]
+)
+def test_a_domain_that_is_none_is_refused_with_a_sentence(typed: str) -> None:
+    with pytest.raises(ValueError, match=r"go\.brand\.example"):
+        LinkSettings(domain=typed)
