@@ -9,13 +9,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # `record(tx, who, "action"`, and the two steps that pass an action on to it.
 RECORDED = re.compile(r'\b(?:record\(tx, [^,]+|_failed, facts|_end, agent, [\w.]+), f?"([\w{}]+)"')
+# Every area of settings records its changes as `<name>_changed`.
+DOCUMENT = re.compile(r'^\w+(?:: [\w\[\]]+)? = Document\("(\w+)"', re.MULTILINE)
 PURPOSES = ("signin", "reset")
 
 
 def test_every_action_that_is_recorded_has_words() -> None:
     found = set()
     for path in (ROOT / "server").rglob("*.py"):
-        found |= set(RECORDED.findall(path.read_text()))
+        text = path.read_text()
+        found |= set(RECORDED.findall(text)) | {f"{name}_changed" for name in DOCUMENT.findall(text)}
     assert len(found) >= 15
     named = {name.replace("{purpose}", purpose) for name in found for purpose in PURPOSES}
     words = json.loads((ROOT / "agents_ui/src/i18n/en/system.json").read_text())["audit"]["actions"]
