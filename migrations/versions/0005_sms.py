@@ -43,6 +43,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("address", name=op.f("uq_senders_address")),
     )
     op.create_table(
+        "consent_register",
+        sa.Column("id", Key, nullable=False),
+        sa.Column("chains", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Text(), nullable=False),
+        sa.Column("seal", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_register")),
+    )
+    op.create_table(
         "suppressions",
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
@@ -251,6 +259,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("country", sa.Text(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("language", sa.Text(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("active_at", Instant(), nullable=True))
+        batch_op.add_column(sa.Column("peer", sa.Text(), nullable=True))
+        batch_op.create_index(batch_op.f("ix_contacts_peer"), ["peer"], unique=False)
 
     with op.batch_alter_table("threads", schema=None) as batch_op:
         batch_op.add_column(sa.Column("peer", sa.Text(), nullable=True))

@@ -9,12 +9,14 @@ engine and no session at run time; everything that touches the database is a pla
 
 from __future__ import annotations
 
+import hashlib
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.dialects.postgresql import psycopg as _psycopg
 from sqlalchemy.dialects.sqlite import pysqlite as _pysqlite
 from sqlalchemy.engine.interfaces import Dialect
@@ -115,6 +117,10 @@ class Statement:
         return found
 
 
+_HOLD = Statement(select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger))))
+_HOLD_SHARED = Statement(select(func.pg_advisory_xact_lock_shared(bindparam("key", type_=BigInteger))))
+
+
 class Cursor(Protocol):
     rowcount: int
 
@@ -162,6 +168,15 @@ class Conn:
         """The first column of the first row, or None."""
         row = self.first(stmt, **params)
         return None if row is None else row[0]
+
+    def hold(self, name: str, *, shared: bool = False) -> None:
+        """Waits for a lock by name and keeps it to the end of the transaction: for what has no row yet to lock.
+
+        `shared`: with others that share it. Nothing on SQLite, where writers take turns anyway. Take it before rows.
+        """
+        if self.postgres:
+            key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
+            self._run(_HOLD_SHARED if shared else _HOLD, {"key": key})
 
     def run(self, stmt: Statement | Any, **params: Any) -> int:
         """Executes and returns how many rows it touched."""

@@ -6,7 +6,15 @@ Integer keys inside and towards agents; unguessable tokens for whatever a visito
 
 from server.schema.accounts import audit, links, login_failures, sessions, users
 from server.schema.clicks import link_clicks, short_links
-from server.schema.consent import consent_heads, consent_kinds, consent_ledger, consents, opt_ins, suppressions
+from server.schema.consent import (
+    consent_heads,
+    consent_kinds,
+    consent_ledger,
+    consent_register,
+    consents,
+    opt_ins,
+    suppressions,
+)
 from server.schema.delivery import carrier_inbound, carrier_reports, credits, outbound, senders
 from server.schema.inbox import attachments, drafts, sites_seen, threads, tickets, timeline
 from server.schema.kernel import jobs, processes, settings
@@ -21,6 +29,7 @@ __all__ = [
     "consent_heads",
     "consent_kinds",
     "consent_ledger",
+    "consent_register",
     "consents",
     "contacts",
     "credits",

@@ -46,7 +46,7 @@ consent_ledger = Table(
     Column("n", Integer, nullable=False),  # 1, 2, 3 … of this contact
     Column("purpose", Text, nullable=False),
     Column("before", Text, nullable=False),
-    Column("status", Text, nullable=False),
+    Column("status", Text, nullable=False),  # as in consents; or paused | resumed | erased
     Column("applied", Boolean, nullable=False),  # false: kept as evidence, but older than a newer word (CON, IMP-76)
     Column("method", Text, nullable=False),
     Column("source", Text, nullable=False, server_default=""),  # "sms:SM…", "user:3", "import:7", a form's address
@@ -55,7 +55,7 @@ consent_ledger = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("address", Text, nullable=False, server_default=""),  # phone or e-mail it was about; blanked by erasure
     Column("salt", Text, nullable=False),
-    Column("commitment", Text, nullable=False),  # of salt and personal fields: what remains to be proven
+    Column("commitment", Text, nullable=False),  # to salt and each personal field: what remains to be proven
     Column("happened_at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     Column("mac", Text, nullable=False),
@@ -70,6 +70,16 @@ consent_heads = Table(
     Column("length", Integer, nullable=False),
     Column("mac", Text, nullable=False),  # of the last row
     Column("seal", Text, nullable=False),  # HMAC of contact, length and mac: an edited head shows too
+)
+
+# One row: how many chains there are, and a sum over whose, so that a chain that vanished whole shows too.
+consent_register = Table(
+    "consent_register",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("chains", Integer, nullable=False),
+    Column("total", Text, nullable=False),  # of a keyed hash of each contact, modulo 2^256, hex
+    Column("seal", Text, nullable=False),
 )
 
 # Numbers that must not be sent to, whoever has them now: no import, merge or retyping brings them back (G12).

@@ -16,6 +16,7 @@ contacts = Table(
     Column("name", Text, nullable=False, server_default=""),
     Column("email", Text, index=True),
     Column("phone", Text, index=True),  # E.164
+    Column("peer", Text, index=True),  # whom texts came from that is no phone number: a short code, "whatsapp:+…"
     Column("country", Text, nullable=False, server_default=""),  # ISO 3166 of the phone, upper case; "" unknown
     Column("language", Text, nullable=False, server_default=""),  # of their keywords, as ISO 639; "" unknown
     Column("active_at", Instant),  # newest inbound; of two people with one number the newest is meant (AMB-33)

@@ -14,7 +14,7 @@ STDLIB_TIME = {"asyncio", "time", "random", "secrets", "uuid"}
 # Pattern of a module → patterns it must never import. The first row that fits decides.
 NEVER: list[tuple[str, str]] = [
     (r"server\.\w+\.rules$", r"sqlalchemy|starlette|asyncio|server\.kernel|server\.web|server\.live|server\.\w+\.(queries|actions|http|jobs)"),
-    (r"server\.(consent\.keywords|delivery\.segments)$", r"sqlalchemy|starlette|asyncio|server\.(kernel|web|live|inbox|accounts)"),
+    (r"server\.(consent\.(keywords|chain)|delivery\.segments)$", r"sqlalchemy|starlette|asyncio|server\.(kernel|web|live|inbox|accounts)"),
     (r"server\.errors$", r"server\."),
     (r"server\.settings$", r"server\."),
     (r"server\.schema(\.\w+)?$", r"server\.(?!kernel\.columns|schema)"),
@@ -33,7 +33,9 @@ NEVER: list[tuple[str, str]] = [
     (r"server\.channels\.\w+$", r"sqlalchemy|starlette|server\.(?!channels|errors|settings|kernel\.(log|metrics|clock))"),
     # Vendors' SDKs and dialects: no feature, no database.
     (r"server\.channels(\.\w+)?$", r"sqlalchemy|starlette|server\.(?!channels|settings|errors)"),
-    (r"server\.(consent|delivery|links)(\.\w+)?$", r"server\.(inbox|live|web|simulator|operations|app|reactions)"),
+    (r"server\.(delivery|links)(\.\w+)?$", r"server\.(inbox|live|web|simulator|operations|app|reactions)"),
+    (r"server\.consent(\.\w+)?$", r"server\.(contacts|delivery|inbox|live|web|simulator|operations|app|reactions|channels)"),
+    (r"server\.contacts(\.\w+)?$", r"server\.(delivery|inbox|live|web|simulator|operations|app|reactions|channels)"),
     (r"server\.operations(\.\w+)?$", r"server\.(app|simulator|reactions|inbox\.(?!files|queries|widget))"),
     (r"server\.simulator\.demo$", r"starlette|server\.(reactions|live)"),
     (r"server\.simulator(\.\w+)?$", r"server\.(inbox|accounts|live|schema|reactions)"),

@@ -1,0 +1,361 @@
+"""Who may be sent what, what a change of consent does, why an agent cannot answer. Pure (SPEC CON-1..11, INB-8..11, AMB-23, 25).
+
+Consent is held for each contact and purpose; a suppression belongs to a number, whoever has it now. Both must
+allow a send. What each role may change is `accounts.rules`; what a text means is `keywords`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+Channel = Literal["sms", "email"]
+
+
+class Purpose(StrEnum):
+    """What somebody agreed to (CON-1). Consents an owner defines are "consent:<id>" (CIM-4)."""
+
+    EMAIL_MARKETING = "email_marketing"
+    SMS_MARKETING = "sms_marketing"
+    SMS_TRANSACTIONAL = "sms_transactional"
+
+
+SMS_PURPOSES = (Purpose.SMS_MARKETING, Purpose.SMS_TRANSACTIONAL)
+
+
+class SendPurpose(StrEnum):
+    """What a message is for: what the gate is asked."""
+
+    CONVERSATION = "conversation"  # an agent's answer
+    AUTO_REPLY = "auto_reply"  # "nobody reads this number" (SET-5)
+    COMPLIANCE = "compliance"  # what a keyword is answered with, the question of a double opt-in
+    MARKETING = "marketing"
+    TRANSACTIONAL = "transactional"
+
+
+class Status(StrEnum):
+    """CON-2."""
+
+    SUBSCRIBED = "subscribed"
+    UNSUBSCRIBED = "unsubscribed"
+    NEVER_SUBSCRIBED = "never_subscribed"
+
+
+class Method(StrEnum):
+    """How a change came about (CON-2)."""
+
+    KEYWORD = "keyword"  # the person's own text
+    DOUBLE_OPT_IN = "double_opt_in"  # the person's own YES to our question
+    GATEWAY = "gateway"  # the carrier says so (21610, OptOutType)
+    AGENT = "agent"
+    IMPORT = "import"
+    FORM = "form"
+    API = "api"
+
+
+OWN_WORD = frozenset({Method.KEYWORD, Method.DOUBLE_OPT_IN})  # came from the person's own phone
+OWN_NO = frozenset({Method.KEYWORD, Method.GATEWAY})
+
+
+class Suppressed(StrEnum):
+    """Why an address is not sent to."""
+
+    STOP = "stop"  # opted out by text from this number
+    GATEWAY = "gateway"  # the carrier says they opted out there
+    AGENT = "agent"  # somebody here put it on the list
+    INVALID = "invalid"
+    LANDLINE = "landline"
+    DEAD = "dead"
+
+
+OPTED_OUT = frozenset({Suppressed.STOP, Suppressed.GATEWAY, Suppressed.AGENT})
+UNREACHABLE = frozenset({Suppressed.INVALID, Suppressed.LANDLINE, Suppressed.DEAD})
+
+# What carriers put for somebody who hides their number: "ANONYMOUS", "RESTRICTED", "BLOCKED", "UNKNOWN" … on a dial.
+ANONYMOUS = frozenset(("+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253", "+865966"))
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+
+
+def textable(address: str) -> bool:
+    """Can this be sent a text at all? Short codes, names, other channels and hidden numbers cannot (S8)."""
+    return _E164.fullmatch(address) is not None and address not in ANONYMOUS
+
+
+# --- the gate -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the gate needs to know about one contact at one address, on one channel.
+
+    `queries.facts` loads it; `answerable` (a sender of ours serves their country and hears their answer) and
+    `quiet_until` are known to whoever asks and put in with `dataclasses.replace`.
+    """
+
+    statuses: Mapping[str, str]  # by purpose; what is missing was never subscribed
+    paused: bool = False  # asked to stop in their own words; an agent decides (AMB-1)
+    suppressed: str | None = None  # of the address
+    suppressed_at: datetime | None = None
+    reachable: bool = True  # the address can be texted at all
+    answerable: bool = True
+    missing: tuple[str, ...] = ()  # consents required for the channel that are not given, by name (CIM-5)
+    quiet_until: datetime | None = None  # end of the quiet hours that hold now
+
+    def status(self, purpose: str) -> str:
+        return self.statuses.get(purpose, Status.NEVER_SUBSCRIBED)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Not now: ask again then."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Never for this message. `reason` is stable, `message` for people."""
+
+    reason: str
+    message: str
+
+
+Verdict = Allowed | Held | Blocked
+
+CONFIRM_WITHIN = timedelta(minutes=5)  # the one confirmation of a STOP (47 CFR 64.1200(a)(12))
+
+SENTENCES = {
+    "unreachable": "This number cannot receive texts.",
+    "opted_out": "They opted out of texts. Only they can change that: by texting START.",
+    "no_sender": "None of your numbers can text this country and hear the answer.",
+    "not_subscribed": "They have not agreed to texts.",
+    "too_late": "A confirmation may be sent within five minutes of an opt-out only.",
+    "paused": "They asked to stop in their own words; somebody has to decide first.",
+    "consent_missing": "A consent that every message needs is missing: {missing}.",
+}
+
+
+def _blocked(reason: str, **values: str) -> Blocked:
+    return Blocked(reason, SENTENCES[reason].format(**values))
+
+
+def may_send(purpose: SendPurpose | str, channel: Channel, facts: Facts, now: datetime) -> Verdict:
+    """The gate: asked in the transaction that marks a message as being sent, whoever wants to send it."""
+    purpose = SendPurpose(purpose)
+    return _may_text(purpose, facts, now) if channel == "sms" else _may_mail(purpose, facts)
+
+
+def _may_text(purpose: SendPurpose, facts: Facts, now: datetime) -> Verdict:
+    if not facts.reachable or facts.suppressed in UNREACHABLE:
+        return _blocked("unreachable")
+    if purpose is SendPurpose.COMPLIANCE:
+        return _may_confirm(facts, now)
+    if facts.suppressed is not None:
+        return _blocked("opted_out")
+    marketing = facts.status(Purpose.SMS_MARKETING)
+    either = {marketing, facts.status(Purpose.SMS_TRANSACTIONAL)}
+    if purpose is SendPurpose.AUTO_REPLY:
+        # Anybody who wrote may be told that nobody reads this (SET-5); not who has said no, nor who may have.
+        if Status.SUBSCRIBED not in either and Status.UNSUBSCRIBED in either:
+            return _blocked("opted_out")
+        return _blocked("paused") if facts.paused else Allowed()
+    # A promotion needs the marketing consent; an answer or a transactional text either (AMB-23, AMB-25, CON-4).
+    counted = {marketing} if purpose is SendPurpose.MARKETING else either
+    if Status.SUBSCRIBED not in counted:
+        return _blocked("opted_out" if Status.UNSUBSCRIBED in counted else "not_subscribed")
+    if purpose is SendPurpose.CONVERSATION:
+        return Allowed()
+    if facts.missing:
+        return _blocked("consent_missing", missing=", ".join(facts.missing))
+    if purpose is SendPurpose.MARKETING:
+        if facts.paused:
+            return _blocked("paused")
+        if facts.quiet_until is not None and facts.quiet_until > now:
+            return Held(facts.quiet_until)
+    return Allowed()
+
+
+def _may_confirm(facts: Facts, now: datetime) -> Verdict:
+    """A keyword is answered whatever was agreed to; who opted out gets one confirmation, and soon."""
+    if facts.suppressed is None:
+        return Allowed()
+    if facts.suppressed != Suppressed.STOP:
+        return _blocked("opted_out")  # the carrier would refuse it, or somebody here decided
+    if facts.suppressed_at is None or now - facts.suppressed_at > CONFIRM_WITHIN:
+        return _blocked("too_late")
+    return Allowed()
+
+
+def _may_mail(purpose: SendPurpose, facts: Facts) -> Verdict:
+    """Never having subscribed does not block e-mail (CON-5); a suppression blocks marketing, bounces everything (CON-6)."""
+    if not facts.reachable or facts.suppressed in UNREACHABLE:
+        return _blocked("unreachable")
+    if purpose is not SendPurpose.MARKETING:
+        return Allowed()
+    if facts.suppressed is not None or facts.status(Purpose.EMAIL_MARKETING) == Status.UNSUBSCRIBED:
+        return Blocked("opted_out", "They opted out of marketing e-mail.")
+    if facts.missing:
+        return _blocked("consent_missing", missing=", ".join(facts.missing))
+    return Allowed()
+
+
+# --- why an agent cannot answer -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """Why the composer is off (INB-8, INB-9): what stands in `tickets.barred`, in words, and the way out."""
+
+    code: str
+    message: str
+    hint: str
+
+
+HINTS = {
+    "unreachable": "Ask for another number, or answer by e-mail.",
+    "opted_out": "When they text START, you can answer again.",
+    "no_sender": "Add a number for this country under Settings → SMS.",
+    "not_subscribed": "They can text a subscribe keyword, or an owner, admin or manager records their consent.",
+}
+
+
+def barred(facts: Facts) -> Barred | None:
+    """None: an agent may answer. The firmest reason counts: what consent could mend is said last."""
+    verdict = may_send(SendPurpose.CONVERSATION, "sms", facts, datetime.min.replace(tzinfo=UTC))
+    code = verdict.reason if isinstance(verdict, Blocked) else None
+    if not facts.answerable and code in (None, "not_subscribed"):
+        code = "no_sender"
+    return None if code is None else Barred(code, SENTENCES[code], HINTS[code])
+
+
+def barred_by(code: str) -> Barred:
+    """From what stands in `tickets.barred`."""
+    return Barred(code, SENTENCES[code], HINTS[code])
+
+
+# --- what a change does -------------------------------------------------------------------------
+
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # CON-7
+AHEAD = timedelta(minutes=5)  # clocks of other machines
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The last word on one purpose of one contact."""
+
+    status: str
+    method: str
+    happened_at: datetime
+    taken: bool = False  # a STOP took it (AMB-32)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    happened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOnly:
+    """Kept in the ledger as evidence, and nothing changes. `why`: older | opted_out."""
+
+    happened_at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """Not even evidence."""
+
+    code: str
+    message: str
+
+
+def on_change(
+    current: Standing | None,
+    status: str,
+    method: str,
+    happened_at: datetime | None,
+    *,
+    number_opted_out: bool,
+    now: datetime,
+) -> Applied | KeptOnly | Impossible:
+    """What a word on a purpose does: an older one never beats a newer one, and of two at one moment the no counts (IMP-76).
+
+    `number_opted_out`: the purpose is about texts and their number is suppressed by an opt-out. Then only the person's
+    own text brings a yes back, whoever types it here and however new it is (G12). `happened_at` None: it is said right
+    now, so it is newer than what stands here, even where the clock was set back in between (G23).
+    """
+    at_once = happened_at is None
+    if happened_at is None:
+        happened_at = now if current is None else max(now, current.happened_at)
+    if not at_once and happened_at > now + AHEAD:
+        return Impossible("future", "A consent cannot have been given in the future.")
+    if not at_once:
+        happened_at = max(min(happened_at, now), EARLIEST)
+    yes = status == Status.SUBSCRIBED
+    if yes and method not in OWN_WORD and (number_opted_out or (current is not None and said_no_by_text(current))):
+        return KeptOnly(happened_at, "opted_out")
+    if at_once or current is None or current.status == Status.NEVER_SUBSCRIBED:
+        return Applied(happened_at)
+    if happened_at < current.happened_at:
+        return KeptOnly(happened_at, "older")
+    if happened_at == current.happened_at and yes and current.status == Status.UNSUBSCRIBED:
+        return KeptOnly(happened_at, "older")
+    return Applied(happened_at)
+
+
+def said_no_by_text(current: Standing) -> bool:
+    """Their own opt-out: by keyword, or as the carrier tells it. Only their own text takes it back."""
+    return current.status == Status.UNSUBSCRIBED and current.method in OWN_NO
+
+
+def given_back(current: Standing | None) -> Status | None:
+    """What START makes of this: what stood there before STOP, and nothing more (AMB-32, S15). None: leaves it."""
+    if current is None or not said_no_by_text(current):
+        return None
+    return Status.SUBSCRIBED if current.taken else Status.NEVER_SUBSCRIBED
+
+
+# --- what is announced --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One purpose that now stands otherwise."""
+
+    purpose: str
+    before: str
+    status: str
+    method: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentChanged:
+    """Announced for each contact whose consent changed. `paused`: True just paused, False lifted, None neither."""
+
+    contact: int
+    changes: tuple[Changed, ...] = ()
+    paused: bool | None = None
+
+    @property
+    def purposes(self) -> tuple[str, ...]:
+        return tuple(change.purpose for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChanged:
+    """Announced when an address became suppressed, or no longer is (`reason` None), whoever has it."""
+
+    channel: Channel
+    address: str
+    reason: str | None

@@ -1,0 +1,1 @@
+"""People: how a number is read, and who is meant by it."""

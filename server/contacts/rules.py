@@ -1,0 +1,126 @@
+"""Phone numbers in one form, and who sends a text that is no phone. Pure (IDN-2, BAD_INPUTS I6, I7, S8; INTEGRATIONS 8).
+
+`phonenumbers` is imported where it is used: its tables cost time and memory that a start need not pay.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from server.consent.rules import ANONYMOUS
+
+PhoneKind = Literal["mobile", "fixed", "fixed_or_mobile", "toll_free", "voip", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A number in E.164. `country`: ISO 3166, "" for numbers of no country."""
+
+    e164: str
+    country: str
+    kind: PhoneKind
+
+
+@dataclass(frozen=True, slots=True)
+class BadPhone:
+    """Why it is not taken: stable `code`, and words."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who texts and is no phone number. `kind`: short_code | name | channel | hidden | nobody."""
+
+    address: str
+    kind: str
+
+
+WORDS = {
+    "empty": "There is no number.",
+    "too_long": "This is too long for a phone number.",
+    "precision_lost": "A spreadsheet has rounded this number; its last digits are lost. Format the column as text and export again.",
+    "not_a_number": "This is not a phone number.",
+    "no_country": "Write the number with + and the country code.",
+    "invalid": "No phone has this number; look at the digits.",
+    "extension": "A number with an extension cannot receive texts.",
+    "premium": "Premium numbers are not texted.",
+    "emergency": "This is an emergency or service number.",
+    "hidden": "The sender hid their number.",
+}
+
+MOST = 60  # characters; longer is no number in any writing
+_SCIENTIFIC = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE][+-]?\d+")
+_SHORT_CODE = re.compile(r"\d{3,8}", re.ASCII)
+_CHANNEL = re.compile(r"[a-z][a-z0-9]{1,15}:", re.IGNORECASE)
+
+
+def _bad(code: str) -> BadPhone:
+    return BadPhone(code, WORDS[code])
+
+
+def normal_phone(raw: str, region: str | None = None) -> Phone | BadPhone:
+    """The canonical form of a number however it was written. `region`: the country of numbers without +."""
+    text = raw.strip()
+    if not text:
+        return _bad("empty")
+    if len(text) > MOST or "\x00" in text:
+        return _bad("too_long" if "\x00" not in text else "not_a_number")
+    text = text.removeprefix("=").strip("\"'\u2018\u2019 \t")
+    if text.startswith("whatsapp:"):
+        text = text.removeprefix("whatsapp:")
+    if _SCIENTIFIC.fullmatch(text):
+        return _bad("precision_lost")
+    return _parse(text, region)
+
+
+def _parse(text: str, region: str | None) -> Phone | BadPhone:
+    import phonenumbers
+    from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
+
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except NumberParseException as error:
+        if error.error_type == NumberParseException.INVALID_COUNTRY_CODE and region is None:
+            return _bad("no_country")
+        return _bad("too_long" if error.error_type == NumberParseException.TOO_LONG else "not_a_number")
+    if parsed.extension:
+        return _bad("extension")
+    if not phonenumbers.is_valid_number(parsed):
+        return _bad("invalid")
+    e164 = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
+    if e164 in ANONYMOUS:
+        return _bad("hidden")
+    kind = phonenumbers.number_type(parsed)
+    if kind in (PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST):
+        return _bad("premium")
+    country = phonenumbers.region_code_for_number(parsed)
+    names: dict[int, PhoneKind] = {
+        PhoneNumberType.MOBILE: "mobile",
+        PhoneNumberType.FIXED_LINE: "fixed",
+        PhoneNumberType.FIXED_LINE_OR_MOBILE: "fixed_or_mobile",
+        PhoneNumberType.TOLL_FREE: "toll_free",
+        PhoneNumberType.VOIP: "voip",
+    }
+    return Phone(e164, country if country and country.isalpha() else "", names.get(kind, "other"))
+
+
+def sender(raw: str) -> Phone | Peer:
+    """Who a text is from, as the carrier names them (S8). What is no number is kept as it came, and never a phone."""
+    text = raw.strip()[:200]
+    if not text:
+        return Peer("", "nobody")
+    if _CHANNEL.match(text):
+        return Peer(text, "channel")
+    if text in ANONYMOUS or text.lower() in ("anonymous", "restricted", "unknown", "unavailable", "private", "blocked"):
+        return Peer(text, "hidden")
+    if _SHORT_CODE.fullmatch(text):
+        return Peer(text, "short_code")
+    if text.startswith("+"):
+        found = normal_phone(text)
+        if isinstance(found, Phone):
+            return found
+    return Peer(text, "name")
