@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, func, select, text
 
@@ -26,9 +26,8 @@ RESUME = 200  # entries sent after a bookmark; further behind means `reset`
 IS_MESSAGE = text("timeline.kind IN ('message', 'note')")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One row of the timeline."""
+class Entry(NamedTuple):
+    """One row of the timeline. A named tuple, as `queries.Ticket` is and for the same reason."""
 
     thread: int
     seq: int
@@ -100,11 +99,14 @@ _entry_columns = (
 _entries = select(*_entry_columns).where(timeline.c.thread_id == bindparam("thread"))
 
 
-_SINCE = Statement(_entries.where(timeline.c.seq > bindparam("after")).order_by(timeline.c.seq).limit(bindparam("n")))
+_SINCE = Statement(
+    _entries.where(timeline.c.seq > bindparam("after")).order_by(timeline.c.seq).limit(bindparam("n")), into=Entry
+)
 
 
 _SINCE_PUBLIC = Statement(
-    _entries.where(timeline.c.public_seq > bindparam("after")).order_by(timeline.c.public_seq).limit(bindparam("n"))
+    _entries.where(timeline.c.public_seq > bindparam("after")).order_by(timeline.c.public_seq).limit(bindparam("n")),
+    into=Entry,
 )
 
 
@@ -127,7 +129,8 @@ _PAGE_LOW = Statement(
 _PAGE = Statement(
     _entries.where(
         timeline.c.seq >= bindparam("low"), timeline.c.seq < bindparam("before"), timeline.c.kind != "seen"
-    ).order_by(timeline.c.seq)
+    ).order_by(timeline.c.seq),
+    into=Entry,
 )
 _POINTING_BACK = Statement(
     _entries.where(
@@ -136,7 +139,8 @@ _POINTING_BACK = Statement(
         # The sum hides `seq` from the planner, which would take its index and read all that is newer.
         timeline.c.seq + 0 >= bindparam("before"),
         timeline.c.kind != "seen",
-    ).order_by(timeline.c.seq)
+    ).order_by(timeline.c.seq),
+    into=Entry,
 )
 
 
@@ -151,8 +155,7 @@ _PUBLIC_LOW = Statement(
 
 def since(conn: Conn, thread_id: int, public: bool, after: int, n: int) -> list[Entry]:
     """Up to `n` entries after a bookmark, in order: what every socket reads."""
-    rows = conn.all(_SINCE_PUBLIC if public else _SINCE, thread=thread_id, after=after, n=n)
-    return [Entry(*row) for row in rows]
+    return conn.all(_SINCE_PUBLIC if public else _SINCE, thread=thread_id, after=after, n=n)
 
 
 def by_dedupe(conn: Conn, dedupe: str) -> tuple[Entry, str] | None:
@@ -181,7 +184,7 @@ def page(conn: Conn, thread_id: int, before: int | None, limit: int) -> Page:
     rows = conn.all(_PAGE, thread=thread_id, low=low, before=upper)
     if before is not None:
         rows += conn.all(_POINTING_BACK, thread=thread_id, low=low, before=upper)
-    return Page([Entry(*row) for row in rows], last_seq, more)
+    return Page(rows, last_seq, more)
 
 
 def public_start(conn: Conn, thread_id: int) -> int:

@@ -163,10 +163,12 @@ _CURRENT_CHAT = Statement(
     .where(visitors.c.key == bindparam("visitor"))
     .with_for_update(of=[threads, tickets])
 )
-_BY_ID = Statement(_tickets().where(tickets.c.id == bindparam("ticket")))
-_BY_THREAD = Statement(_tickets().where(tickets.c.thread_id == bindparam("thread")))
+_BY_ID = Statement(_tickets().where(tickets.c.id == bindparam("ticket")), into=Ticket)
+_BY_THREAD = Statement(_tickets().where(tickets.c.thread_id == bindparam("thread")), into=Ticket)
 # Locks thread and ticket together, so that what is decided on is what is true (no-op on SQLite).
-_LOCK_ID = Statement(_tickets().where(tickets.c.id == bindparam("ticket")).with_for_update(of=[threads, tickets]))
+_LOCK_ID = Statement(
+    _tickets().where(tickets.c.id == bindparam("ticket")).with_for_update(of=[threads, tickets]), into=Ticket
+)
 _TO_WRITE = Statement(
     _tickets()
     .add_columns(_key_used.label("key_used"))
@@ -174,18 +176,16 @@ _TO_WRITE = Statement(
     .with_for_update(of=[threads, tickets])
 )
 _LOCK_THREAD = Statement(
-    _tickets().where(tickets.c.thread_id == bindparam("thread")).with_for_update(of=[threads, tickets])
+    _tickets().where(tickets.c.thread_id == bindparam("thread")).with_for_update(of=[threads, tickets]), into=Ticket
 )
 
 
 def ticket(conn: Conn, ticket_id: int) -> Ticket | None:
-    row = conn.first(_BY_ID, ticket=ticket_id)
-    return None if row is None else Ticket._make(row)
+    return conn.first(_BY_ID, ticket=ticket_id)
 
 
 def ticket_of(conn: Conn, thread_id: int) -> Ticket | None:
-    row = conn.first(_BY_THREAD, thread=thread_id)
-    return None if row is None else Ticket._make(row)
+    return conn.first(_BY_THREAD, thread=thread_id)
 
 
 def tickets_of(conn: Conn, thread_ids: list[int]) -> list[Ticket]:
@@ -193,13 +193,11 @@ def tickets_of(conn: Conn, thread_ids: list[int]) -> list[Ticket]:
 
 
 def locked_ticket(conn: Conn, ticket_id: int) -> Ticket | None:
-    row = conn.first(_LOCK_ID, ticket=ticket_id)
-    return None if row is None else Ticket._make(row)
+    return conn.first(_LOCK_ID, ticket=ticket_id)
 
 
 def locked_ticket_of(conn: Conn, thread_id: int) -> Ticket | None:
-    row = conn.first(_LOCK_THREAD, thread=thread_id)
-    return None if row is None else Ticket._make(row)
+    return conn.first(_LOCK_THREAD, thread=thread_id)
 
 
 def current_chat(tx: Conn, visitor_key: str, dedupe: str) -> tuple[Ticket | None, bool]:
@@ -258,14 +256,14 @@ def _list_statement(shape: tuple[str, bool, str, str, bool]) -> Statement:
         else:
             query = query.order_by(column, tickets.c.id)
             query = query.where(place > mark) if paged else query
-        found = _LISTS[shape] = Statement(query.limit(bindparam("n")))
+        found = _LISTS[shape] = Statement(query.limit(bindparam("n")), into=Ticket)
     return found
 
 
 def list_tickets(conn: Conn, query: ListQuery) -> list[Ticket]:
     shape = ("", query.channel is not None, query.view, query.sort, query.after is not None)
     after_at, after_id = query.after or (None, None)
-    rows = conn.all(
+    return conn.all(
         _list_statement(shape),
         status=query.status,
         channel=query.channel,
@@ -274,7 +272,6 @@ def list_tickets(conn: Conn, query: ListQuery) -> list[Ticket]:
         after_id=after_id,
         n=query.limit,
     )
-    return [Ticket._make(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +383,8 @@ _OTHERS = Statement(
     _tickets()
     .where(tickets.c.contact_id == bindparam("contact"), tickets.c.id != bindparam("but"))
     .order_by(tickets.c.last_message_at.desc())
-    .limit(20)
+    .limit(20),
+    into=Ticket,
 )
 # An e-mail typed into the widget identifies nobody; the agent may see who it might be (IDN-1).
 _MAYBE = Statement(
@@ -414,8 +412,7 @@ def details(conn: Conn, found: Ticket) -> tuple[Details, list[ContactBrief], lis
     maybe: list[ContactBrief] = []
     if panel.visitor_email and not found.verified:
         maybe = [_brief(row) for row in conn.all(_MAYBE, email=panel.visitor_email.lower(), but=found.contact)]
-    others = [Ticket(*row) for row in conn.all(_OTHERS, contact=found.contact, but=found.id)]
-    return panel, maybe, others
+    return panel, maybe, conn.all(_OTHERS, contact=found.contact, but=found.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,7 +507,8 @@ _FIND_TICKETS = Statement(
         )
     )
     .order_by(tickets.c.last_message_at.desc())
-    .limit(8)
+    .limit(8),
+    into=Ticket,
 )
 
 
@@ -523,7 +521,7 @@ def find(conn: Conn, text: str) -> tuple[list[ContactBrief], list[Ticket]]:
     if number.isascii() and number.isdecimal() and len(number) < 15:
         direct = ticket(conn, int(number))
         return people, [direct] if direct else []
-    return people, [Ticket(*row) for row in conn.all(_FIND_TICKETS, pattern=pattern)]
+    return people, conn.all(_FIND_TICKETS, pattern=pattern)
 
 
 _AGENT_NAMES = Statement(select(users.c.name).where(users.c.disabled_at.is_(None)))

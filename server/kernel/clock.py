@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
 
@@ -43,6 +43,26 @@ class ManualClock:
         self._monotonic += delta.total_seconds()
 
 
+class _Dates(dict[int, str]):
+    """`2026-11-21T` by the day's ordinal; the days of a page are few."""
+
+    def __missing__(self, ordinal: int) -> str:
+        if len(self) > 10_000:
+            self.clear()
+        text = self[ordinal] = date.fromordinal(ordinal).isoformat() + "T"
+        return text
+
+
+_DATES = _Dates()
+_TWO = [f"{n:02}" for n in range(60)]
+_THREE = [f"{n:03}" for n in range(1000)]
+
+
 def rfc3339(at: datetime) -> str:
-    """`2026-11-21T09:00:00.123Z`: how every time leaves the server (milliseconds, UTC)."""
-    return at.isoformat(timespec="milliseconds")[:23] + "Z"
+    """`2026-11-21T09:00:00.123Z`: how every time leaves the server (milliseconds, UTC).
+
+    Put together from tables: a list has two hundred times, and `isoformat` takes five times as long for each.
+    """
+    return (
+        f"{_DATES[at.toordinal()]}{_TWO[at.hour]}:{_TWO[at.minute]}:{_TWO[at.second]}.{_THREE[at.microsecond // 1000]}Z"
+    )

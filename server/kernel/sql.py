@@ -14,6 +14,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Protocol
 
 from sqlalchemy import BigInteger, bindparam, func, select
@@ -37,9 +38,11 @@ class Clash(Exception):
 class _Compiled:
     """One statement for one dialect: text, order and conversion of parameters, conversion of rows."""
 
-    __slots__ = ("converts", "defaults", "expanding", "inner", "make", "names", "results", "sql")
+    __slots__ = ("converts", "defaults", "expanding", "inner", "make", "names", "pick", "results", "sql")
 
-    def __init__(self, stmt: Any, dialect: Dialect, columns: Sequence[str] | None) -> None:
+    def __init__(
+        self, stmt: Any, dialect: Dialect, columns: Sequence[str] | None = None, into: type[Any] | None = None
+    ) -> None:
         inner = stmt.compile(dialect=dialect, column_keys=columns)
         self.inner = inner
         self.sql: str = inner.string
@@ -48,6 +51,8 @@ class _Compiled:
         self.names: list[str] = list(inner.positiontup or ())
         # Constants of the statement are parameters with a value; what a caller must give has none.
         self.defaults = {name: defaults[name] for name in self.names if not inner.binds[name].required}
+        # A KeyError names what the caller forgot. (One name alone would come without its tuple.)
+        self.pick: Callable[[Any], Iterable[Any]] = itemgetter(*self.names) if len(self.names) > 1 else self._pick
         self.converts: list[tuple[int, Callable[[Any], Any]]] = []
         for place, name in enumerate(self.names):
             convert = inner.binds[name].type.dialect_impl(dialect).bind_processor(dialect)
@@ -59,18 +64,21 @@ class _Compiled:
         if exported is not None and len(exported):
             keys = [str(key) for key in exported.keys()]
             named: Any = namedtuple  # the fields are known only now
-            self.make = named("Row", keys, rename=True)._make
+            self.make = (into or named("Row", keys, rename=True))._make
             for place, column in enumerate(exported):
                 convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
                 if convert is not None:
                     self.results.append((place, convert))
+
+    def _pick(self, params: Mapping[str, Any]) -> list[Any]:
+        return [params[name] for name in self.names]
 
     def bind(self, params: Mapping[str, Any]) -> tuple[str, list[Any]]:
         if self.expanding:
             return self._expand(params)
         if self.defaults:
             params = {**self.defaults, **params}
-        out = [params[name] for name in self.names]  # a KeyError names what the caller forgot
+        out = list(self.pick(params))
         for place, convert in self.converts:
             if out[place] is not None:
                 out[place] = convert(out[place])
@@ -100,20 +108,24 @@ class _Compiled:
 class Statement:
     """A Core statement with named `bindparam`s, compiled on first use for each dialect.
 
-    `columns` names the columns an `insert` or `update` without `.values()` sets, for `many`.
+    `columns` names the columns an `insert` or `update` without `.values()` sets, for `many`. `into` is the named
+    tuple each row becomes; else one with the columns' names.
     """
 
-    __slots__ = ("_compiled", "_stmt", "columns")
+    __slots__ = ("_compiled", "_into", "_stmt", "columns")
 
-    def __init__(self, stmt: ClauseElement, columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, stmt: ClauseElement, columns: Sequence[str] | None = None, into: type[Any] | None = None
+    ) -> None:
         self._stmt = stmt
+        self._into = into
         self.columns = columns
         self._compiled: dict[str, _Compiled] = {}
 
     def on(self, dialect: Dialect) -> _Compiled:
         found = self._compiled.get(dialect.name)
         if found is None:
-            found = self._compiled[dialect.name] = _Compiled(self._stmt, dialect, self.columns)
+            found = self._compiled[dialect.name] = _Compiled(self._stmt, dialect, self.columns, self._into)
         return found
 
 
@@ -145,7 +157,7 @@ class Conn:
         return self.dialect is POSTGRES
 
     def _run(self, stmt: Statement | Any, params: Mapping[str, Any]) -> tuple[_Compiled, Any]:
-        compiled = stmt.on(self.dialect) if isinstance(stmt, Statement) else _Compiled(stmt, self.dialect, None)
+        compiled = stmt.on(self.dialect) if isinstance(stmt, Statement) else _Compiled(stmt, self.dialect)
         sql, values = compiled.bind(params)
         return compiled, self._execute(sql, values)
 
@@ -200,7 +212,7 @@ class Tx(Conn):
     reaches the network.
     """
 
-    __slots__ = ("_around", "bells", "last", "now")
+    __slots__ = ("_around", "bells", "now")
 
     def __init__(
         self,
@@ -213,7 +225,6 @@ class Tx(Conn):
         self.now = now
         self._around = around
         self.bells: list[tuple[str, Any]] = []
-        self.last: list[tuple[Statement, Mapping[str, Any]]] = []
 
     def announce(self, event: Any) -> None:
         """Runs every reaction to `event` here and now, inside this transaction."""
@@ -230,14 +241,6 @@ class Tx(Conn):
     def ring(self, topic: str, hint: Any = None) -> None:
         """After COMMIT, tells whoever watches `topic` to look; `hint` may carry what they would read."""
         self.bells.append((topic, hint))
-
-    def run_last(self, stmt: Statement, **params: Any) -> None:
-        """Executes just before COMMIT, after every function of the same transaction; nothing may read it before."""
-        self.last.append((stmt, params))
-
-    def finish(self, last: Iterable[tuple[Statement, Mapping[str, Any]]]) -> None:
-        for stmt, params in last:
-            self._run(stmt, params)
 
     def many(self, stmt: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
         for params in rows:
