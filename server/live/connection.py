@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 QUEUE = 128  # frames waiting for a slow client; more are left to be read again
 REVS = 2_000  # ticket revisions remembered per agent
+SUMMARIES_S = 0.05  # a console gets ticket summaries at most so often; they are state, and only the newest counts
 
 SendText = Callable[[str], Awaitable[None]]
 
@@ -202,7 +203,7 @@ class Connection:
 class AgentConnection(Connection):
     """Follows any thread it opens, and every ticket's summary."""
 
-    __slots__ = ("agent", "sent_revs", "tickets", "typed_at", "viewing")
+    __slots__ = ("_rest_until", "_timer", "agent", "sent_revs", "tickets", "typed_at", "viewing")
 
     def __init__(
         self, hub: Hub, send: SendText, end: Callable[[], Awaitable[None]], abort: Callable[[], None], agent: Agent
@@ -211,6 +212,8 @@ class AgentConnection(Connection):
         self.agent = agent
         self.tickets: dict[int, Ticket | None] = {}  # to send; None: read it first
         self.sent_revs: dict[int, int] = {}
+        self._rest_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self.typed_at = 0.0
         self.viewing: int | None = None  # the thread opened last, as the colleagues who have it open know
 
@@ -224,23 +227,23 @@ class AgentConnection(Connection):
 
     def detach(self) -> None:
         super().detach()
+        if self._timer is not None:
+            self._timer.cancel()
         for topic in ("inbox", "team", f"user:{self.agent.id}"):
             self.hub.bus.unwatch(topic, self)
 
     def heard(self, topic: str, hint: Any) -> None:
         if topic == "inbox":
             if isinstance(hint, Ticket):
-                if not self.tickets and self.drained:
-                    self._show(hint)
-                    return
                 # One that is still to be read stays so: this hint may be older than what rang for it.
                 held = self.tickets.get(hint.id, hint)
                 if held is not None and held.rev <= hint.rev:
                     self.tickets[hint.id] = hint
+                    self._show_soon()
             elif isinstance(hint, int):
                 self.hub.feed.rung()
                 self.tickets[hint] = None
-            self.wake()
+                self.wake()
         elif topic.startswith("user:"):
             self.hub.recheck_soon()
         else:
@@ -309,6 +312,33 @@ class AgentConnection(Connection):
             if found is not None:
                 self._show(found)
         return True
+
+    def _show_soon(self) -> None:
+        """Now, if nothing was shown for a while; else together with what else comes until then."""
+        if self._timer is None:
+            wait = self._rest_until - self.hub.monotonic()
+            if wait <= 0:
+                self._show_gathered()
+            else:
+                self._timer = self.hub.loop.call_later(wait, self._show_gathered)
+
+    def pong(self) -> None:
+        """After all that was due before the ping."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._show_gathered()
+        self.push(wire.PONG)
+
+    def _show_gathered(self) -> None:
+        self._timer = None
+        self._rest_until = self.hub.monotonic() + SUMMARIES_S
+        for ticket in [known for known in self.tickets.values() if known is not None]:
+            if not self.drained:
+                break
+            del self.tickets[ticket.id]
+            self._show(ticket)
+        if self.tickets:  # in turn, after what waits already
+            self.wake()
 
     def _show(self, ticket: Ticket) -> None:
         """Sends the summary unless a newer one was sent."""

@@ -365,7 +365,7 @@ class AgentSocket:
             case frames.Typing():
                 self._typing(connection, frame)
             case frames.Ping():
-                connection.push(wire.PONG)
+                connection.pong()
             case frames.Seen():
                 raise Refused("bad_frame", "Say what was read by HTTP.")
             case _:

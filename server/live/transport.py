@@ -5,8 +5,9 @@ sees them, and a message may arrive in endless fragments: so these stand here (B
 
 The short cuts are for text, which is all there is in quantity. Going through ASGI a frame costs a
 parser's generator, a queue, a task that is woken, and reading paused and resumed; here the text of a
-whole frame is handed to whoever listens, and written straight to the transport while the peer keeps
-up. Whatever is not plain takes the long way, in order.
+whole frame is handed to whoever listens, and gathered for one write at the end of the loop's turn while
+the peer keeps up: uvloop makes a system call of every write, and a console gets many frames of one commit.
+Whatever is not plain takes the long way, in order.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ PINGS_PER_WINDOW = 30
 PING_WINDOW_S = 10.0
 MAX_FRAGMENTS = 64
 LINGER_S = 1.0
+
+GATHER = 64 * 1024  # bytes of text are written before the turn is over
 
 WHOLE_TEXT = 0x81  # the first byte of a text frame that is not a fragment
 MASKED = 0x80
@@ -73,13 +76,15 @@ class Socket(WebSocketsSansIOProtocol):
     """Adds to `scope["extensions"]`:
 
     `threadline.abort()` drops the TCP connection at once, unsent bytes and all.
-    `threadline.write(text)` sends now, or returns False: then use `send`, which waits for the peer.
+    `threadline.write(text)` sends in this turn of the loop, or returns False: then use `send`, which waits for the peer.
     `threadline.listen(listener)` gives text frames to `listener` as they arrive; everything else, and what
     came before, still comes by `receive`.
     """
 
     conn: Rules
     _listener: Listener | None = None
+    _gathered: list[bytes] | None = None  # frames that are written when this turn of the loop is over
+    _size = 0  # of them
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -147,6 +152,7 @@ class Socket(WebSocketsSansIOProtocol):
     def _part(self, code: int, reason: str) -> None:
         """Says why and ends our half. The other half is still read, to nowhere: closing a connection on which bytes
         are arriving resets it, and the reason would be lost on its way."""
+        self._flush()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.close_sent = True
         if self.read_paused:
@@ -159,6 +165,7 @@ class Socket(WebSocketsSansIOProtocol):
 
     def shutdown(self) -> None:
         """The server stops: 1012, and no more than `LINGER_S` for a peer that does not read it."""
+        self._flush()
         if self.close_sent or not self.handshake_complete or self.conn.state is not State.OPEN:
             super().shutdown()
             self.loop.call_later(LINGER_S, self.transport.abort)
@@ -172,6 +179,7 @@ class Socket(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body":
             # A handshake that we refuse is complete; uvicorn would log an error for each, and strangers could fill disks.
             self.handshake_complete = True
+        self._flush()
         return super().send(message)
 
     def _write_text(self, text: str) -> bool:
@@ -185,8 +193,22 @@ class Socket(WebSocketsSansIOProtocol):
             head = bytes((WHOLE_TEXT, 126, size >> 8, size & 0xFF))
         else:
             head = bytes((WHOLE_TEXT, 127)) + size.to_bytes(8, "big")
-        self.transport.write(head + payload)
+        if self._gathered is None:
+            self._gathered = [head, payload]
+            self.loop.call_soon(self._flush)
+        else:
+            self._gathered += (head, payload)
+        self._size += size
+        if self._size > GATHER:
+            self._flush()
         return True
+
+    def _flush(self) -> None:
+        """Writes what was gathered; before anything else is written, so that the order stays."""
+        if self._gathered is not None:
+            frames, self._gathered, self._size = self._gathered, None, 0
+            if not self.close_sent and not self.disconnected and not self.transport.is_closing():
+                self.transport.write(b"".join(frames))
 
     # --- in
 
@@ -199,6 +221,7 @@ class Socket(WebSocketsSansIOProtocol):
             if text is not None:
                 self._listener(text)
                 return
+        self._flush()
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             # The library gave the request up (a header line of 9 KB) and has written its answer, which nobody sends.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from server.live import connection
 from server.schema import timeline
 from tests.online import Online, Screen, Visitor
 
@@ -322,7 +323,10 @@ async def test_agents_see_their_colleagues_come_and_go(online: Online) -> None:
 # --- the list ---------------------------------------------------------------------------------------
 
 
-async def test_every_change_of_a_ticket_reaches_every_agent_with_a_rising_rev(online: Online) -> None:
+async def test_every_change_of_a_ticket_reaches_every_agent_with_a_rising_rev(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SUMMARIES_S", 0.0)
     ana, ben = await online.agent("ana"), await online.agent("ben")
     zoe, ticket = await chat(online)
     path = f"/api/tickets/{ticket['id']}"
@@ -342,6 +346,19 @@ async def test_every_change_of_a_ticket_reaches_every_agent_with_a_rising_rev(on
         assert revs == sorted(set(revs)) and len(revs) > 3
         now = (await agent.get(path)).json()["ticket"]
         assert {**last, "online": None} == {**now, "online": None}, "the last frame is what a fetch would say"
+
+
+async def test_a_busy_ticket_is_shown_a_few_times_a_second_and_as_it_is_at_the_end(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SUMMARIES_S", 0.2)
+    ana = await online.agent("ana")
+    zoe, ticket = await chat(online)
+    await asyncio.gather(*(zoe.says(f"z{n}") for n in range(40)))
+    last = await ana.hears_of(ticket["id"], last_seq=(await online.world.ticket(ticket["id"])).last_seq)
+    assert last["preview"].startswith("z")
+    shown = [frame for frame in ana.wire.heard("ticket") if frame["ticket"]["id"] == ticket["id"]]
+    assert 2 <= len(shown) < 20, "forty messages are no forty summaries"
 
 
 async def test_inb_34_the_badge_follows_by_itself(online: Online) -> None:
