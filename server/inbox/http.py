@@ -10,12 +10,12 @@ from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, Response
-from ua_parser import parse as parse_user_agent
 
 from server.accounts.rules import Actor, Agent, Can, Owned, Visitor, authorise
 from server.errors import Forbidden, NotFound, Refused
 from server.inbox import actions, answers, entries, files, queries, search, widget
 from server.inbox.actions import Outgoing
+from server.inbox.badge import counted
 from server.inbox.entries import Entry
 from server.inbox.queries import ListQuery, Ticket
 from server.inbox.rules import clean_url
@@ -118,7 +118,7 @@ async def list_tickets(app: App, call: Call) -> Any:
         limit=limit + 1,
         after=_after(app, cursor) if cursor else None,
     )
-    rows, counts = await app.read(_list_and_counts, query)
+    rows, counts = await app.read(queries.list_tickets, query), await counted(app).get()
     more = len(rows) > limit
     rows = rows[:limit]
     mark = None
@@ -133,10 +133,6 @@ async def list_tickets(app: App, call: Call) -> Any:
         "cursor": mark,
         "counts": {"unread": counts.unread, "open": counts.open},
     }
-
-
-def _list_and_counts(conn: Any, query: ListQuery) -> tuple[list[Ticket], queries.Badge]:
-    return queries.list_tickets(conn, query), queries.badge(conn)
 
 
 async def get_ticket(app: App, call: Call) -> Any:
@@ -186,7 +182,9 @@ def _agent_of(user_agent: str) -> dict[str, str]:
     """Browser, system and device in words, from what the browser claims to be."""
     if not user_agent:
         return {"browser": "", "os": "", "device": ""}
-    parsed = parse_user_agent(user_agent).with_defaults()
+    from ua_parser import parse  # its table of browsers takes long to load
+
+    parsed = parse(user_agent).with_defaults()
 
     def words(*parts: str | None) -> str:
         shown = " ".join(part for part in parts if part)
@@ -305,7 +303,7 @@ async def find_said(app: App, call: Call) -> Any:
     query = call.query.get("q", "")[:400]
     before = whole(call, "before", 0, 2**53) or None
     limit = whole(call, "limit", SEARCH_PAGE, MAX_PAGE)
-    hits = await app.read_slowly(search.search, query, before, limit)
+    hits = await search.find(app, query, before, limit)
     now = app.clock.now()
     return {
         "hits": [

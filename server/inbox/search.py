@@ -4,28 +4,35 @@ Ranking by relevance is declined: on a common word it reads every hit (PERFORMAN
 has a trap of its own: with ORDER BY id LIMIT the planner walks the whole table for a rare word, and
 with the index forced it collects millions of hits for a common one. So the newest rows are scanned
 in two windows, and only what is still missing comes through the index.
+
+SQLite's index of words is not written with each message, which would cost as much as the message itself: FTS5
+begins a new segment in every transaction. What was said is indexed together, once a second and before a search.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, bindparam, column, func, select, text
+from sqlalchemy import BigInteger, Text, bindparam, column, func, insert, select, table, text
 from sqlalchemy.sql.elements import TextClause
 
+from server.errors import Refused
 from server.inbox import queries
 from server.inbox.queries import Ticket
 from server.kernel.columns import Instant
-from server.kernel.sql import Conn, Row, Statement
+from server.kernel.context import App
+from server.kernel.sql import Conn, Row, Statement, Tx
 from server.schema import timeline
 
 MAX_TERMS = 8
 MAX_TERM = 40  # characters
 SNIPPET = 160  # characters around the first hit
+SLICE = 1_000  # entries whose words are indexed in one transaction: less than 10 ms
 WINDOWS = (20_000, 80_000)  # newest rows scanned before the index is asked (PostgreSQL)
 
 
@@ -102,6 +109,52 @@ _INDEX_PG = _statement(
     n=BigInteger(),
 )
 _TOP = Statement(select(func.max(timeline.c.id).label("id")))
+
+
+# `timeline_fts_docsize` is FTS5's own list of what it holds; its last id is where indexing goes on, even after a crash.
+_docsize = table("timeline_fts_docsize", column("id", BigInteger))
+_INDEXED = Statement(select(func.max(_docsize.c.id).label("id")))
+_INDEX = Statement(
+    insert(table("timeline_fts", column("rowid"), column("body"))).from_select(
+        ["rowid", "body"],
+        select(timeline.c.id, timeline.c.body).where(
+            timeline.c.id > bindparam("after"),
+            timeline.c.id <= bindparam("top"),
+            timeline.c.kind.in_(["message", "note"]),
+            timeline.c.author_type != "system",
+            timeline.c.body != "",
+        ),
+    )
+)
+
+
+def newest(conn: Conn) -> int:
+    """The last entry's id; 0 when nothing was said yet."""
+    return conn.value(_TOP) or 0
+
+
+def index_words(tx: Tx, after: int) -> int:
+    """Indexes a slice of what was said after entry `after`, or after the last indexed one. Returns up to where."""
+    after = max(after, tx.value(_INDEXED) or 0)
+    top = min(newest(tx), after + SLICE)
+    tx.run(_INDEX, after=after, top=top)
+    return top
+
+
+async def keep_up(app: App) -> None:
+    """SQLite: makes findable what was said since the last time, in slices that let messages pass."""
+    if app.settings.database_url is not None:
+        return
+    top, mark = await app.read(newest), app.parts.get("words_up_to", 0)
+    while mark < top:
+        mark = app.parts["words_up_to"] = await app.write(index_words, mark, bulk=True)
+
+
+async def find(app: App, query: str, before: int | None, limit: int) -> list[Hit]:
+    """As `search`, over everything that was said until now."""
+    with contextlib.suppress(Refused):  # the disk is full, say: what is indexed can be found all the same
+        await keep_up(app)
+    return await app.read_slowly(search, query, before, limit)
 
 
 def search(conn: Conn, query: str, before: int | None, limit: int) -> list[Hit]:

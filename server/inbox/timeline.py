@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, column, null, table, update
+from sqlalchemy import bindparam, null, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts.rules import Agent
@@ -59,14 +59,6 @@ _INSERT = Statement(
     )
     .on_conflict_do_nothing(index_elements=[timeline.c.dedupe])
     .returning(timeline.c.id)
-)
-FOUND_BY_WORDS = ("message", "note")
-# On SQLite only, by no trigger (see migration 0003), and last: FTS5 gathers words only until the next statement
-# that can touch several rows.
-_INDEX_WORDS = Statement(
-    insert(table("timeline_fts", column("rowid"), column("body"))).values(
-        rowid=bindparam("entry", type_=timeline.c.id.type), body=bindparam("body", type_=timeline.c.body.type)
-    )
 )
 
 
@@ -131,8 +123,6 @@ def append(
     )
     if row_id is None:
         raise Clash("another transaction wrote this key first")
-    if body and kind in FOUND_BY_WORDS and author.type != "system" and not tx.postgres:
-        tx.run_last(_INDEX_WORDS, entry=row_id, body=body)
     tx.ring(thread_topic(thread), entry)
     return entry, rev
 

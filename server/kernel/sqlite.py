@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import structlog
 
 from server.errors import Busy, Refused, StorageFull
 from server.kernel import failpoints, metrics
-from server.kernel.sql import SQLITE, Around, Clash, Conn, Statement, Tx
+from server.kernel.sql import SQLITE, Around, Clash, Conn, Tx
 from server.kernel.sqlite_file import Identity
 from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up
 
@@ -29,6 +29,9 @@ log = structlog.get_logger()
 
 BATCH = 500  # functions in one transaction at most
 BUSY_TIMEOUT_MS = 5_000
+# Pages of the log before its content moves into the file, which takes two more syncs: at SQLite's own 1,000 every
+# hundred messages. The same few pages change again and again, so waiting makes less work; the log grows to 33 MB.
+CHECKPOINT_PAGES = 8_000
 GONE = "The server's database file was moved away. Keep what you wrote; an administrator must look at the server."
 
 
@@ -45,6 +48,8 @@ def connect(path: Path, *, sync: str, query_only: bool = False) -> sqlite3.Conne
         # Only the writer checkpoints: two connections doing it meet a SQLite bug fixed in 3.51.3.
         db.execute("PRAGMA wal_autocheckpoint=0")
         db.execute("PRAGMA query_only=ON")
+    else:
+        db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     return db
 
 
@@ -163,9 +168,9 @@ class SqliteWriter:
     def _transaction(self, works: list[Work], careful: bool) -> tuple[list[Outcome], list[Work]]:
         """One BEGIN … COMMIT. Returns the outcomes, and the works that must run in a new one.
 
-        A savepoint for each function costs more than the function (FTS5 writes to disk at every one), and
-        hardly any fails after it has written. So the first try goes without: who fails before writing has
-        nothing to undo, who fails later ends the transaction and the others run again, then with savepoints.
+        A savepoint for each function costs two statements more, and hardly any fails after it has written. So the
+        first try goes without: who fails before writing has nothing to undo, who fails later ends the transaction
+        and the others run again, then with savepoints.
         """
         db = self._db
         if not self._identity.same():
@@ -178,7 +183,6 @@ class SqliteWriter:
             refused = translate(error)
             return [Outcome(work, None, refused, []) for work in works], []
         outcomes: list[Outcome] = []
-        last: list[tuple[Statement, Mapping[str, Any]]] = []
         for work in works:
             tx = Tx(self._execute, SQLITE, self._now(), self._around)
             if careful:
@@ -187,7 +191,6 @@ class SqliteWriter:
             try:
                 result = work.step(tx, *work.args)
                 outcomes.append(Outcome(work, result, None, tx.bells))
-                last += tx.last
             except Exception as error:
                 if not isinstance(error, (Refused, Clash)):
                     log.exception("step_failed", step=getattr(work.step, "__qualname__", str(work.step)))
@@ -206,8 +209,6 @@ class SqliteWriter:
                 db.execute("RELEASE s")
         failpoints.reach("before_commit")
         try:
-            if last:
-                Tx(self._execute, SQLITE, self._now(), self._around).finish(last)
             db.execute("COMMIT")
         except (sqlite3.Error, Refused) as error:
             # Nobody may be acknowledged; whether it happened is unknown, and repeating is safe.

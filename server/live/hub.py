@@ -20,7 +20,8 @@ from sqlalchemy import bindparam, func, select
 
 from server.accounts.rules import Can, may
 from server.errors import Refused
-from server.inbox import queries, visitor_actions, widget
+from server.inbox import queries, search, visitor_actions, widget
+from server.inbox.badge import counted
 from server.inbox.rules import ONLINE_TTL
 from server.kernel import metrics
 from server.kernel.clock import rfc3339
@@ -96,6 +97,7 @@ class Hub:
         self._gone: dict[str, _Left] = {}  # by visitor key
         self._gone_users: dict[int, _Left] = {}
         self._counts_dirty = False
+        self._unindexed = True
         self._sweep_soon = False
         self._counts: queries.Badge | None = None
         self._last_sweep: datetime | None = None
@@ -165,7 +167,7 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def heard(self, topic: str, hint: Any) -> None:
-        self._counts_dirty = True
+        self._counts_dirty = self._unindexed = True
         if hint is None:  # the bus had a gap: which tickets changed meanwhile, the sweep finds out
             self._sweep_soon = True
         if hint is None:  # the bus was lost for a while and cannot say which tickets changed
@@ -246,6 +248,13 @@ class Hub:
         if self._sweep_soon or turn % int(SWEEP_S if self.bus.remote else SWEEP_CUT_OFF_S) == 0:
             self._sweep_soon = False
             await self.sweep()
+        if self._unindexed:
+            self._unindexed = False
+            try:
+                await search.keep_up(self.app)
+            except Refused:
+                self._unindexed = True
+                raise
 
     def _watch_over(self, now: float) -> None:
         for pending, since in list(self.waiting_hello.items()):
@@ -279,7 +288,7 @@ class Hub:
 
     async def _send_counts(self) -> None:
         self._counts_dirty = False
-        counts = await self.app.read(queries.badge)
+        counts = await counted(self.app).get()
         if counts != self._counts:
             self._counts = counts
             text = wire.dump({"type": "counts", "unread": counts.unread, "open": counts.open})
