@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
 
 from server.settings import Settings
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+
+class _Screen:
+    """A rich console, made when something is printed: a server that starts prints nothing."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+
+    @cached_property
+    def console(self) -> Any:
+        from rich.console import Console
+
+        return Console(soft_wrap=True, **self._options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.console, name)
+
+
+out = _Screen()
+err = _Screen(stderr=True)
 
 
 def settings_or_exit(**overrides: Any) -> Settings:

@@ -14,8 +14,6 @@ from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from email_validator import EmailNotValidError, validate_email
-
 Channel = Literal["webchat", "sms"]
 Status = Literal["open", "snoozed", "closed"]
 
@@ -267,6 +265,8 @@ def visitor_name(raw: str, agents: frozenset[str]) -> Name | Impossible:
 
 def clean_email(raw: str) -> str | None:
     """A plausible address in lower case, or None. Says nothing about whose it is (IDN-1)."""
+    from email_validator import EmailNotValidError, validate_email  # with its table of IDNA, a thing of few visitors
+
     if len(raw) > 254 or not raw.isprintable():
         return None
     try:

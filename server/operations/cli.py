@@ -136,7 +136,7 @@ def progress() -> Iterator[Any]:
 
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn(),
-        console=err, transient=True, disable=not err.is_terminal,
+        console=err.console, transient=True, disable=not err.is_terminal,
     ) as bar:  # fmt: skip
         tasks: dict[str, Any] = {}
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import jwt
 import structlog
 
 from server.accounts import actions, queries, rules
@@ -252,6 +251,8 @@ def _signed(app: App, identity: str) -> VisitorIdentity:
 
 
 def _read_identity(app: App, identity: str) -> VisitorIdentity | BadIdentity:
+    import jwt  # cryptography comes with it: a tenth of a start, for shops that sign
+
     if len(identity) > MAX_JWT or not identity.isascii():
         return BadIdentity("it is too long, or not a JWT")
     now = app.clock.now()

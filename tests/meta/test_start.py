@@ -1,0 +1,45 @@
+"""What a start must not load: it would be paid by every start, in seconds and in memory (docs/performance.md)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+# What is needed now and then is imported where it is needed.
+LATER = {
+    "PIL": "pictures that are uploaded",
+    "alembic": "migrations",
+    "cryptography": "signed identities and sealed secrets",
+    "email_validator": "addresses that are typed",
+    "jinja2": "mails",
+    "jwt": "signed identities",
+    "mako": "migrations",
+    "phonenumbers": "SMS",
+    "psycopg": "PostgreSQL",
+    "pygments": "tracebacks in colour",
+    "redis": "several processes",
+    "rich": "commands that print",
+    "sqlalchemy.ext.asyncio": "nothing",
+    "sqlalchemy.orm": "nothing",
+    "twilio": "SMS",
+    "ua_parser": "the panel beside a ticket",
+    "yaml": "the panel beside a ticket",
+}
+STARTED = """
+import sys
+sys.argv = ["threadline", "serve"]
+import server.__main__, server.serving, server.app
+from server.kernel import sqlite
+print(" ".join(sys.modules))
+"""
+
+
+def test_a_start_loads_nothing_that_is_only_needed_later() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", STARTED], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+    loaded = set(found.stdout.split())
+    assert "server.app" in loaded
+    too_early = {name: why for name, why in LATER.items() if name in loaded}
+    assert not too_early, "import these where they are needed"
