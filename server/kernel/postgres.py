@@ -136,6 +136,7 @@ class _WriterThread(_Worker):
         cursor.execute("BEGIN")
         try:
             result = work.step(tx, *work.args)
+            tx.finish(tx.last)
             failpoints.reach("before_commit")
         except Exception as error:
             if conn.closed or isinstance(error, psycopg.OperationalError):

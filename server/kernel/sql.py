@@ -212,7 +212,7 @@ class Tx(Conn):
     reaches the network.
     """
 
-    __slots__ = ("_around", "bells", "now")
+    __slots__ = ("_around", "bells", "last", "now")
 
     def __init__(
         self,
@@ -225,6 +225,7 @@ class Tx(Conn):
         self.now = now
         self._around = around
         self.bells: list[tuple[str, Any]] = []
+        self.last: list[tuple[Statement, Mapping[str, Any]]] = []
 
     def announce(self, event: Any) -> None:
         """Runs every reaction to `event` here and now, inside this transaction."""
@@ -241,6 +242,14 @@ class Tx(Conn):
     def ring(self, topic: str, hint: Any = None) -> None:
         """After COMMIT, tells whoever watches `topic` to look; `hint` may carry what they would read."""
         self.bells.append((topic, hint))
+
+    def run_last(self, stmt: Statement, **params: Any) -> None:
+        """Executes just before COMMIT, after every function of the same transaction; nothing may read it before."""
+        self.last.append((stmt, params))
+
+    def finish(self, last: Iterable[tuple[Statement, Mapping[str, Any]]]) -> None:
+        for stmt, params in last:
+            self._run(stmt, params)
 
     def many(self, stmt: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
         for params in rows:

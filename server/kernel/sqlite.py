@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import structlog
 
 from server.errors import Busy, Refused, StorageFull
 from server.kernel import failpoints, metrics
-from server.kernel.sql import SQLITE, Around, Clash, Conn, Tx
+from server.kernel.sql import SQLITE, Around, Clash, Conn, Statement, Tx
 from server.kernel.sqlite_file import Identity
 from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up
 
@@ -183,6 +183,7 @@ class SqliteWriter:
             refused = translate(error)
             return [Outcome(work, None, refused, []) for work in works], []
         outcomes: list[Outcome] = []
+        last: list[tuple[Statement, Mapping[str, Any]]] = []
         for work in works:
             tx = Tx(self._execute, SQLITE, self._now(), self._around)
             if careful:
@@ -191,6 +192,7 @@ class SqliteWriter:
             try:
                 result = work.step(tx, *work.args)
                 outcomes.append(Outcome(work, result, None, tx.bells))
+                last += tx.last
             except Exception as error:
                 if not isinstance(error, (Refused, Clash)):
                     log.exception("step_failed", step=getattr(work.step, "__qualname__", str(work.step)))
@@ -209,6 +211,8 @@ class SqliteWriter:
                 db.execute("RELEASE s")
         failpoints.reach("before_commit")
         try:
+            if last:
+                Tx(self._execute, SQLITE, self._now(), self._around).finish(last)
             db.execute("COMMIT")
         except (sqlite3.Error, Refused) as error:
             # Nobody may be acknowledged; whether it happened is unknown, and repeating is safe.
