@@ -4,10 +4,11 @@ import { initReactI18next } from 'react-i18next'
 import app from './en/app.json'
 import inbox from './en/inbox.json'
 import settings from './en/settings.json'
+import sms from './en/sms.json'
 import system from './en/system.json'
 import { setPrefs, usePrefs } from '../kernel/prefs'
 
-export const english = { ...app, ...inbox, ...settings, ...system }
+export const english = { ...app, ...inbox, ...settings, ...sms, ...system }
 type Words = typeof english
 
 declare module 'i18next' {

@@ -1,20 +1,39 @@
 import { Button } from '@mantine/core'
 import { IconArrowBackUp, IconMessageOff, IconNotes } from '@tabler/icons-react'
+import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { TicketOut } from '../generated/protocol'
+import { oneLine } from '../kernel/text'
 import { undoClose } from './actions'
 import type { Bar } from './barred'
 import classes from './Composer.module.css'
 
+interface BarredProps {
+  ticket: TicketOut
+  reason: Bar
+  /** What was being written: it is kept for when they can be answered again. */
+  draft: string
+  onNote: () => void
+  children?: ReactNode
+}
+
 /** In place of the box: why, and the way out. */
-export function Barred({ ticket, reason, onNote }: { ticket: TicketOut; reason: Bar; onNote: () => void }) {
+export function Barred({ ticket, reason, draft, onNote, children }: BarredProps) {
   const { t } = useTranslation()
+  const wayOut = reason === 'ended' || reason === 'closing' ? '' : t(`inbox.wayOut.${reason}`)
   return (
     <div className={classes.dock}>
-      <div className={classes.barred}>
+      {children}
+      <div className={classes.barred} role="status">
         <IconMessageOff size={20} stroke={1.6} aria-hidden />
-        <span>{t(`inbox.barred.${reason}`)}</span>
-        {reason === 'closing' ? (
+        <span>
+          {t(`inbox.barred.${reason}`)}
+          {wayOut && <span className={classes.wayOut}>{wayOut}</span>}
+          {draft.trim() && (
+            <span className={classes.kept}>{t('sms.draftKept', { text: oneLine(draft, 120) })}</span>
+          )}
+        </span>
+        {reason === 'closing' && (
           <Button
             size="compact-sm"
             variant="default"
@@ -23,7 +42,8 @@ export function Barred({ ticket, reason, onNote }: { ticket: TicketOut; reason: 
           >
             {t('common.undo')}
           </Button>
-        ) : (
+        )}
+        {reason !== 'closing' && (
           <Button size="compact-sm" variant="default" leftSection={<IconNotes size={15} />} onClick={onNote}>
             {t('inbox.addNote')}
           </Button>

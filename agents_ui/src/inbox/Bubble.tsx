@@ -3,9 +3,11 @@ import { IconAlertCircle, IconCheck, IconChecks, IconClock, IconLock } from '@ta
 import { memo } from 'react'
 import { useTranslation } from 'react-i18next'
 import { explainCode } from '../frame/toasts'
-import type { ContactBrief, File } from '../generated/protocol'
+import type { TicketOut } from '../generated/protocol'
 import { oneLine } from '../kernel/text'
 import { clock, exactTime } from '../kernel/time'
+import { Received } from '../sms/Received'
+import { explainSms, SmsTick, Trouble, troubled } from '../sms/Outcome'
 import { Attachments } from './Attachments'
 import classes from './Bubble.module.css'
 import type { Sending } from './outbox'
@@ -16,15 +18,19 @@ import { sendAgain } from './sending'
 
 interface BubbleProps {
   row: Bubble
-  contact: ContactBrief
+  contact: TicketOut['contact']
+  channel: TicketOut['channel']
   onEdit: (item: Sending) => void
 }
 
-export const BubbleView = memo(function BubbleView({ row, contact, onEdit }: BubbleProps) {
+export const BubbleView = memo(function BubbleView({ row, contact, channel, onEdit }: BubbleProps) {
   const { t } = useTranslation()
   const { entry, sending } = row
   const text = entry?.text ?? sending?.text ?? ''
-  const files = ((entry?.data.files as File[] | undefined) ?? sending?.files ?? []).filter(Boolean)
+  const sms = channel === 'sms'
+  const hidden = Number(entry?.data.media_hidden ?? 0)
+  const mms = sms && row.side === 'us' && !row.note && (entry?.data.mms === true || row.files.length > 0)
+  const keyword = row.side === 'them' && typeof entry?.data.keyword === 'string'
   const author = row.side === 'them' ? contactName(contact) : oneLine(entry?.author.name ?? '', 60)
   return (
     <div
@@ -51,18 +57,28 @@ export const BubbleView = memo(function BubbleView({ row, contact, onEdit }: Bub
           <em className={classes.gone}>{t('inbox.redacted')}</em>
         ) : (
           <>
-            {files.length > 0 && <Attachments files={files} />}
+            {sms && row.side === 'them' ? (
+              <Received files={row.files} hidden={hidden} at={row.at} />
+            ) : (
+              row.files.length > 0 && <Attachments files={row.files} />
+            )}
             {text && <RichText text={text} />}
           </>
         )}
       </div>
       {sending?.problem ? (
-        <Problem item={sending} onEdit={onEdit} />
+        <Problem item={sending} sms={sms} onEdit={onEdit} />
+      ) : row.delivery && troubled(row.delivery) ? (
+        <Trouble delivery={row.delivery} />
       ) : (
         row.last && (
           <div className={classes.meta}>
             <time dateTime={row.at}>{clock(row.at)}</time>
-            {row.side === 'us' && !row.note && <Tick row={row} />}
+            {mms && <span>MMS</span>}
+            {keyword && <span>{t('sms.keyword')}</span>}
+            {row.side === 'us' &&
+              !row.note &&
+              (sms ? <SmsTick delivery={row.delivery} /> : <Tick row={row} />)}
             {row.note && sending && sending.state !== 'sent' && (
               <IconClock size={13} aria-label={t('inbox.sending')} />
             )}
@@ -92,13 +108,13 @@ function Tick({ row }: { row: Bubble }) {
   )
 }
 
-function Problem({ item, onEdit }: { item: Sending; onEdit: (item: Sending) => void }) {
+function Problem({ item, sms, onEdit }: { item: Sending; sms: boolean; onEdit: (item: Sending) => void }) {
   const { t } = useTranslation()
   return (
     <div className={classes.problem} role="alert">
       <IconAlertCircle size={15} aria-hidden />
       <span>
-        {t('inbox.notSent')} {explainCode(item.problem!.code, item.problem!.message)}
+        {t('inbox.notSent')} {(sms ? explainSms : explainCode)(item.problem!.code, item.problem!.message)}
       </span>
       <Button size="compact-xs" variant="subtle" color="red" onClick={() => sendAgain(item.key)}>
         {t('inbox.sendAgain')}

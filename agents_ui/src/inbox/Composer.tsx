@@ -1,5 +1,12 @@
 import { ActionIcon, Button, Popover, SegmentedControl, Textarea, Tooltip } from '@mantine/core'
-import { IconMoodSmile, IconPaperclip, IconSend2 } from '@tabler/icons-react'
+import {
+  IconLink,
+  IconMoodSmile,
+  IconPaperclip,
+  IconPhoto,
+  IconPhotoPlus,
+  IconSend2,
+} from '@tabler/icons-react'
 import {
   type ClipboardEvent,
   type DragEvent,
@@ -7,6 +14,7 @@ import {
   lazy,
   type Ref,
   Suspense,
+  useId,
   useImperativeHandle,
   useRef,
   useState,
@@ -18,6 +26,12 @@ import type { TicketOut } from '../generated/protocol'
 import { usePrefs } from '../kernel/prefs'
 import { length } from '../kernel/text'
 import { sayTyping } from '../live/store'
+import { Meter } from '../sms/Meter'
+import { PICTURE_TYPES, unfit } from '../sms/pictures'
+import { Highlights, SpecialStrip } from '../sms/Special'
+import { StopAsked } from '../sms/StopAsked'
+import { measure, useSmsFacts } from '../sms/writing'
+import sms from '../sms/Writing.module.css'
 import { replyBarred } from './barred'
 import { Barred } from './Barred'
 import classes from './Composer.module.css'
@@ -47,16 +61,24 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
   const picker = useRef<HTMLInputElement>(null)
   const typed = useRef(0)
   const [emoji, setEmoji] = useState(false)
-  const [over, setOver] = useState(false)
-  const { uploads, add, remove } = useUploads(ticket.id)
+  const [dropping, setDropping] = useState(false)
+  const backdrop = useRef<HTMLDivElement>(null)
+  const meterId = useId()
+  const texting = ticket.channel === 'sms' && draft.mode === 'reply'
+  const facts = useSmsFacts(ticket)
+  const { uploads, add, remove } = useUploads(ticket.id, texting ? unfit : undefined)
 
   const barred = replyBarred(ticket)
   const note = draft.mode === 'note'
-  const chars = draft.text.length > COUNT_FROM ? length(draft.text) : 0
+  const writing = texting ? measure(draft.text, draft.files.length, facts) : null
+  const chars = !texting && draft.text.length > COUNT_FROM ? length(draft.text) : 0
+  const over = writing ? writing.over : Math.max(0, chars - LONGEST)
+  const pictures = !texting || facts?.mms !== null
   const uploading = uploads.some((upload) => upload.state === 'uploading')
   const files = note ? [] : draft.files
-  const ready = (draft.text.trim() !== '' || files.length > 0) && chars <= LONGEST && !(uploading && !note)
+  const ready = (draft.text.trim() !== '' || files.length > 0) && over === 0 && !(uploading && !note)
 
+  const attach = texting ? t('sms.attach') : t('inbox.attach')
   const setMode = (mode: Mode) => setDraft(ticket.id, { mode })
 
   useImperativeHandle(ref, () => ({
@@ -120,33 +142,40 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
 
   function onPaste(event: ClipboardEvent) {
     const pasted = [...event.clipboardData.files]
-    if (note || pasted.length === 0) return
+    if (note || !pictures || pasted.length === 0) return
     event.preventDefault()
     add(pasted)
   }
 
   function onDrop(event: DragEvent) {
     event.preventDefault()
-    setOver(false)
-    if (!note) add([...event.dataTransfer.files])
+    setDropping(false)
+    if (!note && pictures) add([...event.dataTransfer.files])
   }
 
-  if (barred && !note) return <Barred ticket={ticket} reason={barred} onNote={() => setMode('note')} />
+  const asked = ticket.stop_asked && <StopAsked ticket={ticket} />
+  if (barred && !note)
+    return (
+      <Barred ticket={ticket} reason={barred} draft={draft.text} onNote={() => setMode('note')}>
+        {asked}
+      </Barred>
+    )
 
   return (
     <div className={classes.dock}>
+      {asked}
       {/* A place to drop files on; the paperclip does the same for the keyboard. */}
       {/* oxlint-disable-next-line jsx-a11y/no-static-element-interactions */}
       <div
         className={classes.box}
         data-note={note || undefined}
-        data-over={over || undefined}
+        data-over={dropping || undefined}
         onDragOver={(event) => {
-          if (note || !event.dataTransfer.types.includes('Files')) return
+          if (note || !pictures || !event.dataTransfer.types.includes('Files')) return
           event.preventDefault()
-          setOver(true)
+          setDropping(true)
         }}
-        onDragLeave={() => setOver(false)}
+        onDragLeave={() => setDropping(false)}
         onDrop={onDrop}
       >
         <SegmentedControl
@@ -163,23 +192,32 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
           ]}
           aria-label={t('inbox.mode')}
         />
-        <Textarea
-          ref={box}
-          variant="unstyled"
-          autosize
-          minRows={2}
-          maxRows={12}
-          value={draft.text}
-          onChange={(event) => write(event.currentTarget.value)}
-          onKeyDown={onKeyDown}
-          onPaste={onPaste}
-          placeholder={note ? t('inbox.notePlaceholder') : t('inbox.replyPlaceholder')}
-          aria-label={note ? t('inbox.note') : t('inbox.reply')}
-          classNames={{ input: classes.input! }}
-          dir="auto"
-          error={chars > LONGEST && t('inbox.tooLong', { count: chars - LONGEST })}
-          errorProps={{ className: classes.error }}
-        />
+        <div className={classes.writing}>
+          {writing && <Highlights ref={backdrop} text={draft.text} />}
+          <Textarea
+            ref={box}
+            variant="unstyled"
+            autosize
+            minRows={2}
+            maxRows={12}
+            value={draft.text}
+            onChange={(event) => write(event.currentTarget.value)}
+            onKeyDown={onKeyDown}
+            onPaste={onPaste}
+            onScroll={(event) => {
+              if (backdrop.current) backdrop.current.scrollTop = event.currentTarget.scrollTop
+            }}
+            placeholder={
+              note ? t('inbox.notePlaceholder') : texting ? t('sms.placeholder') : t('inbox.replyPlaceholder')
+            }
+            aria-label={note ? t('inbox.note') : t('inbox.reply')}
+            aria-describedby={writing ? meterId : undefined}
+            classNames={{ input: classes.input! }}
+            dir="auto"
+            error={over > 0 && t('inbox.tooLong', { count: over })}
+            errorProps={{ className: classes.error }}
+          />
+        </div>
         {!note && (
           <UploadChips
             files={draft.files}
@@ -190,6 +228,25 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
             onRemoveUpload={remove}
           />
         )}
+        {writing && (
+          <>
+            <SpecialStrip text={draft.text} onText={write} />
+            {writing.mms && (
+              <div className={sms.strip}>
+                <IconPhoto size={16} stroke={1.7} aria-hidden />
+                <span className={sms.words}>{t('sms.becomesMms')}</span>
+              </div>
+            )}
+            {writing.links > 0 && (
+              <div className={sms.strip}>
+                <IconLink size={16} stroke={1.7} aria-hidden />
+                <span className={sms.words}>
+                  {t('sms.linksShort', { count: writing.links, length: writing.linkLength })}
+                </span>
+              </div>
+            )}
+          </>
+        )}
         <div className={classes.bar}>
           {!note && (
             <>
@@ -197,15 +254,25 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
                 ref={picker}
                 type="file"
                 multiple
+                accept={texting ? PICTURE_TYPES.join(',') : undefined}
                 hidden
                 onChange={(event) => {
                   add([...(event.currentTarget.files ?? [])])
                   event.currentTarget.value = ''
                 }}
               />
-              <Tooltip label={t('inbox.attach')}>
-                <ActionIcon onClick={() => picker.current?.click()} aria-label={t('inbox.attach')}>
-                  <IconPaperclip size={18} stroke={1.7} />
+              <Tooltip label={pictures ? attach : t('sms.noMms')}>
+                <ActionIcon
+                  onClick={() => pictures && picker.current?.click()}
+                  aria-disabled={!pictures || undefined}
+                  data-disabled={!pictures || undefined}
+                  aria-label={attach}
+                >
+                  {texting ? (
+                    <IconPhotoPlus size={18} stroke={1.7} />
+                  ) : (
+                    <IconPaperclip size={18} stroke={1.7} />
+                  )}
                 </ActionIcon>
               </Tooltip>
             </>
@@ -229,8 +296,14 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
               </Suspense>
             </Popover.Dropdown>
           </Popover>
-          <span className={classes.hint}>
-            {chars > 0 ? `${chars} / ${LONGEST}` : t('inbox.sendHint', { keys: hint(sendWith) })}
+          <span className={classes.hint} data-kept={texting || undefined}>
+            {writing ? (
+              <Meter writing={writing} id={meterId} />
+            ) : chars > 0 ? (
+              `${chars} / ${LONGEST}`
+            ) : (
+              t('inbox.sendHint', { keys: hint(sendWith) })
+            )}
           </span>
           <Button
             size="compact-md"

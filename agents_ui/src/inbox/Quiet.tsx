@@ -2,19 +2,25 @@
 import { IconChevronDown, IconMessageBolt } from '@tabler/icons-react'
 import { type ReactNode, useId, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import type { EntryOut } from '../generated/protocol'
+import type { EntryOut, File } from '../generated/protocol'
 import { oneLine } from '../kernel/text'
 import { clock, exactTime } from '../kernel/time'
+import { explainDelivery, SmsTick, Trouble, troubled } from '../sms/Outcome'
+import { Attachments } from './Attachments'
 import { useUserName } from './people'
 import classes from './Quiet.module.css'
+import { consentWords } from '../sms/consents'
 import { RichText } from './RichText'
+import type { Delivery } from './timeline'
 
-const ORIGINS = ['welcome', 'auto', 'keyword', 'flow', 'campaign', 'out_of_hours'] as const
+const ORIGINS = ['welcome', 'auto', 'keyword', 'flow', 'campaign', 'out_of_hours', 'opt_in'] as const
 
-export function QuietCard({ entry }: { entry: EntryOut }) {
+export function QuietCard({ entry, delivery }: { entry: EntryOut; delivery: Delivery | null }) {
   const { t } = useTranslation()
   const [open, setOpen] = useState(false)
   const id = useId()
+  const files = (entry.data.files as File[] | undefined) ?? []
+  const sms = entry.data.outbound !== undefined
   const origin = ORIGINS.find((name) => name === entry.data.origin) ?? 'auto'
   return (
     <div className={classes.card}>
@@ -33,18 +39,33 @@ export function QuietCard({ entry }: { entry: EntryOut }) {
             <bdi>{oneLine(entry.text, 140)}</bdi>
           </span>
         )}
+        {sms && (
+          <span className={classes.outcome} data-failed={troubled(delivery) || undefined}>
+            {delivery && troubled(delivery) ? (
+              <span title={explainDelivery(delivery)}>{t('sms.notDelivered')}</span>
+            ) : (
+              <SmsTick delivery={delivery} />
+            )}
+          </span>
+        )}
         <time dateTime={entry.at}>{clock(entry.at)}</time>
         <IconChevronDown size={14} className={classes.arrow} aria-hidden />
       </button>
       <div id={id} hidden={!open} className={classes.full}>
-        {open && <RichText text={entry.text} />}
+        {open && (
+          <>
+            {files.length > 0 && <Attachments files={files} />}
+            <RichText text={entry.text} />
+            {delivery && troubled(delivery) && <Trouble delivery={delivery} />}
+          </>
+        )}
       </div>
     </div>
   )
 }
 
-export function GreyLine({ entry }: { entry: EntryOut }) {
-  const words = useWords(entry)
+export function GreyLine({ entry, purposes }: { entry: EntryOut; purposes: readonly string[] }) {
+  const words = useWords(entry, purposes)
   return (
     <div className={classes.line} title={exactTime(entry.at)}>
       {words} <time dateTime={entry.at}>{clock(entry.at)}</time>
@@ -52,7 +73,7 @@ export function GreyLine({ entry }: { entry: EntryOut }) {
   )
 }
 
-function useWords(entry: EntryOut): ReactNode {
+function useWords(entry: EntryOut, purposes: readonly string[]): ReactNode {
   const { t } = useTranslation()
   const agent = oneLine(entry.author.name, 60) || t('inbox.someone')
   const user = typeof entry.data.user === 'number' ? entry.data.user : null
@@ -64,13 +85,15 @@ function useWords(entry: EntryOut): ReactNode {
     const stored = typeof entry.data.user_name === 'string' ? oneLine(entry.data.user_name, 60) : ''
     return t('inbox.lines.assigned', { agent, name: stored || found })
   }
+  if (entry.kind === 'consent')
+    return consentWords(entry.data, purposes, entry.author.type === 'agent' ? agent : '')
   if (entry.kind === 'contact') {
     const said = [name, email]
       .filter((part) => typeof part === 'string' && part)
       .map((part) => oneLine(part as string, 120))
     return t('inbox.lines.contact', { text: said.join(', ') })
   }
-  const who = by === 'visitor' ? 'visitor' : by === 'agent' ? 'agent' : 'system'
+  const who = by === 'visitor' ? 'visitor' : by === 'agent' || by === 'contact' ? by : 'system'
   if (to === 'closed') return t(`inbox.lines.closed.${who}`, { agent })
   if (to === 'snoozed') return t('inbox.lines.snoozed', { agent })
   return t(`inbox.lines.opened.${who}`, { agent })

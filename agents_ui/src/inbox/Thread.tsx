@@ -15,7 +15,7 @@ import { GreyLine, QuietCard } from './Quiet'
 import { useThreadScroll } from './scroll'
 import classes from './Thread.module.css'
 import { fetchNewest, fetchOlder, useThread } from './threads'
-import { redacted, seenByVisitor } from './timeline'
+import { deliveries, fetched, redacted, seenByVisitor } from './timeline'
 
 interface ThreadProps {
   ticket: TicketOut
@@ -32,7 +32,13 @@ export function Thread({ ticket, pending, onEdit }: ThreadProps) {
   const rows = useMemo(() => {
     if (!timeline) return []
     const seenUpTo = Math.max(ticket.visitor_seen, seenByVisitor(timeline))
-    return rowsOf(timeline.entries, pending, { seenUpTo, redacted: redacted(timeline), dayOf })
+    return rowsOf(timeline.entries, pending, {
+      seenUpTo,
+      redacted: redacted(timeline),
+      deliveries: deliveries(timeline),
+      fetched: fetched(timeline),
+      dayOf,
+    })
   }, [timeline, pending, ticket.visitor_seen])
   const box = useRef<HTMLDivElement>(null)
   const { below, toBottom } = useThreadScroll(box, rows, () => void fetchOlder(ticket.thread))
@@ -83,9 +89,19 @@ export function Thread({ ticket, pending, onEdit }: ThreadProps) {
                     <span>{dayName(row.at, now)}</span>
                   </div>
                 )
-              if (row.kind === 'line') return <GreyLine key={row.key} entry={row.entry} />
-              if (row.kind === 'card') return <QuietCard key={row.key} entry={row.entry} />
-              return <BubbleView key={row.key} row={row} contact={ticket.contact} onEdit={onEdit} />
+              if (row.kind === 'line')
+                return <GreyLine key={row.key} entry={row.entry} purposes={row.purposes} />
+              if (row.kind === 'card')
+                return <QuietCard key={row.key} entry={row.entry} delivery={row.delivery} />
+              return (
+                <BubbleView
+                  key={row.key}
+                  row={row}
+                  contact={ticket.contact}
+                  channel={ticket.channel}
+                  onEdit={onEdit}
+                />
+              )
             })}
             <TypingDots ticket={ticket} />
           </div>

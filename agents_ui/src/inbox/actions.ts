@@ -82,3 +82,8 @@ export async function copyText(text: string): Promise<void> {
   document.execCommand('copy')
   area.remove()
 }
+
+/** "Did they mean it?": yes stops the texts, no lets them go on (AMB-1). */
+export async function answerStop(ticket: TicketOut, confirm: boolean): Promise<void> {
+  await act(`/api/tickets/${ticket.id}/opt-out`, { key: newKey(), confirm })
+}

@@ -1,9 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import { entry, sending, ticket } from '../testing/made'
-import { type Bubble, type Row, rowsOf } from './rows'
+import type { File } from '../generated/protocol'
+import { type Bubble, type Line, type Row, rowsOf } from './rows'
 import { shift } from './steady'
+import { type Delivery, deliveries, fetched, fromPage } from './timeline'
 
-const facts = { seenUpTo: 0, redacted: new Set<number>(), dayOf: (at: string) => at.slice(0, 10) }
+const facts = {
+  seenUpTo: 0,
+  redacted: new Set<number>(),
+  deliveries: new Map<number, Delivery>(),
+  fetched: new Map<number, File[]>(),
+  dayOf: (at: string) => at.slice(0, 10),
+}
 const agent = { type: 'agent' as const, id: 1, name: 'Anna' }
 const kinds = (rows: Row[]) => rows.map((row) => row.kind)
 const bubbles = (rows: Row[]) => rows.filter((row): row is Bubble => row.kind === 'bubble')
@@ -59,6 +67,77 @@ describe('a thread on the screen', () => {
 
   it('shows that a message was removed, not what it said', () => {
     expect(bubbles(rowsOf([entry(1)], [], { ...facts, redacted: new Set([1]) }))[0]?.redacted).toBe(true)
+  })
+})
+
+const contact = { type: 'contact' as const, id: null, name: '' }
+const system = { type: 'system' as const, id: null, name: '' }
+
+function smsRows(entries: ReturnType<typeof entry>[]): Row[] {
+  const timeline = fromPage({ entries, last_seq: entries.length, more: false })
+  return rowsOf(entries, [], { ...facts, deliveries: deliveries(timeline), fetched: fetched(timeline) })
+}
+
+const picture = (size: number) => ({
+  token: 't',
+  name: 'a.jpg',
+  type: 'image/jpeg',
+  size,
+  width: 1,
+  height: 1,
+})
+
+const change = (seq: number, purpose: string, status: string) =>
+  entry(seq, {
+    kind: 'consent',
+    author: system,
+    at: '2026-03-02T09:00:00Z',
+    data: { purpose, status, method: 'keyword' },
+  })
+
+describe('an SMS thread', () => {
+  it('shows texts as bubbles and what the machine answered as a card, each with what became of it', () => {
+    const said = smsRows([
+      entry(1, { author: contact, data: { origin: 'sms', keyword: 'stop' } }),
+      entry(2, { author: system, data: { origin: 'keyword', outbound: 7 } }),
+      entry(3, { kind: 'delivery', author: system, ref: 2, data: { state: 'sent', outbound: 7 } }),
+      entry(4, { author: agent, data: { origin: 'sms', outbound: 8 } }),
+      entry(5, { kind: 'delivery', author: system, ref: 4, data: { state: 'sent', outbound: 8 } }),
+      entry(6, {
+        kind: 'delivery',
+        author: system,
+        ref: 4,
+        data: { state: 'failed', outbound: 8, code: 30003, words: 'Off.', can_retry: true },
+      }),
+    ])
+    expect(kinds(said)).toEqual(['day', 'bubble', 'card', 'bubble'])
+    expect(said[2]).toMatchObject({ delivery: { state: 'sent', outbound: 7 } })
+    expect(said[3]).toMatchObject({
+      side: 'us',
+      delivery: { state: 'failed', outbound: 8, code: 30003, words: 'Off.', again: true, seq: 6 },
+    })
+  })
+
+  it('puts pictures that came later where they belong', () => {
+    const [bubble] = bubbles(
+      smsRows([
+        entry(1, { author: contact, data: { origin: 'sms', files: [picture(0)] } }),
+        entry(2, { kind: 'media', author: system, ref: 1, data: { files: [picture(9)] } }),
+      ]),
+    )
+    expect(bubble?.files).toEqual([picture(9)])
+  })
+
+  it('tells in one line what one text changed, however many consents', () => {
+    const lines = smsRows([
+      change(1, 'sms_marketing', 'unsubscribed'),
+      change(2, 'sms_transactional', 'unsubscribed'),
+      change(3, 'sms_marketing', 'subscribed'),
+    ]).filter((row): row is Line => row.kind === 'line')
+    expect(lines.map((line) => line.purposes)).toEqual([
+      ['sms_marketing', 'sms_transactional'],
+      ['sms_marketing'],
+    ])
   })
 })
 

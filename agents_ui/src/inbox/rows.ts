@@ -1,6 +1,7 @@
 /** A thread as it stands on the screen: day lines, grouped bubbles, folded cards, grey lines. Pure. */
-import type { EntryOut } from '../generated/protocol'
+import type { EntryOut, File } from '../generated/protocol'
 import type { Sending } from './outbox'
+import type { Delivery } from './timeline'
 
 const TOGETHER_MS = 5 * 60_000
 
@@ -18,17 +19,31 @@ export interface Bubble {
   sending: Sending | null
   redacted: boolean
   seen: boolean
+  /** Of an SMS, once there is something to tell. */
+  delivery: Delivery | null
+  files: readonly File[]
+}
+
+export interface Line {
+  kind: 'line'
+  key: string
+  entry: EntryOut
+  /** Of a change of consent: every purpose that changed with it. */
+  purposes: readonly string[]
 }
 
 export type Row =
   | { kind: 'day'; key: string; at: string }
   | Bubble
-  | { kind: 'card'; key: string; entry: EntryOut }
-  | { kind: 'line'; key: string; entry: EntryOut }
+  | { kind: 'card'; key: string; entry: EntryOut; delivery: Delivery | null }
+  | Line
 
 export interface Facts {
   seenUpTo: number
   redacted: ReadonlySet<number>
+  deliveries: ReadonlyMap<number, Delivery>
+  /** Files that came after their message. */
+  fetched: ReadonlyMap<number, File[]>
   /** The local day of a time, as anything comparable. */
   dayOf: (at: string) => string
 }
@@ -45,7 +60,7 @@ export function rowsOf(entries: readonly EntryOut[], pending: readonly Sending[]
     const row = rowOf(entry, facts)
     if (!row) continue
     turn(entry.at)
-    rows.push(row)
+    if (!sameChange(rows.at(-1), row)) rows.push(row)
   }
   for (const sending of pending) {
     turn(sending.at)
@@ -60,18 +75,20 @@ function rowOf(entry: EntryOut, facts: Facts): Row | null {
   switch (entry.kind) {
     case 'seen':
     case 'redacted':
+    case 'delivery':
+    case 'media':
       return null
     case 'status':
     case 'assigned':
     case 'contact':
-      return { kind: 'line', key, entry }
+    case 'consent':
+      return { kind: 'line', key, entry, purposes: [String(entry.data.purpose ?? '')] }
     default:
   }
-  const origin = entry.data.origin
-  if (entry.kind === 'message' && typeof origin === 'string' && origin !== 'chat')
-    return { kind: 'card', key, entry }
+  const delivery = facts.deliveries.get(entry.seq) ?? null
   // Nothing that a visitor writes can look like the system (BAD_INPUTS W46): sides come from the author alone.
-  if (entry.kind === 'message' && entry.author.type === 'system') return { kind: 'card', key, entry }
+  if (entry.kind === 'message' && entry.author.type === 'system')
+    return { kind: 'card', key, entry, delivery }
   return {
     kind: 'bubble',
     key,
@@ -84,7 +101,21 @@ function rowOf(entry: EntryOut, facts: Facts): Row | null {
     sending: null,
     redacted: facts.redacted.has(entry.seq),
     seen: entry.kind === 'message' && entry.author.type === 'agent' && entry.seq <= facts.seenUpTo,
+    delivery,
+    files: facts.fetched.get(entry.seq) ?? (entry.data.files as File[] | undefined) ?? [],
   }
+}
+
+/** STOP takes several consents at once: that is one line. */
+function sameChange(above: Row | undefined, row: Row): boolean {
+  if (above?.kind !== 'line' || row.kind !== 'line') return false
+  if (above.entry.kind !== 'consent' || row.entry.kind !== 'consent') return false
+  const same = (['status', 'method', 'paused'] as const).every(
+    (name) => above.entry.data[name] === row.entry.data[name],
+  )
+  if (!same || above.entry.at !== row.entry.at) return false
+  above.purposes = [...above.purposes, ...row.purposes]
+  return true
 }
 
 function bubbleOf(sending: Sending): Bubble {
@@ -100,6 +131,8 @@ function bubbleOf(sending: Sending): Bubble {
     sending,
     redacted: false,
     seen: false,
+    delivery: null,
+    files: sending.files,
   }
 }
 
@@ -109,7 +142,10 @@ function grouped(rows: Row[]): Row[] {
     if (above.kind !== 'bubble' || row.kind !== 'bubble' || !together(above, row)) continue
     row.first = false
     // Where the ticks change, both ends say so (INB-57: each message).
-    above.last = above.seen !== row.seen || Boolean(above.sending?.problem)
+    above.last =
+      above.seen !== row.seen ||
+      above.delivery?.state !== row.delivery?.state ||
+      Boolean(above.sending?.problem)
   }
   return rows
 }

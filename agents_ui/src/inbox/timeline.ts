@@ -1,5 +1,5 @@
 /** What we hold of one thread: a gapless run of entries. Pure. */
-import type { EntryOut } from '../generated/protocol'
+import type { EntryOut, File } from '../generated/protocol'
 import type { EntryPage } from '../kernel/contract'
 
 export interface Timeline {
@@ -62,6 +62,47 @@ export function unseenByTeam(timeline: Timeline): boolean {
     if (entry.kind === 'seen' && entry.data.by === 'agent') seen = Math.max(seen, entry.ref ?? 0)
   }
   return said > seen
+}
+
+export type DeliveryState =
+  'accepted' | 'sent' | 'delivered' | 'undelivered' | 'failed' | 'unknown' | 'skipped'
+
+/** What became of an SMS: the last that was told. */
+export interface Delivery {
+  state: DeliveryState
+  outbound: number
+  /** The carrier's code, or the rule that decided. */
+  code: number | string | null
+  /** In the server's words. */
+  words: string
+  again: boolean
+  /** Of the entry that told it. */
+  seq: number
+}
+
+/** By the `seq` of the message. */
+export function deliveries(timeline: Timeline): ReadonlyMap<number, Delivery> {
+  const told = new Map<number, Delivery>()
+  for (const { kind, ref, seq, data } of timeline.entries) {
+    if (kind !== 'delivery' || ref === null) continue
+    told.set(ref, {
+      state: data.state as DeliveryState,
+      outbound: Number(data.outbound),
+      code: (data.code as number | string | undefined) ?? null,
+      words: typeof data.words === 'string' ? data.words : '',
+      again: data.can_retry === true,
+      seq,
+    })
+  }
+  return told
+}
+
+/** Pictures that the carrier handed over after their message, by its `seq`. */
+export function fetched(timeline: Timeline): ReadonlyMap<number, File[]> {
+  const found = new Map<number, File[]>()
+  for (const { kind, ref, data } of timeline.entries)
+    if (kind === 'media' && ref !== null && Array.isArray(data.files)) found.set(ref, data.files as File[])
+  return found
 }
 
 /** The `seq`s whose text was taken out. */

@@ -16,7 +16,11 @@ export interface Upload {
 
 const MOST = 10
 
-export function useUploads(ticket: number): {
+/** `unfit`: why a file cannot go this way, before anything is sent. */
+export function useUploads(
+  ticket: number,
+  unfit?: (file: Blob) => string | null,
+): {
   uploads: readonly Upload[]
   add: (files: readonly File[]) => void
   remove: (id: string) => void
@@ -37,6 +41,11 @@ export function useUploads(ticket: number): {
       if (files.length > room) toast(i18n.t('inbox.tooManyFiles', { count: MOST }), 'failed')
       for (const file of files.slice(0, Math.max(0, room))) {
         const id = newKey()
+        const problem = unfit?.(file) ?? null
+        if (problem !== null) {
+          setUploads((all) => [...all, { id, name: file.name, state: 'failed', problem }])
+          continue
+        }
         const control = new AbortController()
         running.current.set(id, control)
         setUploads((all) => [...all, { id, name: file.name, state: 'uploading', problem: '' }])
@@ -57,7 +66,7 @@ export function useUploads(ticket: number): {
           })
       }
     },
-    [ticket, remove],
+    [ticket, remove, unfit],
   )
 
   useEffect(() => {

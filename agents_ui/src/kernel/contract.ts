@@ -52,6 +52,17 @@ export interface EntryPage {
   more: boolean
 }
 
+/** What writing to somebody by SMS takes. */
+export interface SmsFacts {
+  /** ISO 3166, "" where the number tells none. */
+  country: string
+  /** Credits of a segment; of an MMS, null where none can be sent. */
+  sms: number
+  mms: number | null
+  /** What every short link begins with; null while links stay as they are. */
+  link_start: string | null
+}
+
 export interface Details {
   contact: ContactBrief
   created_at: string
@@ -67,6 +78,8 @@ export interface Details {
   last_seen: string | null
   online: boolean
   maybe: ContactBrief[]
+  /** Of an SMS ticket. */
+  sms?: SmsFacts | null
   other_tickets: TicketOut[]
 }
 

@@ -1,0 +1,33 @@
+/** Consent in the reader's words. */
+import i18n from 'i18next'
+
+const BUILT_IN = ['email_marketing', 'sms_marketing', 'sms_transactional'] as const
+const METHODS = ['keyword', 'double_opt_in', 'gateway', 'agent', 'import', 'form', 'api'] as const
+const STATUSES = ['subscribed', 'unsubscribed', 'never_subscribed'] as const
+
+export function purposeName(purpose: string, name = ''): string {
+  const known = BUILT_IN.find((one) => one === purpose)
+  return known ? i18n.t(`sms.purposes.${known}`) : name || i18n.t('sms.purposes.other')
+}
+
+export function methodName(method: string): string {
+  return i18n.t(`sms.methods.${METHODS.find((one) => one === method) ?? 'other'}`)
+}
+
+export function statusName(status: string): string {
+  return i18n.t(`sms.statuses.${STATUSES.find((one) => one === status) ?? 'never_subscribed'}`)
+}
+
+/** "SMS marketing, SMS service texts: unsubscribed · by keyword". `agent`: who did it by hand. */
+export function consentWords(
+  data: Readonly<Record<string, unknown>>,
+  purposes: readonly string[],
+  agent: string,
+): string {
+  const what = new Intl.ListFormat(i18n.language, { style: 'narrow', type: 'unit' }).format(
+    purposes.map((purpose) => purposeName(purpose)),
+  )
+  if (data.paused === true) return i18n.t('sms.paused', { what })
+  const how = agent || methodName(String(data.method ?? ''))
+  return `${what}: ${statusName(String(data.status ?? ''))} · ${how}`
+}

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest'
+import type { SmsFacts } from '../kernel/contract'
+import { shortened } from './links'
+import { measure } from './writing'
+
+const START = 'https://go.example/l/'
+const facts: SmsFacts = { country: 'DE', sms: 12, mms: null, link_start: START }
+
+describe('a text being written', () => {
+  it('costs by its segments, with its links short', () => {
+    const text = `Here it is: https://shop.example/${'a'.repeat(140)}`
+    const writing = measure(text, 0, facts)
+    expect(writing).toMatchObject({ links: 1, linkLength: 29, credits: 12, mms: false, over: 0 })
+    expect(writing.cost).toMatchObject({ segments: 1, units: 12 + 29 })
+    expect(measure(text, 0, { ...facts, link_start: null })).toMatchObject({ links: 0, credits: 24 })
+  })
+
+  it('is one message with a picture, and costs what that costs', () => {
+    const us = { ...facts, sms: 1, mms: 3 }
+    expect(measure('a'.repeat(700), 0, us)).toMatchObject({ credits: 5, mms: false })
+    expect(measure('a'.repeat(700), 1, us)).toMatchObject({ credits: 3, mms: true })
+    expect(measure('hello', 0, null).credits).toBeNull()
+  })
+
+  it('has at most 1,600 characters, an emoji being one', () => {
+    expect(measure('a'.repeat(1_600), 0, null).over).toBe(0)
+    expect(measure('😀'.repeat(1_600), 0, null).over).toBe(0)
+    expect(measure('a'.repeat(1_603), 0, null).over).toBe(3)
+  })
+})
+
+describe('links in a text', () => {
+  it.each([
+    ['see https://a.example/b.', `see ${START}00000000.`],
+    ['(https://a.example/b_(c)), ok', `(${START}00000000), ok`],
+    ['www.shop.example now', `${START}00000000 now`],
+    ['HTTP://A.EXAMPLE/x', `${START}00000000`],
+    ['“https://a.example”', `“${START}00000000”`],
+    ['me@www.shop.example', 'me@www.shop.example'],
+    ['https://bank.example@evil.example/', 'https://bank.example@evil.example/'],
+    [`${START}Ab3dEf9h`, `${START}Ab3dEf9h`],
+    ['www. and 3.50', 'www. and 3.50'],
+  ])('%s', (text, short) => {
+    expect(shortened(text, START).text).toBe(short)
+  })
+})
