@@ -100,7 +100,7 @@ class Hub:
         self._unindexed = True
         self._sweep_soon = False
         self._counts: queries.Badge | None = None
-        self._last_sweep: datetime | None = None
+        self._last_sweep = app.clock.now()  # nobody here can have missed what was before
         self.polls: set[asyncio.Event] = set()  # what wakes each long-poll that waits
 
     # --- small things connections need
@@ -328,10 +328,12 @@ class Hub:
         now = self.now()
         # The wall clock may have been set back since the last sweep (G23).
         usual = now - timedelta(seconds=SWEEP_S)
-        after = min(self._last_sweep or usual, usual) - timedelta(seconds=5)
-        self._last_sweep = now
+        after = min(self._last_sweep, usual) - timedelta(seconds=5)
         self.feed.rung()
-        for row in await self.app.read(_changed, after):
+        changed = await self.app.read(_changed, after)
+        # Not sooner: what a look that failed would have rung is looked for again.
+        self._last_sweep = now
+        for row in changed:
             self.bus.hear(f"thread:{row.id}", None)
             self.bus.hear("inbox", row.ticket)
             if row.key is not None and row.created_at >= after:

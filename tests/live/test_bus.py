@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from server.errors import Busy
 from server.kernel.bus import LocalBus, RedisBus
 from server.kernel.writing import Bells
 from tests.online import PATIENCE_S, Online, open_online
@@ -113,6 +114,38 @@ async def test_a_doorbell_that_is_lost_is_repaired_by_the_sweep_alone(tmp_path: 
         await online.hub.sweep()
         await ana.sees(ticket.thread, "m1")
         await ana.hears_of(ticket.id, preview="m1")
+
+
+async def test_the_first_sweep_of_a_process_looks_back_to_its_start_and_a_failed_one_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G4, found by its seed 11, run 1406: what a sweep did not look at, no later one would have."""
+
+    class Deaf(LocalBus):
+        def ring(self, bells: Bells) -> None: ...
+
+    async with open_online(tmp_path / "data", bus=Deaf()) as online:
+        zoe = await online.visitor()
+        world = online.world
+        tab = await world.visitor(token=zoe.token)
+        await tab.says("from another tab, unheard here")
+        await world.advance(minutes=5)  # a machine that was too busy for its wheel
+        await online.hub.sweep()
+        await zoe.sees("from another tab, unheard here")
+
+        await tab.says("while the database was away")
+        await world.advance(minutes=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(online.app.db, "read", _busy)
+            with pytest.raises(Busy):
+                await online.hub.sweep()
+        await world.advance(minutes=1)
+        await online.hub.sweep()
+        await zoe.sees("while the database was away")
+
+
+async def _busy(*args: Any) -> Any:
+    raise Busy()
 
 
 async def test_a_visitors_own_message_is_acknowledged_though_no_bell_rings(tmp_path: Path) -> None:
