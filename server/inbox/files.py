@@ -28,7 +28,7 @@ from server.schema import attachments
 
 IMAGE_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
 INLINE_TYPES = frozenset(IMAGE_TYPES.values())
-MAX_PIXELS = 40_000_000
+MAX_PIXELS = 40_000_000  # all frames of an animation together: some seconds to write anew
 MAX_FRAMES = 200
 
 _pool = ThreadPoolExecutor(2, "files")
@@ -114,9 +114,13 @@ def _inspect(data: bytes) -> _Inspected:
         with Image.open(BytesIO(data), formats=list(IMAGE_TYPES)) as image:
             kind = image.format or ""
             width, height = image.size
-            if width * height > MAX_PIXELS or getattr(image, "n_frames", 1) > MAX_FRAMES:
-                raise Refused("bad_image", "This picture is too large: at most 40 megapixels and 200 frames.")
-            return _Inspected(IMAGE_TYPES[kind], width, height, _rewrite(image, kind, data))
+            frames = getattr(image, "n_frames", 1)
+            if width * height * frames > MAX_PIXELS or frames > MAX_FRAMES:
+                raise Refused(
+                    "bad_image",
+                    "This picture is too large: at most 40 megapixels, all frames together, and 200 frames.",
+                )
+            return _rewrite(image, IMAGE_TYPES[kind], frames)
     except UnidentifiedImageError:
         kind = _sniff(data)
         if kind in INLINE_TYPES:  # begins like a picture and is none: shown inline it would be whatever it is
@@ -126,24 +130,32 @@ def _inspect(data: bytes) -> _Inspected:
         raise Refused("bad_image", "This picture is damaged or too large to open.") from None
 
 
-def _rewrite(image: object, kind: str, data: bytes) -> bytes:
-    from PIL import Image, ImageOps
+def _rewrite(image: object, media_type: str, frames: int) -> _Inspected:
+    """The picture again from its pixels: no comment, place, device or second file inside survives."""
+    from PIL import Image, ImageOps, ImageSequence
 
-    assert isinstance(image, Image.Image)
-    if getattr(image, "n_frames", 1) > 1:
-        image.load()  # decodes the first frame at least; animations keep their bytes, they carry no EXIF places
-        return data
-    upright = ImageOps.exif_transpose(image)
-    out = BytesIO()
+    assert isinstance(image, Image.Image) and image.format is not None
+    kind, out = image.format, BytesIO()
+    more: dict[str, Any] = {"quality": 88} if kind in ("JPEG", "WEBP") else {}
+    if frames > 1:
+        film = []
+        for frame in ImageSequence.Iterator(image):
+            frame.load()  # some kinds know a frame's time only then
+            film.append((int(frame.info.get("duration", 0)), getattr(frame, "disposal_method", 0)))
+        image.seek(0)
+        more["duration"] = [milliseconds for milliseconds, _ in film]
+        if kind == "GIF":
+            more["disposal"] = [how for _, how in film]
+        if kind == "PNG":  # frames are read whole: each takes the place of the one before
+            more |= {"disposal": 0, "blend": 0}
+    upright = image if frames > 1 else ImageOps.exif_transpose(image)
+    for remark in ("comment", "xmp"):  # the library would write these again
+        upright.info.pop(remark, None)
     if kind == "JPEG":
-        upright.convert("RGB").save(out, "JPEG", quality=88, optimize=True)
-    elif kind == "PNG":
-        upright.save(out, "PNG", optimize=False)
-    elif kind == "WEBP":
-        upright.save(out, "WEBP", quality=88)
+        upright.convert("RGB").save(out, kind, optimize=True, **more)
     else:
-        upright.save(out, kind)
-    return out.getvalue()
+        upright.save(out, kind, save_all=frames > 1, **more)
+    return _Inspected(media_type, *upright.size, out.getvalue())
 
 
 def _sniff(data: bytes) -> str:

@@ -238,8 +238,47 @@ async def test_a33_pictures_are_written_anew_without_places_and_bombs_are_refuse
     assert (sent.json()["width"], sent.json()["height"], sent.json()["type"]) == (20, 10, "image/jpeg")
     shown = await ana.get(f"/files/{sent.json()['token']}")
     assert b"SECRET" not in shown.body and shown.headers["content-type"] == "image/jpeg"
+    exif[0x0112] = 6  # lies on its side
+    turned = await ana.send("POST", "/api/files", raw=picture((20, 10), exif=exif))
+    assert (turned.json()["width"], turned.json()["height"]) == (10, 20)
     bomb = await ana.send("POST", "/api/files", raw=picture((20_000, 3_000), "PNG"))
     assert (bomb.status, bomb.code) == (422, "bad_image")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+async def test_a33_an_animation_keeps_its_frames_and_times_and_loses_all_else(online: Online, kind: str) -> None:
+    from PIL import Image, ImageSequence
+    from PIL.PngImagePlugin import PngInfo
+
+    ana = await online.agent("ana", socket=False)
+    exif, text = Image.Exif(), PngInfo()
+    exif[0x010E] = "SECRET PLACE"
+    text.add_text("Comment", "SECRET")
+    remarks: dict[str, dict[str, Any]] = {
+        "GIF": {"comment": b"SECRET"},
+        "PNG": {"exif": exif, "pnginfo": text},
+        "WEBP": {"exif": exif.tobytes(), "xmp": b"SECRET"},
+    }
+
+    def film(count: int, side: int = 12) -> bytes:
+        frames = [Image.new("RGB", (side, side), (37 * n % 251, 40, 90)) for n in range(count)]
+        out, times = BytesIO(), [50 + 10 * (n % 3) for n in range(count)]
+        frames[0].save(out, kind, save_all=True, append_images=frames[1:], duration=times, loop=0, **remarks[kind])
+        return out.getvalue() + b"SECRET behind the end"
+
+    sent = await ana.send("POST", "/api/files", raw=film(4), headers={"x-file-name": "film"})
+    assert (sent.status, sent.json()["width"], sent.json()["height"]) == (200, 12, 12), sent
+    shown = await ana.get(f"/files/{sent.json()['token']}")
+    assert b"SECRET" not in shown.body
+    with Image.open(BytesIO(shown.body)) as image:
+        frames = [(frame.convert("RGB"), frame.info["duration"]) for frame in ImageSequence.Iterator(image)]
+    assert [time for _, time in frames] == [50, 60, 70, 50]
+    for n, (frame, _) in enumerate(frames):
+        colour: Any = frame.getpixel((5, 5))
+        assert max(abs(a - b) for a, b in zip(colour, (37 * n, 40, 90), strict=True)) < 12
+    for bomb in (film(201), film(150, 600)):
+        refused = await ana.send("POST", "/api/files", raw=bomb)
+        assert (refused.status, refused.code) == (422, "bad_image")
 
 
 async def test_a17_ten_thousand_ranges_are_answered_quickly(online: Online) -> None:
