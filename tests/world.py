@@ -330,8 +330,8 @@ class Desk:
     async def closes(self, what: Guest | Ticket | int, *, key: str | None = None) -> Ticket:
         return await self._do(actions.close, self.agent, await self._id(what), key or self.world.key())
 
-    async def undoes_close(self, what: Guest | Ticket | int) -> Ticket:
-        return await self._do(actions.undo_close, self.agent, await self._id(what))
+    async def undoes_close(self, what: Guest | Ticket | int, *, key: str | None = None) -> Ticket:
+        return await self._do(actions.undo_close, self.agent, await self._id(what), key or self.world.key())
 
     async def closes_for_good(self, what: Guest | Ticket | int) -> Ticket:
         """Closes, and waits until nobody can take it back (INB-26)."""

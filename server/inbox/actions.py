@@ -175,7 +175,8 @@ def close(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
     match rules.on_close(facts_of(ticket), "agent", tx.now):
         case rules.Change(hold_until=until) if until is not None:
             tx.run(_HOLD, ticket=ticket.id, until=until)
-            tx.run(_BUMP, thread=ticket.thread, now=tx.now)
+            # For the team only and drawn nowhere: it remembers the key, or a late repeat would hold the close anew.
+            status_entry(tx, ticket, by(agent), "closing", dedupe, mark, public=False)
             jobs.enqueue(
                 tx,
                 CLOSE_JOB,
@@ -192,9 +193,13 @@ def close(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
     return settled(tx, ticket.id)
 
 
-def undo_close(tx: Tx, agent: Agent, ticket_id: int) -> Ticket:
+def undo_close(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
     """Calls off a held close. `Conflict` `chat_ended` when it is too late."""
+    dedupe, mark = _agent_key(agent, client_key), rules.act_hash("undo_close", ticket_id)
+    repeated = written_before(tx, dedupe, mark) is not None
     ticket = locked(tx, ticket_id)
+    if repeated:
+        return ticket
     if ticket.status == "closed":
         if ticket.channel == "webchat":
             raise Conflict(rules.CHAT_ENDED.code, rules.CHAT_ENDED.message)
@@ -202,7 +207,7 @@ def undo_close(tx: Tx, agent: Agent, ticket_id: int) -> Ticket:
     if ticket.closing_at is None:
         return ticket
     tx.run(_HOLD, ticket=ticket.id, until=None)
-    tx.run(_BUMP, thread=ticket.thread, now=tx.now)
+    status_entry(tx, ticket, by(agent), "kept_open", dedupe, mark, public=False)
     jobs.cancel(tx, close_key(ticket.id))
     return settled(tx, ticket.id)
 

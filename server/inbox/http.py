@@ -247,7 +247,7 @@ async def close(app: App, call: Call) -> Any:
 
 async def undo_close(app: App, call: Call) -> Any:
     """Take back a close that is still held."""
-    return _ticket(app, await app.write(actions.undo_close, call.agent, path_id(call, "ticket")))
+    return _ticket(app, await app.write(actions.undo_close, call.agent, path_id(call, "ticket"), call.body.key))
 
 
 async def reopen(app: App, call: Call) -> Any:

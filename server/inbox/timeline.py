@@ -199,8 +199,18 @@ CLOSE = Statement(
 )
 
 
-def status_entry(tx: Tx, ticket: Ticket, author: Author, to: str, dedupe: str | None, mark: str | None = None) -> None:
-    append(tx, ticket.thread, "status", author, data={"to": to, "by": author.type}, dedupe=dedupe, body_hash=mark)
+def status_entry(
+    tx: Tx,
+    ticket: Ticket,
+    author: Author,
+    to: str,
+    dedupe: str | None,
+    mark: str | None = None,
+    *,
+    public: bool = True,
+) -> None:
+    data = {"to": to, "by": author.type}
+    append(tx, ticket.thread, "status", author, data=data, public=public, dedupe=dedupe, body_hash=mark)
 
 
 CLOSE_JOB = "inbox.close"

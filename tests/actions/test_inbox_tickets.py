@@ -36,6 +36,21 @@ async def test_inb_26_undo_within_five_seconds_leaves_it_open_for_good(world: Wo
     assert [entry.kind for entry in await zoe.entries()] == ["message"], "the visitor must not notice"
 
 
+async def test_a_close_or_an_undo_that_is_repeated_late_does_nothing_again(world: World) -> None:
+    ana = await world.agent("ana")
+    zoe, ticket = await world.conversation()
+    await ana.closes(zoe, key="close-01")
+    await ana.undoes_close(zoe, key="undo-001")
+    assert (await ana.closes(zoe, key="close-01")).closing_at is None, "a late repeat would hold it anew"
+    held = (await ana.closes(zoe, key="close-02")).closing_at
+    assert held is not None and (await ana.undoes_close(zoe, key="undo-001")).closing_at == held
+    with pytest.raises(Conflict, match="key"):
+        await ana.closes((await world.conversation())[1], key="close-02")
+    await world.advance(minutes=1)
+    assert (await world.ticket(ticket)).status == "closed"
+    assert [entry.kind for entry in await zoe.entries()] == ["message", "status"], "the visitor sees the last one only"
+
+
 async def test_inb_26_a_message_of_the_visitor_within_five_seconds_calls_the_close_off(world: World) -> None:
     ana = await world.agent("ana")
     zoe, ticket = await world.conversation()
@@ -196,7 +211,8 @@ async def test_inb_24_ending_during_a_held_close_closes_once(world: World) -> No
     await ana.closes(zoe)
     await zoe.ends()
     await world.advance(minutes=1)
-    assert [entry.kind for entry in await world.entries(ticket.thread)] == ["message", "status"]
+    ends = [entry.data["to"] for entry in await world.entries(ticket.thread) if entry.kind == "status"]
+    assert ends == ["closing", "closed"] and [entry.kind for entry in await zoe.entries()] == ["message", "status"]
     assert await world.count(jobs) == 0
 
 

@@ -79,6 +79,10 @@ function rowOf(entry: EntryOut, facts: Facts): Row | null {
     case 'media':
       return null
     case 'status':
+      // A close that is still held, or was called off: the header shows the one, nobody need remember the other.
+      return entry.data.to === 'closing' || entry.data.to === 'kept_open'
+        ? null
+        : { kind: 'line', key, entry }
     case 'assigned':
     case 'contact':
     case 'consent':
