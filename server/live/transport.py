@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
@@ -179,6 +180,8 @@ class Socket(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body":
             # A handshake that we refuse is complete; uvicorn would log an error for each, and strangers could fill disks.
             self.handshake_complete = True
+        elif message["type"] == "websocket.accept" and self.transport.is_closing():
+            raise ClientDisconnected()  # it hung up while it was let in: the same
         self._flush()
         return super().send(message)
 

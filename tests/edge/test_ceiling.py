@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from server.errors import Busy
 from server.schema import metadata
+from server.web import auth
 from tests.edge.raw_socket import TEXT, Raw, frame, handshake
 from tests.online import Online, open_online
 
@@ -131,3 +134,44 @@ async def test_refusing_strangers_writes_no_line_each(tmp_path: Path, caplog: py
         for _ in range(20):
             assert await refused(online)
         assert len(caplog.records) < 5, caplog.text[-500:]
+
+
+async def test_a_handshake_that_is_refused_or_given_up_is_no_error_of_ours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_online(tmp_path) as online:
+        address = online.address
+        ana = await online.agent("ana", socket=False)
+
+        async def knocks(path: str, headers: str = "", *, leave: bool) -> bytes:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(
+                f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{headers}"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            )
+            if leave:
+                await writer.drain()
+                writer.transport.abort()
+                return b""
+            line = await asyncio.wait_for(reader.readline(), 5)
+            writer.close()
+            return line
+
+        ours = f"Origin: {online.app.settings.public_url}\r\n"
+        with caplog.at_level(logging.WARNING):
+            for _ in range(10):
+                for path in ("/ws/visitor", "/ws/agent", "/ws/nothing"):
+                    await knocks(path, leave=True)
+                    await knocks(path, ours, leave=True)
+
+            async def busy(*_: object) -> None:
+                raise Busy("The database is away.")
+
+            monkeypatch.setattr(online.hub.settings, "get", busy)
+            monkeypatch.setattr(auth, "agent_from_cookie", busy)
+            assert b" 503 " in await knocks("/ws/visitor", ours, leave=False)
+            assert b" 503 " in await knocks("/ws/agent", f"{ours}Cookie: {ana.cookie}\r\n", leave=False)
+            monkeypatch.undo()
+            zoe = await online.visitor()
+            await zoe.says("Still here")
+        assert caplog.records == [], caplog.text[-2_000:]
