@@ -127,6 +127,27 @@ async def test_the_palette_finds_a_contact_and_a_sentence(people: People) -> Non
     await expect(desk.page.get_by_text("Nothing found")).to_be_visible()
 
 
+async def test_a_search_hit_opens_at_the_very_message(people: People) -> None:
+    desk, visitor = await people.agent("ana"), await people.visitor()
+    await visitor.says("hit: the quince jam of last week")
+    for n in range(120):
+        await visitor.says(f"hit: filler {n}")
+    await visitor.marked("hit: filler 119", "sent")
+    await visitor.page.close()
+    await desk.row("hit: filler 119").click()
+    await expect(desk.bubble("hit: filler 119")).to_be_in_viewport()
+    await expect(desk.bubble("hit: the quince jam of last week")).to_have_count(0)
+
+    await desk.page.keyboard.press("Control+k")
+    await desk.page.get_by_role("textbox", name="Search or run a command…").fill("quince")
+    await desk.page.get_by_role("dialog").get_by_role("button").filter(has_text="quince jam").click()
+    found = desk.bubble("hit: the quince jam of last week")
+    await expect(found).to_be_in_viewport()
+    await expect(found).to_have_attribute("data-found", "")
+    await expect(found).not_to_have_attribute("data-found", "")
+    await expect(found).to_be_in_viewport()
+
+
 async def no_sideways_scroll(page: Page) -> None:
     wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert wide <= 0, f"{wide} px too wide at {page.url}"

@@ -27,6 +27,7 @@ import { type ReactNode, useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { logout, setAway } from '../accounts/actions'
 import { useCan, useMe } from '../accounts/session'
+import { jumpTo } from '../inbox/jump'
 import { contactName } from '../inbox/people'
 import { DEFAULT_FILTER } from '../inbox/list'
 import { api, query } from '../kernel/api'
@@ -242,7 +243,10 @@ function useSaid(text: string): { hits: Item[]; busy: boolean } {
       piece.hit ? <mark key={index}>{piece.text}</mark> : <span key={index}>{piece.text}</span>,
     ),
     picture: icon(IconMessage),
-    run: open(hit.ticket.id),
+    run: () => {
+      jumpTo(hit.ticket.thread, hit.seq)
+      open(hit.ticket.id)()
+    },
   }))
   return { hits, busy: isFetching }
 }

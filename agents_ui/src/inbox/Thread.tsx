@@ -8,6 +8,7 @@ import { oneLine } from '../kernel/text'
 import { dayName, useNow } from '../kernel/time'
 import { useLive } from '../live/store'
 import { BubbleView } from './Bubble'
+import { useJumpTo } from './jump'
 import type { Sending } from './outbox'
 import { contactName } from './people'
 import { rowsOf } from './rows'
@@ -42,6 +43,7 @@ export function Thread({ ticket, pending, onEdit }: ThreadProps) {
   }, [timeline, pending, ticket.visitor_seen])
   const box = useRef<HTMLDivElement>(null)
   const { below, toBottom } = useThreadScroll(box, rows, () => void fetchOlder(ticket.thread))
+  useJumpTo(ticket.thread, box, rows)
 
   if (!timeline && phase === 'failed') {
     return (

@@ -72,18 +72,21 @@ export async function fetchNewest(thread: number, anew = false): Promise<void> {
   }
 }
 
-export async function fetchOlder(thread: number): Promise<void> {
+/** One page more; whether one came. */
+export async function fetchOlder(thread: number, limit = PAGE): Promise<boolean> {
   const { timeline, paging } = held(thread)
   const before = timeline && oldest(timeline)
-  if (!timeline?.more || paging || !before) return
+  if (!timeline?.more || paging || !before) return false
   put(thread, { paging: true })
   try {
-    const page = await api.get<EntryPage>(`/api/threads/${thread}/entries${query({ before, limit: PAGE })}`)
+    const page = await api.get<EntryPage>(`/api/threads/${thread}/entries${query({ before, limit })}`)
     const now = held(thread).timeline
     if (now && oldest(now) === before) put(thread, { timeline: withOlder(now, page), paging: false })
     else put(thread, { paging: false })
+    return true
   } catch {
     put(thread, { paging: false })
+    return false
   }
 }
 
