@@ -49,6 +49,11 @@ class Entries(BaseModel):
     more: bool
 
 
+class Older(BaseModel):
+    entries: list[EntryOut]
+    more: bool
+
+
 class Written(BaseModel):
     entry: EntryOut
     ticket: TicketOut

@@ -193,6 +193,34 @@ def public_start(conn: Conn, thread_id: int) -> int:
     return lows[-1].public_seq - 1 if len(lows) == PAGE else 0
 
 
+_OLDER_LOW = Statement(
+    select(timeline.c.public_seq)
+    .where(timeline.c.thread_id == bindparam("thread"), timeline.c.public_seq < bindparam("before"))
+    .where(timeline.c.kind == "message")
+    .order_by(timeline.c.public_seq.desc())
+    .limit(bindparam("n"))
+)
+_OLDER = Statement(
+    _entries.where(
+        timeline.c.public_seq >= bindparam("low"),
+        timeline.c.public_seq < bindparam("before"),
+        timeline.c.kind != "seen",
+    ).order_by(timeline.c.public_seq)
+)
+
+
+def public_page(conn: Conn, thread_id: int, before: int) -> Page:
+    """What a visitor pages back to: the messages before a public sequence, and what took words out of them later."""
+    lows = conn.all(_OLDER_LOW, thread=thread_id, before=before, n=PAGE + 1)
+    more = len(lows) > PAGE
+    low = lows[PAGE - 1].public_seq if more else 1
+    found = [Entry(*row) for row in conn.all(_OLDER, thread=thread_id, low=low, before=before)]
+    if found:
+        back = conn.all(_POINTING_BACK, thread=thread_id, low=found[0].seq, before=found[-1].seq + 1)
+        found += [e for e in (Entry(*row) for row in back) if e.kind == "redacted" and e.public_seq is not None]
+    return Page(found, 0, more)
+
+
 _PUBLIC_AT = Statement(
     select(func.max(timeline.c.public_seq).label("seq")).where(
         timeline.c.thread_id == bindparam("thread"),

@@ -113,6 +113,12 @@ Verdict = Change | NoChange | Impossible
 CHAT_ENDED = Impossible("chat_ended", "This chat has ended; a new one starts when the visitor writes.")
 
 
+def may_carry_over(ticket: Facts, own: str | None) -> bool:
+    """May an anonymous visitor's chat become the customer's they turned out to be (AMB-37)? `own`: the status of the
+    chat the customer has, if any; two open ones would break INB-23."""
+    return ticket.status != "closed" and own in (None, "closed")
+
+
 def on_close(ticket: Facts, by: Literal["agent", "visitor", "system"], now: datetime) -> Verdict:
     """An agent's close of a chat is held for five seconds, for there is no way back; SMS closes at once."""
     if ticket.status == "closed":

@@ -104,7 +104,7 @@ _NEW_TICKET = Statement(
 
 
 # Only from the chat it was decided on: of two processes that begin a new one, one wins (INB-23).
-_CURRENT_THREAD = Statement(
+CURRENT_THREAD = Statement(
     update(visitors)
     .where(
         visitors.c.id == bindparam("visitor"),
@@ -161,7 +161,7 @@ class Inbound:
     info: VisitorInfo
 
 
-def _visitor_key(visitor: str, client_key: str) -> str:
+def visitor_dedupe(visitor: str, client_key: str) -> str:
     """What a write of this visitor is stored under. A colon in the shop's own id is escaped: the last part stays the key."""
     return f"web:{visitor.replace('%', '%25').replace(':', '%3A')}:{client_key}"
 
@@ -171,7 +171,7 @@ def receive(tx: Tx, said: Inbound) -> Written:
 
     Raises `Refused`: `empty_message`, `too_long`, `idempotency_conflict`, `not_found` for a file.
     """
-    dedupe = _visitor_key(said.key, said.client_key)
+    dedupe = visitor_dedupe(said.key, said.client_key)
     files = list(said.files)
     fingerprint = rules.body_hash(said.text, files)
     ticket, key_used = queries.current_chat(tx, said.key, dedupe)
@@ -226,29 +226,13 @@ def receive(tx: Tx, said: Inbound) -> Written:
 
 def _open_chat(tx: Tx, said: Inbound, view: queries.VisitorView | None) -> Ticket:
     """A new session: visitor and contact if they are new, then thread, ticket and the greeting they saw."""
-    if view is None:
-        contact = _contact_for(tx, said)
-        visitor = tx.value(
-            _NEW_VISITOR,
-            key=said.key,
-            contact_id=contact,
-            page_url=said.info.page_url,
-            page_title=said.info.page_title,
-            referrer=said.info.referrer,
-            user_agent=said.info.user_agent,
-            locale=said.info.locale,
-            time_zone=said.info.time_zone,
-            seen_at=tx.now,
-            created_at=tx.now,
-        )
-    else:
-        visitor, contact = view.visitor, view.contact
+    visitor, contact = (view.visitor, view.contact) if view is not None else new_visitor(tx, said.key, said.info)
     thread = tx.value(
         _NEW_THREAD, token=said.thread_token, channel="webchat", contact=contact, visitor=visitor, now=tx.now
     )
     tx.value(_NEW_TICKET, thread=thread, contact=contact, channel="webchat", now=tx.now)
     before = view.thread if view is not None and view.thread is not None else 0
-    if not tx.run(_CURRENT_THREAD, visitor=visitor, thread=thread, before=before):
+    if not tx.run(CURRENT_THREAD, visitor=visitor, thread=thread, before=before):
         raise Clash("this visitor's next chat was begun elsewhere")
     if said.welcome:
         append(tx, thread, "message", SYSTEM, body=said.welcome, data={"origin": "welcome"})
@@ -263,15 +247,34 @@ def _open_chat(tx: Tx, said: Inbound, view: queries.VisitorView | None) -> Ticke
     return ticket
 
 
-def _contact_for(tx: Tx, said: Inbound) -> int:
+def new_visitor(tx: Tx, key: str, info: VisitorInfo) -> tuple[int, int]:
+    """Their row and their contact's."""
+    contact = _contact_for(tx, key, info)
+    visitor: int = tx.value(
+        _NEW_VISITOR,
+        key=key,
+        contact_id=contact,
+        page_url=info.page_url,
+        page_title=info.page_title,
+        referrer=info.referrer,
+        user_agent=info.user_agent,
+        locale=info.locale,
+        time_zone=info.time_zone,
+        seen_at=tx.now,
+        created_at=tx.now,
+    )
+    return visitor, contact
+
+
+def _contact_for(tx: Tx, key: str, info: VisitorInfo) -> int:
     """A signed identity finds its contact; an anonymous visitor is a new one (IDN-1)."""
-    external = said.key.removeprefix("ext:") if said.key.startswith("ext:") else None
+    external = key.removeprefix("ext:") if key.startswith("ext:") else None
     if external is not None:
         known: int | None = tx.value(_CONTACT_BY_EXTERNAL, external_id=external)
         if known is not None:
-            tx.run(_UPDATE_CONTACT, contact=known, new_name=said.info.name, new_email=said.info.email)
+            tx.run(_UPDATE_CONTACT, contact=known, new_name=info.name, new_email=info.email)
             return known
-    contact: int = tx.value(_NEW_CONTACT, external_id=external, name=said.info.name, email=said.info.email, now=tx.now)
+    contact: int = tx.value(_NEW_CONTACT, external_id=external, name=info.name, email=info.email, now=tx.now)
     return contact
 
 
@@ -298,7 +301,7 @@ def visitor_seen(tx: Tx, key: str, public_seq: int) -> None:
 
 def visitor_end(tx: Tx, key: str, client_key: str) -> Entry | None:
     """The visitor ends the chat: closed at once (INB-24). None when there is nothing to end."""
-    dedupe, mark = _visitor_key(key, client_key), rules.act_hash("end")
+    dedupe, mark = visitor_dedupe(key, client_key), rules.act_hash("end")
     earlier = written_before(tx, dedupe, mark)
     if earlier is not None:
         return earlier
@@ -345,7 +348,7 @@ def _introduce(
 
 def introduce(tx: Tx, key: str, client_key: str, email: str | None, name: str | None) -> Entry | None:
     """Keeps an unverified name or e-mail with the visitor; identifies nobody (IDN-1). None before the first message."""
-    dedupe, mark = _visitor_key(key, client_key), rules.act_hash("introduce", email, name)
+    dedupe, mark = visitor_dedupe(key, client_key), rules.act_hash("introduce", email, name)
     earlier = written_before(tx, dedupe, mark)
     if earlier is not None:
         return earlier

@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from server.errors import RateLimited, Refused, SignInRequired
-from server.inbox import answers
+from server.errors import NotFound, RateLimited, Refused, SignInRequired
+from server.inbox import answers, entries, queries
 from server.kernel.context import App
+from server.kernel.sql import Conn
 from server.live import frames
 from server.live.connection import VisitorConnection
 from server.live.hub import Hub
@@ -154,6 +155,35 @@ async def send(app: App, call: Call) -> Any:
     return collected.answer()
 
 
+class OlderBody(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    thread: str = Field(max_length=64)
+    before: frames.Seq
+
+
+async def older(app: App, call: Call) -> Any:
+    """The messages of one's current chat before the oldest that one holds, at most 50; `more`: there are still older ones."""
+    hub, body = hub_of(app), call.body
+    key = call.visitor.key
+    if wait := hub.pages.take(key):
+        raise RateLimited("Too many requests. Come back in a moment.", wait)
+    identity = await auth.visitor_identity(app, _bearer(call), call.request.headers.get("x-threadline-identity"))
+    if (await hub.settings.get()).signed_in_only and not identity.verified:
+        raise SignInRequired("Please sign in to chat with us.", "signin_required")
+    page = await app.read(_page_before, key, body.thread, body.before)
+    if page is None:
+        raise NotFound("This chat is not here.")
+    return {"entries": [entry.for_visitor() for entry in page.entries], "more": page.more}
+
+
+def _page_before(conn: Conn, key: str, thread: str, before: int) -> entries.Page | None:
+    view = queries.visitor_view(conn, key)
+    if view is None or view.thread is None or view.token != thread:
+        return None
+    return entries.public_page(conn, view.thread, before)
+
+
 def _bearer(call: Call) -> str | None:
     header = call.request.headers.get("authorization", "")
     return header[7:].strip() if header.lower().startswith("bearer ") else None
@@ -162,4 +192,5 @@ def _bearer(call: Call) -> str | None:
 ENDPOINTS: list[Endpoint] = [
     Endpoint("POST", "/widget/poll", poll, PUBLIC, PollBody, answer=answers.Frames),
     Endpoint("POST", "/widget/send", send, VISITING, raw=True, takes="application/json", answer=answers.Frames),
+    Endpoint("POST", "/widget/older", older, VISITING, OlderBody, answer=answers.Older),
 ]

@@ -87,6 +87,7 @@ class Hub:
         self.settings = widget.cached(app)
         rate = app.settings.visitor_messages_per_minute
         self.messages = limits.Rate(app.clock, rate, 60)
+        self.pages = limits.Rate(app.clock, 120, 60)  # a visitor who scrolls back
         self.connects = limits.Rate(app.clock, app.settings.address_connects_per_minute, 60)
         self.held = limits.Held(app.settings.address_sockets, app.settings.max_sockets)
         self.team_online = False

@@ -150,7 +150,11 @@ class VisitorSocket:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         hub = self._hub
         headers = headers_of(scope)
-        settings = await hub.settings.get()
+        try:
+            settings = await hub.settings.get()
+        except Refused as refusal:  # the database is busy or away, and not for the first time today
+            await deny(send, receive, refusal.status, refusal.code, refusal.message)
+            return
         origin = headers.get("origin", "")
         if not auth.own_origin(self._app, origin) and origin not in settings.sites:
             await deny(send, receive, 403, "forbidden", "This site may not use the widget.")
@@ -254,6 +258,8 @@ async def open_session(
     identity = await auth.visitor_identity(hub.app, token, hello.identity)
     connection = VisitorConnection(hub, send, end, abort, identity.key)
     session = VisitorSession(hub, connection, identity, headers.get("user-agent", ""))
+    if identity.verified and hello.token is not None:
+        session.before = auth.anonymous_key(hub.app, hello.token)
     if isinstance(end, Ender):
         end.bind(connection)
     try:
@@ -295,7 +301,11 @@ class AgentSocket:
         if not auth.own_origin(self._app, headers.get("origin")):
             await deny(send, receive, 403, "bad_origin", "The console is served from another address.")
             return
-        agent = await auth.agent_from_cookie(self._app, headers)
+        try:
+            agent = await auth.agent_from_cookie(self._app, headers)
+        except Refused as refusal:
+            await deny(send, receive, refusal.status, refusal.code, refusal.message)
+            return
         if agent is None:
             await deny(send, receive, 401, "auth_required", "Sign in to go on.")
             return

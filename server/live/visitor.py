@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from server.errors import Busy, NotFound, RateLimited, Refused, SignInRequired
-from server.inbox import entries, queries, rules, visitor_actions
+from server.inbox import entries, queries, rules, signing_in, visitor_actions
 from server.inbox.entries import RESUME
 from server.inbox.queries import VisitorView
 from server.inbox.timeline import Written
@@ -35,7 +35,7 @@ class VisitorSession:
     """One visitor behind one connection: who they are, where they stand, what they may do."""
 
     __slots__ = (
-        "_again", "_looking", "_page", "_typed_at", "_typed_email", "_typed_name", "_user_agent", "connection", "hub", "identity",
+        "_again", "_looking", "_page", "_typed_at", "_typed_email", "_typed_name", "_user_agent", "before", "connection", "hub", "identity",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,7 @@ class VisitorSession:
         self._typed_at = 0.0
         self._looking = False
         self._again = False
+        self.before: str | None = None  # who they were before they signed in, if they say so
         connection.session = self
 
     # --- hello
@@ -74,10 +75,12 @@ class VisitorSession:
     async def _greet(self, hello: frames.Hello, minted: str | None, settings: WidgetSettings) -> None:
         hub, connection = self.hub, self.connection
         await failpoints.pause("subscribed")
-        view = await hub.app.read(_view, self.identity.key)
-        await failpoints.pause("snapshot_read")
         if hello.page is not None:
             self._page = hello.page
+        if self.before is not None and await hub.app.read(signing_in.has_open_chat, self.before):
+            await hub.app.write(signing_in.carry_over, self.before, self.identity.key, self._info())
+        view = await hub.app.read(_view, self.identity.key)
+        await failpoints.pause("snapshot_read")
         known = view is not None and view.thread is not None
         connection.push(
             wire.dump(
@@ -135,6 +138,9 @@ class VisitorSession:
                 view = await self.hub.app.read(_view, self.identity.key)
                 if view and view.thread is not None and view.token and view.thread != self.connection.thread:
                     self.connection.adopt(view.thread, view.token, 0, tell=True)
+                elif view and view.thread is None and self.connection.thread is not None:
+                    # They signed in in another tab, and the chat went along: this one comes back as who they are.
+                    self.connection.close(1012, "signed_in", after=0.2)
                 if not self._again:
                     return
         except Refused as refusal:

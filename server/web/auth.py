@@ -28,6 +28,7 @@ log = structlog.get_logger()
 __all__ = [
     "VisitorIdentity",
     "agent_from_cookie",
+    "anonymous_key",
     "check_origin",
     "forget_rotation",
     "identity_secret",
@@ -227,6 +228,14 @@ async def visitor_identity(app: App, token: str | None, identity: str | None) ->
     if identity:
         await _refresh_rotation(app)
     return visitor_key(app, token, identity)
+
+
+def anonymous_key(app: App, token: str | None) -> str | None:
+    """Whom the token of an anonymous visitor names, be it beside a signed identity; None: nobody."""
+    try:
+        return visitor_key(app, token, None).key
+    except SignInRequired:
+        return None
 
 
 async def visitor_from_header(app: App, headers: Mapping[str, str]) -> Visitor:

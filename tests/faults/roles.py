@@ -77,6 +77,7 @@ EXPECT: dict[str, Cell] = {
     "POST /api/files": Cell(INBOX, (200,), b"bytes"),
     # visitors
     "GET /files/{token}": Cell(frozenset(), (), forbidden=404, stranger=404),
+    "POST /widget/older": Cell(VISITOR, (200, 404), {"thread": "t", "before": 1}, forbidden=401),
     "POST /widget/files": Cell(VISITOR, (200, 403), b"bytes", forbidden=401),
     "GET /widget/config": Cell(ANYONE, (200,)),
     "POST /widget/poll": Cell(ANYONE, (200,), {"hello": {"type": "hello", "version": 1}}),

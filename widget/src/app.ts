@@ -6,6 +6,7 @@ import type { File, Page } from './frames'
 import { meet } from './host'
 import type { FromHost, Init } from './host'
 import { choose, plural, speak, words } from './lang'
+import { loadExtras } from './lazy'
 import { makeLink } from './link'
 import { makeSlot, makeStore, slotName } from './store'
 import type { Lease } from './store'
@@ -46,6 +47,7 @@ let saving = 0
 let drawing = true
 let told = { text: null as string | null, on: null as boolean | null }
 
+const headers = () => credentials(hello(state, token, identity, null))
 const host = meet(hear)
 const link = makeLink({
   base,
@@ -86,8 +88,9 @@ const view = makeView(document.getElementById('app')!, {
     draw()
   },
   scrolled: () => looking(),
+  older: () => void loadExtras().then((lazy) => lazy.older(base, headers(), state, happen), String),
   base,
-  headers: () => credentials(hello(state, token, identity, null)),
+  headers,
 })
 
 // --- state ------------------------------------------------------------------------------------------------------
@@ -200,17 +203,28 @@ function settle(who: string | null): void {
   identity = who
   const next = makeSlot(store, slotName(who))
   const anon = makeSlot(store, 'anon')
-  token = next.read('token')
-  // The shop knows them now: the chat is the customer's, the words they were about to send come along.
-  if (who !== null && !next.read('draft')) {
-    next.write('draft', anon.read('draft'))
-    anon.write('draft', null)
+  // Also beside an identity: it proves to the server whose the chat was until now.
+  token = anon.read('token')
+  let chat = next.load()
+  // The shop knows them now: the open chat becomes the customer's (AMB-37), what waits and the words they were about
+  // to send come along.
+  if (who !== null) {
+    if (!chat.thread || chat.ended) chat = anon.load()
+    anon.write('chat', null)
+    for (const item of anon.outbox()) {
+      next.put(item)
+      anon.drop(item.id)
+    }
+    if (!next.read('draft')) {
+      next.write('draft', anon.read('draft'))
+      anon.write('draft', null)
+    }
   }
   lease.release()
   slot = next
   lease = slot.lease(me)
   const was = state
-  state = { ...start(next.load(), slot.outbox()), looking: was.looking }
+  state = { ...start(chat, slot.outbox()), looking: was.looking }
   if (was.config) state.config = was.config
   const last = state.entries[state.entries.length - 1]
   // A chat that ended long ago is not what somebody comes back for.
@@ -266,6 +280,7 @@ function hear(message: FromHost): void {
     case 'identify':
       if (message.identity === identity) break
       keep()
+      view.composer.settle()
       link.stop()
       settle(message.identity)
       link.start()

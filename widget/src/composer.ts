@@ -17,6 +17,8 @@ export interface Composer {
   el: HTMLElement
   render(canAttach: boolean): void
   write(text: string): void
+  /** Keeps the draft at once. */
+  settle(): void
   focus(): void
   /** True if there was something to close, so that Escape does one thing at a time. */
   closePicker(): boolean
@@ -107,8 +109,9 @@ export function makeComposer(wishes: ComposerWishes): Composer {
     saving = 0
     wishes.draft(area.value)
   }
+  const settle = () => void (saving && save())
   // Gone in the middle of a word.
-  window.addEventListener('pagehide', () => saving && save())
+  window.addEventListener('pagehide', settle)
 
   function write(text: string): void {
     area.value = text
@@ -157,6 +160,7 @@ export function makeComposer(wishes: ComposerWishes): Composer {
       clip.hidden = !canAttach
     },
     write,
+    settle,
     focus,
     closePicker,
   }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { active, hello, mine, saved, start, step, unread } from './core'
 import type { Effect, Event, Pending, State } from './core'
 import type { EntryOut, Frame } from './frames'
+import { shown } from './extras/older'
 import { MockServer, entry, ready, say } from './testing'
 
 const T = 1_700_000_000_000
@@ -21,6 +22,7 @@ const frame = (f: Frame): Event => ({ on: 'frame', frame: f })
 const lead: Event = { on: 'lead', lead: true }
 const queue = (id: string, text = id, at = T): Event => ({ on: 'queue', item: say(id, text, at) })
 const sent = (effects: Effect[]) => effects.flatMap((e) => (e.do === 'send' ? [e.frame] : []))
+const nth = (seq: number, over: Partial<EntryOut> = {}) => entry('t', { seq, text: `m${seq}`, ...over })
 const ids = (s: State) => s.entries.map((e) => e.seq)
 
 describe('outbox', () => {
@@ -279,6 +281,39 @@ describe('a bad network', () => {
         new Set(tab.s.entries.filter(mine).map((e) => e.key)).size,
       )
     }
+  })
+})
+
+/** Who holds the newest page, of two. */
+const newest = () =>
+  play(start(), frame(ready({ thread: 't', last_seq: 9 })), frame(nth(8)), frame(nth(9)))[0]
+
+describe('older pages', () => {
+  test('stand in front of what is held, and change nothing of what is next', () => {
+    const older = [6, 7].map((seq) => nth(seq).entry)
+    const [s] = play(newest(), { on: 'older', before: 8, entries: older }, frame(nth(10)))
+    expect(ids(s)).toEqual([6, 7, 8, 9, 10])
+    expect(s.after).toBe(10)
+  })
+
+  test('that come late, twice or for another chat are left out', () => {
+    const older = [6, 7].map((seq) => nth(seq).entry)
+    const page: Event = { on: 'older', before: 8, entries: older }
+    expect(ids(play(newest(), page, page)[0])).toEqual([6, 7, 8, 9])
+    expect(ids(play(newest(), frame({ type: 'reset', thread: 't' }), page)[0])).toEqual([])
+  })
+
+  test('have lost the words that were taken out later, and hold only what is drawn', () => {
+    const page = [
+      nth(1).entry,
+      nth(2).entry,
+      nth(3, { kind: 'seen' }).entry,
+      nth(9, { kind: 'redacted', ref: 2 }).entry,
+    ]
+    expect(shown(page, 8).map((e) => [e.seq, e.kind, e.text])).toEqual([
+      [1, 'message', 'm1'],
+      [2, 'redacted', ''],
+    ])
   })
 })
 

@@ -71,6 +71,8 @@ export type Event =
   | { on: 'outbox'; outbox: Pending[] }
   | { on: 'retry'; id: string; newId: string }
   | { on: 'drop'; id: string }
+  /** A page of what stood before our first entry, which has this seq. */
+  | { on: 'older'; before: number; entries: EntryOut[] }
   | { on: 'stop'; stop: Stop | null }
 
 export type Effect =
@@ -100,7 +102,7 @@ export interface Saved {
 const TYPING_MS = 5_000
 const ANSWER_MS = 15_000
 const PAUSE_S = 5
-const KEEP = 500
+const KEEP = 5_000
 const KEEP_SAVED = 50
 /** An end that was never delivered must not close a later chat. */
 const END_VALID_MS = 60_000
@@ -214,6 +216,8 @@ function change(s: State, event: Event, now: number, out: Effect[]): State {
       return retry(s, event.id, event.newId, now, out)
     case 'drop':
       return drop(s, event.id, out)
+    case 'older':
+      return event.before === s.entries[0]?.seq ? { ...s, entries: [...event.entries, ...s.entries] } : s
     case 'stop':
       return { ...s, stop: event.stop }
   }

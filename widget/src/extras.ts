@@ -6,6 +6,7 @@ import css from './extras.inline.css'
 import { emailCard } from './extras/card'
 import { files } from './extras/files'
 import { menus } from './extras/menu'
+import { older } from './extras/older'
 import { seldom } from './extras/rows'
 import { unsent } from './extras/unsent'
 import { more } from './lang/en-more'
@@ -17,7 +18,14 @@ export type { FileWishes } from './extras/files'
 export function makeExtras(kit: Kit) {
   adopt(kit)
   Object.assign(kit.en, more)
-  return { email: emailCard(kit), unsent: unsent(kit), ...seldom(kit), ...files(kit), ...menus(kit) }
+  return {
+    email: emailCard(kit),
+    unsent: unsent(kit),
+    older: older(),
+    ...seldom(kit),
+    ...files(kit),
+    ...menus(kit),
+  }
 }
 export type Extras = ReturnType<typeof makeExtras>
 

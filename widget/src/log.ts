@@ -10,6 +10,8 @@ import type { Row } from './rows'
 export interface LogWishes extends BubbleWishes, EmailWishes {
   /** The newest message came into view or left it. */
   scrolled(): void
+  /** The reader comes near the beginning. */
+  older(): void
 }
 
 export interface Log {
@@ -50,6 +52,7 @@ export function makeLog(wishes: LogWishes): Log {
       top = scroller.scrollTop
       if (stuck) pill.hidden = true
       if (was !== stuck) wishes.scrolled()
+      if (top < NEAR * 4) wishes.older()
     },
     { passive: true },
   )
@@ -68,6 +71,9 @@ export function makeLog(wishes: LogWishes): Log {
       part.el.remove()
       parts.delete(id)
     }
+    // What is put in front must not push away what is being read.
+    const read = stuck ? null : inner.querySelector<HTMLElement>('.row')
+    const place = read && read.offsetTop - scroller.scrollTop
     let at = inner.firstElementChild
     let own = false
     let news = false
@@ -77,7 +83,7 @@ export function makeLog(wishes: LogWishes): Log {
         part = { ...make(row, wishes), seen: '' }
         parts.set(row.id, part)
         if (row.row === 'bubble') own = !(news = !row.mine)
-      }
+      } else if (row.row === 'bubble') own = news = false
       const seen = JSON.stringify(row) + locale
       if (part.seen !== seen) {
         const isNew = part.seen === '' ? !first : part.el.classList.contains('new')
@@ -88,6 +94,7 @@ export function makeLog(wishes: LogWishes): Log {
       if (part.el === at) at = at.nextElementSibling
       else inner.insertBefore(part.el, at)
     }
+    if (read?.isConnected) scroller.scrollTop = read.offsetTop - place!
     if (stuck || own || first) toEnd()
     else if (news) {
       void loadExtras().then((lazy) => pill.replaceChildren(...lazy.newMessages()))

@@ -65,9 +65,10 @@ export interface EntryFrame {
  * earlier seq that this entry changes (`seen`: everything up to it; the others: that one).
  * `data` by kind: message {origin: chat|welcome|sms|auto|keyword|opt_in, files?: [File], and of SMS outbound?: id,
  * segments?, mms?, keyword?: stop|start|help|confirm|subscribe, media_hidden?: how many files are not shown};
- * status {to: open|closed|snoozed, by: visitor|agent|system|contact}; assigned {user: id|null, user_name};
- * contact {email?, name?}; seen {by: visitor|agent}; delivery {state: accepted|sent|delivered|undelivered|failed|
- * unknown|skipped, outbound, code?, words?, can_retry?}; consent {purpose, status, method, paused?};
+ * status {to: open|closed|snoozed, by: visitor|agent|system|contact}, for agents also {to: closing|kept_open}: a held
+ * close began or was called off, which no screen need draw; assigned {user: id|null, user_name};
+ * contact {email?, name?, signed_in?}; seen {by: visitor|agent}; delivery {state: accepted|sent|delivered|undelivered|
+ * failed|unknown|skipped, outbound, code?, words?, can_retry?}; consent {purpose, status, method, paused?};
  * media {files: [File]}: the message's files, fetched from the carrier meanwhile.
  */
 export interface EntryOut {

@@ -91,7 +91,9 @@ function useWords(entry: EntryOut, purposes: readonly string[]): ReactNode {
     const said = [name, email]
       .filter((part) => typeof part === 'string' && part)
       .map((part) => oneLine(part as string, 120))
-    return t('inbox.lines.contact', { text: said.join(', ') })
+    const text = said.join(', ')
+    if (!entry.data.signed_in) return t('inbox.lines.contact', { text })
+    return text ? t('inbox.lines.signedInAs', { text }) : t('inbox.lines.signedIn')
   }
   const who = by === 'visitor' ? 'visitor' : by === 'agent' || by === 'contact' ? by : 'system'
   if (to === 'closed') return t(`inbox.lines.closed.${who}`, { agent })

@@ -28,6 +28,8 @@ describe('a thread on the screen', () => {
         entry(1, { data: { origin: 'welcome' }, author: { type: 'system', id: null, name: '' } }),
         entry(2, { kind: 'assigned', author: agent, data: { user: 1 } }),
         entry(3, { kind: 'seen', ref: 1, data: { by: 'visitor' } }),
+        entry(4, { kind: 'status', author: agent, data: { to: 'closing', by: 'agent' } }),
+        entry(5, { kind: 'status', author: agent, data: { to: 'kept_open', by: 'agent' } }),
       ],
       [],
       facts,

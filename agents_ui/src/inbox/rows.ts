@@ -72,6 +72,8 @@ export function rowsOf(entries: readonly EntryOut[], pending: readonly Sending[]
 function rowOf(entry: EntryOut, facts: Facts): Row | null {
   // A message keeps its client key on the way from outbox to thread, so that its bubble is not built anew.
   const key = entry.key && entry.author.type === 'agent' ? `own ${entry.key}` : `seq ${entry.seq}`
+  // A close that is still held, or was called off: the header shows the one, nobody need remember the other.
+  if (entry.data.to === 'closing' || entry.data.to === 'kept_open') return null
   switch (entry.kind) {
     case 'seen':
     case 'redacted':
@@ -79,10 +81,6 @@ function rowOf(entry: EntryOut, facts: Facts): Row | null {
     case 'media':
       return null
     case 'status':
-      // A close that is still held, or was called off: the header shows the one, nobody need remember the other.
-      return entry.data.to === 'closing' || entry.data.to === 'kept_open'
-        ? null
-        : { kind: 'line', key, entry }
     case 'assigned':
     case 'contact':
     case 'consent':
