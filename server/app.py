@@ -113,6 +113,7 @@ async def running(app: App, serving: Serving) -> AsyncIterator[None]:
     worker = Worker(app, JOBS, node=app.node) if serving.worker else None
     hub = Hub(app)
     app.parts["hub"] = hub
+    await app.db.reserve.start()
     await heart.start()
     if serving.web:
         await hub.start()
@@ -128,6 +129,7 @@ async def running(app: App, serving: Serving) -> AsyncIterator[None]:
         await hub.close()
         await Clicks.of(app).close()
         await heart.close()
+        await app.db.reserve.close()
 
 
 def routes(app: App) -> list[BaseRoute]:

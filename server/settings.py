@@ -48,6 +48,12 @@ class Settings(BaseSettings):
         "FULL",
         description="FULL: an acknowledged message survives power loss. NORMAL: only a crash; faster on slow disks.",
     )
+    reserve_mb: int = Field(
+        16,
+        ge=0,
+        le=1024,
+        description="Megabytes kept back beside the SQLite file, so that on a full disk owner and admins can still sign in and make room. 0: none.",
+    )
     writer_queue: int = Field(
         10_000, ge=1, description="Writes that may wait for the database; more are answered 'busy'."
     )

@@ -81,6 +81,7 @@ def settings_for(folder: Path, database: str = "sqlite", **values: Any) -> Setti
         "public_url": "http://localhost:8000",
         "secret_key": SECRET,
         "sqlite_sync": "NORMAL",
+        "reserve_mb": 0,  # a thousand tests would each keep their own
         "visitor_messages_per_minute": 100_000,
         "address_connects_per_minute": 100_000,
         "pg_writers": 3,  # enough to race, and each is a process of PostgreSQL's for every test

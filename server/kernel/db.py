@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from server.errors import Busy, Refused
+from server.errors import Busy, Refused, StorageFull
 from server.kernel.clock import Clock
+from server.kernel.reserve import Reserve
 from server.kernel.sql import Around
 from server.kernel.writing import Bells, Completion, Done, Step, Work, Writer, future_done
 from server.settings import Settings
@@ -25,9 +26,15 @@ class Database:
     """
 
     def __init__(
-        self, writer: Writer, fast: Any, slow: Any, close: Callable[[], Any], release: Callable[[], None]
+        self,
+        writer: Writer,
+        fast: Any,
+        slow: Any,
+        close: Callable[[], Any],
+        release: Callable[[], None],
+        reserve: Reserve,
     ) -> None:
-        self._writer, self._fast, self._slow = writer, fast, slow
+        self._writer, self._fast, self._slow, self.reserve = writer, fast, slow, reserve
         self._close, self._release = close, release
 
     @property
@@ -47,12 +54,17 @@ class Database:
 
     async def write(self, step: Step, *args: Any, lane: str | int | None = None, bulk: bool = False) -> Any:
         """Runs `step(tx, *args)`; returns only after COMMIT. Raises what the step raised, or `Busy`."""
+        if self.reserve.spent and self.reserve.closed:
+            raise StorageFull()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._writer.put(Work(step, args, future_done(future), lane), bulk=bulk)
         return await future
 
     def submit(self, step: Step, *args: Any, done: Done, lane: str | int | None = None) -> None:
         """As `write`, without waiting: `done(result, error)` is called on the loop after COMMIT."""
+        if self.reserve.spent and self.reserve.closed:
+            asyncio.get_running_loop().call_soon(done, None, StorageFull())
+            return
         self._writer.put(Work(step, args, done, lane))
 
     async def close(self) -> None:
@@ -76,7 +88,8 @@ async def open_database(settings: Settings, clock: Clock, around: Around, ring: 
             fast.close()
             slow.close()
 
-        return Database(writer, fast, slow, close, lambda: None)
+        # Another machine's disk; attachments are refused by themselves when this one is full.
+        return Database(writer, fast, slow, close, lambda: None, Reserve(settings.data_dir, 0))
 
     from server.kernel.sqlite import SqliteWriter, open_reader
     from server.kernel.sqlite_file import damage
@@ -90,14 +103,16 @@ async def open_database(settings: Settings, clock: Clock, around: Around, ring: 
             f"{path} is damaged ({problem}). It was not touched. Copy the data folder away as it is, then restore the "
             "newest backup: threadline restore PATH --replace (docs/operations.md).",
         )
-    sqlite_writer = SqliteWriter(path, sync=settings.sqlite_sync, **common)  # type: ignore[arg-type]
+    reserve = Reserve(settings.data_dir, settings.reserve_mb << 20)
+    reserve.make_room()
+    sqlite_writer = SqliteWriter(path, sync=settings.sqlite_sync, full=reserve.give_up, **common)  # type: ignore[arg-type]
     fast_reader, slow_reader = await open_reader(path), await open_reader(path)
 
     async def close_readers() -> None:
         await fast_reader.close()
         await slow_reader.close()
 
-    return Database(sqlite_writer, fast_reader, slow_reader, close_readers, release)
+    return Database(sqlite_writer, fast_reader, slow_reader, close_readers, release, reserve)
 
 
 def own_file(folder: Path) -> Callable[[], None]:

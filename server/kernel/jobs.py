@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy import Text, bindparam, case, delete, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
-from server.errors import Refused
+from server.errors import Refused, StorageFull
 from server.kernel import failpoints, metrics
 from server.kernel.columns import Instant
 from server.kernel.context import App
@@ -230,7 +230,8 @@ class Worker:
 
     async def start(self) -> None:
         if not self._app.settings.database_url:
-            await self._app.write(free_all)
+            with contextlib.suppress(StorageFull):  # their leases end by themselves, too
+                await self._app.write(free_all)
         self._app.bus.watch(TOPIC, self)
         self._loop_task = asyncio.create_task(self._loop(), name="jobs")
 

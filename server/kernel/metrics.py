@@ -40,3 +40,4 @@ WRITER_WAITING = Gauge("threadline_writer_waiting", "Writes that wait for the da
 BUS_CONNECTED = Gauge("threadline_bus_connected", "1 while the other processes are reached (always 1 without Redis)")
 DATABASE_BYTES = Gauge("threadline_database_bytes", "Size of the SQLite file and of the log beside it", ["file"])
 DISK_FREE_BYTES = Gauge("threadline_disk_free_bytes", "Space left where the data folder is")
+RESERVE_SPENT = Gauge("threadline_reserve_spent", "1 while the disk is full and the emergency reserve is given up")

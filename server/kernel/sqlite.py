@@ -84,7 +84,10 @@ class SqliteWriter:
         now: Callable[[], datetime],
         around: Around,
         completion: Completion,
+        full: Callable[[], None] = lambda: None,
     ) -> None:
+        """`full` is called when there was no room on the disk, before anybody is told."""
+        self._full = full
         self._path, self._sync, self._limit = path, sync, limit
         self._now, self._around, self._complete = now, around, completion
         self._interactive: deque[Work] = deque()
@@ -180,7 +183,7 @@ class SqliteWriter:
         try:
             db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            refused = translate(error)
+            refused = self._translate(error)
             return [Outcome(work, None, refused, []) for work in works], []
         outcomes: list[Outcome] = []
         last: list[tuple[Statement, Mapping[str, Any]]] = []
@@ -218,7 +221,7 @@ class SqliteWriter:
             # Nobody may be acknowledged; whether it happened is unknown, and repeating is safe.
             log.warning("commit_failed", error=str(error))
             self._rollback()
-            cause = translate(error) if isinstance(error, sqlite3.Error) else error
+            cause = self._translate(error) if isinstance(error, sqlite3.Error) else error
             refused = cause if isinstance(cause, Refused) else Busy()
             return [Outcome(work, None, refused, []) for work in works], []
         failpoints.reach("after_commit")
@@ -242,10 +245,16 @@ class SqliteWriter:
         try:
             return self._db.execute(sql, values)
         except sqlite3.Error as error:
-            translated = translate(error)
+            translated = self._translate(error)
             if translated is error:
                 raise
             raise translated from error
+
+    def _translate(self, error: sqlite3.Error) -> Exception:
+        found = translate(error)
+        if isinstance(found, StorageFull):
+            self._full()
+        return found
 
     def _rollback(self) -> None:
         if self._db.in_transaction:

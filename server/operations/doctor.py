@@ -190,6 +190,14 @@ async def migrations(app: App) -> list[Finding]:
 
 async def disk(app: App) -> list[Finding]:
     usage = shutil.disk_usage(app.settings.data_dir)
+    if app.db.reserve.spent:
+        wanted = 2 * app.db.reserve.size / 1e6
+        return [
+            fail(
+                "The disk is full. Messages are refused (they stay in the senders' outboxes); only owner and admins can still write.",
+                f"Free space: as soon as {wanted:.0f} MB are free, everything goes on by itself.",
+            )
+        ]
     words = f"{usage.free / 1e9:.1f} of {usage.total / 1e9:.1f} GB are free where {app.settings.data_dir} is."
     if usage.free < DISK_EMPTY:
         return [

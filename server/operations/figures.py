@@ -34,6 +34,7 @@ async def refresh(app: App) -> None:
     metrics.WRITER_WAITING.set(app.db.waiting)
     metrics.BUS_CONNECTED.set(app.bus.remote)
     metrics.DISK_FREE_BYTES.set(shutil.disk_usage(app.settings.data_dir).free)
+    metrics.RESERVE_SPENT.set(app.db.reserve.spent)
     if app.settings.database_url is None:
         path = app.settings.sqlite_path()
         for name, file in (("database", path), ("log", path.with_name(path.name + "-wal"))):

@@ -21,9 +21,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from server.accounts.rules import Actor, Agent, Anonymous, Can, Visitor, authorise
+from server.accounts.rules import Actor, Agent, Anonymous, Can, Visitor, authorise, may
 from server.errors import BadRequest, Forbidden, Refused, TooLarge, TooSlow, UnsupportedType
-from server.kernel import failpoints, metrics
+from server.kernel import failpoints, metrics, reserve
 from server.kernel.context import App
 from server.kernel.strict_json import BadJson, parse
 from server.web import auth, limits
@@ -159,6 +159,8 @@ class _Runner:
             address=limits.client_address(app.settings, request.scope),
         )
         await failpoints.pause("in_handler")
+        if app.db.reserve.spent:
+            reserve.allowed.set(_may_use_reserve(endpoint, actor))  # of this request's own context
         answer = await endpoint.handler(app, call)
         if endpoint.writes:
             failpoints.reach("before_answer")
@@ -166,6 +168,13 @@ class _Runner:
         for cookie in call.set_cookies:
             response.raw_headers.append((b"set-cookie", cookie.encode("latin-1")))
         return response
+
+
+def _may_use_reserve(endpoint: Endpoint, actor: Actor) -> bool:
+    """On a full disk: the doors, so that somebody gets in, and what owner and admins do, but for the conversations."""
+    if isinstance(endpoint.needs, Public):
+        return endpoint.path.startswith(("/api/login", "/api/links/"))
+    return isinstance(actor, Agent) and may(actor, Can.AUDIT) and endpoint.needs is not Can.INBOX
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
