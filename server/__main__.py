@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from server import __version__
+from server.consent import cli as consent
 from server.errors import Refused
 from server.operations import cli as operations
 from server.settings import Settings
@@ -146,6 +147,8 @@ cli.command()(operations.backup)
 cli.command()(operations.restore)
 cli.command()(operations.doctor)
 cli.command("new-key")(operations.new_key)
+cli.command()(consent.verify)
+cli.command()(consent.evidence)
 
 
 @cli.command(hidden=True)

@@ -16,6 +16,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import server.accounts.http
+import server.consent.http
+import server.contacts.http
 import server.inbox.http
 import server.inbox.jobs
 import server.links.http
@@ -52,6 +54,8 @@ async def describe(app: App, call: Call) -> Any:
 
 ENDPOINTS: list[Endpoint] = [
     *server.accounts.http.ENDPOINTS,
+    *server.consent.http.ENDPOINTS,
+    *server.contacts.http.ENDPOINTS,
     *server.inbox.http.ENDPOINTS,
     *server.links.http.ENDPOINTS,
     *server.live.http.ENDPOINTS,

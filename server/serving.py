@@ -18,6 +18,7 @@ import uvicorn
 from server import migrate
 from server.accounts import commands
 from server.app import Serving, Web, build, close, running
+from server.consent import commands as consent
 from server.errors import Refused
 from server.kernel import control
 from server.kernel.clock import SystemClock
@@ -41,8 +42,10 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "signin-link": commands.signin_link,
     "backup": operations.backup,
     "doctor": operations.doctor,
+    "verify": consent.verify,
+    "evidence": consent.evidence,
 }
-LONG_COMMANDS = {"backup": 6 * 3600.0}  # seconds
+LONG_COMMANDS = {"backup": 6 * 3600.0, "verify": 3600.0}  # seconds
 
 
 class Server(uvicorn.Server):
@@ -145,7 +148,7 @@ async def command(settings: Settings, name: str, args: dict[str, Any]) -> Any:
     """Runs a command in the running server, or here when none runs. Raises `Refused`."""
     if settings.database_url is None:
         try:
-            return await control.ask(settings, name, args)
+            return await control.ask(settings, name, args, seconds=LONG_COMMANDS.get(name, control.ANSWER_S))
         except control.NobodyThere:
             pass
     app = await build(settings)

@@ -16,6 +16,7 @@ from typing import Any
 
 PURPOSE = "consent-ledger"  # of the derived key
 PERSONAL = ("address", "wording", "reason")
+ERASED = "erased"  # status of the row that says that the personal fields before it were blanked
 MODULUS = 1 << 256
 
 

@@ -9,8 +9,8 @@ from sqlalchemy import bindparam, select
 
 from server.consent import rules
 from server.consent.rules import Facts, Purpose
-from server.kernel.sql import Conn, Statement
-from server.schema import consent_kinds, consents, contacts, opt_ins, suppressions
+from server.kernel.sql import Conn, Row, Statement
+from server.schema import consent_kinds, consent_ledger, consents, contacts, opt_ins, suppressions, users
 
 _consents = select(consents.c.purpose, consents.c.status, consents.c.paused_at).where(
     consents.c.contact_id == bindparam("contact")
@@ -94,3 +94,137 @@ _OPT_IN = Statement(
 def opt_in(conn: Conn, contact: int, now: datetime) -> OptIn | None:
     row = conn.first(_OPT_IN, contact=contact, now=now)
     return None if row is None else OptIn(tuple(row.purposes), row.keyword, row.source, row.wording, row.asked_at)
+
+
+# --- the panel ------------------------------------------------------------------------------------
+
+SHOWN = 200  # newest rows of the history
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Where somebody stands on one purpose; `method` None: nothing was ever said. `name`: of a consent of the owner's."""
+
+    purpose: str
+    name: str | None
+    channel: str
+    required: bool
+    status: str
+    method: str | None = None
+    source: str | None = None
+    happened_at: datetime | None = None
+    recorded_at: datetime | None = None
+    paused_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the ledger. `who`: the colleague who wrote it down, by name."""
+
+    n: int
+    purpose: str
+    before: str
+    status: str
+    applied: bool
+    method: str
+    source: str
+    who: str | None
+    wording: str
+    language: str
+    reason: str
+    address: str
+    happened_at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ContactConsents:
+    """`barred`: why an agent cannot text them, as far as consent and the number tell."""
+
+    contact: int
+    phone: str | None
+    suppressed: Suppression | None
+    barred: str | None
+    consents: tuple[Consent, ...]
+    history: tuple[Line, ...]
+
+
+_ADDRESSES = Statement(select(contacts.c.phone, contacts.c.peer).where(contacts.c.id == bindparam("contact")))
+_KINDS = Statement(select(consent_kinds).where(consent_kinds.c.deleted_at.is_(None)).order_by(consent_kinds.c.id))
+_STANDINGS = Statement(select(consents).where(consents.c.contact_id == bindparam("contact")))
+_HISTORY = Statement(
+    select(consent_ledger)
+    .where(consent_ledger.c.contact_id == bindparam("contact"))
+    .order_by(consent_ledger.c.n.desc())
+    .limit(SHOWN)
+)
+_BUILT_IN: tuple[tuple[Purpose, rules.Channel], ...] = (
+    (Purpose.SMS_MARKETING, "sms"),
+    (Purpose.SMS_TRANSACTIONAL, "sms"),
+    (Purpose.EMAIL_MARKETING, "email"),
+)
+
+
+def contact_consents(conn: Conn, contact: int) -> ContactConsents | None:
+    """What the contact panel shows. None: there is no such contact."""
+    row = conn.first(_ADDRESSES, contact=contact)
+    if row is None:
+        return None
+    address = row.phone or row.peer or ""
+    barred = rules.barred(facts(conn, contact, address))
+    known = [(str(purpose), None, channel, False) for purpose, channel in _BUILT_IN]
+    known += [(f"consent:{kind.id}", kind.name, kind.channel, kind.required) for kind in conn.all(_KINDS)]
+    stands = {standing.purpose: standing for standing in conn.all(_STANDINGS, contact=contact)}
+    return ContactConsents(
+        contact,
+        row.phone,
+        suppression(conn, "sms", address),
+        None if barred is None else barred.code,
+        tuple(_consent(*one, stands.get(one[0])) for one in known),
+        _history(conn, contact),
+    )
+
+
+def _consent(purpose: str, name: str | None, channel: str, required: bool, row: Row | None) -> Consent:
+    if row is None:
+        return Consent(purpose, name, channel, required, rules.Status.NEVER_SUBSCRIBED)
+    # A pause alone leaves a row on which nothing was ever said.
+    said = row.happened_at > rules.EARLIEST or row.status != rules.Status.NEVER_SUBSCRIBED
+    return Consent(
+        purpose,
+        name,
+        channel,
+        required,
+        row.status,
+        row.method if said else None,
+        row.source if said else None,
+        row.happened_at if said else None,
+        row.recorded_at if said else None,
+        row.paused_at,
+    )
+
+
+def _history(conn: Conn, contact: int) -> tuple[Line, ...]:
+    rows = conn.all(_HISTORY, contact=contact)
+    ids = {found for row in rows if (found := rules.user_in(row.source)) is not None}
+    named = conn.all(select(users.c.id, users.c.name).where(users.c.id.in_(sorted(ids)))) if ids else []
+    names = {row.id: row.name for row in named}
+    fields = [name for name in Line.__dataclass_fields__ if name != "who"]
+    return tuple(
+        Line(**{name: getattr(row, name) for name in fields}, who=names.get(rules.user_in(row.source))) for row in rows
+    )
+
+
+_KIND = Statement(
+    select(consent_kinds.c.id).where(consent_kinds.c.id == bindparam("kind"), consent_kinds.c.deleted_at.is_(None))
+)
+
+
+def known_purpose(conn: Conn, purpose: str) -> bool:
+    """A built-in purpose, or "consent:<id>" of a consent that exists."""
+    if purpose in set(Purpose):
+        return True
+    kind = purpose.removeprefix("consent:")
+    if kind == purpose or not (kind.isascii() and kind.isdecimal()) or len(kind) > 15:
+        return False
+    return conn.first(_KIND, kind=int(kind)) is not None

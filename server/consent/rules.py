@@ -59,6 +59,7 @@ class Method(StrEnum):
 
 OWN_WORD = frozenset({Method.KEYWORD, Method.DOUBLE_OPT_IN})  # came from the person's own phone
 OWN_NO = frozenset({Method.KEYWORD, Method.GATEWAY})
+LIFTS_PAUSE = OWN_WORD | OWN_NO  # they have said it clearly themselves; nobody need decide any more
 
 
 class Suppressed(StrEnum):
@@ -265,7 +266,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class KeptOnly:
-    """Kept in the ledger as evidence, and nothing changes. `why`: older | opted_out."""
+    """Kept in the ledger as evidence, and nothing changes. `why`: older | opted_out | same."""
 
     happened_at: datetime
     why: str
@@ -304,6 +305,9 @@ def on_change(
     yes = status == Status.SUBSCRIBED
     if yes and method not in OWN_WORD and (number_opted_out or (current is not None and said_no_by_text(current))):
         return KeptOnly(happened_at, "opted_out")
+    if not yes and method not in OWN_NO and current is not None and said_no_by_text(current):
+        # Their own no stays on top: under somebody else's, a yes could be typed over it and START would not reach it.
+        return KeptOnly(happened_at, "same")
     if at_once or current is None or current.status == Status.NEVER_SUBSCRIBED:
         return Applied(happened_at)
     if happened_at < current.happened_at:
@@ -316,6 +320,13 @@ def on_change(
 def said_no_by_text(current: Standing) -> bool:
     """Their own opt-out: by keyword, or as the carrier tells it. Only their own text takes it back."""
     return current.status == Status.UNSUBSCRIBED and current.method in OWN_NO
+
+
+def takes(status: str, method: str, before: str, taken: bool) -> bool:
+    """Does this change leave something that START gives back? `taken`: what it replaces already did (a second STOP)."""
+    if status != Status.UNSUBSCRIBED or method not in OWN_NO:
+        return False
+    return before == Status.SUBSCRIBED or (before == Status.UNSUBSCRIBED and taken)
 
 
 def given_back(current: Standing | None) -> Status | None:
@@ -359,3 +370,15 @@ class AddressChanged:
     channel: Channel
     address: str
     reason: str | None
+
+
+def user_in(source: str) -> int | None:
+    """The colleague in a ledger row's `source` "user:3"."""
+    kind, _, number = source.partition(":")
+    return int(number) if kind == "user" and number.isascii() and number.isdecimal() else None
+
+
+REFUSALS = {
+    "opted_out": "This number has opted out by text. Only its owner can come back, by texting START.",
+    "older": "Something newer is on record; what was said before it does not count any more.",
+}

@@ -2,36 +2,91 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from server.consent.keywords import Mode
+from server.accounts.audit import settings_changed
+from server.accounts.rules import Agent, one_line
+from server.consent import keywords, wordings
+from server.consent.keywords import BadKeyword, Mode
 from server.kernel.documents import Document
+from server.kernel.sql import Tx
+
+MOST_CHARS = 320  # of an answer: two or three parts, and enough for every rule a carrier has
+_LINK = re.compile(r"https?:|www\.|(?<![@\w.-])(?:[\w-]+\.)+(?:[a-z]{2,24})(?![\w@])(?:/\S*)?", re.IGNORECASE)
+
+
+def has_link(text: str) -> bool:
+    """An address of a website, also without https://. An e-mail address is none."""
+    return _LINK.search(text) is not None
+
+
+def _text(value: str) -> str:
+    """NFC, no control characters but line ends, no blanks around."""
+    value = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
+    return "".join(c for c in value if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs")).strip()
 
 
 class SubscribeKeyword(BaseModel):
-    """A shop's own keyword (KEY-10). `text`: what they are answered with; empty is our own words."""
+    """A shop's own keyword (KEY-10). `text`: what they are answered with; empty: our own words."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="ignore")
 
     word: str = Field(max_length=40)
     opt_in: Literal["single", "double"] = "double"
-    text: str = Field("", max_length=600)
+    text: str = Field("", max_length=MOST_CHARS)
+
+    @field_validator("word")
+    @classmethod
+    def _word(cls, value: str) -> str:
+        word = keywords.subscribe_keyword(value)
+        if isinstance(word, BadKeyword):
+            raise ValueError(word.reason)
+        return word
+
+    @field_validator("text")
+    @classmethod
+    def _clean(cls, value: str) -> str:
+        return _text(value)
 
 
 class KeywordText(BaseModel):
     """What one keyword is answered with in one country and language, instead of our own words (KEY-7, KEY-8)."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="ignore")
 
     country: str = Field(max_length=2)
     language: str = Field(max_length=2)
-    kind: Literal["stop", "help", "confirm_ask", "confirmed"]
-    text: str = Field(max_length=600)
+    kind: Literal["stop", "start", "help", "confirm_ask", "confirmed", "subscribed"]
+    text: str = Field(max_length=MOST_CHARS)
+
+    @field_validator("text")
+    @classmethod
+    def _clean(cls, value: str) -> str:
+        value = _text(value)
+        if not value:
+            raise ValueError("an answer cannot be empty; leave it out to use our own words")
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> KeywordText:
+        spoken = wordings.COUNTRIES.get(self.country)
+        if spoken is None or self.language not in spoken:
+            raise ValueError(f"there are no answers in {self.language!r} for {self.country!r}")
+        if not wordings.editable(self.kind, self.country):
+            raise ValueError("carriers send this answer themselves, so it cannot be changed")
+        if self.kind != "subscribed" and has_link(self.text):
+            raise ValueError("carriers forbid links in this answer; name an e-mail address or a phone number")
+        return self
 
 
 class KeywordSettings(BaseModel):
+    """`gateway`: what Twilio answers by itself: `default` its own words on long codes; `advanced` Advanced Opt-Out,
+    which tells with each text; `off` nothing."""
+
     model_config = ConfigDict(extra="ignore")
 
     mode: Mode = "smart"
@@ -40,6 +95,36 @@ class KeywordSettings(BaseModel):
     gateway: Literal["default", "advanced", "off"] = "default"
     subscribe: list[SubscribeKeyword] = Field(default_factory=list, max_length=50)
     texts: list[KeywordText] = Field(default_factory=list, max_length=500)
+
+    @field_validator("brand")
+    @classmethod
+    def _brand(cls, value: str) -> str:
+        return one_line(value)
+
+    @field_validator("help_contact")
+    @classmethod
+    def _contact(cls, value: str) -> str:
+        value = one_line(value).rstrip(".")
+        if has_link(value):
+            raise ValueError("carriers forbid links in this answer; name an e-mail address or a phone number")
+        return value
+
+    @field_validator("subscribe")
+    @classmethod
+    def _once(cls, value: list[SubscribeKeyword]) -> list[SubscribeKeyword]:
+        words = [item.word for item in value]
+        twice = next((word for word in words if words.count(word) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the keyword {twice} is there twice")
+        return value
+
+    @field_validator("texts")
+    @classmethod
+    def _one_each(cls, value: list[KeywordText]) -> list[KeywordText]:
+        places = [(item.country, item.language, item.kind) for item in value]
+        if len(set(places)) < len(places):
+            raise ValueError("one answer is there twice")
+        return value
 
     def words(self) -> frozenset[str]:
         """The shop's own keywords, in capitals, for `keywords.classify`."""
@@ -50,3 +135,7 @@ class KeywordSettings(BaseModel):
 
 
 KEYWORDS = Document("keywords", KeywordSettings)
+
+
+def change(tx: Tx, agent: Agent, wanted: KeywordSettings, address: str) -> KeywordSettings:
+    return settings_changed(tx, agent, KEYWORDS, wanted, address)

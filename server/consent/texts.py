@@ -2,70 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from server.consent.settings import KeywordSettings
+from server.consent.wordings import Kind, editable, language_for, worded
 
-Kind = Literal["stop", "start", "help", "confirm_ask", "confirmed", "subscribed"]
-
-# Where people text from → their languages, the default first (KEY-9).
-COUNTRIES: dict[str, tuple[str, ...]] = {
-    "CA": ("en", "fr"),
-    "BE": ("en", "fr", "nl"),
-    "DE": ("de", "en"),
-    "AT": ("de", "en"),
-    "NL": ("nl", "en"),
-    "CH": ("de", "en", "fr", "it"),
-    "ES": ("es", "en"),
-    "SE": ("sv", "en"),
-    "NO": ("no", "en"),
-    "FI": ("fi", "en"),
-    "DK": ("da", "en"),
-    "IT": ("it", "en"),
-    "HU": ("hu", "en"),
-    "PL": ("pl", "en"),
-    "PT": ("pt", "en"),
-    **dict.fromkeys(("AU", "US", "NZ", "GB", "IE"), ("en",)),
-}
-
-TEXTS: dict[str, dict[str, str]] = {
-    "en": {
-        "stop": "{brand}: You are unsubscribed and will get no more texts from us. Text START to come back.",
-        "start": "{brand}: You are subscribed again. Text HELP for help, STOP to opt out.",
-        "help": "{brand}: Reply here and we answer. {contact}Text STOP to opt out. Msg and data rates may apply.",
-        "confirm_ask": "{brand}: Reply YES to get texts from us. Msg and data rates may apply. Text HELP for help, STOP to opt out.",
-        "confirmed": "{brand}: Thanks, you are subscribed. Text HELP for help, STOP to opt out.",
-        "subscribed": "{brand}: Thanks, you are subscribed. Msg and data rates may apply. Text HELP for help, STOP to opt out.",
-    },
-}
+# Single words that Twilio answers by itself, in any case (INTEGRATIONS 3).
+_LONG_CODE = frozenset(
+    "STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT START YES UNSTOP HELP INFO".split(),
+)
+_TOLL_FREE = frozenset(("STOP", "START", "UNSTOP"))
 
 
-def language_for(country: str, language: str) -> str:
-    """The language of the keyword where the country knows it, else the country's first (KEY-8)."""
-    spoken = COUNTRIES.get(country)
-    if spoken is None:
-        return language if language in TEXTS else "en"
-    return language if language in spoken else spoken[0]
+def carrier_answers(settings: KeywordSettings, sender_kind: str, said: str, opt_out: str | None) -> bool:
+    """Has the carrier answered this text already, so that we must not (KEY-13)?
 
-
-# Single words Twilio answers by itself, in any case (INTEGRATIONS 3).
-_LONG_CODE = {
-    **dict.fromkeys("STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT".split(), "stop"),
-    **dict.fromkeys("START YES UNSTOP".split(), "start"),
-    **dict.fromkeys("HELP INFO".split(), "help"),
-}
-_TOLL_FREE = {"STOP": "stop", "START": "start", "UNSTOP": "start"}
-
-
-def carrier_answers(settings: KeywordSettings, sender_kind: str, text: str, opt_out: str | None) -> bool:
-    """Has the carrier answered this text already, so that we must not (KEY-13)? `opt_out`: its `OptOutType`."""
+    `sender_kind`: of our number; `said`: the text as it came, since carriers know only the bare word; `opt_out`: its
+    `OptOutType`. Toll-free keywords are the network's and nobody can switch that off; on short codes nothing is
+    handled; on long codes it is the account's, unless its owner says otherwise in the settings.
+    """
     if opt_out:
         return True
-    if sender_kind == "toll_free":  # answered by the network, which nobody can switch off
-        return text.strip().upper() in _TOLL_FREE
-    if settings.gateway != "default" or sender_kind != "long_code":
-        return False
-    return text.strip().upper() in _LONG_CODE
+    word = said.strip().upper()
+    if sender_kind == "toll_free":
+        return word in _TOLL_FREE
+    return sender_kind == "long_code" and settings.gateway == "default" and word in _LONG_CODE
 
 
 def answer(
@@ -80,9 +39,10 @@ def answer(
     said: str = "",
     opt_out: str | None = None,
 ) -> str | None:
-    """What to say to a keyword; None where the carrier has said it already (KEY-13).
+    """What to say to a keyword; None where the carrier has said it already.
 
-    `word`: the subscribe keyword, for its own text. `sender_kind`: of our number. `said`: the text as it came.
+    `country` and `language`: of the sender and of their keyword. `brand`: where the settings name none. `word`: the
+    subscribe keyword, for its own text.
     """
     if said and carrier_answers(settings, sender_kind, said, opt_out):
         return None
@@ -90,14 +50,16 @@ def answer(
     if own is not None and own.text:
         return own.text
     spoken = language_for(country, language)
-    if editable(kind, country):
-        for item in settings.texts:
-            if (item.country, item.language, item.kind) == (country, spoken, kind):
-                return item.text
-    contact = f"{settings.help_contact}. " if settings.help_contact else ""
-    return TEXTS[spoken][kind].format(brand=settings.brand or brand, contact=contact)
+    return edited(kind, country, spoken, settings) or worded(
+        kind, spoken, settings.brand or brand, settings.help_contact
+    )
 
 
-def editable(kind: str, country: str) -> bool:
-    """The answer to STOP is the carrier's in the US and Canada, that to START everywhere (KEY-7)."""
-    return kind != "start" and not (kind == "stop" and country in ("US", "CA"))
+def edited(kind: Kind, country: str, language: str, settings: KeywordSettings) -> str | None:
+    """The shop's own words for one country; those of another country are not touched (KEY-8)."""
+    if not editable(kind, country):
+        return None
+    return next(
+        (item.text for item in settings.texts if (item.country, item.language, item.kind) == (country, language, kind)),
+        None,
+    )

@@ -21,6 +21,7 @@ from server.kernel.context import App
 from server.settings import Settings
 
 ANSWER_S = 30.0
+MOST_BYTES = 1 << 26  # of an answer's line
 Report = Callable[[dict[str, Any]], None]  # progress of a long command
 
 
@@ -89,7 +90,7 @@ async def ask(
 ) -> Any:
     """Runs a command in the server that owns the data folder. Raises `NobodyThere` or `Refused`."""
     try:
-        reader, writer = await asyncio.open_unix_connection(str(path_of(settings)))
+        reader, writer = await asyncio.open_unix_connection(str(path_of(settings)), limit=MOST_BYTES)
     except (FileNotFoundError, ConnectionRefusedError):
         raise NobodyThere from None
     try:

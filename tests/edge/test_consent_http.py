@@ -1,0 +1,231 @@
+"""Consent over HTTP and from the command line: who may write down what, keyword settings, proof (CON-1..7, KEY-7..10, G14)."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+from typer.testing import CliRunner
+
+from server import schema
+from server.__main__ import cli
+from server.consent import actions, chain, proof
+from server.consent.actions import Change
+from server.consent.rules import Method, Purpose, Status
+from server.contacts import actions as contacts
+from server.kernel.sql import Tx
+from tests.online import Online
+from tests.world import World, open_world
+
+NUMBER = "+14155550123"
+
+
+async def person(world: World, number: str = NUMBER) -> int:
+    return int((await world.app.write(contacts.by_phone, number, number, "US")).contact)
+
+
+def _sent(tx: Tx, contact: int) -> int:
+    change = Change(contact, Purpose.SMS_MARKETING, Status.SUBSCRIBED, Method.FORM, wording="Text me", source="form:1")
+    actions.record(tx, change)
+    table = schema.outbound
+    values: dict[str, Any] = {
+        "token": tx.token(12), "channel": "sms", "kind": "reply", "purpose": "conversation", "contact_id": contact,
+        "recipient": NUMBER, "body": "Hello", "media": [], "segments": 1, "priority": 0, "state": "sent",
+        "due_at": tx.now, "created_at": tx.now, "dispatched_at": tx.now,
+    }  # fmt: skip
+    return int(tx.value(insert(table).values(**values).returning(table.c.id)))
+
+
+def entry(status: str, **values: Any) -> dict[str, Any]:
+    return {"purpose": "sms_marketing", "status": status, "reason": "said so on the phone", **values}
+
+
+async def test_support_may_only_opt_out_and_a_manager_may_grant(online: Online) -> None:
+    anna = await person(online.world)
+    path = f"/api/contacts/{anna}/consents"
+    ana, mona = await online.agent("ana", socket=False), await online.agent("mona", socket=False)
+    assert (await ana.post(path, entry("subscribed"))).status == 403
+    granted = (await mona.post(path, entry("subscribed"))).json()
+    assert granted["barred"] is None
+    [marketing] = [one for one in granted["consents"] if one["purpose"] == "sms_marketing"]
+    assert (marketing["status"], marketing["method"], marketing["source"]) == (
+        "subscribed", "agent", f"user:{mona.desk.id}",
+    )  # fmt: skip
+    gone = (await ana.post(path, entry("unsubscribed"))).json()
+    assert gone["barred"] == "opted_out"
+    assert [(line["status"], line["who"], line["reason"]) for line in gone["history"]] == [
+        ("unsubscribed", "Ana", "said so on the phone"),
+        ("subscribed", "Mona", "said so on the phone"),
+    ]
+    assert (await mona.get(path)).json() == gone
+    for name in ("nils", "cora"):
+        watcher = await online.agent(name, socket=False)
+        assert (await watcher.get(path)).status == 200
+        assert (await watcher.post(path, entry("unsubscribed"))).status == 403
+    assert (await (await online.agent("kurt", socket=False)).get(path)).status == 403
+    assert (await online.get(path)).status == 401
+
+
+async def test_what_cannot_be_recorded_is_refused_with_a_reason(online: Online) -> None:
+    anna = await person(online.world)
+    path = f"/api/contacts/{anna}/consents"
+    mona = await online.agent("mona", socket=False)
+
+    async def refused(body: dict[str, Any]) -> tuple[int, str, str | None]:
+        answer = await mona.post(path, body)
+        error = answer.json()["error"]
+        return answer.status, error["code"], error.get("field")
+
+    assert await refused(entry("subscribed", reason="  \u202e ")) == (422, "reason_needed", "reason")
+    assert await refused(entry("never_subscribed")) == (422, "invalid", "status")
+    assert await refused(entry("subscribed", happened_at="2030-01-01T00:00:00Z")) == (422, "invalid", "happened_at")
+    assert await refused(entry("subscribed", happened_at="2026-01-01T00:00:00")) == (422, "invalid", "happened_at")
+    for purpose in ("fax_marketing", "consent:1", "consent:x", "consent:", "consent:²"):
+        assert await refused(entry("subscribed", purpose=purpose)) == (422, "invalid", "purpose"), purpose
+    assert (await mona.post("/api/contacts/999/consents", entry("subscribed"))).status == 404
+    await online.app.write(actions.stop, NUMBER, [anna])
+    assert await refused(entry("subscribed")) == (409, "opted_out", None)
+    assert (await mona.get(path)).json()["suppressed"]["reason"] == "stop"
+
+
+async def test_who_else_has_the_number_is_listed(online: Online) -> None:
+    anna = await person(online.world)
+    other = {"phone": NUMBER, "name": "Bob", "created_at": online.world.now}
+    await online.app.write(lambda tx: tx.run(insert(schema.contacts).values(**other)))
+    ana = await online.agent("ana", socket=False)
+    found = (await ana.get(f"/api/contacts/{anna}/duplicates")).json()["contacts"]
+    assert [(one["name"], one["phone"]) for one in found] == [("Bob", NUMBER)]
+    assert (await ana.get("/api/contacts/999/duplicates")).status == 404
+
+
+async def test_evidence_is_for_those_who_may_export_and_stands_in_the_audit_log(online: Online) -> None:
+    anna = await person(online.world)
+    sent = await online.app.write(_sent, anna)
+    nils = await online.agent("nils", socket=False)
+    found = (await nils.get(f"/api/outbound/{sent}/evidence")).json()
+    assert found["complete"] and found["basis"]["consents"][0]["wording"] == "Text me"
+    assert (await nils.get("/api/outbound/999/evidence")).status == 404
+    for name in ("mona", "ana"):
+        assert (await (await online.agent(name, socket=False)).get(f"/api/outbound/{sent}/evidence")).status == 403
+    lines = (await (await online.agent("olga", socket=False)).get("/api/audit?limit=2")).json()["lines"]
+    assert (lines[0]["action"], lines[0]["target"], lines[0]["who"]["name"]) == ("evidence_exported", str(sent), "Nils")
+
+
+# --- keywords -------------------------------------------------------------------------------------
+
+
+async def test_keyword_settings_come_back_as_saved_with_what_may_be_changed(online: Online) -> None:
+    mona = await online.agent("mona", socket=False)
+    before = (await mona.get("/api/sms/keywords")).json()
+    assert before["mode"] == "smart" and before["subscribe"] == []
+    canada = next(one for one in before["countries"] if one["country"] == "CA")
+    assert canada["languages"] == ["en", "fr"] and canada["editable"] == [
+        "help", "confirm_ask", "confirmed", "subscribed",
+    ]  # fmt: skip
+    wanted = {
+        "mode": "exact",
+        "brand": "Kettle & Co",
+        "help_contact": "care@kettle.example",
+        "subscribe": [{"word": "join", "opt_in": "single", "text": "Welcome! 10 % off: https://kettle.example/hi"}],
+        "texts": [{"country": "CA", "language": "fr", "kind": "help", "text": "Écrivez-nous, nous répondons."}],
+    }
+    saved = await mona.send("PUT", "/api/sms/keywords", wanted)
+    assert saved.status == 200
+    after = (await mona.get("/api/sms/keywords")).json()
+    assert after == saved.json() and after["subscribe"][0]["word"] == "JOIN" and after["mode"] == "exact"
+    english = next(one for one in after["defaults"] if one["language"] == "en")["texts"]
+    assert english["help"].startswith("Kettle & Co: ") and "care@kettle.example" in english["help"]
+    assert (await (await online.agent("ana", socket=False)).get("/api/sms/keywords")).status == 403
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("mode", "clever"),
+        ("help_contact", "https://kettle.example"),
+        ("help_contact", "kettle.example/help"),
+        ("subscribe", [{"word": "STOP"}]),
+        ("subscribe", [{"word": "JOIN"}, {"word": "join"}]),
+        ("texts", [{"country": "US", "language": "en", "kind": "stop", "text": "Bye"}]),
+        ("texts", [{"country": "CA", "language": "fr", "kind": "stop", "text": "Au revoir"}]),
+        ("texts", [{"country": "DE", "language": "de", "kind": "start", "text": "Hallo"}]),
+        ("texts", [{"country": "DE", "language": "fr", "kind": "help", "text": "Bonjour"}]),
+        ("texts", [{"country": "KR", "language": "ko", "kind": "help", "text": "안녕하세요"}]),
+        ("texts", [{"country": "US", "language": "en", "kind": "help", "text": "See www.kettle.example"}]),
+        ("texts", [{"country": "US", "language": "en", "kind": "confirm_ask", "text": "YES? kettle.shop"}]),
+        ("texts", [{"country": "US", "language": "en", "kind": "help", "text": " \n "}]),
+        ("texts", [{"country": "US", "language": "en", "kind": "help", "text": "x" * 321}]),
+        ("texts", [{"country": "US", "language": "en", "kind": "help", "text": text} for text in "ab"]),
+    ],
+)
+async def test_key_7_what_carriers_forbid_is_refused_and_nothing_changes(
+    online: Online, field: str, value: Any
+) -> None:
+    mona = await online.agent("mona", socket=False)
+    before = (await mona.get("/api/sms/keywords")).json()
+    answer = await mona.send("PUT", "/api/sms/keywords", {"mode": "contains", field: value})
+    assert (answer.status, answer.json()["error"]["code"]) == (422, "invalid")
+    assert answer.json()["error"]["field"].startswith(field)
+    assert (await mona.get("/api/sms/keywords")).json() == before
+
+
+async def test_key_10_a_word_is_checked_while_it_is_typed(online: Online) -> None:
+    mona = await online.agent("mona", socket=False)
+    good = (await mona.post("/api/sms/keywords/check", {"word": " tea2026 "})).json()
+    assert good == {"ok": True, "word": "TEA2026", "reason": None}
+    bad = (await mona.post("/api/sms/keywords/check", {"word": "wine"})).json()
+    assert not bad["ok"] and "alcohol" in bad["reason"]
+
+
+# --- from the terminal ----------------------------------------------------------------------------
+
+
+async def _a_ledger(folder: Path, statement: str = "") -> int:
+    """A data folder with one message sent and, if asked, something done to it by hand."""
+    async with open_world(folder) as world:
+        sent = await world.app.write(_sent, await person(world))
+        if statement:
+            await world.app.write(lambda tx: tx._execute(statement, ()))
+    return int(sent)
+
+
+def _run(folder: Path, *args: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    from tests.world import SECRET
+
+    monkeypatch.setenv("THREADLINE_DATA_DIR", str(folder))
+    monkeypatch.setenv("THREADLINE_SECRET_KEY", SECRET)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    return CliRunner().invoke(cli, list(args))
+
+
+def test_g14_verify_says_that_nothing_was_changed_or_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    run = functools.partial(_run, monkeypatch=monkeypatch)
+    sent = asyncio.run(_a_ledger(tmp_path / "sound"))
+    sound = run(tmp_path / "sound", "verify")
+    assert (sound.exit_code, sound.stdout.strip()) == (0, "1 row about 1 contact: nothing was changed.")
+    shown = run(tmp_path / "sound", "evidence", str(sent))
+    assert shown.exit_code == 0 and json.loads(shown.stdout)["complete"] is True
+    kept = run(tmp_path / "sound", "evidence", str(sent), "--to", str(tmp_path / "proof.json"))
+    assert kept.exit_code == 0 and json.loads((tmp_path / "proof.json").read_text())["message"]["id"] == sent
+    assert run(tmp_path / "sound", "evidence", "99").exit_code == 1
+
+    asyncio.run(_a_ledger(tmp_path / "edited", "UPDATE consent_ledger SET status = 'unsubscribed'"))
+    edited = run(tmp_path / "edited", "verify")
+    assert edited.exit_code == 1
+    assert "contact 1, row 1" in edited.output and "1 row about 1 contact" in edited.output
+
+
+async def test_a_running_server_verifies_for_the_command_line(online: Online) -> None:
+    from server.consent import commands
+
+    sent = await online.app.write(_sent, await person(online.world))
+    assert (await commands.verify(online.app))["findings"] == ()
+    assert (await commands.evidence(online.app, sent))["complete"]
+    found = await online.app.read(proof.verify, online.app.key(chain.PURPOSE))
+    assert (found.contacts, found.rows) == (1, 1)
