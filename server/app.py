@@ -26,6 +26,7 @@ import server.operations.http
 from server import migrate
 from server.accounts.rules import Can
 from server.errors import BadRequest, NotFound, Refused
+from server.inbox import hints
 from server.kernel.bus import LocalBus, RedisBus
 from server.kernel.clock import Clock, SystemClock
 from server.kernel.context import App, around
@@ -81,7 +82,7 @@ async def build(
     kept = key.stored(settings)
     node = ids.token(9)
     if bus is None:
-        bus = RedisBus(settings.redis_url, node) if settings.redis_url else LocalBus()
+        bus = RedisBus(settings.redis_url, node, hints.pack, hints.revive) if settings.redis_url else LocalBus()
 
     def key_for(purpose: str) -> bytes:
         return derive(secret, purpose)  # known by the time a step asks

@@ -59,11 +59,6 @@ class Ticket(NamedTuple):
     sender: str | None
     peer: str | None
 
-    @property
-    def bus_ref(self) -> int:
-        """What another process needs to read this summary itself."""
-        return self.id
-
     def wire(self, now: datetime) -> dict[str, Any]:
         return {
             "id": self.id,

@@ -70,22 +70,28 @@ class LocalBus:
     async def close(self) -> None: ...
 
 
+def _nothing(hint: Any) -> None:
+    """Where hints do not travel: the others read."""
+
+
 class RedisBus(LocalBus):
     """Adds a Redis channel that every process publishes to and listens on.
 
     Publishing is queued and sent by one task with a short deadline and no retries: a dead or
     stopped Redis costs a message nothing (redis-py's defaults would hold each publish 4 to 25 s).
     After any gap every watched topic is rung again, without saying what changed: here when the subscription was
-    lost, in the others when what this process published was.
+    lost, in the others when what this process published was. `pack` makes JSON of a hint, `revive` the hint again.
     """
 
     CHANNEL = "threadline:bus"
     TIMEOUT_S = 0.5
     QUEUE = 20_000
 
-    def __init__(self, url: str, node: str) -> None:
+    def __init__(
+        self, url: str, node: str, pack: Callable[[Any], Any] = _nothing, revive: Callable[[Any], Any] = _nothing
+    ) -> None:
         super().__init__()
-        self._url, self._node = url, node
+        self._url, self._node, self._pack, self._revive = url, node, pack, revive
         self._out: deque[bytes] = deque(maxlen=self.QUEUE)
         self._more = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -100,9 +106,7 @@ class RedisBus(LocalBus):
 
     def ring(self, bells: Bells) -> None:
         super().ring(bells)
-        # Hints are objects of this process; others get at most its number and read the row themselves.
-        topics = dict.fromkeys((topic, getattr(hint, "bus_ref", None)) for topic, hint in bells)
-        self._publish({"n": self._node, "r": list(topics)})
+        self._publish({"n": self._node, "r": [(topic, self._pack(hint)) for topic, hint in bells]})
 
     def whisper(self, topic: str, payload: dict[str, Any]) -> None:
         super().whisper(topic, payload)
@@ -218,8 +222,9 @@ class RedisBus(LocalBus):
         if message.get("n") == self._node:
             return
         if "r" in message:
-            for topic, hint in message["r"]:
-                self.hear(topic, hint)
+            for topic, packed in message["r"]:
+                if topic in self._watchers:
+                    self.hear(topic, self._revive(packed))
         elif "g" in message:
             self._ring_all()
         elif "w" in message:

@@ -9,13 +9,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from server.errors import Busy
+from server.inbox import hints
+from server.inbox.entries import Entry
+from server.inbox.queries import Ticket
 from server.kernel.bus import LocalBus, RedisBus
 from server.kernel.writing import Bells
 from tests.online import PATIENCE_S, Online, open_online
 from tests.services import Valkey
+from tests.world import World
 
 
 class LossyBus(LocalBus):
@@ -40,7 +45,7 @@ class LossyBus(LocalBus):
                 for _ in range(3):
                     self.hear(topic, hint)
             elif dice < 0.75:
-                self.hear(topic, getattr(hint, "bus_ref", None))
+                self.hear(topic, hint.id if isinstance(hint, Ticket) else None)
             else:
                 self.delayed += 1
                 self._late.append((topic, hint))
@@ -285,3 +290,16 @@ async def test_a_server_starts_though_redis_is_away(tmp_path: Path) -> None:
         assert not online.app.bus.remote
         zoe = await online.visitor()
         await zoe.says("Hello")
+
+
+async def test_a_hint_comes_out_of_the_bus_as_it_went_in(world: World) -> None:
+    _, ticket = await world.conversation("Ünïcode 🫖")
+    entry = (await world.entries(ticket.thread))[-1]
+    for hint in (ticket, entry):
+        found = hints.revive(orjson.loads(orjson.dumps(hints.pack(hint))))
+        assert type(found) is type(hint) and found == hint
+    assert hints.pack(entry._replace(body="x" * 3_000)) is None, "what is long is read"
+    assert hints.revive(["ticket", ticket.id, "of another version"]) == ticket.id
+    for other in (None, [], ["entry", 1, 2], ["news", 1], 7, "ticket"):
+        assert hints.revive(other) is None
+    assert isinstance(entry, Entry) and isinstance(ticket, Ticket)
