@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, null, update
+from sqlalchemy import bindparam, case, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts.rules import Agent
@@ -34,31 +34,48 @@ def visitor_topic(key: str) -> str:
     return f"visitor:{key}"
 
 
-_TAKE_SEQ = Statement(
+_take_seq = (
     update(threads)
     .where(threads.c.id == bindparam("thread"))
     .values(
         last_seq=threads.c.last_seq + 1,
         last_public_seq=threads.c.last_public_seq + bindparam("public", type_=threads.c.last_seq.type),
         rev=threads.c.rev + 1,
-        changed_at=bindparam("now", type_=Instant),
+        changed_at=bindparam("at", type_=Instant),
     )
     .returning(threads.c.last_seq, threads.c.last_public_seq, threads.c.rev)
 )
-
-
+_TOLD = "kind author_type author_id author_name body data ref_seq dedupe body_hash at".split()
+_TAKE_SEQ = Statement(_take_seq)
 _INSERT = Statement(
     insert(timeline)
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "thread_id seq public_seq kind author_type author_id author_name body data ref_seq dedupe body_hash at"
-            ).split()
-        }
+    .values({name: bindparam(name) for name in ("thread_id", "seq", "public_seq", *_TOLD)})
+    .on_conflict_do_nothing(index_elements=[timeline.c.dedupe])
+)
+_place = _take_seq.cte("place")
+_row = (
+    insert(timeline)
+    .from_select(
+        ["thread_id", "seq", "public_seq", *_TOLD],
+        select(
+            bindparam("thread", type_=timeline.c.thread_id.type),
+            _place.c.last_seq,
+            case((bindparam("public", type_=threads.c.last_seq.type) == 1, _place.c.last_public_seq)),
+            *(bindparam(name, type_=timeline.c[name].type) for name in _TOLD),
+        ),
     )
     .on_conflict_do_nothing(index_elements=[timeline.c.dedupe])
     .returning(timeline.c.id)
+    .cte("row")
+)
+# Both in one, for PostgreSQL, where each statement is a journey; SQLite knows no writes in WITH.
+_APPEND = Statement(
+    select(
+        _place.c.last_seq,
+        _place.c.last_public_seq,
+        _place.c.rev,
+        select(func.count()).select_from(_row).scalar_subquery(),
+    )
 )
 
 
@@ -90,39 +107,29 @@ def append(
     body_hash: str | None = None,
 ) -> tuple[Entry, int]:
     """One row at the next sequence, and the thread's new `rev`. Raises `Clash` when `dedupe` was taken meanwhile."""
-    seq, public_seq, rev = tx.one(_TAKE_SEQ, thread=thread, public=int(public), now=tx.now)
-    entry = Entry(
-        thread=thread,
-        seq=seq,
-        public_seq=public_seq if public else None,
-        kind=kind,
-        author_type=author.type,
-        author_id=author.id,
-        author_name=author.name,
-        body=body,
-        data=data or {},
-        ref_seq=ref,
-        dedupe=dedupe,
-        at=tx.now,
-    )
-    row_id = tx.value(
-        _INSERT,
-        thread_id=thread,
-        seq=seq,
-        public_seq=entry.public_seq,
-        kind=kind,
-        author_type=author.type,
-        author_id=author.id,
-        author_name=author.name,
-        body=body,
-        data=entry.data,
-        ref_seq=ref,
-        dedupe=dedupe,
-        body_hash=body_hash,
-        at=tx.now,
-    )
-    if row_id is None:
+    data = data or {}
+    told = {
+        "kind": kind,
+        "author_type": author.type,
+        "author_id": author.id,
+        "author_name": author.name,
+        "body": body,
+        "data": data,
+        "ref_seq": ref,
+        "dedupe": dedupe,
+        "body_hash": body_hash,
+        "at": tx.now,
+    }
+    if tx.postgres:
+        seq, public_seq, rev, written = tx.one(_APPEND, thread=thread, public=int(public), **told)
+        public_seq = public_seq if public else None
+    else:
+        seq, public_seq, rev = tx.one(_TAKE_SEQ, thread=thread, public=int(public), at=tx.now)
+        public_seq = public_seq if public else None
+        written = tx.run(_INSERT, thread_id=thread, seq=seq, public_seq=public_seq, **told)
+    if not written:
         raise Clash("another transaction wrote this key first")
+    entry = Entry(thread, seq, public_seq, kind, author.type, author.id, author.name, body, data, ref, dedupe, tx.now)
     tx.ring(thread_topic(thread), entry)
     return entry, rev
 
