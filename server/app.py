@@ -25,6 +25,7 @@ import server.live.http
 import server.operations.http
 from server import migrate
 from server.accounts.rules import Can
+from server.delivery.segments import segments
 from server.errors import BadRequest, NotFound, Refused
 from server.inbox import hints
 from server.kernel.bus import LocalBus, RedisBus
@@ -41,6 +42,7 @@ from server.live.sockets import AgentSocket, VisitorSocket
 from server.operations import figures, key
 from server.reactions import REACTIONS
 from server.settings import Settings
+from server.simulator import carrier as simulator
 from server.web import openapi, pages, webhooks
 from server.web.http import Call, Endpoint, error_response, refusal_response
 from server.web.switchboard import Switchboard
@@ -124,6 +126,8 @@ async def running(app: App, serving: Serving) -> AsyncIterator[None]:
         await hub.start()
         await hub.settings.get()
         Clicks.of(app).start()
+        if app.settings.mode == "development":
+            await _simulated(app).start()
     if worker is not None:
         await worker.start()
     try:
@@ -131,6 +135,8 @@ async def running(app: App, serving: Serving) -> AsyncIterator[None]:
     finally:
         if worker is not None:
             await worker.close()
+        if simulator.PART in app.parts:
+            await simulator.of(app).close()
         await hub.close()
         await Clicks.of(app).close()
         await heart.close()
@@ -145,10 +151,19 @@ def routes(app: App) -> list[BaseRoute]:
     if pages.STATIC.is_dir():
         found.append(Mount("/static", pages.Static(directory=pages.STATIC)))
     if app.settings.mode == "development":
-        from server.simulator import shop
+        from server.simulator import phone, shop, twilio
 
-        found += shop.routes(app)
+        found += (
+            shop.routes(app) + phone.Phones(app, _simulated(app)).routes() + twilio.Dialect(_simulated(app)).routes()
+        )
     return found
+
+
+def _simulated(app: App) -> simulator.Carrier:
+    """The stand-in carrier of a development server. It counts segments as the product does, and knows nothing else of it."""
+    if simulator.PART not in app.parts:
+        app.parts[simulator.PART] = simulator.Carrier(app, segments)
+    return simulator.of(app)
 
 
 def _ready(app: App) -> Any:
@@ -181,6 +196,8 @@ class Web:
         """Ends what would keep a stopping server waiting; sockets are closed by uvicorn itself."""
         if self.app is not None and "hub" in self.app.parts:
             self.app.parts["hub"].let_go()
+            if simulator.PART in self.app.parts:
+                simulator.of(self.app).let_go()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -1,0 +1,120 @@
+"""The Phone page and its carrier: there in development only, and the same after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from server.simulator import carrier
+from server.simulator.carrier import Carrier
+from server.simulator.state import Kept
+from tests.online import Answer, Online, open_online
+
+PATHS = (
+    "/phone", "/phone/phone.js", "/phone/state", "/phone/text", "/phone/pictures/ME0", "/demo",
+    "/simulator/twilio/2010-04-01/Accounts/AC0.json", "/simulator/twilio/x",
+)  # fmt: skip
+US = "+18885550199"
+DEMO = "http://demo.test"
+
+
+async def text(online: Online, **said: object) -> Answer:
+    body = {"person": "maya", "to": US, "body": "Hello"} | said
+    return await online.send("POST", "/phone/text", body)
+
+
+async def test_in_production_there_is_no_phone_and_no_carrier(online: Online) -> None:
+    assert online.app.settings.mode == "production"
+    for path in PATHS:
+        for method in ("GET", "POST"):
+            assert (await online.send(method, path)).status == 404, path
+    assert carrier.PART not in online.app.parts
+    with pytest.raises(RuntimeError, match="development"):
+        Carrier(online.app, len)
+    assert not (online.app.settings.data_dir / "simulator").exists()
+
+
+async def test_the_page_allows_nothing_from_outside(tmp_path: Path) -> None:
+    async with open_online(tmp_path / "data", mode="development", demo_url=DEMO) as online:
+        page = await online.get("/phone")
+        assert page.status == 200 and "default-src 'none'" in page.headers["content-security-policy"]
+        for name in ("/phone/phone.js", "/phone/phone.css"):
+            assert (await online.get(name)).status == 200
+        assert b"//" not in page.body.replace(b"<!--", b"").replace(b"http-equiv", b""), "no address but our own"
+        # Another site's page can neither send nor switch.
+        for origin in ("https://evil.example", "null", None):
+            for method, path in (("POST", "/phone/text"), ("PUT", "/phone/switches")):
+                answer = await online.send(method, path, {}, headers={"origin": origin})
+                assert answer.status == 403, (origin, path)
+        assert (
+            await online.send("POST", "/phone/text", raw=b"{}", headers={"content-type": "text/plain"})
+        ).status == 415
+
+
+async def test_what_a_phone_cannot_send_is_said_in_words(tmp_path: Path) -> None:
+    async with open_online(tmp_path / "data", mode="development", demo_url=DEMO) as online:
+        png = {"type": "image/png", "data": b64encode(b"x").decode()}
+        for said, status, code in (
+            ({"body": "  "}, 422, "empty_message"),
+            ({"to": "FernKettle"}, 422, "one_way"),
+            ({"to": "+1"}, 404, "not_found"),
+            ({"person": "nobody"}, 404, "not_found"),
+            ({"person": "arthur", "pictures": [png]}, 422, "no_mms"),
+            ({"to": "+447400123456", "pictures": [png]}, 422, "no_mms"),
+            ({"pictures": [png | {"type": "image/svg+xml"}]}, 422, "unsupported_picture"),
+            ({"pictures": [png | {"data": "!"}]}, 422, "bad_picture"),
+            ({"pictures": [png | {"data": b64encode(bytes(5_000_001)).decode()}]}, 413, "too_large"),
+            ({"body": "x" * 1601}, 422, "invalid"),
+            ({"more": 1}, 422, "invalid"),
+        ):
+            answer = await text(online, **said)
+            assert (answer.status, answer.json()["error"]["code"]) == (status, code), said
+        answer = await online.send("PUT", "/phone/switches", {"pace": "lightning"})
+        assert answer.status == 422
+        assert not carrier.of(online.app).state.messages
+
+
+async def test_after_a_restart_phones_numbers_and_switches_are_as_they_were(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    async with open_online(folder, mode="development", demo_url=DEMO) as online:
+        switches = (await online.get("/phone/state")).json()["switches"]
+        assert (await online.send("PUT", "/phone/switches", switches | {"pace": "slow"})).status == 200
+        for body in ("Hello", "STOP"):
+            assert (await text(online, body=body)).status == 201
+        before = (await online.get("/phone/state")).json()
+        settings, first = online.app.settings, carrier.of(online.app).account
+    assert first.token.encode() not in (folder / "simulator" / "carrier.json").read_bytes()
+    async with open_online(folder, settings=settings) as online:
+        after = (await online.get("/phone/state")).json()
+        assert after["people"] == before["people"] and after["people"][0]["blocked"] == [US]
+        assert after["switches"]["pace"] == "slow" and after["numbers"] == before["numbers"]
+        one = carrier.of(online.app)
+        assert one.account == first
+        assert one.state.numbers[US].sms_url.startswith(online.url + "/webhooks/twilio/sms#"), "where it is today"
+
+
+async def test_a_state_that_cannot_be_read_is_set_aside(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "simulator"
+    folder.mkdir(parents=True)
+    for broken in (b"", b"{", b"[]", b'{"numbers": [{"odd": 1}]}'):
+        (folder / "carrier.json").write_bytes(broken)
+        assert not Kept(folder).load().messages
+        assert not (folder / "carrier.json").exists() and (folder / "carrier.unreadable").exists()
+    assert Kept(folder).picture("../carrier.unreadable") is None
+
+
+async def test_the_page_hears_of_news_at_once_and_of_a_stopping_server(tmp_path: Path) -> None:
+    async with open_online(tmp_path / "data", mode="development", demo_url=DEMO) as online:
+        version = (await online.get("/phone/state")).json()["version"]
+        waiting = asyncio.ensure_future(online.get(f"/phone/state?after={version}"))
+        await text(online)
+        heard = (await asyncio.wait_for(waiting, 5)).json()
+        assert heard["version"] > version
+        one = carrier.of(online.app)
+        waiting = asyncio.ensure_future(one.news(one.state.version, 60))
+        await asyncio.sleep(0)
+        one.let_go()
+        await asyncio.wait_for(waiting, 5)
