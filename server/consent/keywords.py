@@ -137,9 +137,20 @@ _TAPBACK = re.compile(
 )
 
 
+# Letters that are letters to people and not to Unicode: flags' letters, white on black, small capitals.
+_DRAWN = {start + place: chr(ord("A") + place) for start in (0x1F1E6, 0x1F150, 0x1F170) for place in range(26)} | {
+    ord(drawn): plain for drawn, plain in zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True)
+}
+# What a phone puts under a text by itself.
+_SIGNATURE = re.compile(
+    r"\n\s*(?:--\s*\n[^\n]{0,60}|(?:sent (?:from|via|using)|get outlook for|von meinem|envoyé de)\b[^\n]{0,80})\s*$",
+    re.IGNORECASE,
+)
+
+
 def fold(text: str) -> str:
     """One spelling for all: full-width and decorated letters plain, no invisible characters, lower case, single spaces."""
-    text = unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFKC", _SIGNATURE.sub("", text.translate(_DRAWN)))
     kept = "".join(
         char for char in text if unicodedata.category(char) not in ("Cf", "Cc", "Mn", "Me") or char in "\n\t "
     )
@@ -178,12 +189,17 @@ def classify(text: str, mode: Mode, *, pending_opt_in: bool = False, keywords: f
     return Plain()
 
 
+_SPELLED = re.compile(r"[^\W_](?:[\W_]+[^\W_]){3,9}")  # s t o p, S.T.O.P.
+
+
 def _lookup(words: dict[str, str], word: str) -> str | None:
     """The language of a bare keyword; "stop stop stop" is one word said often."""
     if not word or len(word) > 60:
         return None
-    parts = word.split()
+    parts = re.findall(r"[^\W_]+", word)
     single = parts[0] if len(set(parts)) == 1 else word
+    if _SPELLED.fullmatch(word):
+        single = "".join(re.findall(r"[^\W_]", word))
     single = bare(single)
     return words.get(single) or words.get(without_accents(single))
 
@@ -208,7 +224,7 @@ _REQUESTS = tuple(
         rf"\bno\s+more\s+(?:(?:of|your|these)\s+){{0,2}}{_THINGS}\b",
         r"\b(?:unsubscribe|unsub|opt)\s+(?:me|us|out|my number|this number)\b",
         r"\b(?:please|pls|plz)\s+(?:unsubscribe|opt\s*out|remove me)\b",
-        r"\b(?:remove|delete|take)\s+(?:me|my number|my phone|this number|us)\s+(?:off|from|out)\b",
+        r"\b(?:remove|delete|take)\s+(?:me|my number|my phone|this number|us)\s+(?:off|from|out|please|pls)\b",
         r"\b(?:lose|delete|forget)\s+(?:my|this)\s+number\b",
         r"\bleave\s+me\s+alone\b",
         r"\bwrong\s+number\b.*\bstop\b|\bstop\b.*\bwrong\s+number\b",
@@ -227,11 +243,22 @@ _NOT_A_REQUEST = re.compile(
 )
 
 
+# A stop word with nothing but manners around it. Not "cancel" and "end": an order may be meant.
+_WORD = re.compile(r"\b(?:stop(?:\s*all)?|unsubscribe|unsub|quit|revoke|opt[\s-]?out)\b")
+_MANNERS = frozenset(
+    "please pls plz kindly just now immediately asap already again ok okay hi hello hey dear sir madam thanks thank thx ty you u can "
+    "could would will it this that all i said at once enough and".split()
+)
+
+
 def _asks_to_stop(folded: str) -> bool:
     if _NOT_A_REQUEST.search(folded):
         return False
     plain = folded.replace("’", "'")
-    return any(pattern.search(plain) for pattern in _REQUESTS)
+    if any(pattern.search(plain) for pattern in _REQUESTS):
+        return True
+    rest, found = _WORD.subn(" ", plain)
+    return found > 0 and _MANNERS.issuperset(re.findall(r"[^\W_]+", rest))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ PhoneKind = Literal["mobile", "fixed", "fixed_or_mobile", "toll_free", "voip", "
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A number in E.164. `country`: ISO 3166, "" for numbers of no country."""
+    """A number in E.164. `country`: ISO 3166, upper case."""
 
     e164: str
     country: str
@@ -42,6 +42,7 @@ class Peer:
 WORDS = {
     "empty": "There is no number.",
     "too_long": "This is too long for a phone number.",
+    "two_numbers": "Here stand two numbers; give each person one.",
     "precision_lost": "A spreadsheet has rounded this number; its last digits are lost. Format the column as text and export again.",
     "not_a_number": "This is not a phone number.",
     "no_country": "Write the number with + and the country code.",
@@ -50,10 +51,16 @@ WORDS = {
     "premium": "Premium numbers are not texted.",
     "emergency": "This is an emergency or service number.",
     "hidden": "The sender hid their number.",
+    "satellite": "Satellite and other numbers of no country are not texted.",
 }
 
 MOST = 60  # characters; longer is no number in any writing
 _SCIENTIFIC = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE][+-]?\d+")
+_DECIMAL = re.compile(r"\+?\d{9,}[.,]0+")  # a number cell turned into text
+_TWO = re.compile(
+    r"\d{4}\D*[,;/|&]\D*\+?\d[\d ()./-]{5,}\d|\d{4}\s+(?:or|and|oder|und|lub|ou|или)\s+\+?\d", re.IGNORECASE
+)
+_EMERGENCY = frozenset(("110", "112", "113", "114", "115", "117", "118", "119", "911", "995", "999", "000"))
 _SHORT_CODE = re.compile(r"\d{3,8}", re.ASCII)
 _CHANNEL = re.compile(r"[a-z][a-z0-9]{1,15}:", re.IGNORECASE)
 
@@ -74,6 +81,12 @@ def normal_phone(raw: str, region: str | None = None) -> Phone | BadPhone:
         text = text.removeprefix("whatsapp:")
     if _SCIENTIFIC.fullmatch(text):
         return _bad("precision_lost")
+    if _DECIMAL.fullmatch(text):
+        return _bad("not_a_number")
+    if _TWO.search(text):
+        return _bad("two_numbers")
+    if "".join(filter(str.isdigit, text)) in _EMERGENCY:
+        return _bad("emergency")
     return _parse(text, region)
 
 
@@ -84,20 +97,22 @@ def _parse(text: str, region: str | None) -> Phone | BadPhone:
     try:
         parsed = phonenumbers.parse(text, region)
     except NumberParseException as error:
-        if error.error_type == NumberParseException.INVALID_COUNTRY_CODE and region is None:
+        if error.error_type == NumberParseException.INVALID_COUNTRY_CODE and "+" not in text:
             return _bad("no_country")
         return _bad("too_long" if error.error_type == NumberParseException.TOO_LONG else "not_a_number")
     if parsed.extension:
         return _bad("extension")
-    if not phonenumbers.is_valid_number(parsed):
-        return _bad("invalid")
     e164 = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     if e164 in ANONYMOUS:
         return _bad("hidden")
+    if not phonenumbers.is_valid_number(parsed):
+        return _bad("invalid")
     kind = phonenumbers.number_type(parsed)
     if kind in (PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST):
         return _bad("premium")
-    country = phonenumbers.region_code_for_number(parsed)
+    country = phonenumbers.region_code_for_number(parsed) or ""
+    if not country.isalpha():  # "001": +870, +881, +882 …
+        return _bad("satellite")
     names: dict[int, PhoneKind] = {
         PhoneNumberType.MOBILE: "mobile",
         PhoneNumberType.FIXED_LINE: "fixed",
@@ -105,7 +120,7 @@ def _parse(text: str, region: str | None) -> Phone | BadPhone:
         PhoneNumberType.TOLL_FREE: "toll_free",
         PhoneNumberType.VOIP: "voip",
     }
-    return Phone(e164, country if country and country.isalpha() else "", names.get(kind, "other"))
+    return Phone(e164, country, names.get(kind, "other"))
 
 
 def sender(raw: str) -> Phone | Peer:

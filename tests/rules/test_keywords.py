@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.consent.keywords import (
     BadKeyword,
@@ -20,17 +24,22 @@ from server.consent.keywords import (
 STOPS = [
     "STOP", "stop", "Stop.", " STOP ", "STOP!", "Ｓｔｏｐ", "STOP\n", "stop stop", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT",
     "REVOKE", "OPTOUT", "opt out", "opt-out", "s\u200btop", "𝐒𝐓𝐎𝐏", "Arrêt", "ARRET", "Désabonner", "стоп", "СТОП!!", "수신거부", "停止",
-    "stop 🙏", '"STOP"', "Rezygnuję",
+    "stop 🙏", '"STOP"', "Rezygnuję", "ⓈⓉⓄⓅ", "🅂🅃🄾🄿", "🆂🆃🅾🅿", "🅢🅣🅞🅟", "ꜱᴛᴏᴘ", "🇸🇹🇴🇵", "s̶t̶o̶p̶", "S T O P", "S.T.O.P.", "s-t-o-p", "\u202estop\u202c", "\ufeffStop",
+    "STOP\n\nSent from my iPhone", "stop\r\n--\r\nAnna Meyer", "*STOP*", "(stop)", "stop…", "¡ALTO!", "ｏｐｔ－ｏｕｔ", "OptOut", "退订", "STOPP", "stop-stop", "Stop. Stop. Stop!",
 ]  # fmt: skip
 REQUESTS = [
     "please stop texting me", "Stop sending me these", "stop messaging me", "take me off your list", "remove me from this list pls",
     "no more texts", "I don't want to receive your messages", "do not text me again", "unsubscribe me please", "please unsubscribe",
     "leave me alone", "stop with the texts", "i revoke my consent", "не пишите мне больше", "хватит слать рекламу", "문자 그만 보내세요",
+    "please stop", "stop please", "Stop it now!", "ok stop, thank you", "can you stop?", "I said STOP", "opt-out please", "pls unsubscribe thx",
+    "Hi, unsubscribe. Thanks", "enough! stop!", "remove my number please", "do not contact me", "ne m'envoyez plus de messages",
     "keine SMS mehr bitte", "lose my number", "Stop spamming", "STOP CONTACTING ME", "don’t text me",
 ]  # fmt: skip
 MENTIONS = [
     "don't stop", "bus stop at 5?", "the end", "cancel my appointment", "quit smoking program?", "Please don't stop texting me!",
     "when does the sale end?", "I want to cancel order 1042", "stop the delivery please", "my order won't stop loading",
+    "please cancel", "cancel it now please", "thank you, end", "non-stop", "one stop shop", "I can't stop laughing", "is it on? I hit stop and it runs",
+    "unstoppable", "endless", "cancelled", "stopover in Oslo?", "I could not end the call", "quit smoking", "Bus 4 stops here", "your texts are fun",
     "can you stop by the shop?", "what's the end date", "remove the second item", "is this a text from you?", "", "🙏", "?",
 ]  # fmt: skip
 TAPBACKS = ["Liked “Reply STOP to opt out”", 'Loved "Text STOP to end"', "Reacted 👍 to “Reply STOP to end”"]
@@ -91,3 +100,58 @@ def test_a_keyword_that_would_catch_people_by_accident_is_refused(raw: str) -> N
 def test_a_good_keyword_is_kept_in_capitals() -> None:
     assert subscribe_keyword(" join ") == "JOIN"
     assert subscribe_keyword("TEA2026") == "TEA2026"
+
+
+NEVER_LOST = [
+    "cancel my appointment",
+    "quit smoking program?",
+    "please stop texting me",
+    "stop the delivery please",
+    "end of the sale?",
+]
+
+
+@pytest.mark.parametrize("text", NEVER_LOST)
+@pytest.mark.parametrize("mode", ["smart", "contains", "exact"])
+def test_s14_a_text_with_more_words_always_reaches_an_agent(text: str, mode: str) -> None:
+    meaning = classify(text, mode)  # type: ignore[arg-type]
+    assert isinstance(meaning, Plain | StopRequest) or (isinstance(meaning, Stop) and meaning.with_text)
+
+
+@pytest.mark.parametrize("text", ["START", "start!", "Unstop", "ＳＴＡＲＴ", "NONARRET", "старт"])
+@pytest.mark.parametrize("mode", ["smart", "contains", "exact"])
+def test_s15_start_in_any_spelling(text: str, mode: str) -> None:
+    assert isinstance(classify(text, mode), Start)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["start the order please", "when does it start?", "yes please send it", "can you help me?", "more info please"],
+)
+def test_other_keywords_among_other_words_are_messages(text: str) -> None:
+    assert classify(text, "smart", pending_opt_in=True) == Plain()
+
+
+@given(st.text(max_size=200), st.sampled_from(["smart", "contains", "exact"]), st.booleans())
+def test_any_text_means_something_and_a_long_one_soon(text: str, mode: str, pending: bool) -> None:
+    meaning = classify(text, mode, pending_opt_in=pending, keywords=frozenset({"JOIN"}))  # type: ignore[arg-type]
+    assert isinstance(meaning, Stop | StopRequest | Start | Help | Confirm | Subscribe | Plain)
+
+
+@given(
+    st.sampled_from(["stop", "START", "help", "отписка", "수신거부"]),
+    st.text(alphabet=" \n\t.!?*\u200b\u2060\ufe0f🙏🛑", max_size=20),
+)
+def test_what_is_put_around_a_keyword_changes_nothing(word: str, around: str) -> None:
+    assert classify(around + word + around, "smart") == classify(word, "smart")
+
+
+@pytest.mark.parametrize(
+    "text", ["stop " * 300, "please " * 270, "don't " * 300, "a" * 1600, "no more " * 200, "sms " * 400]
+)
+def test_a_text_of_full_length_is_read_at_once(text: str) -> None:
+    """No pattern may go back over what it has read again and again."""
+    started = time.perf_counter()
+    for mode in ("smart", "contains", "exact"):
+        classify(text, mode)  # type: ignore[arg-type]
+    assert time.perf_counter() - started < 0.25
