@@ -399,8 +399,7 @@ class Guest:
         return await self.world.app.write(visitor_actions.receive, said, lane=lane)
 
     def words(self, text: str, *, key: str | None = None, files: tuple[str, ...] = ()) -> Inbound:
-        born = self.world.app.ids.token(18)
-        return Inbound(self.key, key or self.world.key(), text, files, born, self.welcome, self.info)
+        return Inbound(self.key, key or self.world.key(), text, files, self.welcome, self.info)
 
     async def view(self) -> queries.VisitorView | None:
         return await self.world.app.read(queries.visitor_view, self.key)

@@ -156,7 +156,6 @@ class Inbound:
     client_key: str
     text: str  # as sent; cleaned here
     files: tuple[str, ...]
-    thread_token: str  # for the thread that may be born
     welcome: str  # what the visitor was greeted with; kept as the first entry of a new chat
     info: VisitorInfo
 
@@ -227,9 +226,7 @@ def receive(tx: Tx, said: Inbound) -> Written:
 def _open_chat(tx: Tx, said: Inbound, view: queries.VisitorView | None) -> Ticket:
     """A new session: visitor and contact if they are new, then thread, ticket and the greeting they saw."""
     visitor, contact = (view.visitor, view.contact) if view is not None else new_visitor(tx, said.key, said.info)
-    thread = tx.value(
-        _NEW_THREAD, token=said.thread_token, channel="webchat", contact=contact, visitor=visitor, now=tx.now
-    )
+    thread = tx.value(_NEW_THREAD, token=tx.token(18), channel="webchat", contact=contact, visitor=visitor, now=tx.now)
     tx.value(_NEW_TICKET, thread=thread, contact=contact, channel="webchat", now=tx.now)
     before = view.thread if view is not None and view.thread is not None else 0
     if not tx.run(CURRENT_THREAD, visitor=visitor, thread=thread, before=before):

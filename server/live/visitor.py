@@ -196,7 +196,6 @@ class VisitorSession:
             client_key=frame.id,
             text=frame.text,
             files=tuple(frame.files),
-            thread_token=self.hub.app.ids.token(18),
             welcome=settings.welcome if settings.welcome_on else "",
             info=self._info() if self.connection.thread is None else _UNCHANGED,
         )

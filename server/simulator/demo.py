@@ -128,7 +128,7 @@ async def _visitor_says(told: _Told, visitor: str, chat: Chat, text: str, welcom
         time_zone=chat.time_zone,
         typed_name=chat.name or None,
     )
-    said = Inbound(visitor, told.key(), text, (), told.app.ids.token(18), welcome, info)
+    said = Inbound(visitor, told.key(), text, (), welcome, info)
     return (await told.app.write(visitor_actions.receive, said)).ticket
 
 

@@ -55,7 +55,7 @@ async def main(orders: dict[str, Any]) -> dict[str, int]:
         if chance.random() < 0.2:
             step, args = write_message, (helper, Outgoing(ticket, key, f"note {key}", (), "note"))
         else:
-            step, args = receive, (Inbound(visitor, key, f"text {key}", (), key * 2, "", VisitorInfo()),)  # type: ignore[assignment]
+            step, args = receive, (Inbound(visitor, key, f"text {key}", (), "", VisitorInfo()),)  # type: ignore[assignment]
         pause_s, fail = chance.uniform(0, orders["pause_ms"]) / 1000, chance.random() < 0.1
         while True:
             try:
