@@ -32,12 +32,21 @@ ROWS: dict[str, Callable[[Setting], list[Line]]] = {
 }
 
 
+def write(figures: Path, lines: list[Line], *, quick: bool) -> None:
+    """Beside what other runs wrote there of other rows, so that rows can be measured one by one."""
+    kept = json.loads(figures.read_text()) if figures.is_file() else []
+    measured = {line.row for line in lines}
+    when = time.strftime("%Y-%m-%d %H:%M")
+    new = [{**line.as_json(), "quick": quick, "measured": when} for line in lines]
+    figures.write_text(json.dumps([old for old in kept if old["row"] not in measured] + new, indent=1) + "\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", default=",".join(ROWS), help=f"some of: {', '.join(ROWS)}")
     parser.add_argument("--quick", action="store_true", help="two short rounds: a look, not a figure")
     parser.add_argument("--full", action="store_true", help="row 3 at 1M tickets and 10M messages")
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    parser.add_argument("--json", type=Path, help="where the figures are written, too (.bench/last.json)")
     args = parser.parse_args()
     chosen = [name.strip() for name in args.only.split(",")]
     if unknown := set(chosen) - set(ROWS):
@@ -48,21 +57,22 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=base))
     setting = Setting(folder, quick=args.quick, full=args.full)
     lines: list[Line] = []
+    figures = args.json or base / "last.json"
     # Ends by way of the `with` blocks, which stop the servers.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     try:
         for name in chosen:
             began = time.monotonic()
             lines += ROWS[name](setting)
-            if args.json:  # after each row: a run that is broken off keeps what it has
-                args.json.write_text(json.dumps([line.as_json() for line in lines], indent=1) + "\n")
+            write(figures, lines, quick=args.quick)  # after each row: a run that is broken off keeps what it has
             load = os.getloadavg()[0]
             print(f"{name}: {time.monotonic() - began:.0f} s, load average {load:.1f}", file=sys.stderr)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     show(lines)
+    print(f"\nthe figures are in {figures}")
     missed = [line for line in lines if line.verdict == "MISS"]
-    print(f"\n{len(missed)} gate(s) missed" if missed else "\nevery gate that was measured is met")
+    print(f"{len(missed)} gate(s) missed" if missed else "every gate that was measured is met")
     return 0
 
 

@@ -1,6 +1,6 @@
 """The floors: the least that could do the job with the same parts, and none of the product.
 
-`relay`   a visitor's message is stored durably (group commit), then sent to every agent; starlette
+`relay`   a visitor's message is stored durably (group commit), then sent to every agent, and an agent's to its visitor; starlette
 `form`    a form POST with one durable insert; starlette, and `/hello` without the insert
 `echo`    a bare ASGI socket that sends back what it gets: what an idle socket must cost
 
@@ -86,6 +86,7 @@ def _settle(futures: list[asyncio.Future[None]]) -> None:
 class State:
     writer: GroupWriter
     agents: set[WebSocket] = set()  # noqa: RUF012 - one process, one state
+    visitors: dict[int, WebSocket] = {}  # noqa: RUF012
 
 
 @asynccontextmanager
@@ -98,6 +99,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 async def _visitor(socket: WebSocket) -> None:
     await socket.accept()
     number = int(socket.path_params["number"])
+    State.visitors[number] = socket
     try:
         while True:
             text = orjson.loads(await socket.receive_text())["text"]
@@ -106,7 +108,7 @@ async def _visitor(socket: WebSocket) -> None:
             for agent in tuple(State.agents):
                 await agent.send_text(frame)
     except WebSocketDisconnect:
-        return
+        State.visitors.pop(number, None)
 
 
 async def _agent(socket: WebSocket) -> None:
@@ -114,7 +116,10 @@ async def _agent(socket: WebSocket) -> None:
     State.agents.add(socket)
     try:
         while True:
-            await socket.receive_text()
+            said = orjson.loads(await socket.receive_text())
+            await State.writer.put((said["to"], "agent", said["text"], time.time()))
+            if (visitor := State.visitors.get(said["to"])) is not None:
+                await visitor.send_text(orjson.dumps({"type": "entry", "text": said["text"]}).decode())
     except WebSocketDisconnect:
         State.agents.discard(socket)
 
