@@ -43,7 +43,7 @@ RECHECK_S = 4.0  # sessions of open sockets (G17)
 PRESENCE_S = 20.0
 SWEEP_S = 20.0
 SWEEP_CUT_OFF_S = 2.0  # while other processes are not reached
-RETURN_S = 3.0  # over which those who were told of a restart come back
+RETURN_S = 4.5  # over which those who were told of a restart come back: not a quarter of them in one second (G8)
 OFFLINE_AFTER_S = 30.0  # no live socket for this long means gone (AMB-11)
 # A socket that was heard within this is touched; a dead one is not, however long it takes to find out.
 HEARD_S = PRESENCE_S + 2
@@ -151,9 +151,12 @@ class Hub:
     def let_go(self) -> None:
         """The server is about to stop: everybody is told to come back, spread over `RETURN_S`, and polls are answered
         with what they have."""
-        connection: Connection
-        for connection in (*self.agents, *self.visitors):
-            connection.push(wire.bye("restart", round(random.uniform(0.2, RETURN_S), 2)))  # noqa: S311 - spreads load
+        everybody = [*self.agents, *self.visitors]
+        random.shuffle(everybody)
+        for place, connection in enumerate(everybody):
+            # Each has a slice of the time, so that chance makes no crowd of it.
+            share = (place + random.uniform(0, 1)) / len(everybody)  # noqa: S311 - spreads load
+            connection.push(wire.bye("restart", round(0.2 + share * (RETURN_S - 0.2), 2)))
         for wake in self.polls:
             wake.set()
 

@@ -1,11 +1,14 @@
 import { IconCloudOff } from '@tabler/icons-react'
 import { useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
+import { isOffline } from '../kernel/online'
 import { useLive } from '../live/store'
 import classes from './Banner.module.css'
 
-/** A blip that heals itself within this time is nobody's concern. */
-const PATIENCE_MS = 1_500
+/** What heals itself within this time is nobody's concern: a deploy takes less than five seconds (G8). */
+const PATIENCE_MS = 6_000
+/** A browser that says itself that there is no network is believed sooner. */
+const OFFLINE_MS = 1_500
 
 export function Banner() {
   const { t } = useTranslation()
@@ -14,7 +17,7 @@ export function Banner() {
   const [shown, setShown] = useState(false)
   const away = lost || never
   useEffect(() => {
-    const timer = setTimeout(() => setShown(away), away ? PATIENCE_MS : 0)
+    const timer = setTimeout(() => setShown(away), away ? (isOffline() ? OFFLINE_MS : PATIENCE_MS) : 0)
     return () => clearTimeout(timer)
   }, [away])
   return (
