@@ -12,7 +12,7 @@ import { makeSlot, makeStore, slotName } from './store'
 import type { Lease } from './store'
 import { makeView } from './view'
 
-const BLINK_MS = 6_000
+const BLINK_MS = 5_000
 const TYPING_MS = 3_000
 const SETTLE_MS = 150
 const TICK_MS = 1_000
