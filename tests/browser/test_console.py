@@ -66,21 +66,21 @@ async def test_everything_can_be_done_by_keyboard(people: People) -> None:
     await press("j")
     await expect(desk.list.get_by_role("link").nth(1)).to_be_focused()
     # Faster than any screen is drawn: each key acts on what the one before it did.
-    await asyncio.gather(*map(press, ("k", "Enter", "r", *"so", "Enter")))
-    await expect(two.bubble("so")).to_be_visible()
+    await asyncio.gather(*map(press, ("k", "Enter", "r", *"yes", "Enter")))
+    await expect(two.bubble("yes")).to_be_visible()
     await expect(desk.bubble("keys: second")).to_be_visible()
     await press("Escape")
-    await asyncio.gather(*map(press, ("j", "Enter", "r", *"no", "Enter")))
-    await expect(one.bubble("no")).to_be_visible()
-    await expect(desk.list.get_by_role("link").first).to_contain_text("no")  # what was answered last stands first
+    await asyncio.gather(*map(press, ("j", "Enter", "r", *"zulu", "Enter")))
+    await expect(one.bubble("zulu")).to_be_visible()
+    await expect(desk.list.get_by_role("link").first).to_contain_text("zulu")  # what was answered last stands first
     await press("Escape")
     await asyncio.gather(*map(press, ("j", "Enter", "r")))
     await expect(desk.box).to_be_focused()
     await desk.page.keyboard.type("keys: r is for reply")
     await press("Enter")
     await expect(two.bubble("keys: r is for reply")).to_be_visible()
-    assert (await two.texts())[1:] == ["keys: second", "so", "keys: r is for reply"]
-    assert (await one.texts())[1:] == ["keys: first", "no"]
+    assert (await two.texts())[1:] == ["keys: second", "yes", "keys: r is for reply"]
+    assert (await one.texts())[1:] == ["keys: first", "zulu"]
     await press("Escape")
     await press("n")
     await expect(desk.page.get_by_role("textbox", name="Note")).to_be_focused()

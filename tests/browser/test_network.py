@@ -25,13 +25,17 @@ async def both_say(desk: Desk, visitor: Visitor, tag: str, numbers: range) -> No
         await desk.replies(f"{tag} agent {number}")
 
 
+async def nothing_waits(desk: Desk, visitor: Visitor) -> None:
+    await expect(visitor.frame.locator(".row.mine[data-mark=waiting], .row.mine[data-mark=offline]")).to_have_count(0)
+    await expect(desk.log.locator("[data-state]")).to_have_count(0)
+
+
 async def everything_stands_once(people: People, desk: Desk, visitor: Visitor, tag: str) -> None:
     said = [f"{tag} {who} {number}" for who in ("visitor", "agent") for number in range(10)]
     for text in said:
         await expect(visitor.bubble(text)).to_have_count(1)
         await expect(desk.bubble(text)).to_have_count(1)
-    await expect(visitor.frame.locator(".row.mine[data-mark=waiting], .row.mine[data-mark=offline]")).to_have_count(0)
-    await expect(desk.log.locator("[data-state]")).to_have_count(0)
+    await nothing_waits(desk, visitor)
 
     stored = people.site.stored(tag)
     assert sorted(stored) == sorted([*said, tag, f"{tag} yes?"])
@@ -47,6 +51,7 @@ async def test_a_cut_in_the_middle_of_ten_messages_loses_and_doubles_none(people
     line = people.site.line
 
     await both_say(desk, visitor, "cut", range(3))
+    await nothing_waits(desk, visitor)
     # First the answers go missing: what is written now is stored, and neither side knows.
     line.mute()
     await both_say(desk, visitor, "cut", range(3, 5))

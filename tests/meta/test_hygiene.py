@@ -74,3 +74,11 @@ def test_the_readme_names_the_two_commands_and_ci_calls_the_second() -> None:
     readme = (ROOT / "README.md").read_text()
     assert "make up" in readme and "make test" in readme
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_picture_of_the_readme_is_there_and_light_dark_and_phone_are_shown() -> None:
+    """Of console and widget; taken anew by `python -m tests.browser.screens`."""
+    shown = set(re.findall(r"\]\((docs/[\w-]+\.png)\)", (ROOT / "README.md").read_text()))
+    assert shown == {str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.png")}
+    wanted = {f"docs/{what}-{how}.png" for what in ("console", "widget") for how in ("light", "dark", "phone")}
+    assert wanted <= shown

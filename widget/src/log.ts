@@ -42,6 +42,8 @@ export function makeLog(wishes: LogWishes): Log {
     scroller.scrollTop = scroller.scrollHeight
   }
 
+  const begin = () => !stuck && scroller.scrollTop < NEAR * 4 && wishes.older()
+
   scroller.addEventListener(
     'scroll',
     () => {
@@ -52,7 +54,7 @@ export function makeLog(wishes: LogWishes): Log {
       top = scroller.scrollTop
       if (stuck) pill.hidden = true
       if (was !== stuck) wishes.scrolled()
-      if (top < NEAR * 4) wishes.older()
+      begin()
     },
     { passive: true },
   )
@@ -95,6 +97,8 @@ export function makeLog(wishes: LogWishes): Log {
       else inner.insertBefore(part.el, at)
     }
     if (read?.isConnected) scroller.scrollTop = read.offsetTop - place!
+    // The line may have been away when it was asked for.
+    begin()
     if (stuck || own || first) toEnd()
     else if (news) {
       void loadExtras().then((lazy) => pill.replaceChildren(...lazy.newMessages()))

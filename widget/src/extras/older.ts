@@ -32,9 +32,10 @@ export function older() {
       if (page.length > 0) pausedUntil = 0
       happen({ on: 'older', before, entries: page })
     } catch {
-      // The line is gone; whoever scrolls on asks again.
+      // The line is gone; whoever still reads there asks again with the next drawing.
     } finally {
       asking = false
+      if (pausedUntil) setTimeout(happen, WAIT_MS, { on: 'tick' })
     }
   }
 }
