@@ -18,6 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import server.accounts.http
 import server.consent.http
 import server.contacts.http
+import server.delivery.http
+import server.delivery.jobs
+import server.delivery.webhooks
 import server.inbox.http
 import server.inbox.jobs
 import server.links.http
@@ -25,7 +28,11 @@ import server.live.http
 import server.operations.http
 from server import migrate
 from server.accounts.rules import Can
+from server.channels import twilio_sms
+from server.channels.base import SmsChannel
+from server.delivery.pump import Pump
 from server.delivery.segments import segments
+from server.delivery.settings import Account
 from server.errors import BadRequest, NotFound, Refused
 from server.inbox import hints
 from server.kernel.bus import LocalBus, RedisBus
@@ -59,6 +66,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.accounts.http.ENDPOINTS,
     *server.consent.http.ENDPOINTS,
     *server.contacts.http.ENDPOINTS,
+    *server.delivery.http.ENDPOINTS,
     *server.inbox.http.ENDPOINTS,
     *server.links.http.ENDPOINTS,
     *server.live.http.ENDPOINTS,
@@ -67,11 +75,14 @@ ENDPOINTS: list[Endpoint] = [
 ]
 
 JOBS: dict[str, Handler] = {
+    **server.delivery.jobs.HANDLERS,
     **server.inbox.jobs.HANDLERS,
 }
 
 # Providers' webhooks, answered ahead of the routes: signed, not signed in.
-WEBHOOKS: dict[str, webhooks.Handler] = {}
+WEBHOOKS: dict[str, webhooks.Handler] = {
+    "/webhooks/twilio/status": server.delivery.webhooks.status,
+}
 
 SOCKETS = {"/ws/agent": AgentSocket, "/ws/visitor": VisitorSocket}
 
@@ -96,11 +107,17 @@ async def build(
         await db.close()
         raise
     app = App(settings=settings, clock=clock, ids=ids, bus=bus, db=db, secret=secret, node=node)
+    app.parts["pump"] = Pump(app, twilio)
     await bus.start()
     return app
 
 
+def twilio(account: Account, url: str) -> SmsChannel:
+    return twilio_sms.connect(account.sid, account.user, account.password, account.service, url)
+
+
 async def close(app: App) -> None:
+    await app.parts["pump"].close()
     await app.bus.close()
     await app.db.close()
 
@@ -129,6 +146,7 @@ async def running(app: App, serving: Serving) -> AsyncIterator[None]:
         if app.settings.mode == "development":
             await _simulated(app).start()
     if worker is not None:
+        await app.write(server.delivery.jobs.start)
         await worker.start()
     try:
         yield

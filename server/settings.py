@@ -142,6 +142,10 @@ class Settings(BaseSettings):
     def files_dir(self) -> Path:
         return self.data_dir / "files"
 
+    def file_path(self, token: str) -> Path:
+        """Of one attachment; spread over folders by the token's first characters, which are random."""
+        return self.files_dir() / token[:2] / token
+
     def key_path(self) -> Path:
         return self.data_dir / "secret.key"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 from server.delivery import queries, rules
 from server.delivery.rules import State
 from server.delivery.segments import segments
-from server.errors import Refused
+from server.errors import Conflict, NotFound, Refused
 from server.kernel import jobs
 from server.kernel.sql import Clash, Statement, Tx
 from server.schema import outbound
@@ -77,6 +77,8 @@ def queue(tx: Tx, send: Send) -> Queued:
     if len(send.media) > rules.MAX_MEDIA:
         raise Refused("too_many_files", f"A message carries at most {rules.MAX_MEDIA} pictures.", field="files")
     count = 1 if send.media else segments(send.body)
+    known = queries.all_senders(tx)
+    chosen = rules.choose(known, rules.country_of(send.recipient), mms=bool(send.media), preferred=send.sender)
     due = max(send.due_at or tx.now, tx.now)
     token = tx.token(18)
     made = tx.value(
@@ -90,7 +92,7 @@ def queue(tx: Tx, send: Send) -> Queued:
         thread_id=send.thread,
         seq=send.seq,
         recipient=send.recipient,
-        sender=send.sender,
+        sender=None if chosen is None else chosen.address,  # the pump looks once more
         body=send.body,
         media=list(send.media),
         segments=count,
@@ -122,3 +124,33 @@ def wake(tx: Tx, at: datetime) -> None:
     else:
         moment = int(at.timestamp())
         jobs.enqueue(tx, PUMP, {}, run_at=at, key=f"{PUMP}:{moment}", priority=0)
+
+
+def wake_in(tx: Tx, seconds: float) -> None:
+    wake(tx, tx.now + timedelta(seconds=seconds))
+
+
+def retry(tx: Tx, outbound_id: int) -> Queued:
+    """ "Send again" (AMB-34): the same words to the same person, shown at the same place, as a message of its own. Pressed
+    twice it is one. Raises `NotFound`, and `Conflict` `cannot_retry` for what may have arrived."""
+    row = queries.one(tx, outbound_id, lock=True)
+    if row is None:
+        raise NotFound()
+    if not rules.may_retry(row.state):
+        raise Conflict("cannot_retry", "This message was sent, or is about to be.")
+    return queue(
+        tx,
+        Send(
+            key=f"again:{row.id}",
+            kind=row.kind,
+            purpose=row.purpose,
+            contact=row.contact,
+            recipient=row.recipient,
+            body=row.body,
+            thread=row.thread,
+            seq=row.seq,
+            sender=row.sender,
+            media=row.media,
+            priority=row.priority,
+        ),
+    )

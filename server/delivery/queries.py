@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select
 from server.delivery import rules
 from server.delivery.rules import Sender, SenderKind, State
 from server.kernel.sql import Conn, Row, Statement
-from server.schema import credits, outbound, senders
+from server.schema import carrier_inbound, credits, outbound, senders
 
 
 def _sender(row: Row) -> Sender:
@@ -161,3 +161,24 @@ _SPENT = Statement(
 def spent(conn: Conn, since: datetime) -> list[Spent]:
     """What was charged since then, by kind and country (CAM-41..45)."""
     return [Spent(row.kind, row.country, int(row.messages), int(row.total)) for row in conn.all(_SPENT, since=since)]
+
+
+_RECEIVED = Statement(select(carrier_inbound.c.sid).where(carrier_inbound.c.sid.in_(bindparam("sids", expanding=True))))
+
+
+def not_received(conn: Conn, sids: list[str]) -> list[str]:
+    """Those of them that no webhook has brought."""
+    known = {row.sid for row in conn.all(_RECEIVED, sids=sids)} if sids else set()
+    return [sid for sid in sids if sid not in known]
+
+
+_WAITING = Statement(
+    select(outbound.c.state, func.count().label("n"))
+    .where(outbound.c.state.in_((State.QUEUED.value, State.UNKNOWN.value)))
+    .group_by(outbound.c.state)
+)
+
+
+def waiting(conn: Conn) -> dict[str, int]:
+    """How many are `queued`, and how many `unknown`."""
+    return {State.QUEUED.value: 0, State.UNKNOWN.value: 0} | {row.state: row.n for row in conn.all(_WAITING)}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 MAX_TEXT = 1_600  # characters of one message (CAM-21, CAM-31)
 MAX_MEDIA = 10
@@ -94,9 +95,10 @@ class OutboundSettled:
 # --- pace -------------------------------------------------------------------------------------------
 
 SCALE = 1_000  # tokens are thousandths of a segment
-LEASE = timedelta(seconds=30)  # of a claim; a stuck one is claimed again
+LEASE = timedelta(seconds=15)  # of a claim; a stuck one is claimed again
 MAX_TRIES = 8  # network calls that surely sent nothing
-LOST_AFTER = timedelta(seconds=90)  # longer than any request may take: who was `sending` then has died
+LOST_AFTER = timedelta(seconds=30)  # twice as long as a request may take: who was `sending` then has died
+STALE_S = 10.0  # after `sending` was written a request leaves within this or not at all: whoever slept does not send
 
 
 def filled(tokens: int, filled_at: datetime, rate: int, now: datetime) -> int:
@@ -165,6 +167,22 @@ class Sender:
     @property
     def usable(self) -> bool:
         return self.enabled and not self.stopped
+
+
+# Islands whose phones are on the networks, and at the prices, of another country.
+_SAME_NETWORKS = {"GG": "GB", "JE": "GB", "IM": "GB", "AX": "FI", "SJ": "NO"}
+
+
+@lru_cache(4_096)
+def country_of(phone: str) -> str:
+    """ISO 3166 of an E.164 number, by its area code where several countries share a calling code; "" where there is none."""
+    import phonenumbers  # 20 MB of tables: not at start
+
+    try:
+        found = phonenumbers.region_code_for_number(phonenumbers.parse(phone)) or ""
+    except phonenumbers.NumberParseException:
+        return ""
+    return _SAME_NETWORKS.get(found, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +256,15 @@ def reachable(senders: Iterable[Sender], country: str) -> bool:
     return any(one.enabled and country in one.countries for one in senders)
 
 
+def no_sender(senders: Iterable[Sender], country: str, mms: bool) -> tuple[str, str]:
+    """Why nobody can send it: reason and words (AMB-13, INB-11)."""
+    if mms and choose(senders, country) is not None:
+        return "mms_not_supported", "Pictures cannot be sent to this country from any of your numbers."
+    return "no_sender", "None of your numbers can text this country."
+
+
+SENDER_STOPPED = "The sending number is stopped; see Settings → SMS."
+
 # --- what it costs ----------------------------------------------------------------------------------
 
 # Answers to keywords and opt-ins are free (CAM-44); everything else the carrier took is charged, delivered or not.
@@ -271,15 +298,15 @@ class Candidate:
 def found_in(
     listing: Iterable[Candidate], body: str, sender: str, begun: datetime, taken: frozenset[str]
 ) -> str | None:
-    """The sid of our unclear send in a listing: same words, same number, made around the time it began, not another of
-    our messages. Two that fit are one too many: then a person decides, except that the earliest of equals is ours."""
+    """The sid of our unclear send in a listing: same words, same number, made around the time it began (clocks differ),
+    and not another of our messages. Of several the earliest: each unclear send finds one of its own."""
     near = [
         one
         for one in listing
         if one.sid not in taken
         and one.body.strip() == body.strip()
         and (not sender or one.sender == sender)
-        and begun - timedelta(seconds=5) <= one.created_at <= begun + LOST_AFTER
+        and begun - timedelta(minutes=2) <= one.created_at <= begun + timedelta(minutes=5)
     ]
     return min(near, key=lambda one: (one.created_at, one.sid)).sid if near else None
 
@@ -290,6 +317,18 @@ LOOK_AGAIN_S = (2, 10, 30, 120, 600, 3_600)
 
 def look_again(looks: int) -> timedelta | None:
     return timedelta(seconds=LOOK_AGAIN_S[looks]) if looks < len(LOOK_AGAIN_S) else None
+
+
+INBOUND_PATH = "/webhooks/twilio/sms"
+STATUS_PATH = "/webhooks/twilio/status"
+# Twilio's connection overrides, in the fragment: five repetitions after every kind of failure. Without them a 503 is
+# not repeated at all (INTEGRATIONS 1.1).
+RETRIES = "#rc=5&rp=all"
+
+
+def webhook_url(public_url: str) -> str:
+    """What to enter at the provider for texts that come in."""
+    return f"{public_url}{INBOUND_PATH}{RETRIES}"
 
 
 _DIGITS = re.compile(r"\d(?=\d{2})")

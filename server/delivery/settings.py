@@ -8,6 +8,7 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
+from server.kernel.context import App
 from server.kernel.documents import Document
 from server.kernel.sealing import PURPOSE, Unsealable, unseal
 from server.kernel.sql import Tx
@@ -82,7 +83,16 @@ def account_in(tx: Tx) -> Account:
     return account(SMS.load(tx), tx.key(PURPOSE))
 
 
-# Segments a second (INTEGRATIONS 2.2), by kind; US and Canadian long codes are the slow ones.
+async def current(app: App) -> Account:
+    """The account as of at most three seconds ago; opened once a change. For webhooks, which ask it at every request."""
+    document = await SMS.latest(app)
+    found = app.parts.get("sms_account")
+    if found is None or found[0] is not document:
+        found = app.parts["sms_account"] = (document, account(document, app.key(PURPOSE)))
+    opened: Account = found[1]
+    return opened
+
+
 CHECKED_ON = date(2026, 4, 30)
 # Credits of one segment and of one MMS, April 2026 (CAM-42). None: no MMS there.
 PRICES: dict[str, Price] = {

@@ -86,8 +86,7 @@ async def keep(app: App, owner: str, name: str, data: bytes) -> tuple[Attachment
 
 
 def path_of(app: App, token: str) -> Path:
-    """Spread over folders by the token's first characters, which are random."""
-    return app.settings.files_dir() / token[:2] / token
+    return app.settings.file_path(token)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -28,6 +28,15 @@ HTTP = Histogram(
 )
 BUS_PUBLISH_FAILED = Counter("threadline_bus_publish_failed_total", "Doorbells Redis did not take")
 BUS_GAPS = Counter("threadline_bus_gaps_total", "Times the bus was lost and everything watched was rung again")
+SMS_SENT = Counter("threadline_sms_total", "Outgoing texts by what became of them", ["state"])
+SMS_REPORTS = Counter("threadline_sms_reports_total", "Status reports of the carrier", ["match"])
+SMS_TWICE = Counter("threadline_sms_twice_total", "Texts for which the carrier named two messages; must stay 0")
+SMS_SECONDS = Histogram(
+    "threadline_sms_request_seconds",
+    "Time of one request to the carrier",
+    ["outcome"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
+)
 JOBS_RUN = Counter("threadline_jobs_total", "Jobs run", ["kind", "outcome"])
 LINK_CLICKS = Counter("threadline_link_clicks_total", "Short links followed", ["who"])
 LINK_CLICKS_LOST = Counter("threadline_link_clicks_lost_total", "Clicks that were given up uncounted")
@@ -35,6 +44,7 @@ LINK_CLICKS_WAITING = Gauge("threadline_link_clicks_waiting", "Clicks that are n
 
 # Read when somebody asks (operations/figures.py).
 JOBS_DEAD = Gauge("threadline_jobs_dead", "Jobs that gave up and wait for a person")
+SMS_WAITING = Gauge("threadline_sms_waiting", "Texts that wait to be sent, or whose outcome is unknown", ["state"])
 JOBS_LATE_SECONDS = Gauge("threadline_jobs_late_seconds", "How long the oldest due job has been waiting")
 WRITER_WAITING = Gauge("threadline_writer_waiting", "Writes that wait for the database")
 BUS_CONNECTED = Gauge("threadline_bus_connected", "1 while the other processes are reached (always 1 without Redis)")

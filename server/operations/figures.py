@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from server.delivery.queries import waiting
 from server.errors import NotFound, Refused
 from server.kernel import jobs, metrics
 from server.kernel.context import App
@@ -42,6 +43,8 @@ async def refresh(app: App) -> None:
     try:
         metrics.JOBS_DEAD.set(await app.read(jobs.dead_count))
         due = await app.read(jobs.next_due)
+        for state, count in (await app.read(waiting)).items():
+            metrics.SMS_WAITING.labels(state).set(count)
     except Refused:
         return
     late = (app.clock.now() - due).total_seconds() if due is not None else 0.0

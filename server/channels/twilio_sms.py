@@ -1,0 +1,334 @@
+"""Twilio's REST side, by its own SDK: send, list, media, account. The only module that imports the SDK.
+
+The SDK builds requests and reads answers; how they travel is ours: one shared connection pool with explicit
+time-outs, the address a setting, and every way a network can fail told apart by one question: may it have been done?
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from server.channels import twilio_errors
+from server.channels.base import (
+    Accepted,
+    Checked,
+    Listed,
+    Media,
+    NotSent,
+    Number,
+    Rejected,
+    Sent,
+    Text,
+    Unclear,
+    Verdict,
+)
+from server.errors import ChannelError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+CONNECT_S = 5.0
+TOTAL_S = 15.0  # Twilio answers within one or two; after this the outcome is unclear
+CONNECTIONS = 128  # at a time; more waits here, not at Twilio (429)
+# An idle connection that the other side closes at the moment we use it makes a send unclear: let go of it sooner.
+IDLE_S = 10.0
+MAX_ANSWER = 4_000_000  # bytes
+HOME = "https://api.twilio.com"
+MEDIA_HOSTS = (".twilio.com", ".twiliocdn.com", ".amazonaws.com")  # where a file's address may lead on
+_MEDIA_PATH = re.compile(r"/2010-04-01/Accounts/AC[0-9a-fA-F]{32}/Messages/\w{34}/Media/\w{34}(?:\.\w{1,5})?")
+_LONG_DIGITS = re.compile(r"\+?\d[\d() -]{5,}\d")
+
+
+class _Refused(Exception):
+    """An answer that is no success; raised before the SDK makes one of its own of it, which drops the headers."""
+
+    def __init__(self, status: int, retry_after: str | None, body: str) -> None:
+        super().__init__(status)
+        self.status, self.retry_after, self.body = status, retry_after, body
+
+    def told(self) -> tuple[int | None, str]:
+        """Twilio's code and sentence; (None, "") where somebody else answered (a proxy's page)."""
+        try:
+            found = json.loads(self.body)
+            code = found.get("code")
+            return (code if isinstance(code, int) else None), str(found.get("message") or found.get("detail") or "")
+        except (ValueError, AttributeError):
+            return None, ""
+
+
+def connect(sid: str, user: str, password: str, service: str, url: str) -> TwilioSms:
+    """One account. Call inside a running loop; nothing is sent before the first use."""
+    return TwilioSms(sid, user, password, service, url)
+
+
+class TwilioSms:
+    """`base.SmsChannel` for one account."""
+
+    def __init__(self, sid: str, user: str, password: str, service: str, url: str) -> None:
+        self._sid, self._user, self._password, self._service = sid, user, password, service
+        self._base = url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+        self._client: Any = None
+
+    # --- the SDK, over our own connections
+
+    def _opened(self) -> Any:
+        if self._client is None:
+            import aiohttp  # with the SDK half a second and 20 MB: only who sends pays for it
+            from twilio.http.async_http_client import AsyncTwilioHttpClient
+            from twilio.http.response import Response
+            from twilio.rest import Client
+
+            self._session = session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_S, ttl_dns_cache=60),
+                timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
+            )
+            pair = b64encode(f"{self._user}:{self._password}".encode()).decode()
+            base = self._base
+
+            class Http(AsyncTwilioHttpClient):  # type: ignore[misc] # the SDK has no types
+                """The SDK's own client makes a session without time-outs and loses what a 429 says in its headers."""
+
+                def __init__(self) -> None:
+                    super().__init__(pool_connections=False)
+
+                async def request(
+                    self,
+                    method: str,
+                    url: str,
+                    params: dict[str, Any] | None = None,
+                    data: dict[str, Any] | None = None,
+                    headers: dict[str, str] | None = None,
+                    auth: Any = None,
+                    timeout: float | None = None,  # noqa: ASYNC109 - the SDK's signature
+                    allow_redirects: bool = False,
+                ) -> Any:
+                    body = urlencode(data, doseq=True).encode() if data else None
+                    headers = {**(headers or {}), "Authorization": f"Basic {pair}"}
+                    async with session.request(
+                        method,
+                        moved(url, base),
+                        params={name: str(value) for name, value in params.items()} if params else None,
+                        data=body,
+                        headers=headers,
+                        allow_redirects=False,
+                    ) as answer:
+                        text = (await whole(answer.content)).decode("utf-8", "replace")
+                        if not 200 <= answer.status < 300:
+                            raise _Refused(answer.status, answer.headers.get("Retry-After"), text)
+                        return Response(answer.status, text, answer.headers)
+
+            self._client = Client(self._user, self._password, self._sid, http_client=Http(), environment={"": ""})
+        return self._client
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+        self._session = self._client = None
+
+    # --- sending
+
+    async def send(self, text: Text) -> Sent:
+        import aiohttp
+
+        wanted: dict[str, Any] = {"to": text.recipient, "body": text.body}
+        if text.sender:
+            wanted["from_"] = text.sender
+        if self._service:
+            wanted["messaging_service_sid"] = self._service
+        if text.media:
+            wanted["media_url"] = list(text.media)
+        if text.callback:
+            wanted["status_callback"] = text.callback
+        if text.validity_s is not None:
+            wanted["validity_period"] = text.validity_s
+        try:
+            made = await self._opened().messages.create_async(**wanted)
+        except _Refused as refusal:
+            return judge(refusal)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return NotSent(f"Twilio could not be reached ({type(error).__name__}).")
+        except (TimeoutError, OSError, aiohttp.ClientError) as error:
+            return Unclear(f"Twilio did not answer ({type(error).__name__}).")
+        except Exception as error:  # an answer the SDK cannot read, after a 2xx: it may well have been sent
+            return Unclear(f"Twilio's answer could not be read ({type(error).__name__}).")
+        if not isinstance(made.sid, str) or not made.sid:
+            return Unclear("Twilio's answer named no message.")
+        return Accepted(made.sid, str(made.status or "queued"))
+
+    # --- looking
+
+    async def list_messages(
+        self,
+        *,
+        to: str | None = None,
+        from_: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 200,
+    ) -> list[Listed]:
+        wanted: dict[str, Any] = {"limit": limit, "page_size": min(limit, 200)}
+        for name, value in (("to", to), ("from_", from_), ("date_sent_after", since), ("date_sent_before", until)):
+            if value is not None:
+                wanted[name] = value.date() if isinstance(value, datetime) else value
+        client = self._opened()
+        found = await self._asked(client.messages.list_async(**wanted))
+        return [
+            Listed(
+                sid=one.sid,
+                status=str(one.status),
+                error=one.error_code if isinstance(one.error_code, int) else None,
+                body=one.body or "",
+                sender=one.from_ or "",
+                recipient=one.to or "",
+                direction="inbound" if str(one.direction) == "inbound" else "outbound",
+                created_at=one.date_created or datetime.fromtimestamp(0, UTC),
+                media=int(one.num_media or 0),
+            )
+            for one in found
+        ]
+
+    async def media_of(self, sid: str) -> list[Media]:
+        client = self._opened()
+        found = await self._asked(client.messages(sid).media.list_async(limit=10))
+        return [
+            Media(f"{HOME}/2010-04-01/Accounts/{self._sid}/Messages/{sid}/Media/{one.sid}", one.content_type or "")
+            for one in found
+        ]
+
+    async def fetch_media(self, url: str, most: int) -> tuple[bytes, str]:
+        self._opened()
+        session = self._session
+        assert session is not None
+        address = self._media_address(url)
+        import aiohttp
+
+        pair = b64encode(f"{self._user}:{self._password}".encode()).decode()
+        headers = {"Authorization": f"Basic {pair}"}
+        try:
+            for _ in range(4):
+                async with session.get(address, headers=headers, allow_redirects=False) as answer:
+                    if answer.status in (301, 302, 303, 307, 308):
+                        address, headers = self._led_on(address, answer.headers.get("Location", "")), {}
+                        continue
+                    if answer.status != 200:
+                        gone = answer.status in (401, 403, 404, 410)
+                        raise ChannelError(f"The file could not be fetched ({answer.status}).", permanent=gone)
+                    found = bytearray()
+                    async for piece in answer.content.iter_chunked(65_536):
+                        found += piece
+                        if len(found) > most:
+                            raise ChannelError("The file is larger than we keep.", permanent=True)
+                    return bytes(found), answer.content_type
+        except (TimeoutError, OSError, aiohttp.ClientError) as error:
+            raise ChannelError(f"The file could not be fetched ({type(error).__name__}).") from None
+        raise ChannelError("The file's address leads in circles.", permanent=True)
+
+    def _media_address(self, url: str) -> str:
+        """Only the provider's own addresses of messages' files: whatever else a request names is not fetched."""
+        for start in (HOME, self._base):
+            path = url.removeprefix(start)
+            if path != url and _MEDIA_PATH.fullmatch(path):
+                return self._base + path
+        raise ChannelError("This is no address of a file at Twilio.", permanent=True)
+
+    def _led_on(self, here: str, location: str) -> str:
+        parts = urlsplit(location)
+        host = parts.hostname or ""
+        own = f"{parts.scheme}://{parts.netloc}" == "{0.scheme}://{0.netloc}".format(urlsplit(self._base))
+        if own or (parts.scheme == "https" and host.endswith(MEDIA_HOSTS) and parts.port in (None, 443)):
+            return location
+        raise ChannelError("The file's address leads away from Twilio.", permanent=True)
+
+    async def check(self) -> Checked:
+        client = self._opened()
+        try:
+            account = await self._asked(client.api.v2010.accounts(self._sid).fetch_async())
+            numbers = await self._asked(client.incoming_phone_numbers.list_async(limit=200))
+        except ChannelError as error:
+            return Checked(str(error))
+        return Checked(
+            "",
+            str(account.status),
+            str(account.friendly_name or ""),
+            tuple(
+                Number(
+                    address=one.phone_number or "",
+                    sms_url=one.sms_url or "",
+                    sms=bool((one.capabilities or {}).get("sms")),
+                    mms=bool((one.capabilities or {}).get("mms")),
+                    sms_method=str(one.sms_method or "POST"),
+                )
+                for one in numbers
+            ),
+        )
+
+    async def _asked(self, call: Any) -> Any:
+        """A read's answer; every failure is a `ChannelError` in words."""
+        import aiohttp
+
+        try:
+            return await call
+        except _Refused as refusal:
+            code, said = refusal.told()
+            words = (
+                twilio_errors.meaning(code, refusal.status).words if refusal.status < 500 else "Twilio has a problem."
+            )
+            permanent = refusal.status in (400, 401, 403, 404)
+            raise ChannelError(
+                f"{words} ({code or refusal.status}) {masked(said)}".strip(), permanent=permanent
+            ) from None
+        except (TimeoutError, OSError, aiohttp.ClientError) as error:
+            raise ChannelError(f"Twilio could not be reached ({type(error).__name__}).") from None
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            raise ChannelError(f"Twilio's answer could not be read ({type(error).__name__}).") from None
+
+
+async def whole(content: Any) -> bytes:
+    """A body of at most `MAX_ANSWER` bytes."""
+    found = bytearray()
+    async for piece in content.iter_any():
+        found += piece
+        if len(found) > MAX_ANSWER:
+            raise ValueError("an answer without end")
+    return bytes(found)
+
+
+def moved(url: str, base: str) -> str:
+    """The SDK's address, at `base` instead of its own host."""
+    parts = urlsplit(url)
+    return f"{base}{parts.path}{'?' + parts.query if parts.query else ''}"
+
+
+def masked(said: str) -> str:
+    """Twilio's sentences name phone numbers; ours go into logs."""
+    return _LONG_DIGITS.sub("…", said)
+
+
+def judge(refusal: _Refused) -> Sent:
+    """An answer that is no success: 5xx may have been done, everything else was not."""
+    if refusal.status >= 500:
+        return Unclear(f"Twilio answered {refusal.status}.")
+    code, _ = refusal.told()
+    found = twilio_errors.meaning(code, refusal.status)
+    if 300 <= refusal.status < 400:
+        return Rejected(None, "The address of Twilio's interface leads elsewhere.", Verdict.RETRY)
+    return Rejected(code, found.words, found.verdict, waiting(refusal.retry_after) or found.retry_after)
+
+
+def waiting(header: str | None) -> float | None:
+    """Seconds of a Retry-After; a date or nonsense counts as none, and nobody makes us wait for more than an hour."""
+    try:
+        return min(max(float(header or ""), 0.0), 3_600.0) or None
+    except ValueError:
+        return None

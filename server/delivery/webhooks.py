@@ -1,0 +1,53 @@
+"""The carrier's status reports: signed, kept whole, applied forward only (G10)."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from server.channels import twilio_webhooks
+from server.channels.base import Report
+from server.delivery import settling
+from server.delivery.settings import Account, current
+from server.kernel.context import App
+from server.web.webhooks import Posted
+
+
+def keys(account: Account) -> twilio_webhooks.Keys:
+    return twilio_webhooks.keys(account.tokens, account.shared_keys)
+
+
+def signed(app: App, account: Account, posted: Posted) -> bool:
+    """Did the holder of one of the account's keys send this to exactly this address of ours?"""
+    return twilio_webhooks.verify(
+        keys(account),
+        app.settings.public_url,
+        posted.target,
+        posted.query,
+        posted.signed,
+        posted.headers,
+        body=posted.body,
+        is_form=posted.is_form,
+    )
+
+
+async def status(app: App, posted: Posted) -> int:
+    """One report. 200 after COMMIT, 403 unless it is signed and about our account; the frame makes 503 of the rest."""
+    account = await current(app)
+    if not signed(app, account, posted):
+        return 403
+    params = dict(posted.params)
+    if params.get("AccountSid") != account.sid:
+        return 403
+    sid, word = params.get("MessageSid") or params.get("SmsSid"), params.get("MessageStatus") or params.get("SmsStatus")
+    if not sid or not word or len(sid) > 64 or len(word) > 64:
+        return 400
+    code = params.get("ErrorCode", "")
+    error = int(code) if code.isdecimal() and len(code) < 10 and int(code) else None
+    token, _, attempt = dict(parse_qsl(posted.query)).get("m", "").partition(".")
+    await app.write(
+        settling.report,
+        Report(sid, word.lower(), error, params, account.sid),
+        token or None,
+        int(attempt) if attempt.isdecimal() and len(attempt) < 6 else None,
+    )
+    return 200
