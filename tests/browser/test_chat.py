@@ -41,6 +41,7 @@ async def test_each_sees_the_other_typing(people: People) -> None:
     desk, visitor = await people.agent("ana"), await people.visitor()
     await visitor.says("typing: hello?")
     await desk.opens("typing: hello?")
+    await visitor.marked("typing: hello?", "seen")  # typing is told once in three seconds, to whoever is there by then
 
     await visitor.box.press_sequentially("I have")
     await expect(desk.log.get_by_role("status").get_by_text("is typing…")).to_be_attached()
