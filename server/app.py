@@ -23,6 +23,9 @@ import server.delivery.jobs
 import server.delivery.webhooks
 import server.inbox.http
 import server.inbox.jobs
+import server.inbox.sms
+import server.inbox.sms_http
+import server.inbox.webhooks
 import server.links.http
 import server.live.http
 import server.operations.http
@@ -68,6 +71,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.contacts.http.ENDPOINTS,
     *server.delivery.http.ENDPOINTS,
     *server.inbox.http.ENDPOINTS,
+    *server.inbox.sms_http.ENDPOINTS,
     *server.links.http.ENDPOINTS,
     *server.live.http.ENDPOINTS,
     *server.operations.http.ENDPOINTS,
@@ -82,6 +86,7 @@ JOBS: dict[str, Handler] = {
 # Providers' webhooks, answered ahead of the routes: signed, not signed in.
 WEBHOOKS: dict[str, webhooks.Handler] = {
     "/webhooks/twilio/status": server.delivery.webhooks.status,
+    server.inbox.webhooks.TEXTS: server.inbox.webhooks.receive,
 }
 
 SOCKETS = {"/ws/agent": AgentSocket, "/ws/visitor": VisitorSocket}
@@ -108,6 +113,7 @@ async def build(
         raise
     app = App(settings=settings, clock=clock, ids=ids, bus=bus, db=db, secret=secret, node=node)
     app.parts["pump"] = Pump(app, twilio)
+    app.parts["receive_text"] = server.inbox.sms.receive_listed
     await bus.start()
     return app
 

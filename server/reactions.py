@@ -1,11 +1,17 @@
 """What else happens? Event type → steps that run in the same transaction, in this order.
 
-A lower feature announces and never knows who listens. Nobody reacts yet: flows, notifications and
-attribution come with their features.
+A lower feature announces and never knows who listens.
 """
 
 from __future__ import annotations
 
+from server.consent.rules import AddressChanged, ConsentChanged
+from server.delivery.rules import OutboundSettled
+from server.inbox import reactions as inbox
 from server.kernel.context import Reactions
 
-REACTIONS: Reactions = {}
+REACTIONS: Reactions = {
+    OutboundSettled: [inbox.note_delivery],
+    ConsentChanged: [inbox.note_consent],
+    AddressChanged: [inbox.note_address],
+}

@@ -36,7 +36,7 @@ from server.accounts import links, passwords
 from server.accounts.actions import Browser
 from server.accounts.rules import Agent, Role
 from server.app import JOBS, build, close
-from server.inbox import actions, entries, files, queries, timeline, visitor_actions
+from server.inbox import actions, entries, files, queries, visitor_actions
 from server.inbox.actions import Outgoing
 from server.inbox.entries import Entry
 from server.inbox.queries import ListQuery, Ticket
@@ -49,7 +49,9 @@ from server.kernel.ids import Ids, RandomIds
 from server.kernel.jobs import Worker
 from server.settings import Settings
 from server.web import auth
+from tests import texters
 from tests.services import create_database
+from tests.texters import Texter
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 SECRET = "k3y-of-the-tests-0123456789abcdef"
@@ -240,9 +242,20 @@ class World:
         guest = await self.visitor()
         return guest, (await guest.says(text)).ticket
 
+    async def texter(self, number: str | None = None, *, agreed: bool = False) -> Texter:
+        """Somebody with a phone; `agreed`: to transactional texts, so that they can be answered."""
+        await texters.our_numbers(self)
+        found = Texter(self, texters.new_number() if number is None else number)
+        if agreed:
+            await found.agrees()
+        return found
+
     async def sms_ticket(self, text: str = "Hi by SMS") -> Ticket:
-        """A ticket of the other channel, as `receive` will make it once SMS exists: rows only."""
-        ticket: Ticket = await self.app.write(_sms_ticket, text, self.app.ids.token(12))
+        """A ticket of the other channel, whose customer can be answered."""
+        maria = await self.texter(agreed=True)
+        await maria.says(text)
+        ticket = await maria.ticket()
+        assert ticket is not None
         return ticket
 
     # --- looking
@@ -268,29 +281,6 @@ class World:
 
     async def count(self, table: Any) -> int:
         return len(await self.rows(table))
-
-
-def _sms_ticket(tx: Any, text: str, token: str) -> Ticket:
-    from sqlalchemy import insert
-
-    from server.schema import contacts, threads, tickets
-
-    contact = tx.value(insert(contacts).values(name="", phone="+15550100", created_at=tx.now).returning(contacts.c.id))
-    new_thread = insert(threads).values(
-        token=token, channel="sms", contact_id=contact, changed_at=tx.now, created_at=tx.now
-    )
-    thread = tx.value(new_thread.returning(threads.c.id))
-    times = dict.fromkeys(("waiting_since", "last_message_at", "opened_at"), tx.now)
-    tx.value(
-        insert(tickets)
-        .values(thread_id=thread, contact_id=contact, channel="sms", status="open", unread=True, **times)
-        .returning(tickets.c.id)
-    )
-    entry, _ = timeline.append(tx, thread, "message", timeline.Author("contact"), body=text, data={"origin": "sms"})
-    tx.run(tickets.update().where(tickets.c.thread_id == thread).values(last_inbound_seq=entry.seq, preview=text))
-    found = queries.ticket_of(tx, thread)
-    assert found is not None
-    return found
 
 
 # --- people -----------------------------------------------------------------------------------------

@@ -124,7 +124,6 @@ def upgrade() -> None:
         sa.Column("idempotency_token", sa.Text(), nullable=True),
         sa.Column("contact_id", sa.BigInteger(), nullable=True),
         sa.Column("thread_id", sa.BigInteger(), nullable=True),
-        sa.Column("seq", sa.BigInteger(), nullable=True),
         sa.Column("meaning", sa.Text(), nullable=False),
         sa.Column("params", Json(), nullable=False),
         sa.Column("at", Instant(), nullable=False),

@@ -12,8 +12,9 @@ from sqlalchemy import bindparam, delete, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts.rules import TABLE, Agent, Can
+from server.delivery import actions as delivery
 from server.errors import Conflict, NotFound, Refused
-from server.inbox import entries, queries, rules
+from server.inbox import entries, queries, replies, rules
 from server.inbox.files import attach
 from server.inbox.queries import Ticket
 from server.inbox.timeline import (
@@ -69,8 +70,9 @@ def _agent_key(agent: Agent, client_key: str) -> str:
     return f"agent:{agent.id}:{client_key}"
 
 
-def write_message(tx: Tx, agent: Agent, said: Outgoing) -> Written:
-    """A reply or a note, exactly once. Raises `Refused` as `receive`, and `Conflict` `chat_ended` (INB-25)."""
+def write_message(tx: Tx, agent: Agent, said: Outgoing, base: str = "") -> Written:
+    """A reply or a note, exactly once. Raises `Refused` as `receive`, `Conflict` `chat_ended` (INB-25), and by SMS what
+    `replies.send` does. `base`: our public address, for short links."""
     dedupe = _agent_key(agent, said.client_key)
     files = list(said.files)
     fingerprint = rules.body_hash(f"{said.mode}:{said.ticket}:{said.text}", files)
@@ -84,12 +86,20 @@ def write_message(tx: Tx, agent: Agent, said: Outgoing) -> Written:
     if ticket is None:
         raise no_ticket()
     note = said.mode == "note"
+    reopens = False
     if not note:
         verdict = rules.on_agent_message(facts_of(ticket))
         if isinstance(verdict, rules.Impossible):
             raise Conflict(verdict.code, verdict.message)
+        reopens = isinstance(verdict, rules.Change)
     attached = attach(tx, files, f"agent:{agent.id}", ticket.thread, public=not note)
     data: dict[str, Any] = {"origin": "chat"} if not note else {}
+    going = None
+    if not note and ticket.channel == "sms":
+        going = replies.send(tx, ticket, text, attached, dedupe, base)
+        text, data = going.body, going.data
+    if reopens:
+        _open_again(tx, agent, ticket)
     if attached:
         data["files"] = attached
     entry, rev = append(
@@ -104,6 +114,8 @@ def write_message(tx: Tx, agent: Agent, said: Outgoing) -> Written:
         body_hash=fingerprint,
     )
     tx.run(_DROP_DRAFT, user=agent.id, ticket=ticket.id)
+    if going is not None:
+        delivery.place(tx, going.queued.id, ticket.thread, entry.seq)
     if note:
         after = ticket._replace(rev=rev, last_seq=entry.seq)
     else:
@@ -116,6 +128,7 @@ def write_message(tx: Tx, agent: Agent, said: Outgoing) -> Written:
             last_message_at=tx.now,
             preview=preview,
             preview_by="agent",
+            **(_OPENED if reopens else {}),
             assignee=ticket.assignee or agent.id,
             last_seq=entry.seq,
             last_public_seq=entry.public_seq or ticket.last_public_seq,
@@ -125,7 +138,18 @@ def write_message(tx: Tx, agent: Agent, said: Outgoing) -> Written:
 
 
 async def reply(app: App, agent: Agent, said: Outgoing) -> Written:
-    return await app.write(write_message, agent, said, lane=said.ticket)
+    return await app.write(write_message, agent, said, app.settings.public_url, lane=said.ticket)
+
+
+_OPENED: dict[str, Any] = {"status": "open", "closed_at": None, "snoozed_until": None}
+
+
+def _open_again(tx: Tx, agent: Agent, ticket: Ticket, dedupe: str | None = None, mark: str | None = None) -> None:
+    tx.run(_REOPEN, ticket=ticket.id)
+    status_entry(tx, ticket, by(agent), "open", dedupe, mark)
+    tx.announce(
+        rules.TicketOpened(ticket.id, ticket.thread, ticket.contact, ticket.channel, first=False)  # type: ignore[arg-type]
+    )
 
 
 _HOLD = Statement(
@@ -233,11 +257,7 @@ def reopen(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
         case rules.Impossible(code, message):
             raise Conflict(code, message)
         case rules.Change():
-            tx.run(_REOPEN, ticket=ticket.id)
-            status_entry(tx, ticket, by(agent), "open", dedupe, mark)
-            tx.announce(
-                rules.TicketOpened(ticket.id, ticket.thread, ticket.contact, ticket.channel, first=False)  # type: ignore[arg-type]
-            )
+            _open_again(tx, agent, ticket, dedupe, mark)
             return settled(tx, ticket.id)
         case _:
             return ticket
@@ -280,7 +300,10 @@ def read(tx: Tx, agent: Agent, ticket_id: int, seq: int) -> Ticket:
         tx.run(_READ, ticket=ticket.id)
         changed = True
     seen = min(seq, ticket.last_inbound_seq)
-    if seen and tx.run(_TEAM_SEEN, thread=ticket.thread, seq=seen):
+    if ticket.channel == "sms":  # nobody there to show it to
+        if changed:
+            tx.run(_BUMP, thread=ticket.thread, now=tx.now)
+    elif seen and tx.run(_TEAM_SEEN, thread=ticket.thread, seq=seen):
         public_ref = entries.public_at(tx, ticket.thread, seen)
         append(tx, ticket.thread, "seen", by(agent), data={"by": "agent", "public_ref": public_ref}, ref=seen)
         changed = True

@@ -20,6 +20,19 @@ class TicketList(BaseModel):
     counts: Badge
 
 
+class SmsDetails(BaseModel):
+    """Beside an SMS thread. `others`: contacts with the same number, possible duplicates (AMB-33)."""
+
+    peer: str
+    sender: str | None
+    country: str
+    sms_marketing: str
+    sms_transactional: str
+    paused: bool
+    suppressed: str | None
+    others: list[ContactBrief]
+
+
 class Details(BaseModel):
     contact: ContactBrief
     created_at: str
@@ -36,6 +49,7 @@ class Details(BaseModel):
     online: bool
     maybe: list[ContactBrief]
     other_tickets: list[TicketOut]
+    sms: SmsDetails | None
 
 
 class TicketAndDetails(BaseModel):

@@ -47,7 +47,8 @@ class Entry(NamedTuple):
         """The client key it was written with: the last part of "web:<visitor>:<key>"."""
         return self.dedupe.split(":", 2)[2] if self.dedupe and self.dedupe.count(":") >= 2 else None
 
-    def for_agents(self) -> dict[str, Any]:
+    def for_agents(self, *, media: bool = True) -> dict[str, Any]:
+        """`media`: may files that a customer texted be shown (AMB-6)? Else only how many there are."""
         wire: dict[str, Any] = {
             "seq": self.seq,
             "kind": self.kind,
@@ -56,6 +57,8 @@ class Entry(NamedTuple):
             "data": {k: v for k, v in self.data.items() if k != "public_ref"} if self.data else {},
             "at": rfc3339(self.at),
         }
+        if not media and "files" in self.data and (self.kind == "media" or self.author_type == "contact"):
+            wire["data"]["media_hidden"] = len(wire["data"].pop("files"))
         if self.ref_seq is not None:
             wire["ref"] = self.ref_seq
         if (key := self.key) is not None:
@@ -151,6 +154,27 @@ _PUBLIC_LOW = Statement(
     .order_by(timeline.c.public_seq.desc())
     .limit(bindparam("n"))
 )
+
+
+_AT = Statement(_entries.where(timeline.c.seq == bindparam("seq")))
+
+
+def at(conn: Conn, thread_id: int, seq: int) -> Entry | None:
+    row = conn.first(_AT, thread=thread_id, seq=seq)
+    return None if row is None else Entry(*row)
+
+
+_LAST_DELIVERY = Statement(
+    _entries.where(timeline.c.ref_seq == bindparam("ref"), timeline.c.kind == "delivery")
+    .order_by(timeline.c.seq.desc())
+    .limit(1)
+)
+
+
+def last_delivery(conn: Conn, thread_id: int, ref: int) -> Entry | None:
+    """What stands last about the delivery of the message at `ref`."""
+    row = conn.first(_LAST_DELIVERY, thread=thread_id, ref=ref)
+    return None if row is None else Entry(*row)
 
 
 def since(conn: Conn, thread_id: int, public: bool, after: int, n: int) -> list[Entry]:

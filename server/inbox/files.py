@@ -54,8 +54,8 @@ def clean_name(raw: str) -> str:
     return name or "file"
 
 
-async def keep(app: App, owner: str, name: str, data: bytes) -> tuple[Attachment, str]:
-    """Inspects and stores `data`; returns the row to write and its SHA-256.
+async def keep(app: App, owner: str, name: str, data: bytes, *, token: str | None = None) -> tuple[Attachment, str]:
+    """Inspects and stores `data`; returns the row to write and its SHA-256. `token`: of a file that was expected.
 
     Raises `Refused` `empty_file` or `bad_image`, `StorageFull`.
     """
@@ -63,7 +63,7 @@ async def keep(app: App, owner: str, name: str, data: bytes) -> tuple[Attachment
         raise Refused("empty_file", "This file is empty.")
     loop = asyncio.get_running_loop()
     inspected = await loop.run_in_executor(_pool, _inspect, data)
-    token = app.ids.token(24)
+    token = token or app.ids.token(24)
     path = path_of(app, token)
     try:
         await loop.run_in_executor(_pool, _write, path, inspected.data)
@@ -93,6 +93,7 @@ def _write(path: Path, data: bytes) -> None:
     """Whole or not at all, and on disk before anybody hears of it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
+    partial.unlink(missing_ok=True)  # of a process that died here, where the same file is fetched again
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -12,13 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, Response
 
 from server.accounts.rules import Actor, Agent, Can, Owned, Visitor, authorise
+from server.consent.rules import SMS_PURPOSES, Status
 from server.errors import Forbidden, NotFound, Refused
-from server.inbox import actions, answers, entries, files, queries, search, widget
+from server.inbox import actions, answers, entries, files, queries, search, standing, widget
 from server.inbox.actions import Outgoing
 from server.inbox.badge import counted
 from server.inbox.entries import Entry
+from server.inbox.media import OWNER
 from server.inbox.queries import ListQuery, Ticket
 from server.inbox.rules import clean_url
+from server.inbox.settings import INBOX
 from server.inbox.timeline import Written
 from server.kernel.clock import rfc3339
 from server.kernel.columns import from_micros, to_micros
@@ -140,7 +143,7 @@ async def get_ticket(app: App, call: Call) -> Any:
     found = await app.read(_ticket_and_details, path_id(call, "ticket"))
     if found is None:
         raise NotFound()
-    ticket, (panel, maybe, others) = found
+    ticket, (panel, maybe, others), texts = found
     now = app.clock.now()
     wire = ticket.wire(now)
     return {
@@ -159,13 +162,32 @@ async def get_ticket(app: App, call: Call) -> Any:
             "online": wire["online"],
             "maybe": [_brief(contact) for contact in maybe],
             "other_tickets": [other.wire(now) for other in others],
+            "sms": None if texts is None else _texts(texts),
         },
     }
 
 
 def _ticket_and_details(conn: Any, ticket_id: int) -> Any:
     ticket = queries.ticket(conn, ticket_id)
-    return None if ticket is None else (ticket, queries.details(conn, ticket))
+    if ticket is None:
+        return None
+    texts = standing.panel(conn, ticket.thread) if ticket.channel == "sms" else None
+    return ticket, queries.details(conn, ticket), texts
+
+
+def _texts(panel: standing.Panel) -> dict[str, Any]:
+    return {
+        "peer": panel.thread.peer or "",
+        "sender": panel.thread.sender,
+        "country": panel.thread.country,
+        **{purpose: panel.statuses.get(purpose, Status.NEVER_SUBSCRIBED) for purpose in SMS_PURPOSES},
+        "paused": panel.paused,
+        "suppressed": panel.suppressed,
+        "others": [
+            {"id": one.id, "name": one.name, "email": one.email, "phone": one.phone, "verified": False}
+            for one in panel.others
+        ],
+    }
 
 
 def _brief(contact: queries.ContactBrief) -> dict[str, Any]:
@@ -205,7 +227,12 @@ async def thread_entries(app: App, call: Call) -> Any:
     page = await app.read(_page, thread, before, limit)
     if page is None:
         raise NotFound()
-    return {"entries": [entry.for_agents() for entry in page.entries], "last_seq": page.last_seq, "more": page.more}
+    shown = (await INBOX.latest(app)).show_media.sms
+    return {
+        "entries": [entry.for_agents(media=shown) for entry in page.entries],
+        "last_seq": page.last_seq,
+        "more": page.more,
+    }
 
 
 def _page(conn: Any, thread: int, before: int | None, limit: int) -> entries.Page | None:
@@ -344,6 +371,11 @@ async def visitor_upload(app: App, call: Call) -> Any:
     return await _upload(app, call, f"web:{call.visitor.key}")
 
 
+async def _texted_files_shown(app: App, found: queries.Attachment) -> bool:
+    """A file that came by text: only once it is here, and while the owner shows them (AMB-6)."""
+    return found.size > 0 and (await INBOX.latest(app)).show_media.sms
+
+
 FILE_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
@@ -357,7 +389,7 @@ async def download(app: App, call: Call) -> Any:
     token = str(call.path["token"])
     known = FILE_TOKEN.fullmatch(token)  # anything else is not even asked for: a NUL fails in PostgreSQL
     found = (await app.read(queries.files, [token])).get(token) if known else None
-    if found is None:
+    if found is None or (found.owner.startswith(OWNER) and not await _texted_files_shown(app, found)):
         raise NotFound()
     mine = isinstance(actor, Visitor) and found.owner == f"web:{actor.key}"
     authorise(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from server.inbox import actions, timeline
+from server.errors import ChannelError
+from server.inbox import actions, media, timeline
 from server.kernel.context import App
 from server.kernel.jobs import Handler, Job
 
@@ -13,4 +14,12 @@ async def close_due(app: App, job: Job) -> None:
     await app.write(actions.close_due, job.payload["ticket"], author)
 
 
-HANDLERS: dict[str, Handler] = {timeline.CLOSE_JOB: close_due}
+async def fetch_media(app: App, job: Job) -> None:
+    """Files that came with a text, from the provider."""
+    channel = await app.parts["pump"].channel()
+    if channel is None:
+        raise ChannelError("SMS is not set up, so the provider cannot be asked for its files.")
+    await media.fetch(app, job, channel)
+
+
+HANDLERS: dict[str, Handler] = {timeline.CLOSE_JOB: close_due, media.JOB: fetch_media}

@@ -174,6 +174,37 @@ def on_block(ticket: Facts) -> Verdict:
     return NoChange() if ticket.status == "closed" else Change("closed")
 
 
+# --- automatic answers (SET-5..7, S17) ----------------------------------------------------------
+
+MOST_ANSWERS = 5  # of a machine in one thread and hour: two robots must not talk for ever
+ANSWERS_WITHIN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Enough was answered by machine; a person should look."""
+
+
+def machine_answer(recent: int) -> Respond | Loop:
+    """May a machine answer once more? `recent`: its answers in this thread within `ANSWERS_WITHIN`."""
+    return Respond() if recent < MOST_ANSWERS else Loop()
+
+
+def auto_response(on: bool, to: Literal["non_consented", "all"], consented: bool) -> Respond | Silent:
+    """Is a text without a keyword answered by machine? `consented`: to marketing or transactional texts."""
+    return Respond() if on and (to == "all" or not consented) else Silent()
+
+
 # --- text from strangers ------------------------------------------------------------------------
 
 BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])

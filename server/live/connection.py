@@ -350,7 +350,7 @@ class AgentConnection(Connection):
         self.push(self.hub.encoder.ticket(ticket, self.hub.now()))
 
     def encode(self, entry: Entry) -> str:
-        return self.hub.encoder.entry_for_agents(entry)
+        return self.hub.encoder.entry_for_agents(entry, media=self.hub.inbox.latest.show_media.sms)
 
     async def fell_behind(self, thread: int) -> None:
         self.leave(thread)

@@ -23,6 +23,7 @@ from server.errors import Refused
 from server.inbox import queries, search, visitor_actions, widget
 from server.inbox.badge import counted
 from server.inbox.rules import ONLINE_TTL
+from server.inbox.settings import INBOX
 from server.kernel import metrics
 from server.kernel.clock import rfc3339
 from server.kernel.columns import Instant
@@ -85,6 +86,7 @@ class Hub:
         self.visitors: set[VisitorConnection] = set()
         self.waiting_hello: dict[Callable[[], None], float] = {}  # what ends the socket -> since when
         self.settings = widget.cached(app)
+        self.inbox = INBOX.cached(app)
         rate = app.settings.visitor_messages_per_minute
         self.messages = limits.Rate(app.clock, rate, 60)
         self.pages = limits.Rate(app.clock, 120, 60)  # a visitor who scrolls back
@@ -234,6 +236,8 @@ class Hub:
         """One second of housekeeping."""
         now = self.monotonic()
         self._watch_over(now)
+        if self.agents:
+            await self.inbox.get()  # what agents may be shown; asks again only when it may have changed
         if self._recheck or now >= self._recheck_at:
             await self._recheck_sessions()
         if self._counts_dirty and self.agents:

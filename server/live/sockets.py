@@ -324,6 +324,7 @@ class AgentSocket:
 
         async def greet(_: frames.Hello) -> AgentConnection:
             ender = Ender(peer)
+            await hub.inbox.get()
             connection = AgentConnection(hub, peer.send, ender, peer.abort, agent)
             ender.bind(connection)
             return connection

@@ -50,12 +50,14 @@ class Encoder:
             self._cache.popitem(last=False)
         return text
 
-    def entry_for_agents(self, entry: Entry) -> str:
-        key = (entry.thread, entry.seq)
+    def entry_for_agents(self, entry: Entry, *, media: bool) -> str:
+        """`media`: as `Entry.for_agents`."""
+        key = (entry.thread, entry.seq, media)
         found = self._cache.get(key)
         if found is not None:
             return found
-        return self._keep(key, dump({"type": "entry", "thread": entry.thread, "entry": entry.for_agents()}))
+        frame = {"type": "entry", "thread": entry.thread, "entry": entry.for_agents(media=media)}
+        return self._keep(key, dump(frame))
 
     def entry_for_visitor(self, entry: Entry, token: str) -> str:
         key = (token, entry.seq)

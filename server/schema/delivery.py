@@ -96,7 +96,6 @@ carrier_inbound = Table(
     Column("idempotency_token", Text, unique=True),
     Column("contact_id", BigInteger, ForeignKey("contacts.id")),
     Column("thread_id", BigInteger, ForeignKey("threads.id")),
-    Column("seq", BigInteger),
     Column("meaning", Text, nullable=False),
     Column("params", Json, nullable=False),
     Column("at", Instant, nullable=False),

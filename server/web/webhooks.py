@@ -53,6 +53,20 @@ Answer = int  # the status
 Handler = Callable[[App, Posted], Awaitable[Answer]]
 
 
+def refused(status: int, code: str) -> Answer:
+    """An answer that is counted among the refusals."""
+    metrics.REFUSALS.labels(code).inc()
+    return status
+
+
+def alert(app: App, code: str, message: str) -> None:
+    """What an operator should look at: logged once by a process, not with every request of a misconfigured provider."""
+    told: set[str] = app.parts.setdefault("webhook_alerts", set())
+    if (code + message) not in told and len(told) < 100:
+        told.add(code + message)
+        log.error(code, advice=message)
+
+
 class _Refuse(Exception):
     def __init__(self, status: int) -> None:
         self.status = status
@@ -71,8 +85,8 @@ class Webhook:
             posted = await read(scope, receive)
             async with asyncio.timeout(ANSWER_S):
                 status = await self.handler(self.app, posted)
-        except _Refuse as refused:
-            status = refused.status
+        except _Refuse as refusal:
+            status = refused(refusal.status, "bad_webhook")
         except Refused as refusal:
             log.warning("webhook_not_stored", path=self.path, code=refusal.code)
             status = 503

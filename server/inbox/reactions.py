@@ -1,0 +1,83 @@
+"""What happens elsewhere and shows in a thread: a message moved on, a consent changed, a number was barred. Steps that
+`server/reactions.py` runs inside the transaction of the event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from server.consent.rules import AddressChanged, ConsentChanged, Purpose
+from server.delivery.rules import LEFT_US, OutboundSettled, State, may_retry
+from server.inbox import entries, queries, standing
+from server.inbox.timeline import INBOX_TOPIC, SYSTEM, Author, append
+from server.kernel.sql import Statement, Tx
+from server.schema import tickets, users
+
+# States of a message that show in the thread; what comes before is ours alone.
+SHOWN = LEFT_US | {State.FAILED, State.UNKNOWN, State.SKIPPED}
+ON_THEIR_WAY = {State.ACCEPTED, State.SENT}
+
+_STOP_ASKED = Statement(
+    update(tickets).where(tickets.c.thread_id == bindparam("thread")).values(stop_asked=bindparam("asked"))
+)
+_NAME = Statement(select(users.c.name).where(users.c.id == bindparam("user")))
+
+
+def note_delivery(tx: Tx, event: OutboundSettled) -> None:
+    """A tick under the message: one when it left, one when that ended (DESIGN 5). A failure leaves the ticket's status
+    (AMB-34)."""
+    if event.thread is None or event.seq is None or event.state not in SHOWN:
+        return
+    if event.state in ON_THEIR_WAY:
+        last = entries.last_delivery(tx, event.thread, event.seq)
+        if last is not None and last.data.get("state") in ON_THEIR_WAY:
+            return
+    data: dict[str, Any] = {"state": event.state.value, "outbound": event.outbound}
+    if event.reason.isdecimal():
+        data["code"] = int(event.reason)
+    elif event.reason:
+        data["reason"] = event.reason
+    if event.detail:
+        data["words"] = event.detail
+    if may_retry(event.state) and event.kind == "reply":
+        data["can_retry"] = True
+    append(tx, event.thread, "delivery", SYSTEM, data=data, public=False, ref=event.seq)
+    _ring(tx, event.thread)
+
+
+def note_consent(tx: Tx, event: ConsentChanged) -> None:
+    """A grey line for each purpose in the contact's SMS thread, and the ticket as it stands now."""
+    thread = standing.thread_of(tx, event.contact, lock=True)
+    if thread is None:
+        return
+    for change in event.changes:
+        data: dict[str, Any] = {"purpose": change.purpose, "status": change.status, "method": change.method}
+        append(tx, thread.id, "consent", _who(tx, change.source), data=data, public=False)
+    if event.paused is not None:
+        if not event.changes:
+            data = {"purpose": Purpose.SMS_MARKETING.value, "paused": event.paused}
+            append(tx, thread.id, "consent", SYSTEM, data=data, public=False)
+        tx.run(_STOP_ASKED, thread=thread.id, asked=event.paused)
+    standing.keep_barred(tx, thread)
+
+
+def _who(tx: Tx, source: str) -> Author:
+    """Who brought the change about: a colleague is named, their own text is the contact's."""
+    kind, _, which = source.partition(":")
+    if kind == "user" and which.isdecimal():
+        return Author("agent", int(which), tx.value(_NAME, user=int(which)) or "")
+    return Author("contact") if kind == "sms" else SYSTEM
+
+
+def note_address(tx: Tx, event: AddressChanged) -> None:
+    """A number may no longer be texted, or may again: everybody who has it is shown so (AMB-33)."""
+    if event.channel == "sms":
+        for thread in standing.with_number(tx, event.address):
+            standing.keep_barred(tx, thread)
+
+
+def _ring(tx: Tx, thread: int) -> None:
+    ticket = queries.ticket_of(tx, thread)
+    if ticket is not None:
+        tx.ring(INBOX_TOPIC, ticket)

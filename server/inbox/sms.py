@@ -1,0 +1,422 @@
+"""A text that came in, in one transaction: whose it is, stored once, what it means, and then either what its keyword
+asks or the ticket (SPEC KEY-15, INB-3, 4, 7, 21). Nothing is sent here: answers are queued at the one door.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import bindparam, func, null, select, update
+from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
+
+from server.channels.base import InboundText
+from server.consent import actions as consent
+from server.consent import keywords
+from server.consent import queries as consents
+from server.consent.keywords import Meaning
+from server.consent.rules import SMS_PURPOSES, Status
+from server.consent.settings import KEYWORDS, KeywordSettings
+from server.consent.texts import answer
+from server.consent.wordings import Kind
+from server.contacts import actions as people
+from server.contacts import rules as phones
+from server.delivery import actions as delivery
+from server.delivery.actions import Send
+from server.inbox import entries, media, queries, rules, standing, widget
+from server.inbox.queries import Ticket
+from server.inbox.settings import INBOX, InboxSettings
+from server.inbox.standing import SmsThread
+from server.inbox.timeline import INBOX_TOPIC, SYSTEM, Author, append, facts_of, status_entry
+from server.kernel.columns import Instant
+from server.kernel.sql import Clash, Statement, Tx
+from server.schema import carrier_inbound, outbound, senders, threads, tickets
+
+
+class Outcome(StrEnum):
+    STORED = "stored"
+    REPEATED = "repeated"  # it had been stored before; nothing was done
+    NOT_OURS = "not_ours"  # sent to a number that is none of ours (S6)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    outcome: Outcome
+    thread: int | None = None
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """The text and everything known about it when its meaning is acted on."""
+
+    text: InboundText
+    body: str  # cleaned
+    phone: str  # E.164, or the carrier's name for whoever has none
+    is_phone: bool
+    everybody: list[int]  # with this number
+    thread: SmsThread
+    sender_kind: str  # of our number
+    words: KeywordSettings
+    inbox: InboxSettings
+
+    @property
+    def source(self) -> str:
+        return f"sms:{self.text.sid}"
+
+
+_OURS = Statement(select(senders.c.kind).where(senders.c.address == bindparam("address")))
+_KEEP = Statement(
+    insert(carrier_inbound)
+    .values({name: bindparam(name) for name in "sid idempotency_token contact_id thread_id meaning params at".split()})
+    .on_conflict_do_nothing()
+)
+_NEW_THREAD = Statement(
+    insert(threads)
+    .values(
+        token=bindparam("token"),
+        channel="sms",
+        contact_id=bindparam("contact"),
+        peer=bindparam("peer"),
+        sender=bindparam("sender"),
+        changed_at=bindparam("now"),
+        created_at=bindparam("now"),
+    )
+    .on_conflict_do_nothing()
+)
+_NUMBERS = Statement(
+    update(threads)
+    .where(threads.c.id == bindparam("thread"))
+    .values(peer=bindparam("new_peer"), sender=bindparam("new_sender"))
+)
+_NEW_TICKET = Statement(
+    insert(tickets).values(
+        thread_id=bindparam("thread"),
+        contact_id=bindparam("contact"),
+        channel="sms",
+        status="open",
+        unread=True,
+        barred=bindparam("barred"),
+        waiting_since=bindparam("now"),
+        last_message_at=bindparam("now"),
+        last_inbound_seq=bindparam("seq"),
+        preview=bindparam("preview"),
+        preview_by="contact",
+        opened_at=bindparam("now"),
+    )
+)
+_INBOUND = Statement(
+    update(tickets)
+    .where(tickets.c.id == bindparam("ticket"))
+    .values(
+        status="open",
+        unread=True,
+        snoozed_until=null(),
+        closed_at=null(),
+        last_inbound_seq=bindparam("seq", type_=tickets.c.last_inbound_seq.type),
+        waiting_since=func.coalesce(tickets.c.waiting_since, bindparam("now", type_=Instant)),
+        last_message_at=bindparam("now", type_=Instant),
+        preview=bindparam("preview"),
+        preview_by="contact",
+    )
+)
+_MACHINE_ANSWERS = Statement(
+    select(func.count().label("n")).where(
+        outbound.c.thread_id == bindparam("thread"),
+        outbound.c.kind.in_(("auto_reply", "keyword", "opt_in")),
+        outbound.c.created_at > bindparam("after", type_=Instant),
+    )
+)
+
+
+def receive_text(tx: Tx, text: InboundText, words: KeywordSettings, inbox: InboxSettings) -> Received:
+    """Stores a text exactly once and does what it asks. A repeat, by its id or its idempotency token, does nothing."""
+    sender_kind = tx.value(_OURS, address=text.to.rpartition(":")[2])
+    if sender_kind is None:
+        return Received(Outcome.NOT_OURS)
+    whose = phones.sender(text.sender)
+    is_phone = isinstance(whose, phones.Phone)
+    phone = whose.e164 if isinstance(whose, phones.Phone) else whose.address
+    country = whose.country if isinstance(whose, phones.Phone) and whose.country else text.country
+    meant = people.by_phone(tx, phone if is_phone else None, phone, country)
+    thread = _thread(tx, meant.contact, phone, text.to)
+    body = rules.clean_text(text.body)
+    meaning = _meaning(tx, text, meant.contact, words)
+    kept = tx.run(
+        _KEEP,
+        sid=text.sid,
+        idempotency_token=text.idempotency_token,
+        contact_id=meant.contact,
+        thread_id=thread.id,
+        meaning=_name(meaning),
+        params=dict(text.params),
+        at=tx.now,
+    )
+    if not kept:
+        return Received(Outcome.REPEATED)
+    came = _Came(text, body, phone, is_phone, meant.everybody, thread, sender_kind, words, inbox)
+    _act(tx, came, meaning)
+    return Received(Outcome.STORED, thread.id, _name(meaning))
+
+
+def receive_listed(tx: Tx, text: InboundText) -> Received:
+    """As `receive_text`, for a text that no webhook brought and the provider lists."""
+    return receive_text(tx, text, KEYWORDS.load(tx), INBOX.load(tx))
+
+
+def _thread(tx: Tx, contact: int, peer: str, sender: str) -> SmsThread:
+    """The contact's thread for life, locked, with the numbers of this text."""
+    found = standing.thread_of(tx, contact, lock=True)
+    if found is None:
+        tx.run(_NEW_THREAD, token=tx.token(18), contact=contact, peer=peer, sender=sender, now=tx.now)
+        found = standing.thread_of(tx, contact, lock=True)
+        if found is None:
+            raise Clash("this contact's thread was begun elsewhere")
+    if (found.peer, found.sender) != (peer, sender):
+        tx.run(_NUMBERS, thread=found.id, new_peer=peer, new_sender=sender)
+        found = found._replace(peer=peer, sender=sender)
+    return found
+
+
+def _meaning(tx: Tx, text: InboundText, contact: int, words: KeywordSettings) -> Meaning:
+    """What they said, in our mode; a keyword that the carrier has acted on already is one whatever we would think."""
+    said = keywords.classify(text.body, words.mode, keywords=words.words())
+    if isinstance(said, keywords.Plain) and len(text.body) <= 20:
+        yes = keywords.classify(text.body, words.mode, pending_opt_in=True)
+        if isinstance(yes, keywords.Confirm) and consents.opt_in(tx, contact, tx.now) is not None:
+            said = yes
+    match text.opt_out:
+        case "STOP" if not isinstance(said, keywords.Stop):
+            return keywords.Stop("")
+        case "START" if not isinstance(said, keywords.Start | keywords.Confirm):
+            return keywords.Start("")
+        case "HELP" if not isinstance(said, keywords.Help):
+            return keywords.Help("")
+    return said
+
+
+_NAMES: dict[type, str] = {
+    keywords.Stop: "stop",
+    keywords.StopRequest: "stop_request",
+    keywords.Start: "start",
+    keywords.Help: "help",
+    keywords.Confirm: "confirm",
+    keywords.Subscribe: "subscribe",
+    keywords.Plain: "plain",
+}
+
+
+def _name(meaning: Meaning) -> str:
+    return _NAMES[type(meaning)]
+
+
+def _opens_ticket(meaning: Meaning) -> bool:
+    """A keyword alone opens none (INB-4, AMB-2); one among other words does (AMB-1)."""
+    match meaning:
+        case keywords.Stop(with_text=with_text):
+            return with_text
+        case keywords.StopRequest() | keywords.Plain():
+            return True
+        case _:
+            return False
+
+
+def _act(tx: Tx, came: _Came, meaning: Meaning) -> None:
+    ticket = queries.locked_ticket_of(tx, came.thread.id)
+    verdict = rules.on_inbound(None if ticket is None else facts_of(ticket))
+    opens = _opens_ticket(meaning)
+    hidden = isinstance(verdict, rules.Hidden)
+    if not (hidden and opens):  # a blocked sender's words stand in `carrier_inbound` only; keywords count all the same
+        seq = _store(tx, came, meaning, verdict if opens and not isinstance(verdict, rules.Hidden) else None, ticket)
+        if opens:
+            _touch_ticket(tx, came, seq, verdict, ticket)
+    match meaning:
+        case keywords.Stop(language):
+            _stop(tx, came, language)
+        case keywords.StopRequest():
+            consent.ask_to_stop(tx, came.phone, came.everybody, source=came.source, wording=came.body)
+        case keywords.Start(language):
+            done = consent.start(
+                tx, came.phone, came.everybody, language=language, source=came.source, wording=came.body
+            )
+            if done.restored:
+                _answer(tx, came, "start", language)
+        case keywords.Confirm(language):
+            said = consent.confirm_opt_in(
+                tx, came.thread.contact, came.phone, source=came.source, said=came.body, language=language
+            )
+            if said is not None:
+                _answer(tx, came, "confirmed", language)
+        case keywords.Help(language):
+            _answer(tx, came, "help", language)
+        case keywords.Subscribe(keyword):
+            _subscribe(tx, came, keyword)
+        case keywords.Plain(tapback) if not tapback and not hidden and came.is_phone:
+            _auto_respond(tx, came)
+    if not opens and ticket is not None:
+        tx.ring(INBOX_TOPIC, queries.ticket_of(tx, came.thread.id))
+
+
+def _store(
+    tx: Tx, came: _Came, meaning: Meaning, verdict: rules.NewTicket | rules.Continue | None, ticket: Ticket | None
+) -> int:
+    """The entry, after the line that says their text reopened a closed ticket."""
+    if isinstance(verdict, rules.Continue) and verdict.reopens and ticket is not None and ticket.status == "closed":
+        status_entry(tx, ticket, Author("contact"), "open", None)
+    data: dict[str, Any] = {"origin": "sms"}
+    if not isinstance(meaning, keywords.Plain | keywords.StopRequest):
+        data["keyword"] = _name(meaning)
+    files = media.expect(tx, came.thread.id, came.text)
+    if files:
+        data["files"] = files
+    author = Author("contact", None, came.thread.name)
+    dedupe = f"twilio:{came.text.sid}"
+    entry, _ = append(tx, came.thread.id, "message", author, body=came.body, data=data, dedupe=dedupe)
+    media.fetch_later(tx, came.thread.id, entry.seq, came.text, files)
+    return entry.seq
+
+
+def _touch_ticket(
+    tx: Tx, came: _Came, seq: int, verdict: rules.NewTicket | rules.Continue | rules.Hidden, ticket: Ticket | None
+) -> None:
+    thread = came.thread
+    preview = rules.preview(came.body, len(came.text.media))
+    if ticket is None:
+        barred = standing.barred(tx, thread)
+        tx.run(
+            _NEW_TICKET,
+            thread=thread.id,
+            contact=thread.contact,
+            barred=barred,
+            seq=seq,
+            preview=preview,
+            now=tx.now,
+        )
+    else:
+        tx.run(_INBOUND, ticket=ticket.id, seq=seq, preview=preview, now=tx.now)
+    after = queries.ticket_of(tx, thread.id)
+    assert after is not None
+    if ticket is None or (isinstance(verdict, rules.Continue) and verdict.reopens):
+        tx.announce(rules.TicketOpened(after.id, thread.id, thread.contact, "sms", first=ticket is None))
+    tx.announce(rules.MessageReceived(after.id, thread.id, thread.contact, seq, "sms"))
+    tx.ring(INBOX_TOPIC, after)
+
+
+# --- what keywords are answered with ------------------------------------------------------------
+
+
+def _stop(tx: Tx, came: _Came, language: str) -> None:
+    if came.text.opt_out == "STOP":
+        consent.gateway_stop(tx, came.phone, came.everybody, source=came.source, wording=came.body)
+        return
+    done = consent.stop(tx, came.phone, came.everybody, language=language, source=came.source, wording=came.body)
+    if done.first:  # one confirmation, however often it is said
+        _answer(tx, came, "stop", language)
+
+
+def _subscribe(tx: Tx, came: _Came, keyword: str) -> None:
+    wanted = came.words.keyword(keyword)
+    if wanted is None or not came.is_phone:
+        return
+    contact = came.thread.contact
+    facts = consents.facts(tx, contact, came.phone)
+    subscribed = facts.status(SMS_PURPOSES[0]) == Status.SUBSCRIBED and facts.suppressed is None
+    if wanted.opt_in == "single" or subscribed:
+        if not subscribed:
+            consent.subscribe(tx, contact, came.phone, source=came.source, wording=came.body)
+        _answer(tx, came, "subscribed", "", word=keyword)
+        return
+    question = _words(tx, came, "confirm_ask", "")
+    if question is not None:
+        consent.ask_opt_in(tx, contact, wording=question, source=came.source, keyword=keyword)
+        _send(tx, came, question, "opt_in", "compliance", keyword="confirm_ask")
+
+
+def _words(tx: Tx, came: _Came, kind: Kind, language: str, word: str = "") -> str | None:
+    return answer(
+        kind,
+        came.thread.country,
+        language or came.thread.language,
+        widget.load(tx).brand,
+        came.words,
+        word=word,
+        sender_kind=came.sender_kind,
+        said=came.text.body,
+        opt_out=came.text.opt_out,
+    )
+
+
+def _answer(tx: Tx, came: _Came, kind: Kind, language: str, word: str = "") -> None:
+    if not came.is_phone:
+        return
+    said = _words(tx, came, kind, language, word)
+    if said is not None:
+        _send(tx, came, said, "keyword", "compliance", keyword=kind)
+
+
+def _auto_respond(tx: Tx, came: _Came) -> None:
+    """ "Nobody reads this number" (SET-5..7). The gate decides when it is sent; who opted out gets none."""
+    inbox = came.inbox
+    if not inbox.auto_response_on:
+        return
+    facts = consents.facts(tx, came.thread.contact, came.phone)
+    consented = any(facts.status(purpose) == Status.SUBSCRIBED for purpose in SMS_PURPOSES)
+    if isinstance(rules.auto_response(True, inbox.auto_response_to, consented), rules.Respond):
+        _send(tx, came, inbox.auto_response, "auto_reply", "auto_reply")
+
+
+def _send(tx: Tx, came: _Came, body: str, kind: str, purpose: str, keyword: str | None = None) -> None:
+    """Queues a machine's answer and shows it in the thread; not one too many in an hour (S17)."""
+    thread = came.thread
+    recent = tx.value(_MACHINE_ANSWERS, thread=thread.id, after=tx.now - rules.ANSWERS_WITHIN)
+    # The confirmation of an opt-out comes once, and ends a loop.
+    if keyword != "stop" and isinstance(rules.machine_answer(recent), rules.Loop):
+        _tell_of_loop(tx, came)
+        return
+    queued = delivery.queue(
+        tx,
+        Send(
+            key=f"{kind}:{came.text.sid}",
+            kind=kind,
+            purpose=purpose,
+            contact=thread.contact,
+            recipient=came.phone,
+            body=body,
+            thread=thread.id,
+            sender=came.text.to,
+        ),
+    )
+    origin = {"auto_reply": "auto"}.get(kind, kind)
+    data: dict[str, Any] = {"origin": origin, "outbound": queued.id, "segments": queued.segments}
+    if keyword is not None:
+        data["keyword"] = keyword
+    entry, _ = append(tx, thread.id, "message", SYSTEM, body=body, data=data)
+    delivery.place(tx, queued.id, thread.id, entry.seq)
+
+
+LOOP = "No more automatic answers here for an hour: more than {most} were sent. Perhaps another machine is writing."
+
+
+def _tell_of_loop(tx: Tx, came: _Came) -> None:
+    """Once an hour, a line for the team on an open, unread ticket: a person should look (S17)."""
+    thread = came.thread
+    dedupe = f"loop:{thread.id}-{int(tx.now.timestamp()) // 3600}"
+    if entries.by_dedupe(tx, dedupe) is not None:
+        return
+    ticket = queries.locked_ticket_of(tx, thread.id)
+    if ticket is None or ticket.status != "open":
+        said = entries.by_dedupe(tx, f"twilio:{came.text.sid}")
+        assert said is not None
+        seq = said[0].seq
+        _touch_ticket(tx, came, seq, rules.on_inbound(None if ticket is None else facts_of(ticket)), ticket)
+    append(
+        tx,
+        thread.id,
+        "note",
+        SYSTEM,
+        body=LOOP.format(most=rules.MOST_ANSWERS),
+        data={"origin": "loop"},
+        public=False,
+        dedupe=dedupe,
+    )
