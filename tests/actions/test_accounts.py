@@ -277,3 +277,10 @@ async def test_every_sign_in_and_every_failure_is_in_the_audit_log_without_secre
     everything = repr(log)
     for secret in ("my wrong password", "kettle", signed_in.token):
         assert secret not in everything
+
+
+def test_a_sign_in_where_there_is_no_account_takes_as_long_as_one_where_there_is() -> None:
+    """What is compared with then was made with today's parameters, and opens to nobody but its own words."""
+    assert not passwords.stale(passwords.NOBODY)
+    assert passwords._verify(passwords.NOBODY, "nobody ever chose this one")
+    assert not passwords._verify(passwords.NOBODY, "")
