@@ -15,6 +15,7 @@ from tests.faults import (
     g06_readers,
     g07_half_open,
     g08_deploys,
+    g14_evidence,
     g15_visitors,
     g16_roles,
     g17_revocation,
@@ -51,6 +52,7 @@ GUARANTEES: dict[str, Guarantee] = {
         "dead peers are noticed, and nobody is online because of a dead socket", g07_half_open.run, short=("postgres",)
     ),
     "G8": Guarantee("a deploy is invisible", g08_deploys.run, short=("postgres",)),
+    "G14": Guarantee("consent can be proven, and nobody edits the ledger unnoticed", g14_evidence.run),
     "G15": Guarantee("a visitor reads their own conversation and nothing else", g15_visitors.run),
     "G16": Guarantee("roles hold on every route, frame and event", g16_roles.run),
     "G17": Guarantee("revocation reaches open sockets within 5 s", g17_revocation.run, short=("postgres",)),
