@@ -210,7 +210,7 @@ def _route(site: Site, thief: Visitor, method: str, path: str) -> Attempt:
         for part in ("{ticket}", "{thread}", "{id}", "{token}"):
             filled = filled.replace(part, value)
         body = {
-            "key": _key(), "text": value, "user": _number(value), "seq": 1, "files": [value], "token": value, "thread": value,
+            "key": _key(), "text": value, "user": _number(value), "seq": 1, "before": 9, "files": [value], "token": value, "thread": value,
             "hello": {"type": "hello", "version": 1, "bookmark": {"thread": value, "after": 0}},
         }  # fmt: skip
         if "{" not in path:
