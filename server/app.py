@@ -34,6 +34,7 @@ from server.accounts.rules import Can
 from server.channels import twilio_sms
 from server.channels.base import SmsChannel
 from server.delivery.pump import Pump
+from server.delivery.rules import webhook_url
 from server.delivery.segments import segments
 from server.delivery.settings import Account
 from server.errors import BadRequest, NotFound, Refused
@@ -186,7 +187,7 @@ def routes(app: App) -> list[BaseRoute]:
 def _simulated(app: App) -> simulator.Carrier:
     """The stand-in carrier of a development server. It counts segments as the product does, and knows nothing else of it."""
     if simulator.PART not in app.parts:
-        app.parts[simulator.PART] = simulator.Carrier(app, segments)
+        app.parts[simulator.PART] = simulator.Carrier(app, segments, webhook_url(app.settings.public_url))
     return simulator.of(app)
 
 

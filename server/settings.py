@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     )
     mode: Literal["production", "development"] = Field(
         "production",
-        description="development adds the demo shop and, later, the simulated phone and mail; never on a public server.",
+        description="development adds the demo shop and a stand-in SMS carrier with its Phone page; never on a public server.",
     )
     demo_url: str | None = Field(
         None,

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
+from xml.etree import ElementTree
 
 from server.channels.twilio_webhooks import IDEMPOTENCY, SIGNATURE, sign
 from server.kernel.context import App
@@ -127,3 +128,18 @@ async def _read(stream: aiohttp.StreamReader, most: int) -> bytes:
     while len(data) <= most and (more := await stream.read(most + 1)):
         data += more
     return data
+
+
+def replies(found: Answered) -> list[str]:
+    """What an answer to a webhook makes the carrier text back (INTEGRATIONS 1.1)."""
+    if found.type == "text/plain":
+        return [found.text] if found.text.strip() else []
+    if found.type not in ("text/xml", "application/xml") or not found.text.strip():
+        return []
+    try:
+        root = ElementTree.fromstring(found.text)  # noqa: S314 - our own server's answer
+    except ElementTree.ParseError:
+        return []
+    if root.tag != "Response":
+        return []
+    return ["".join(one.findtext("Body") or one.text or "").strip() for one in root.findall("Message")][:10]

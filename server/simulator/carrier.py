@@ -13,26 +13,23 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from xml.etree import ElementTree
+from urllib.parse import urlsplit
 
 import structlog
 
 from server.kernel.context import App
-from server.settings import Settings
 from server.simulator import rules
-from server.simulator.calling import Answered, Caller
+from server.simulator.account import NUMBERS, ROOT, VERSION, account
+from server.simulator.calling import Answered, Caller, replies
 from server.simulator.state import BY_NUMBER, KEPT, Kept, Message, Number, Person, Picture, State, Switches
 
 log = structlog.get_logger()
 
-ROOT = "/simulator/twilio"
-VERSION = "2010-04-01"
 PART = "carrier"
 MAX_PICTURE = 5_000_000  # bytes
 PICTURES = ("image/jpeg", "image/png", "image/gif")
 SAVE_S = 0.3  # changes are gathered for so long before they are written
 CALLS_KEPT = 100  # of the page's log
-RESTARTS = "#ct=2000&rt=5000&tt=15000&rc=3&rp=all"  # what a careful owner adds to the webhook's address
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +39,6 @@ class Pace:
     sent: float = 0.25
     delivered: float = 0.6
     slow: float = 12.0  # times as long, where the switch says so
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Credentials of the demo account: derived from the server's key, so that they are nowhere written down."""
-
-    sid: str
-    token: str
-    service: str
-
-
-def account(app: App) -> Account:
-    key = app.key("simulator").hex()
-    return Account("AC" + key[:32], app.key("simulator token").hex()[:32], "MG" + key[32:])
-
-
-# The shop's senders: a toll-free number for the US and Canada, a British number, and a name for Germany.
-NUMBERS: tuple[Number, ...] = (
-    Number("", "+18885550199", "toll_free", "US", mms=True, inbound=True),
-    Number("", "+447400123456", "long_code", "GB", mms=False, inbound=True),
-    Number("", "FernKettle", "alphanumeric", "DE", mms=False, inbound=False),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +54,12 @@ class Call:
 class Carrier:
     """One per process. Everything runs on the loop; nothing needs a lock."""
 
-    def __init__(self, app: App, segments: Callable[[str], int], pace: Pace | None = None) -> None:
+    def __init__(self, app: App, segments: Callable[[str], int], webhook: str, pace: Pace | None = None) -> None:
+        """`webhook`: where texts are reported, as the shop's owner would have entered it."""
         if app.settings.mode != "development":
             raise RuntimeError("the simulated carrier runs in development mode only")
-        self.app, self.account, self._segments, self._pace = app, account(app), segments, pace or Pace()
+        self.app, self.account, self._segments, self._webhook = app, account(app), segments, webhook
+        self._pace = pace or Pace()
         self._kept = Kept(app.settings.data_dir / "simulator")
         self.state = State()
         self.calls: list[Call] = []
@@ -104,8 +81,9 @@ class Carrier:
                 )  # fmt: skip
         for one in self.state.numbers.values():
             # Another port than yesterday: the webhook is where this server is today.
-            if one.inbound and "/webhooks/twilio/sms" in (one.sms_url or "/webhooks/twilio/sms"):
-                one.sms_url = f"{self.app.settings.public_url}/webhooks/twilio/sms{RESTARTS}"
+            path = urlsplit(self._webhook).path
+            if one.inbound and path in (one.sms_url or path):
+                one.sms_url = self._webhook
         for message in self.state.messages.values():
             if message.status not in rules.FINAL and message.direction != "inbound":
                 self._do(self._carry(message))
@@ -434,27 +412,7 @@ class Carrier:
                     self._answer(message, body)
 
 
-def replies(found: Answered) -> list[str]:
-    """What an answer to a webhook makes the carrier text back (INTEGRATIONS 1.1)."""
-    if found.type == "text/plain":
-        return [found.text] if found.text.strip() else []
-    if found.type not in ("text/xml", "application/xml") or not found.text.strip():
-        return []
-    try:
-        root = ElementTree.fromstring(found.text)  # noqa: S314 - our own server's answer
-    except ElementTree.ParseError:
-        return []
-    if root.tag != "Response":
-        return []
-    return ["".join(one.findtext("Body") or one.text or "").strip() for one in root.findall("Message")][:10]
-
-
 def of(app: App) -> Carrier:
     found = app.parts[PART]
     assert isinstance(found, Carrier)
     return found
-
-
-def base_url(settings: Settings) -> str:
-    """Where the SDK finds this carrier instead of the real one."""
-    return settings.public_url + ROOT

@@ -16,7 +16,8 @@ from starlette.routing import BaseRoute, Route
 
 from server.errors import Refused
 from server.simulator import rules
-from server.simulator.carrier import ROOT, VERSION, Carrier
+from server.simulator.account import ROOT, VERSION
+from server.simulator.carrier import Carrier
 from server.simulator.state import Message, Number, rfc2822
 from server.web.http import read_body
 

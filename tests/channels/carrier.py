@@ -16,7 +16,7 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from server.simulator import carrier
+from server.simulator import account, carrier
 from server.simulator.carrier import Carrier, Pace
 from tests.online import Online, open_online
 
@@ -121,18 +121,18 @@ class Simulated:
 
     @property
     def base(self) -> str:
-        return carrier.base_url(self.online.app.settings)
+        return account.base_url(self.online.app.settings)
 
     def client(self, token: str | None = None) -> Client:
         """The real SDK, synchronous: call it in a thread, or it would wait for the loop it stands on."""
-        account = self.carrier.account
-        return Client(account.sid, token or account.token, http_client=_Here(self.base, timeout=5))
+        mine = self.carrier.account
+        return Client(mine.sid, token or mine.token, http_client=_Here(self.base, timeout=5))
 
     @asynccontextmanager
     async def async_client(self, within: float = 5.0) -> AsyncIterator[Client]:
-        account = self.carrier.account
+        mine = self.carrier.account
         async with _AsyncHere(self.base, timeout=within) as http:
-            yield Client(account.sid, account.token, http_client=http)
+            yield Client(mine.sid, mine.token, http_client=http)
 
     async def switch(self, **values: Any) -> None:
         state = self.carrier.state

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from server.simulator import carrier
+from server import up
+from server.delivery import senders
+from server.delivery.queries import all_senders
+from server.delivery.settings import SMS, current
+from server.simulator import account, carrier
 from server.simulator.carrier import Carrier
 from server.simulator.state import Kept
 from tests.online import Answer, Online, open_online
@@ -33,7 +37,7 @@ async def test_in_production_there_is_no_phone_and_no_carrier(online: Online) ->
             assert (await online.send(method, path)).status == 404, path
     assert carrier.PART not in online.app.parts
     with pytest.raises(RuntimeError, match="development"):
-        Carrier(online.app, len)
+        Carrier(online.app, len, "")
     assert not (online.app.settings.data_dir / "simulator").exists()
 
 
@@ -118,3 +122,23 @@ async def test_the_page_hears_of_news_at_once_and_of_a_stopping_server(tmp_path:
         await asyncio.sleep(0)
         one.let_go()
         await asyncio.wait_for(waiting, 5)
+
+
+async def test_the_phone_is_connected_once_and_what_an_owner_changes_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    async with open_online(folder, mode="development", demo_url=DEMO) as online:
+        app = online.app
+        await up.connect_phone(app)
+        assert not (await app.read(SMS.load)).on, "another address of the interface: not ours to set up"
+        app.settings.twilio_url = account.base_url(app.settings)
+        await up.connect_phone(app)
+        opened = await current(app)
+        assert (opened.sid, opened.password) == (account.account(app).sid, account.account(app).token)
+        found = {one.address: one for one in await app.read(all_senders)}
+        assert found.keys() == {one.address for one in account.NUMBERS}
+        assert found[US].mms and found[US].inbound and not found["FernKettle"].inbound
+        assert "PL" in found["+447400123456"].countries
+        await app.write(senders.remove, found["FernKettle"].id)
+        await app.write(lambda tx: SMS.save(tx, SMS.load(tx).model_copy(update={"on": False})))
+        await up.connect_phone(app)
+        assert len(await app.read(all_senders)) == 2 and not (await app.read(SMS.load)).on
