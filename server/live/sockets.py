@@ -123,7 +123,7 @@ def key_of(raw: str | bytes) -> str | None:
     return key if isinstance(key, str) and len(key) <= 64 else None
 
 
-def headers_of(scope: Scope) -> Mapping[str, str]:
+def headers_of(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
@@ -175,7 +175,7 @@ class VisitorSocket:
         finally:
             hub.held.give(address)
 
-    async def _serve(self, peer: Peer, headers: Mapping[str, str]) -> None:
+    async def _serve(self, peer: Peer, headers: dict[str, str]) -> None:
         hub = self._hub
 
         async def greet(hello: frames.Hello) -> VisitorSession:
@@ -184,6 +184,7 @@ class VisitorSocket:
         session = await greeted(peer, frames.VISITOR_IN, frames.VISITOR_TYPES, greet)
         if session is None:
             return
+        headers.clear()  # read, and else held for as long as the socket lives
         connection = session.connection
 
         def heard(raw: str | bytes) -> None:

@@ -183,7 +183,14 @@ class Socket(WebSocketsSansIOProtocol):
         elif message["type"] == "websocket.accept" and self.transport.is_closing():
             raise ClientDisconnected()  # it hung up while it was let in: the same
         self._flush()
-        return super().send(message)
+        sending = super().send(message)
+        return self._accepted(sending) if message["type"] == "websocket.accept" else sending
+
+    async def _accepted(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Lets go of the handshake: two to ten kilobytes that nobody reads again, for as long as the socket lives."""
+        await sending
+        self.scope["headers"] = []
+        del self.request, self.response
 
     def _write_text(self, text: str) -> bool:
         if self.close_sent or self.disconnected or self.conn.state is not State.OPEN or not self.writable.is_set():
