@@ -29,6 +29,7 @@ from server.channels.base import (
     Verdict,
 )
 from server.errors import ChannelError
+from server.kernel import failpoints
 
 if TYPE_CHECKING:
     import aiohttp
@@ -39,6 +40,7 @@ CONNECTIONS = 128  # at a time; more waits here, not at Twilio (429)
 # An idle connection that the other side closes at the moment we use it makes a send unclear: let go of it sooner.
 IDLE_S = 10.0
 MAX_ANSWER = 4_000_000  # bytes
+SENT = "outbound_request_sent"  # a failpoint
 HOME = "https://api.twilio.com"
 MEDIA_HOSTS = (".twilio.com", ".twiliocdn.com", ".amazonaws.com")  # where a file's address may lead on
 _MEDIA_PATH = re.compile(r"/2010-04-01/Accounts/AC[0-9a-fA-F]{32}/Messages/\w{34}/Media/\w{34}(?:\.\w{1,5})?")
@@ -89,7 +91,7 @@ class TwilioSms:
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_S, ttl_dns_cache=60),
                 timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=True,
+                trace_configs=[_traced()] if failpoints.active(SENT) else None,
             )
             pair = b64encode(f"{self._user}:{self._password}".encode()).decode()
             base = self._base
@@ -292,6 +294,18 @@ class TwilioSms:
             raise
         except Exception as error:
             raise ChannelError(f"Twilio's answer could not be read ({type(error).__name__}).") from None
+
+
+def _traced() -> Any:
+    """For fault tests: stops a moment after a request was handed to the network, before its answer."""
+    import aiohttp
+
+    async def sent(*_: Any) -> None:
+        asyncio.get_running_loop().call_later(0.005, failpoints.reach, SENT)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_chunk_sent.append(sent)
+    return trace
 
 
 async def whole(content: Any) -> bytes:

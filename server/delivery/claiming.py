@@ -286,9 +286,9 @@ def free_all(tx: Tx) -> int:
     return freed + lost(tx, timedelta())
 
 
-def lost(tx: Tx, after: timedelta = rules.LOST_AFTER) -> int:
+def lost(tx: Tx, after: timedelta | None = None) -> int:
     """Who has been `sending` for longer than a request may take died with it: what became of it is `unknown`."""
-    rows = tx.all(_LOST, before=tx.now - after)
+    rows = tx.all(_LOST, before=tx.now - (rules.LOST_AFTER if after is None else after))
     for row in rows:
         settling.unclear(tx, row.id, row.turn, row.attempts, "The server stopped while this was being sent.")
     return len(rows)

@@ -106,6 +106,9 @@ def start(tx: Tx) -> None:
     """When a worker starts."""
     if not tx.postgres:
         claiming.free_all(tx)
+    if SMS.load(tx).on:
+        # Without a key: the shared one may be held by a process that died, until its lease ends.
+        jobs.enqueue(tx, actions.PUMP, {}, run_at=tx.now, priority=0)
     look_now(tx)
 
 

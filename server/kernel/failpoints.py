@@ -28,6 +28,11 @@ _visits: dict[str, int] = {}
 _random = random.Random(os.environ.get("THREADLINE_FAILPOINT_SEED"))  # noqa: S311 - repeatable on purpose
 
 
+def active(name: str) -> bool:
+    """Is there anything to do at this place? For places that cost something to reach."""
+    return name in _actions
+
+
 def reach(name: str) -> None:
     """Acts here and now; a sleep holds the thread."""
     if _actions and (pause_s := _act(name)):

@@ -30,9 +30,8 @@ NEVER: list[tuple[str, str]] = [
     (r"server\.accounts(\.\w+)?$", r"server\.(inbox|live|simulator|operations|app|reactions)"),
     (r"server\.inbox(\.\w+)?$", r"server\.(simulator|operations|app|reactions|accounts\.(actions|http|links|team)|live\.(?!frames))"),
     (r"server\.channels(\.base)?$", r"sqlalchemy|starlette|twilio|aiohttp|server\.(?!errors)"),
-    (r"server\.channels\.\w+$", r"sqlalchemy|starlette|server\.(?!channels|errors|settings|kernel\.(log|metrics|clock))"),
+    (r"server\.channels\.\w+$", r"sqlalchemy|starlette|server\.(?!channels|errors|settings|kernel\.failpoints|kernel$)"),
     # Vendors' SDKs and dialects: no feature, no database.
-    (r"server\.channels(\.\w+)?$", r"sqlalchemy|starlette|server\.(?!channels|settings|errors)"),
     # The error table is a table; what speaks to the carrier is handed over by the composition root.
     (r"server\.delivery\.webhooks$", r"sqlalchemy|server\.(inbox|live|simulator|operations|app|reactions|channels\.twilio_sms)"),
     (r"server\.delivery(\.\w+)?$", r"server\.(inbox|live|web|simulator|operations|app|reactions|channels\.twilio_(sms|webhooks))"),

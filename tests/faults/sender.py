@@ -1,0 +1,105 @@
+"""Processes that send, to be killed: forked from one that has imported everything, so that a life may be short (G11).
+
+`python -m tests.faults.sender` reads its orders and then one line for each life from standard input, and prints pids.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp  # noqa: F401 - imported once, for every life
+import phonenumbers  # noqa: F401
+import twilio.http.async_http_client
+import twilio.rest
+
+from server import serving
+from server.channels import twilio_sms
+from server.delivery import rules
+from server.kernel import failpoints, jobs, processes
+from server.settings import Settings
+
+
+def live(orders: dict[str, Any], life: dict[str, Any]) -> None:
+    """One server, web and worker, until it is killed."""
+    failpoints._actions.update(pair.split("=", 1) for pair in life["failpoints"].split(",") if pair)
+    failpoints._log = orders["log"]
+    if not orders["full"]:
+        # The same machinery with shorter waits: the short form has no minutes.
+        twilio_sms.TOTAL_S = 1.5
+        rules.LOST_AFTER = timedelta(seconds=3)
+        rules.LEASE = timedelta(seconds=2)
+    settings = Settings(
+        _env_file=None,
+        data_dir=Path(orders["folder"]),
+        database_url=orders["url"],
+        secret_key=orders["secret"],
+        public_url=orders["public_url"],
+        twilio_url=orders["twilio_url"],
+        port=life["port"],
+        sqlite_sync="NORMAL",
+        log_level="error",
+        metrics=True,
+    )
+    serving.serve(settings, worker=True)
+
+
+def main() -> None:
+    orders = json.loads(sys.stdin.readline())
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are gone at once, so that their pid says it
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            os.setpgrp()
+            devnull = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(devnull, 0)
+            os.dup2(os.open(orders["log"] + ".err", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            try:
+                live(orders, json.loads(line))
+            finally:
+                os._exit(1)
+        print(pid, flush=True)
+
+
+class Nursery:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def start(self, port: int, points: str = "") -> int:
+        """A new life's pid."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"port": port, "failpoints": points}) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+@contextmanager
+def nursery(**orders: Any) -> Iterator[Nursery]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.sender"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(orders) + "\n")
+        process.stdin.flush()
+        yield Nursery(process)
+    finally:
+        process.stdin.close()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+__all__ = ["jobs", "nursery", "processes", "twilio"]
+
+if __name__ == "__main__":
+    main()
