@@ -331,6 +331,12 @@ def webhook_url(public_url: str) -> str:
     return f"{public_url}{INBOUND_PATH}{RETRIES}"
 
 
+def repeats(url: str) -> bool:
+    """Does this address ask for repetitions after every kind of failure?"""
+    said = dict(part.partition("=")[::2] for part in url.partition("#")[2].split("&"))
+    return said.get("rc", "").isdecimal() and int(said["rc"]) >= 3 and said.get("rp") == "all"
+
+
 _DIGITS = re.compile(r"\d(?=\d{2})")
 
 

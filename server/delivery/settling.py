@@ -206,6 +206,9 @@ def _charge(tx: Tx, outbound_id: int, kind: str, recipient: str, segments: int, 
 
 def outcomes(tx: Tx, found: list[Outcome]) -> None:
     """Writes what network calls led to, in the order of ids: two pumps never wait for each other in a circle."""
+    # A report may be looking for the same sid right now: of the two, the second must see the first (G10).
+    for sid in sorted(one.sent.sid for one in found if isinstance(one.sent, Accepted)):
+        tx.hold(_by(sid))
     for one in sorted(found, key=lambda each: each.id):
         match one.sent:
             case Accepted(sid, status):
@@ -216,6 +219,10 @@ def outcomes(tx: Tx, found: list[Outcome]) -> None:
                 unclear(tx, one.id, one.turn, one.attempt, message)
             case NotSent(message):
                 _again(tx, one, "unreached", message, None)
+
+
+def _by(sid: str) -> str:
+    return f"sid:{sid}"
 
 
 def _accepted(tx: Tx, one: Outcome, sid: str, status: str) -> None:
@@ -321,6 +328,7 @@ def report(tx: Tx, told: Report, token: str | None = None, attempt: int | None =
     `token`, `attempt`: from the callback's own address, which is signed; they find the message even before the answer
     of its create call was stored, and after a crash. False: parked.
     """
+    tx.hold(_by(told.sid))
     row = queries.by_token(tx, token) if token else None
     if row is None:
         row = queries.by_sid(tx, told.sid)
@@ -400,7 +408,7 @@ def decide(tx: Tx, agent: Agent, outbound_id: int, outcome: str, address: str = 
 def seek(tx: Tx, outbound_id: int, listing: list[Listed] | None, looks: int) -> None:
     """Looks for an unclear send in what the provider lists to its recipient; None: it could not be asked. Not found:
     later again, until only a person can say."""
-    row = queries.one(tx, outbound_id, lock=True)
+    row = queries.one(tx, outbound_id)  # not locked: `report` locks in its own order, and moves it forward only
     if row is None or row.state is not State.UNKNOWN:
         return
     hit = None

@@ -11,6 +11,8 @@ from server.delivery.settings import Account, current
 from server.kernel.context import App
 from server.web.webhooks import Posted
 
+PROBE = "threadline-doctor"  # the doctor's own report: signed like any other, and kept nowhere
+
 
 def keys(account: Account) -> twilio_webhooks.Keys:
     return twilio_webhooks.keys(account.tokens, account.shared_keys)
@@ -39,6 +41,8 @@ async def status(app: App, posted: Posted) -> int:
     if params.get("AccountSid") != account.sid:
         return 403
     sid, word = params.get("MessageSid") or params.get("SmsSid"), params.get("MessageStatus") or params.get("SmsStatus")
+    if sid == PROBE:
+        return 200
     if not sid or not word or len(sid) > 64 or len(word) > 64:
         return 400
     code = params.get("ErrorCode", "")

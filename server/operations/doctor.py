@@ -28,7 +28,7 @@ from server.kernel.clock import Clock, rfc3339
 from server.kernel.context import App
 from server.kernel.sql import Statement
 from server.kernel.sqlite_file import damage
-from server.operations import network
+from server.operations import network, sms
 from server.operations.findings import Finding, fail, ok, warn
 from server.schema import threads
 from server.settings import Settings
@@ -65,24 +65,32 @@ class Diagnosis:
 async def examine(app: App, *, serving: bool = True) -> Diagnosis:
     """Every check, in the order of `CHECKS`. `serving` False: no server runs, so its address is not tried."""
 
-    async def one(area: str, check: Check) -> list[Finding]:
-        try:
-            async with asyncio.timeout(CHECK_S):
-                found = await check(app)
-        except TimeoutError:
-            found = [
-                warn(f"No answer within {CHECK_S:.0f} s.", "Look at the load of the machine, and at this part first.")
-            ]
-        except Refused as refusal:
-            found = [fail(refusal.message, "Mend this, then look again.")]
-        except Exception as error:
-            log.warning("doctor_check_failed", area=area, exc_info=True)
-            found = [fail(f"This could not be looked at ({type(error).__name__}).", "The server's log says more.")]
-        return [replace(finding, area=area) for finding in found]
-
-    checks = CHECKS if serving else [("server", no_server), *(c for c in CHECKS if c[1].__module__ != network.__name__)]
-    parts = await asyncio.gather(*(one(area, check) for area, check in checks))
+    checks = (
+        CHECKS
+        if serving
+        else [("server", no_server), *(c for c in CHECKS if c[1].__module__ not in (network.__name__, sms.__name__))]
+    )
+    parts = await asyncio.gather(*(_one(app, area, check) for area, check in checks))
     return diagnosis([finding for part in parts for finding in part], app.clock)
+
+
+async def examine_one(app: App, area: str) -> list[Finding]:
+    """One of the checks alone."""
+    return await _one(app, area, dict(CHECKS)[area])
+
+
+async def _one(app: App, area: str, check: Check) -> list[Finding]:
+    try:
+        async with asyncio.timeout(CHECK_S):
+            found = await check(app)
+    except TimeoutError:
+        found = [warn(f"No answer within {CHECK_S:.0f} s.", "Look at the load of the machine, and at this part first.")]
+    except Refused as refusal:
+        found = [fail(refusal.message, "Mend this, then look again.")]
+    except Exception as error:
+        log.warning("doctor_check_failed", area=area, exc_info=True)
+        found = [fail(f"This could not be looked at ({type(error).__name__}).", "The server's log says more.")]
+    return [replace(finding, area=area) for finding in found]
 
 
 def diagnosis(findings: list[Finding], clock: Clock) -> Diagnosis:
@@ -368,6 +376,7 @@ CHECKS: list[tuple[str, Check]] = [
     ("public_url", network.public_url),
     ("websocket", network.websocket),
     ("redis", network.redis),
+    ("sms", sms.sms),
     ("workers", workers),
     ("jobs", dead_jobs),
     ("secret_key", secret_key),

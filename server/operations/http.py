@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -40,6 +40,10 @@ class Diagnosis(BaseModel):
     findings: list[Finding]
 
 
+class Findings(BaseModel):
+    findings: list[Finding]
+
+
 class DeadJob(BaseModel):
     id: int
     kind: str
@@ -69,6 +73,11 @@ async def doctor(app: App, call: Call) -> Any:
             kept.found = examining.as_json(await examining.examine(app))
             kept.at = app.clock.monotonic()
         return kept.found
+
+
+async def test_sms(app: App, call: Call) -> Any:
+    """Try how SMS is set up: credentials, numbers, webhooks, and a signed round trip."""
+    return {"findings": [asdict(one) for one in await examining.examine_one(app, "sms")]}
 
 
 async def dead_jobs(app: App, call: Call) -> Any:
@@ -105,6 +114,7 @@ def _retry(tx: Tx, agent: Agent, job: int, address: str) -> bool:
 
 ENDPOINTS: list[Endpoint] = [
     Endpoint("GET", "/api/doctor", doctor, Can.CHANNELS, answer=Diagnosis),
+    Endpoint("POST", "/api/sms/test", test_sms, Can.CHANNELS, Nothing, answer=Findings),
     Endpoint("GET", "/api/jobs/dead", dead_jobs, Can.AUDIT, answer=DeadJobs),
     Endpoint("POST", "/api/jobs/{id}/retry", retry_job, Can.AUDIT, Nothing),
 ]

@@ -15,6 +15,7 @@ from tests.faults import (
     g06_readers,
     g07_half_open,
     g08_deploys,
+    g10_status,
     g11_once_out,
     g14_evidence,
     g15_visitors,
@@ -54,6 +55,7 @@ GUARANTEES: dict[str, Guarantee] = {
         "dead peers are noticed, and nobody is online because of a dead socket", g07_half_open.run, short=("postgres",)
     ),
     "G8": Guarantee("a deploy is invisible", g08_deploys.run, short=("postgres",)),
+    "G10": Guarantee("a delivery status never goes backwards", g10_status.run),
     "G11": Guarantee("nobody is texted twice because of us: replies", g11_once_out.run),
     "G14": Guarantee("consent can be proven, and nobody edits the ledger unnoticed", g14_evidence.run),
     "G15": Guarantee("a visitor reads their own conversation and nothing else", g15_visitors.run),
