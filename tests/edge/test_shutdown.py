@@ -143,10 +143,10 @@ async def never_reads(server: Running) -> Raw:
 
 
 async def test_a_handler_and_a_writer_that_hang_do_not_hold_it_either(tmp_path: Path) -> None:
-    """Every commit after the server's own hangs for a minute: whoever waits for one is let go, unacknowledged."""
+    """The first commit after the two of a start hangs for a minute, and every other behind it: whoever waits is let go."""
     lay_out(tmp_path / "data", "sqlite")
     with running(
-        tmp_path / "data", laid_out=False, THREADLINE_FAILPOINTS="before_commit=sleep:60000@2", **LIMITS
+        tmp_path / "data", laid_out=False, THREADLINE_FAILPOINTS="before_commit=sleep:60000@3", **LIMITS
     ) as server:
         client = await visitor(server)
         for n in range(3):
