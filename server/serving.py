@@ -21,6 +21,7 @@ from server.app import Serving, Web, build, close, running
 from server.consent import commands as consent
 from server.errors import Refused
 from server.kernel import control
+from server.kernel import log as logs
 from server.kernel.clock import SystemClock
 from server.kernel.context import App
 from server.kernel.log import configure
@@ -87,6 +88,8 @@ def end_for_sure() -> None:
 
     def end() -> None:
         log.error("shutdown_forced", after_s=LAST_RESORT_S)
+        if logs.sink is not None:
+            logs.sink.drain()
         os._exit(0)
 
     timer = threading.Timer(LAST_RESORT_S, end)
@@ -118,7 +121,7 @@ def uvicorn_config(settings: Settings, web: Web) -> uvicorn.Config:
 
 def serve(settings: Settings, *, worker: bool, started: Callable[[App], Awaitable[None]] | None = None) -> None:
     """Serves until a signal. Raises `Refused` when the database is not ready."""
-    configure(settings.log_format, settings.log_level)
+    configure(settings.log_format, settings.log_level, apart=True)
     web = Web(settings, Serving(web=True, worker=worker))
     server = Server(uvicorn_config(settings, web), web, started)
     with contextlib.suppress(KeyboardInterrupt):
@@ -129,7 +132,7 @@ def serve(settings: Settings, *, worker: bool, started: Callable[[App], Awaitabl
 
 async def work(settings: Settings) -> None:
     """A worker without web, until a signal."""
-    configure(settings.log_format, settings.log_level)
+    configure(settings.log_format, settings.log_level, apart=True)
     app = await build(settings)
     try:
         await app.read(migrate.check_current)

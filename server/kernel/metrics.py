@@ -37,6 +37,7 @@ SMS_SECONDS = Histogram(
     ["outcome"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
 )
+LOG_DROPPED = Counter("threadline_log_dropped_total", "Log lines that could not be written")
 JOBS_RUN = Counter("threadline_jobs_total", "Jobs run", ["kind", "outcome"])
 LINK_CLICKS = Counter("threadline_link_clicks_total", "Short links followed", ["who"])
 LINK_CLICKS_LOST = Counter("threadline_link_clicks_lost_total", "Clicks that were given up uncounted")
