@@ -70,7 +70,14 @@ async def _sign_in(site: Site, name: str) -> str:
 async def _routes(site: Site, visitor: Visitor, names: list[str]) -> tuple[list[str], int]:
     _, page = await site.call("owner", "GET", "/api/tickets")
     ticket = page["tickets"][-1]
-    fill = {"{ticket}": str(ticket["id"]), "{thread}": str(ticket["thread"]), "{id}": roles.NOBODY, "{token}": "A" * 32}
+    fill = {
+        "{ticket}": str(ticket["id"]),
+        "{thread}": str(ticket["thread"]),
+        "{contact}": str(ticket["contact"]["id"]),
+        "{outbound}": roles.NOBODY,
+        "{id}": roles.NOBODY,
+        "{token}": "A" * 32,
+    }
     wrong: list[str] = []
     cells = 0
     for name in names:

@@ -12,6 +12,8 @@ ALL = frozenset({"owner", "admin", "manager", "analyst", "coordinator", "creator
 INBOX = frozenset({"owner", "admin", "manager", "support"})
 CHANNELS = frozenset({"owner", "admin", "manager"})
 ADMINS = frozenset({"owner", "admin"})
+CONTACTS = frozenset({"owner", "admin", "manager", "support", "analyst", "coordinator"})
+EXPORT = frozenset({"owner", "admin", "analyst"})
 ANYONE = ALL | {"anonymous", "visitor", "disabled"}
 VISITOR = frozenset({"visitor"})
 STRANGERS = ("anonymous", "visitor", "disabled")
@@ -88,6 +90,16 @@ EXPECT: dict[str, Cell] = {
     "GET /api/settings/widget/install": Cell(CHANNELS, (200,)),
     "GET /api/settings/widget/identity": Cell(ADMINS, (200,)),
     "POST /api/settings/widget/identity/rotate": Cell(ADMINS, (200,), {}),
+    # consent: ROL-8; who may only take it away is told apart in tests/edge/test_consent_http.py
+    "GET /api/contacts/{contact}/consents": Cell(CONTACTS, (200,)),
+    "GET /api/contacts/{contact}/duplicates": Cell(CONTACTS, (200,)),
+    "POST /api/contacts/{contact}/consents": Cell(
+        INBOX, (200,), {"purpose": "email_marketing", "status": "unsubscribed", "reason": "matrix {n}"}
+    ),
+    "GET /api/outbound/{outbound}/evidence": Cell(EXPORT, (404,)),
+    "GET /api/sms/keywords": Cell(CHANNELS, (200,)),
+    "PUT /api/sms/keywords": Cell(CHANNELS, (200,), {"mode": "smart"}),
+    "POST /api/sms/keywords/check": Cell(CHANNELS, (200,), {"word": "join"}),
     # operations
     "GET /api/audit": Cell(ADMINS, (200,)),
     "GET /api/doctor": Cell(CHANNELS, (200,)),
