@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Text, bindparam, cast, literal, or_, select
 
 from server.consent import rules
 from server.consent.rules import Facts, Purpose
@@ -22,14 +22,26 @@ _SUPPRESSION = Statement(
         suppressions.c.channel == bindparam("channel"), suppressions.c.address == bindparam("address")
     )
 )
-_REQUIRED = Statement(
-    select(consent_kinds.c.id, consent_kinds.c.name)
-    .where(
-        consent_kinds.c.required,
-        consent_kinds.c.deleted_at.is_(None),
-        consent_kinds.c.channel.in_(("general", bindparam("channel"))),
+# What else decides, in one statement: the number, a pause of anybody who has it, what every message needs.
+_AROUND = Statement(
+    select(literal("suppressed").label("kind"), suppressions.c.reason.label("word"), suppressions.c.at.label("at"))
+    .where(suppressions.c.channel == bindparam("channel"), suppressions.c.address == bindparam("address"))
+    .union_all(
+        select(literal("paused"), consents.c.purpose, consents.c.paused_at)
+        .join(contacts, contacts.c.id == consents.c.contact_id)
+        .where(
+            contacts.c.phone == bindparam("address"),
+            consents.c.purpose == Purpose.SMS_MARKETING.value,
+            consents.c.paused_at.is_not(None),
+        ),
+        select(
+            literal("required:") + cast(consent_kinds.c.id, Text), consent_kinds.c.name, consent_kinds.c.created_at
+        ).where(
+            consent_kinds.c.required,
+            consent_kinds.c.deleted_at.is_(None),
+            or_(consent_kinds.c.channel == "general", consent_kinds.c.channel == bindparam("channel")),
+        ),
     )
-    .order_by(consent_kinds.c.id)
 )
 
 
@@ -42,16 +54,18 @@ def facts(conn: Conn, contact: int, recipient: str, *, channel: rules.Channel = 
     if lock:
         conn.hold(f"{channel}:{recipient}", shared=True)
     rows = conn.all(_CONSENTS_SHARED if lock else _CONSENTS, contact=contact)
-    stands = suppression(conn, channel, recipient)
+    around = conn.all(_AROUND, channel=channel, address=recipient)
     statuses = {row.purpose: row.status for row in rows}
-    required = conn.all(_REQUIRED, channel=channel)
+    held = next((row for row in around if row.kind == "suppressed"), None)
+    required = [(row.kind.removeprefix("required:"), row.word) for row in around if row.kind.startswith("required:")]
     return Facts(
         statuses=statuses,
-        paused=any(row.paused_at is not None for row in rows if row.purpose == Purpose.SMS_MARKETING),
-        suppressed=None if stands is None else stands.reason,
-        suppressed_at=None if stands is None else stands.at,
+        paused=any(row.kind == "paused" for row in around)
+        or any(row.paused_at is not None for row in rows if row.purpose == Purpose.SMS_MARKETING),
+        suppressed=None if held is None else held.word,
+        suppressed_at=None if held is None else held.at,
         reachable=rules.textable(recipient) if channel == "sms" else bool(recipient),
-        missing=tuple(kind.name for kind in required if statuses.get(f"consent:{kind.id}") != "subscribed"),
+        missing=tuple(name for kind, name in required if statuses.get(f"consent:{kind}") != rules.Status.SUBSCRIBED),
     )
 
 

@@ -199,6 +199,15 @@ async def test_amb_1_a_wish_to_stop_pauses_marketing_until_somebody_decides(worl
     )
 
 
+async def test_a_pause_is_for_the_number_too_whoever_a_text_to_it_is_meant_for(world: World) -> None:
+    anna, other = await person(world), await person(world, "+14155550124")
+    await grant(world, other)
+    ask = functools.partial(actions.ask_to_stop, source="sms:SM1", wording="no more texts")
+    await world.app.write(ask, NUMBER, [anna])
+    assert isinstance(await verdict(world, other, SendPurpose.MARKETING), Blocked)
+    assert await verdict(world, other, SendPurpose.MARKETING, "+14155550124") == Allowed()
+
+
 async def test_somebody_who_never_agreed_can_be_paused_and_gets_no_automatic_answer(world: World) -> None:
     anna = await person(world)
     ask = functools.partial(actions.ask_to_stop, source="sms:SM1", wording="leave me alone")
