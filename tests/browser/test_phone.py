@@ -1,0 +1,81 @@
+"""The Phone page: a text arrives in the console within a second, by keyboard alone, on any width, in light and dark."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+from playwright.async_api import Page, expect
+
+from tests.browser.axe import serious
+from tests.browser.people import People
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def opened(people: People, who: str = "maya", **options: object) -> Page:
+    context = await people.context(**options)
+    page = await context.new_page()
+    await page.goto(f"{people.site.shop.removesuffix('/demo')}/phone#{who}")
+    await expect(page.get_by_role("heading", level=1)).not_to_be_empty()
+    return page
+
+
+async def test_a_text_from_the_phone_is_a_ticket_within_a_second(people: People) -> None:
+    desk = await people.agent("ana")
+    page = await opened(people)
+    box = page.get_by_role("textbox", name="Text message")
+    await box.fill("phone: do you ship to Alaska?")
+    await box.press("Enter")
+    await expect(page.get_by_role("log").get_by_text("phone: do you ship")).to_be_visible()
+    await expect(box).to_have_value("")
+    await expect(desk.row("phone: do you ship to Alaska?")).to_be_visible(timeout=1000)
+
+
+async def test_the_page_is_used_with_the_keyboard_alone(people: People) -> None:
+    page = await opened(people, "arthur")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the message box")).to_be_focused()
+    people_there = page.get_by_role("radio")
+    await people_there.nth(1).focus()
+    await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Zofia Wrona")
+    await page.keyboard.press("ArrowUp")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Arthur Hale")
+    switch = page.get_by_role("switch", name="Status reports twice")
+    await switch.focus()
+    await page.keyboard.press("Space")
+    await expect(switch).to_be_checked()
+    other = await opened(people, "zofia")
+    await expect(other.get_by_role("switch", name="Status reports twice")).to_be_checked()
+    await page.keyboard.press("Space")
+    await expect(other.get_by_role("switch", name="Status reports twice")).not_to_be_checked()
+
+
+async def test_a_picture_is_attached_seen_and_sent(people: People) -> None:
+    page = await opened(people)
+    picture = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(picture, "PNG")
+    file = {"name": "cup.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+    await page.locator("input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+    await expect(page.get_by_role("img", name="The picture you attached")).to_be_visible()
+    await page.get_by_role("textbox", name="Text message").fill("phone: broken, see?")
+    await page.get_by_role("button", name="Send").click()
+    sent = page.get_by_role("log").get_by_role("img", name="A picture you sent").last
+    await expect(sent).to_be_visible()
+    assert await sent.evaluate("img => img.decode().then(() => img.naturalWidth)") == 256
+    british = await opened(people, "arthur")
+    await expect(british.get_by_role("button", name="Attach a picture")).to_be_disabled()
+
+
+async def test_the_page_is_accessible_and_fits_every_width(people: People) -> None:
+    page = await opened(people, "zofia")
+    await page.get_by_role("button", name="Czy wysyłacie").click()
+    await page.get_by_role("textbox", name="Text message").press("Enter")
+    await expect(page.get_by_role("log").get_by_text("Czy wysyłacie")).to_be_visible()
+    assert await serious(page) == []
+    for width in (320, 390, 768, 1024, 1440):
+        await page.set_viewport_size({"width": width, "height": 800})
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+        assert await serious(page) == [], width
