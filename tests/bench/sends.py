@@ -1,0 +1,130 @@
+"""Row 5, SMS part: texts a second through the SDK and through the whole door, beside raw HTTP to the same carrier."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import uvloop
+from sqlalchemy import func, select
+
+from server import migrate
+from server.app import build, close
+from server.channels import twilio_sms
+from server.channels.base import Text
+from server.delivery import actions, pump, senders
+from server.delivery.actions import Send
+from server.delivery.rules import SenderKind
+from server.delivery.senders import Wanted
+from server.delivery.settings import SMS
+from server.kernel.bus import LocalBus
+from server.schema import outbound
+from server.settings import Settings
+from tests.bench.report import Line, beside
+from tests.bench.setting import Setting
+from tests.faults.carrier import carrier
+from tests.sms import ACCOUNT, TOKEN, TOLL_FREE, new_person, settings_of
+
+IN_FLIGHT = 128
+CALLBACK = "https://desk.example/webhooks/twilio/status?m=abcdefghijklmnopqrstuvwx.1"
+
+
+async def _together(count: int, send: Callable[[int], Coroutine[Any, Any, Any]]) -> float:
+    """Sends a second, `IN_FLIGHT` at a time."""
+    numbers = iter(range(count))
+
+    async def one_after_the_other() -> None:
+        for number in numbers:
+            await send(number)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(one_after_the_other() for _ in range(IN_FLIGHT)))
+    return count / (time.perf_counter() - started)
+
+
+async def _raw(url: str, count: int) -> float:
+    """aiohttp alone: the same request, and nothing looks at the answer."""
+    address = f"{url}/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
+    headers = {"content-type": "application/x-www-form-urlencoded", "authorization": "Basic " + "x" * 90}
+    connector = aiohttp.TCPConnector(limit=IN_FLIGHT)
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def send(number: int) -> None:
+            form = {"To": "+12025550123", "From": TOLL_FREE, "Body": f"reply {number}", "StatusCallback": CALLBACK}
+            async with session.post(address, data=urlencode(form).encode(), headers=headers) as answer:
+                assert answer.status == 201
+                await answer.read()
+
+        await _together(IN_FLIGHT, send)
+        return await _together(count, send)
+
+
+async def _sdk(url: str, count: int) -> float:
+    channel = twilio_sms.connect(ACCOUNT, ACCOUNT, TOKEN, "", url)
+
+    async def send(number: int) -> None:
+        await channel.send(Text("+12025550123", TOLL_FREE, f"reply {number}", callback=CALLBACK))
+
+    try:
+        await _together(IN_FLIGHT, send)
+        return await _together(count, send)
+    finally:
+        await channel.close()
+
+
+async def _door(setting: Setting, url: str, count: int) -> float:
+    """Queued rows to accepted ones: claims, gate, ledger of credits and every state on disk."""
+    folder = setting.folder / "sends"
+    shutil.rmtree(folder, ignore_errors=True)
+    settings = Settings(
+        _env_file=None, data_dir=folder, secret_key="k3y-of-the-bench-0123456789abcdefgh", twilio_url=url
+    )
+    await asyncio.to_thread(migrate.run, settings)
+    app = await build(settings, bus=LocalBus())
+
+    def fill(tx: Any) -> None:
+        SMS.save(tx, settings_of(app))
+        senders.add(tx, Wanted(TOLL_FREE, SenderKind.TOLL_FREE, "US", rate=1_000_000))
+        for number in range(count):
+            phone = f"+1202{5_550_000 + number}"
+            contact = new_person(tx, phone)
+            actions.queue(tx, Send(f"reply:{number}", "reply", "conversation", contact, phone, f"reply {number}"))
+
+    try:
+        await app.write(fill)
+        await _sdk(url, 1)  # the SDK is imported
+        started = time.perf_counter()
+        await pump.of(app).run()
+        took = time.perf_counter() - started
+        query = select(func.count().label("n")).where(outbound.c.state == "accepted")
+        accepted = await app.read(lambda conn: conn.value(query))
+        assert accepted == count, f"{accepted} of {count} were accepted"
+        return count / took
+    finally:
+        await close(app)
+        await asyncio.to_thread(shutil.rmtree, folder, True)
+
+
+def run(setting: Setting) -> list[Line]:
+    lines = []
+    for delay_s, count in ((0.0, setting.few(6_000)), (0.05, setting.few(6_000))):
+        raw, sdk, door = [], [], []
+        for _ in range(setting.rounds):
+            with carrier(delay_s=delay_s) as provider:
+                raw.append({"rate": uvloop.run(_raw(provider.url, count))})
+                sdk.append({"rate": uvloop.run(_sdk(provider.url, count))})
+                door.append({"rate": uvloop.run(_door(setting, provider.url, count))})
+        where = f"{delay_s * 1000:.0f} ms carrier"
+        if delay_s:
+            bound = [{"rate": IN_FLIGHT / delay_s}] * setting.rounds
+            lines.append(beside("5 sends", f"SDK, {where}, beside the bound of {IN_FLIGHT} in flight", "/s", "rate", bound, sdk, gate=0.9, stretch=0.95))  # fmt: skip
+            lines.append(beside("5 sends", f"whole door, {where}, beside the bound", "/s", "rate", bound, door, gate=0.9, stretch=0.95))  # fmt: skip
+        else:
+            lines.append(beside("5 sends", f"SDK, {where}, beside aiohttp", "/s", "rate", raw, sdk, gate=0.6, stretch=0.9))  # fmt: skip
+            lines.append(beside("5 sends", f"whole door, {where}, beside aiohttp", "/s", "rate", raw, door, gate=0.6, stretch=0.9))  # fmt: skip
+    return lines
