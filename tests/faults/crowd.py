@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from tests.faults import oracle
 from tests.faults.journal import Journal
 from tests.faults.oracle import Stored, Verdict
-from tests.faults.people import Agent, Visitor, Where
+from tests.faults.people import Agent, Client, Visitor, Where
 from tests.faults.site import Site
 
 AGENTS = ("owner", "admin", "manager", "support", "helper")
+# GUARANTEES' standard load L1: visitors, agents, messages a second; minutes are each test's own.
+L1 = {"visitors": 200, "agents": 10}
+L1_PER_S = 20.0
 
 
 class Crowd:
@@ -133,6 +136,17 @@ class Crowd:
     @property
     def violations(self) -> int:
         return sum(client.violations for client in (*self.visitors, *self.agents))
+
+
+def rush(clients: Iterable[Client]) -> int:
+    """The most clients whose connection came to stand within the same second."""
+    times = sorted((at, number) for number, client in enumerate(clients) for at in client.came)
+    first = most = 0
+    for place, (at, _) in enumerate(times):
+        while times[first][0] < at - 1:
+            first += 1
+        most = max(most, len({number for _, number in times[first : place + 1]}))
+    return most
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -10,7 +10,7 @@ import time
 
 import psutil
 
-from tests.faults.crowd import Crowd, percentile
+from tests.faults.crowd import L1, Crowd, percentile
 from tests.faults.people import fresh_key
 from tests.faults.site import Site
 from tests.faults.sockets import masked, raw_socket, sign_in
@@ -24,16 +24,16 @@ BIG = "x" * 7_000
 async def run(tally: Tally) -> None:
     scale = 1.0 if tally.full else 5.0
     bad = 20 if tally.full else 5
-    seconds = 30.0 if tally.full else 6.0
+    alone, seconds = (60.0, 180.0) if tally.full else (6.0, 6.0)
     async with Site(tally.database, seed=tally.seed, nodes=1, FAULTS_SCALE=str(scale)) as site:
         site.nodes[0].command = COMMAND
         await site.start()
-        crowd = Crowd(site, visitors=20, agents=3, seed=tally.seed)
+        crowd = Crowd(site, **(L1 if tally.full else {"visitors": 20, "agents": 3}), seed=tally.seed)
         for client in (*crowd.visitors, *crowd.agents):
             client.ping_s = 5.0 / scale
         await crowd.start()
-        await _measure(crowd, seconds / 2)  # the first entries compile the statements
-        quiet = await _measure(crowd, seconds)
+        await _measure(crowd, alone / 6)  # the first entries compile the statements
+        quiet = await _measure(crowd, alone)
         before = psutil.Process(site.nodes[0].pid).memory_info().rss
         cookie = await sign_in(site, "leaver")
         readers = [_Reader(site, "never", cookie) for _ in range(bad)] + [

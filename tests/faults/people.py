@@ -47,6 +47,8 @@ class Client:
         self.ready = asyncio.Event()
         self.stopped = False
         self.connects = self.resets = self.violations = 0
+        self.came: list[float] = []  # when each connection stood
+        self.after = 0.0  # seconds that the server asked us to stay away
         self.closes: list[int] = []
         self.frames: list[dict[str, Any]] = []  # other than entries, newest last; bounded
         self.heard_at = 0.0
@@ -87,7 +89,8 @@ class Client:
                     self.closes.append(1006)  # cut off without a word
             self.ws = None
             pause = 0.05 if time.monotonic() - began > 1 else min(pause * 2, 0.4)
-            await asyncio.sleep(self.random.uniform(0, pause))
+            await asyncio.sleep(self.after + self.random.uniform(0, pause))
+            self.after = 0.0
 
     async def _session(self) -> None:
         async with connect(
@@ -96,6 +99,7 @@ class Client:
         ) as ws:  # fmt: skip
             self.ws = ws
             self.connects += 1
+            self.came.append(time.monotonic())
             self.heard_at = pinged = time.monotonic()
             await ws.send(json.dumps(self.hello()))
             while not self.stopped:
@@ -112,7 +116,10 @@ class Client:
                     await self.tick(now)
                     continue
                 self.heard_at = time.monotonic()
-                if not await self.take(json.loads(raw)):
+                frame = json.loads(raw)
+                if frame["type"] == "bye":
+                    self.after = frame.get("after") or 0.0
+                if not await self.take(frame):
                     return
                 await self.tick(self.heard_at)
 

@@ -17,12 +17,14 @@ from tests.faults.people import socket_url
 from tests.faults.site import PASSWORD, PUBLIC_URL, Site
 
 
-def dial(site: Site, path: str, who: str | None = None, *, node: int = 0, base: str | None = None) -> Any:
-    """`who`: of the cast, or a cookie; None: nobody."""
+def dial(
+    site: Site, path: str, who: str | None = None, *, node: int = 0, base: str | None = None, **options: Any
+) -> Any:
+    """`who`: of the cast, or a cookie; None: nobody. `options`: of the connection, such as `local_addr`."""
     headers = {} if who is None else {"cookie": site.cookies.get(who, who)}
     return connect(
         socket_url(base or site.nodes[node].url, path), compression=None, origin=PUBLIC_URL, proxy=None, additional_headers=headers,
-        ping_interval=None, open_timeout=20,
+        ping_interval=None, open_timeout=20, **options,
     )  # fmt: skip
 
 
