@@ -6,7 +6,7 @@ A lower feature announces and never knows who listens.
 from __future__ import annotations
 
 from server.consent.rules import AddressChanged, ConsentChanged
-from server.delivery.rules import OutboundSettled
+from server.delivery.rules import OutboundSettled, SendersChanged
 from server.inbox import reactions as inbox
 from server.kernel.context import Reactions
 
@@ -14,4 +14,5 @@ REACTIONS: Reactions = {
     OutboundSettled: [inbox.note_delivery],
     ConsentChanged: [inbox.note_consent],
     AddressChanged: [inbox.note_address],
+    SendersChanged: [inbox.note_numbers],
 }

@@ -92,6 +92,11 @@ class OutboundSettled:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class SendersChanged:
+    """A number was added, changed, started or removed. Announced."""
+
+
 # --- pace -------------------------------------------------------------------------------------------
 
 SCALE = 1_000  # tokens are thousandths of a segment

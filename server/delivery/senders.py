@@ -97,6 +97,7 @@ def add(tx: Tx, wanted: Wanted) -> Sender:
     if made is None:
         raise Conflict("sender_exists", "This number is already in the list.")
     wake(tx, tx.now)
+    tx.announce(rules.SendersChanged())
     return _of(tx, made)
 
 
@@ -120,6 +121,7 @@ def change(tx: Tx, sender_id: int, wanted: Wanted, start: bool = False) -> Sende
     if start:
         tx.run(_START, sender_id=sender_id)
     wake(tx, tx.now)
+    tx.announce(rules.SendersChanged())
     return _of(tx, sender_id)
 
 
@@ -129,6 +131,7 @@ def remove(tx: Tx, sender_id: int) -> Sender:
     tx.run(_ORPHAN, by=one.address)
     tx.run(_REMOVE, sender_id=sender_id)
     wake(tx, tx.now)
+    tx.announce(rules.SendersChanged())
     return one
 
 
@@ -136,6 +139,7 @@ def start_all(tx: Tx) -> int:
     """After the account was mended."""
     started = tx.run(_START_ALL)
     wake(tx, tx.now)
+    tx.announce(rules.SendersChanged())
     return started
 
 

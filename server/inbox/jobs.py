@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.errors import ChannelError
-from server.inbox import actions, media, timeline
+from server.inbox import actions, media, reactions, timeline
 from server.kernel.context import App
 from server.kernel.jobs import Handler, Job
 
@@ -22,4 +22,13 @@ async def fetch_media(app: App, job: Job) -> None:
     await media.fetch(app, job, channel)
 
 
-HANDLERS: dict[str, Handler] = {timeline.CLOSE_JOB: close_due, media.JOB: fetch_media}
+async def look_at_numbers(app: App, job: Job) -> None:
+    """Our numbers changed; who can be answered now?"""
+    await app.write(reactions.look_again, job.payload["after"])
+
+
+HANDLERS: dict[str, Handler] = {
+    timeline.CLOSE_JOB: close_due,
+    media.JOB: fetch_media,
+    reactions.NUMBERS_JOB: look_at_numbers,
+}

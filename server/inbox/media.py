@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.channels.base import InboundText, SmsChannel
@@ -21,7 +21,7 @@ from server.inbox.timeline import SYSTEM, append
 from server.kernel import jobs
 from server.kernel.context import App
 from server.kernel.jobs import Job
-from server.kernel.sql import Statement, Tx
+from server.kernel.sql import Conn, Statement, Tx
 from server.schema import attachments
 
 log = structlog.get_logger()
@@ -81,11 +81,27 @@ def _name(number: int, kind: str) -> str:
 def fetch_later(tx: Tx, thread: int, seq: int, text: InboundText, expected: list[dict[str, Any]]) -> None:
     if not expected:
         return
-    wanted = [
+    addresses = [
         {"token": file["token"], "url": item.url} for file, item in zip(expected, text.media, strict=False) if item.url
     ]
-    payload = {"thread": thread, "seq": seq, "files": wanted}
+    payload = {"thread": thread, "seq": seq, "files": addresses}
     jobs.enqueue(tx, JOB, payload, run_at=tx.now, key=f"{JOB}:{text.sid}", priority=10)
+
+
+LOST = "lost"  # in place of a hash: the provider has it no more, or it is not what it claims; never asked for again
+_WANTED = Statement(
+    select(attachments.c.token, attachments.c.owner).where(
+        attachments.c.token.in_(bindparam("tokens", expanding=True)),
+        attachments.c.size == 0,
+        attachments.c.sha256 != LOST,
+    )
+)
+_LOSE = Statement(update(attachments).where(attachments.c.token == bindparam("file_token")).values(sha256=LOST))
+
+
+def wanted(conn: Conn, tokens: list[str]) -> dict[str, str]:
+    """Which of these are still to be fetched, and their owner."""
+    return {row.token: row.owner for row in conn.all(_WANTED, tokens=tokens)} if tokens else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +113,17 @@ class _Kept:
 async def fetch(app: App, job: Job, channel: SmsChannel) -> None:
     """Fetches what is still missing. What the provider refuses for good stays a placeholder; anything else is tried again."""
     most = app.settings.max_upload_mb * 1024 * 1024
-    wanted = job.payload["files"]
-    known = await app.read(queries.files, [file["token"] for file in wanted])
+    known = await app.read(wanted, [file["token"] for file in job.payload["files"]])
     kept: list[_Kept] = []
     lost: list[str] = []
     again: Exception | None = None
-    for file in wanted:
+    for file in job.payload["files"]:
         token = file["token"]
-        if token not in known or known[token].size:
+        if token not in known:
             continue
         try:
             data, _ = await channel.fetch_media(file["url"], most)
-            row, sha256 = await files.keep(app, known[token].owner, "", data, token=token)
+            row, sha256 = await files.keep(app, known[token], "", data, token=token)
         except StorageFull as full:
             again = full
         except ChannelError as error:
@@ -143,6 +158,8 @@ def fetched(tx: Tx, thread: int, seq: int, kept: list[_Kept], lost: list[str]) -
             new_height=one.row.height,
             new_sha256=one.sha256,
         )
+    for token in lost:
+        tx.run(_LOSE, file_token=token)
     now = queries.files(tx, expected)
     data: dict[str, Any] = {"files": [now[token].wire() for token in expected if token in now]}
     if lost:

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from server.consent.rules import AddressChanged, ConsentChanged, Purpose
-from server.delivery.rules import LEFT_US, OutboundSettled, State, may_retry
+from server.delivery.rules import LEFT_US, OutboundSettled, SendersChanged, State, may_retry
 from server.inbox import entries, queries, standing
 from server.inbox.timeline import INBOX_TOPIC, SYSTEM, Author, append
+from server.kernel import jobs
 from server.kernel.sql import Statement, Tx
 from server.schema import tickets, users
 
@@ -75,6 +76,20 @@ def note_address(tx: Tx, event: AddressChanged) -> None:
     if event.channel == "sms":
         for thread in standing.with_number(tx, event.address):
             standing.keep_barred(tx, thread)
+
+
+NUMBERS_JOB = "inbox.numbers"
+
+
+def note_numbers(tx: Tx, event: SendersChanged) -> None:
+    """Our own numbers changed: whom they reach is looked at again, in slices."""
+    jobs.enqueue(tx, NUMBERS_JOB, {"after": 0}, run_at=tx.now, key=NUMBERS_JOB)
+
+
+def look_again(tx: Tx, after: int) -> None:
+    further = standing.look_again(tx, after)
+    if further is not None:
+        jobs.enqueue(tx, NUMBERS_JOB, {"after": further}, run_at=tx.now, key=NUMBERS_JOB)
 
 
 def _ring(tx: Tx, thread: int) -> None:

@@ -92,6 +92,22 @@ def keep_barred(tx: Tx, thread: SmsThread) -> None:
         tx.ring(INBOX_TOPIC, queries.ticket_of(tx, thread.id))
 
 
+SLICE = 500
+_SLICE = Statement(_threads.where(threads.c.id > bindparam("after")).order_by(threads.c.id).limit(SLICE))
+
+
+def look_again(tx: Tx, after: int) -> int | None:
+    """Brings `SLICE` tickets after a thread up to date, because our numbers changed; where to go on, None at the end."""
+    rows = [SmsThread._make(row) for row in tx.all(_SLICE, after=after)]
+    for thread in rows:
+        ticket = queries.ticket_of(tx, thread.id)
+        if ticket is not None and ticket.barred in (None, "no_sender", "not_subscribed"):
+            now = barred(tx, thread)
+            if now != ticket.barred:
+                keep_barred(tx, thread)
+    return rows[-1].id if len(rows) == SLICE else None
+
+
 @dataclass(frozen=True, slots=True)
 class Panel:
     """What the panel beside an SMS thread says. `others`: who else has this number (AMB-33)."""

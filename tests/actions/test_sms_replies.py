@@ -12,7 +12,9 @@ from server.accounts import audit
 from server.consent import actions as consent
 from server.consent import queries as consents
 from server.consent.rules import Purpose, Suppressed
-from server.delivery.rules import OutboundSettled, State
+from server.delivery import senders as numbers
+from server.delivery.rules import OutboundSettled, SenderKind, State
+from server.delivery.senders import Wanted
 from server.errors import Conflict, Refused
 from server.inbox import reactions, replies, settings, widget
 from server.inbox.queries import Ticket
@@ -118,6 +120,20 @@ async def test_inb_11_a_country_that_no_number_of_ours_hears_cannot_be_answered(
     with pytest.raises(Conflict) as refused:
         await ana.replies(ticket, "Hallo Hans")
     assert refused.value.code == "no_sender"
+
+
+async def test_a_number_that_is_added_for_a_country_makes_its_people_answerable(world: World) -> None:
+    hans = await world.texter("+4915123456789", agreed=True)
+    await hans.says("Hallo")
+    ticket = await hans.ticket()
+    assert ticket is not None and ticket.barred is None
+    (first, *_) = await world.rows(senders)
+    await world.app.write(numbers.remove, first.id)
+    await world.advance()
+    assert (await world.ticket(ticket)).barred == "no_sender"
+    await world.app.write(numbers.add, Wanted("+4915100000000", SenderKind.LONG_CODE, "DE"))
+    await world.advance()
+    assert (await world.ticket(ticket)).barred is None
 
 
 async def test_amb_33_a_number_that_is_barred_is_barred_for_everybody_who_has_it(world: World) -> None:

@@ -15,6 +15,7 @@ from tests.faults import (
     g06_readers,
     g07_half_open,
     g08_deploys,
+    g09_inbound,
     g10_status,
     g11_once_out,
     g12_stop,
@@ -56,6 +57,7 @@ GUARANTEES: dict[str, Guarantee] = {
         "dead peers are noticed, and nobody is online because of a dead socket", g07_half_open.run, short=("postgres",)
     ),
     "G8": Guarantee("a deploy is invisible", g08_deploys.run, short=("postgres",)),
+    "G9": Guarantee("a text that comes in is stored exactly once, and never dropped by us", g09_inbound.run),
     "G10": Guarantee("a delivery status never goes backwards", g10_status.run),
     "G11": Guarantee("nobody is texted twice because of us: replies", g11_once_out.run),
     "G12": Guarantee("STOP is final and fast, and START gives back what it took", g12_stop.run),
