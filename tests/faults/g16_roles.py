@@ -75,6 +75,9 @@ async def _routes(site: Site, visitor: Visitor, names: list[str]) -> tuple[list[
         "{thread}": str(ticket["thread"]),
         "{contact}": str(ticket["contact"]["id"]),
         "{outbound}": roles.NOBODY,
+        "{sender}": roles.NOBODY,
+        "{code}": "A" * 8,
+        "{name}": "A" * 32,
         "{id}": roles.NOBODY,
         "{token}": "A" * 32,
     }

@@ -100,6 +100,27 @@ EXPECT: dict[str, Cell] = {
     "GET /api/sms/keywords": Cell(CHANNELS, (200,)),
     "PUT /api/sms/keywords": Cell(CHANNELS, (200,), {"mode": "smart"}),
     "POST /api/sms/keywords/check": Cell(CHANNELS, (200,), {"word": "join"}),
+    # texts: ROL-4; what an agent does with one is the inbox's
+    "GET /api/sms/settings": Cell(CHANNELS, (200,)),
+    "PUT /api/sms/settings": Cell(CHANNELS, (200,), {"on": False, "account_sid": ""}),
+    "POST /api/sms/test": Cell(CHANNELS, (200,), {}),
+    "GET /api/sms/credits": Cell(CHANNELS, (200,)),
+    "GET /api/sms/senders": Cell(CHANNELS, (200,)),
+    "POST /api/sms/senders": Cell(CHANNELS, (422,), {"address": "matrix", "kind": "short_code", "country": "US"}),
+    "PUT /api/sms/senders/{sender}": Cell(
+        CHANNELS, (404,), {"address": "72345", "kind": "short_code", "country": "US"}
+    ),
+    "DELETE /api/sms/senders/{sender}": Cell(CHANNELS, (404,)),
+    "GET /api/outbound": Cell(INBOX, (200,)),
+    "POST /api/outbound/{outbound}/retry": Cell(INBOX, (404,), {}),
+    "POST /api/outbound/{outbound}/decide": Cell(INBOX, (404,), {"outcome": "sent"}),
+    "POST /api/tickets/{ticket}/opt-out": Cell(INBOX, (200, 409), {"key": KEY, "confirm": False}),
+    "GET /api/inbox/settings": Cell(INBOX, (200,)),
+    "PUT /api/inbox/settings": Cell(INBOX, (200,), {"show_media": {"webchat": True}}),
+    "GET /api/links/settings": Cell(CHANNELS, (200,)),
+    "PUT /api/links/settings": Cell(CHANNELS, (200,), {"domain": ""}),
+    "GET /l/{code}": Cell(ANYONE, (404,)),
+    "GET /media/{name}": Cell(ANYONE, (404,)),
     # operations
     "GET /api/audit": Cell(ADMINS, (200,)),
     "GET /api/doctor": Cell(CHANNELS, (200,)),
