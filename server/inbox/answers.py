@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from server.delivery.settings import Price
 from server.live.frames import ContactBrief, EntryOut, TicketOut
 
 
@@ -31,6 +32,8 @@ class SmsDetails(BaseModel):
     paused: bool
     suppressed: str | None
     others: list[ContactBrief]
+    price: Price  # credits of a segment; of an MMS, null where none can be sent
+    link_start: str | None  # what every short link begins with; null while links stay as they are typed
 
 
 class Details(BaseModel):

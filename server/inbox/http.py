@@ -28,6 +28,7 @@ from server.kernel.columns import from_micros, to_micros
 from server.kernel.context import App
 from server.kernel.documents import TOPIC
 from server.kernel.ids import sign, signed_by
+from server.links.rules import prefix
 from server.live import frames
 from server.live.frames import FileToken, Key
 from server.web import auth
@@ -162,7 +163,7 @@ async def get_ticket(app: App, call: Call) -> Any:
             "online": wire["online"],
             "maybe": [_brief(contact) for contact in maybe],
             "other_tickets": [other.wire(now) for other in others],
-            "sms": None if texts is None else _texts(texts),
+            "sms": None if texts is None else _texts(texts, app.settings.public_url),
         },
     }
 
@@ -175,18 +176,20 @@ def _ticket_and_details(conn: Any, ticket_id: int) -> Any:
     return ticket, queries.details(conn, ticket), texts
 
 
-def _texts(panel: standing.Panel) -> dict[str, Any]:
+def _texts(panel: standing.Panel, public_url: str) -> dict[str, Any]:
     return {
         "peer": panel.thread.peer or "",
         "sender": panel.thread.sender,
         "country": panel.thread.country,
-        **{purpose: panel.statuses.get(purpose, Status.NEVER_SUBSCRIBED) for purpose in SMS_PURPOSES},
+        **{purpose.value: panel.statuses.get(purpose, Status.NEVER_SUBSCRIBED) for purpose in SMS_PURPOSES},
         "paused": panel.paused,
         "suppressed": panel.suppressed,
         "others": [
             {"id": one.id, "name": one.name, "email": one.email, "phone": one.phone, "verified": False}
             for one in panel.others
         ],
+        "price": panel.price.model_dump(),
+        "link_start": None if panel.links is None else prefix(public_url, panel.links),
     }
 
 

@@ -14,9 +14,12 @@ from server.consent import rules as consent_rules
 from server.consent.rules import Facts
 from server.contacts import queries as people
 from server.delivery import queries as delivery
+from server.delivery.settings import SMS, Price, price
 from server.inbox import queries
+from server.inbox.settings import INBOX
 from server.inbox.timeline import INBOX_TOPIC
 from server.kernel.sql import Conn, Statement, Tx
+from server.links.settings import LINKS
 from server.schema import contacts, threads, tickets
 
 
@@ -110,13 +113,17 @@ def look_again(tx: Tx, after: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What the panel beside an SMS thread says. `others`: who else has this number (AMB-33)."""
+    """What panel and composer of an SMS thread say. `others`: who else has this number (AMB-33). `price`: credits of a
+    segment and of an MMS, None where no picture can be sent. `links`: the domain of short links, "" for our own address,
+    None while links stay as they are typed."""
 
     thread: SmsThread
     statuses: Mapping[str, str]  # by purpose
     paused: bool
     suppressed: str | None
     others: list[people.Brief]
+    price: Price
+    links: str | None
 
 
 def panel(conn: Conn, thread_id: int) -> Panel | None:
@@ -124,4 +131,15 @@ def panel(conn: Conn, thread_id: int) -> Panel | None:
     if thread is None:
         return None
     found = consents.facts(conn, thread.contact, thread.peer or "")
-    return Panel(thread, found.statuses, found.paused, found.suppressed, people.same_number(conn, thread.contact))
+    costs = price(SMS.load(conn), thread.country)
+    if delivery.sender_for(conn, thread.country, mms=True, preferred=thread.sender) is None:
+        costs = costs.model_copy(update={"mms": None})
+    return Panel(
+        thread=thread,
+        statuses=found.statuses,
+        paused=found.paused,
+        suppressed=found.suppressed,
+        others=people.same_number(conn, thread.contact),
+        price=costs,
+        links=LINKS.load(conn).domain if INBOX.load(conn).shorten_links else None,
+    )

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+from server.kernel.ids import derive
 from tests.browser.line import Line
 from tests.services import free_port
 from tests.world import SECRET, lay_out
@@ -28,6 +29,7 @@ class Site:
         self.folder, self.line, self._port, self._demo = folder, line, port, demo
         self.console = f"http://localhost:{line.port}"
         self.shop = f"http://127.0.0.1:{line.port}/demo"
+        self.phone = f"http://127.0.0.1:{line.port}/phone"
         self.log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -46,6 +48,7 @@ class Site:
             "THREADLINE_PORT": str(self._port),
             "THREADLINE_PUBLIC_URL": self.console,
             "THREADLINE_DEMO_URL": self.shop.removesuffix("/demo"),
+            "THREADLINE_TWILIO_URL": f"{self.console}/simulator/twilio",
             "THREADLINE_DATA_DIR": str(self.folder / "data"),
             "THREADLINE_SECRET_KEY": SECRET,
             "THREADLINE_VISITOR_MESSAGES_PER_MINUTE": "1000",
@@ -80,6 +83,11 @@ class Site:
         found = re.findall(r"http://localhost:\d+/signin#[\w-]+", self.log.read_text())
         assert found, "the server printed no sign-in link"
         return str(found[-1])
+
+    def carrier_account(self) -> tuple[str, str]:
+        """SID and token at the stand-in carrier, as the server derives them from its key."""
+        sid, token = (derive(SECRET.encode(), purpose).hex()[:32] for purpose in ("simulator", "simulator token"))
+        return f"AC{sid}", token
 
     def stored(self, like: str) -> list[str]:
         """The messages on the disk whose text begins so, in their order."""

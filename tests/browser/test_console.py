@@ -218,7 +218,7 @@ async def test_every_language_speaks_in_words(people: People, locale: str, inbox
     await desk.page.keyboard.press("Shift+?")
     await expect(desk.page.get_by_role("dialog")).to_be_visible()
     said.append(await desk.page.evaluate(WORDS))
-    for path in ("/settings/widget", "/settings/team", "/settings/account"):
+    for path in ("/settings/inbox", "/settings/widget", "/settings/sms", "/settings/team", "/settings/account"):
         await desk.page.goto(people.site.console + path)
         await expect(desk.page.get_by_role("heading", level=1)).to_be_visible()
         said.append(await desk.page.evaluate(WORDS))

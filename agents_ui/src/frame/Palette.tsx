@@ -3,6 +3,7 @@ import { Modal, useMantineColorScheme } from '@mantine/core'
 import { createSpotlight, Spotlight } from '@mantine/spotlight'
 import '@mantine/spotlight/styles.css'
 import {
+  IconDeviceMobileMessage,
   IconHeartbeat,
   IconHistory,
   IconInbox,
@@ -12,6 +13,7 @@ import {
   IconMoon,
   IconPlugConnected,
   IconSearch,
+  IconSettings,
   IconSun,
   IconUser,
   IconUserCircle,
@@ -146,6 +148,18 @@ function useActions(onHelp: () => void): Item[] {
       label: t('palette.unassigned'),
       picture: icon(IconUserPlus),
       run: list({ ...DEFAULT_FILTER, view: 'unassigned' }),
+    },
+    inbox && {
+      id: 'inbox-settings',
+      label: t('inbox.settings'),
+      picture: icon(IconSettings),
+      run: () => void navigate({ to: '/settings/inbox' }),
+    },
+    widget && {
+      id: 'sms',
+      label: `${t('frame.settings')} → ${t('settings.sms.title')}`,
+      picture: icon(IconDeviceMobileMessage),
+      run: () => void navigate({ to: '/settings/sms' }),
     },
     widget && {
       id: 'widget',

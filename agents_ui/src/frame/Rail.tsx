@@ -20,7 +20,7 @@ import { logout, setAway } from '../accounts/actions'
 import { useCan, useMe } from '../accounts/session'
 import { chooseLanguage, type Language, LANGUAGES } from '../i18n'
 import { setPrefs, usePrefs } from '../kernel/prefs'
-import { useLive } from '../live/store'
+import { useBadge } from '../inbox/badge'
 import { Face } from './Face'
 import { Logo } from './Logo'
 import classes from './Rail.module.css'
@@ -34,7 +34,7 @@ interface RailProps {
 export function Rail({ onFind, onHelp }: RailProps) {
   const { t } = useTranslation()
   const wide = usePrefs((prefs) => prefs.railWide)
-  const unread = useLive((state) => state.unread)
+  const unread = useBadge()
   const inbox = useCan('inbox')
   return (
     <nav className={classes.rail} data-wide={wide || undefined} aria-label={t('frame.rail')}>

@@ -127,6 +127,16 @@ const settingsWidget = createRoute({
   path: 'widget',
   component: lazyRouteComponent(() => import('../settings/widget/WidgetSettings'), 'WidgetSettings'),
 })
+const settingsInbox = createRoute({
+  getParentRoute: () => settings,
+  path: 'inbox',
+  component: lazyRouteComponent(() => import('../settings/inbox/InboxSettings'), 'InboxSettings'),
+})
+const settingsSms = createRoute({
+  getParentRoute: () => settings,
+  path: 'sms',
+  component: lazyRouteComponent(() => import('../settings/sms/SmsSettings'), 'SmsSettings'),
+})
 const settingsTeam = createRoute({
   getParentRoute: () => settings,
   path: 'team',
@@ -159,7 +169,9 @@ const tree = root.addChildren([
     inbox.addChildren([ticket]),
     settings.addChildren([
       settingsHome,
+      settingsInbox,
       settingsWidget,
+      settingsSms,
       settingsTeam,
       settingsAccount,
       settingsSystem,

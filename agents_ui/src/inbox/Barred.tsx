@@ -1,7 +1,9 @@
 import { Button } from '@mantine/core'
-import { IconArrowBackUp, IconMessageOff, IconNotes } from '@tabler/icons-react'
+import { IconArrowBackUp, IconMessageOff, IconNotes, IconSettings } from '@tabler/icons-react'
+import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
+import { useCan } from '../accounts/session'
 import type { TicketOut } from '../generated/protocol'
 import { oneLine } from '../kernel/text'
 import { undoClose } from './actions'
@@ -20,6 +22,7 @@ interface BarredProps {
 /** In place of the box: why, and the way out. */
 export function Barred({ ticket, reason, draft, onNote, children }: BarredProps) {
   const { t } = useTranslation()
+  const channels = useCan('channels')
   const wayOut = reason === 'ended' || reason === 'closing' ? '' : t(`inbox.wayOut.${reason}`)
   return (
     <div className={classes.dock}>
@@ -41,6 +44,16 @@ export function Barred({ ticket, reason, draft, onNote, children }: BarredProps)
             onClick={() => void undoClose(ticket)}
           >
             {t('common.undo')}
+          </Button>
+        )}
+        {reason === 'no_sender' && channels && (
+          <Button
+            size="compact-sm"
+            variant="default"
+            leftSection={<IconSettings size={15} />}
+            renderRoot={(props) => <Link to="/settings/sms" {...props} />}
+          >
+            {t('settings.sms.title')}
           </Button>
         )}
         {reason !== 'closing' && (

@@ -73,7 +73,7 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
   const writing = texting ? measure(draft.text, draft.files.length, facts) : null
   const chars = !texting && draft.text.length > COUNT_FROM ? length(draft.text) : 0
   const over = writing ? writing.over : Math.max(0, chars - LONGEST)
-  const pictures = !texting || facts?.mms !== null
+  const pictures = !texting || facts?.price.mms !== null
   const uploading = uploads.some((upload) => upload.state === 'uploading')
   const files = note ? [] : draft.files
   const ready = (draft.text.trim() !== '' || files.length > 0) && over === 0 && !(uploading && !note)

@@ -7,6 +7,7 @@ import {
   IconCopy,
   IconCornerUpLeft,
   IconDeviceDesktop,
+  IconDeviceMobileMessage,
   IconEye,
   IconLanguage,
   IconMail,
@@ -22,11 +23,13 @@ import { type ReactNode, useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Face } from '../frame/Face'
 import type { TicketOut } from '../generated/protocol'
-import type { Details as DetailsOut } from '../kernel/contract'
+import type { Details as DetailsOut, SmsFacts } from '../kernel/contract'
 import { safeLink } from '../kernel/links'
 import { oneLine } from '../kernel/text'
 import { ago, clockIn, exactTime, shortTime, useNow } from '../kernel/time'
 import { follow } from '../live/store'
+import { Consents } from '../sms/Consents'
+import { countryName, languageName } from '../kernel/names'
 import { copyText } from './actions'
 import classes from './Details.module.css'
 import panes from './Inbox.module.css'
@@ -76,6 +79,7 @@ export function Details({ ticket, onClose }: { ticket: TicketOut; onClose: () =>
         {contact.phone && <Copied icon={IconPhone} label={t('inbox.phone')} text={contact.phone} />}
         {!contact.email && !contact.phone && <p className={classes.none}>{t('inbox.noAddress')}</p>}
       </Section>
+      {ticket.channel === 'sms' && <Consents contact={contact.id} thread={ticket.thread} />}
       {!details ? <Bones /> : <Facts ticket={ticket} details={details} online={online} />}
     </section>
   )
@@ -101,6 +105,7 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
           ))}
         </Section>
       )}
+      {details.sms && <Texting facts={details.sms} />}
       {ticket.channel === 'webchat' && (
         <Section title={t('inbox.visit')}>
           {details.page_url && (
@@ -128,7 +133,7 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
           )}
           {details.locale && (
             <Fact icon={IconLanguage} label={t('inbox.language')}>
-              {languageName(details.locale)}
+              {oneLine(languageName(details.locale), 60)}
             </Fact>
           )}
         </Section>
@@ -164,6 +169,40 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
                 <time title={exactTime(other.last_message_at)}>{shortTime(other.last_message_at, now)}</time>
               </span>
             </Link>
+          ))}
+        </Section>
+      )}
+    </>
+  )
+}
+
+/** The way an SMS takes, and who else might be at the other end (AMB-33). */
+function Texting({ facts }: { facts: SmsFacts }) {
+  const { t } = useTranslation()
+  return (
+    <>
+      <Section title={t('inbox.channels.sms')}>
+        {facts.sender && (
+          <Fact icon={IconDeviceMobileMessage} label={t('sms.ourNumber')}>
+            {facts.sender} <span className={classes.label}>{t('sms.ourNumber')}</span>
+          </Fact>
+        )}
+        {facts.country && (
+          <Fact icon={IconWorld} label={t('settings.sms.country')}>
+            {countryName(facts.country)}
+          </Fact>
+        )}
+      </Section>
+      {facts.others.length > 0 && (
+        <Section title={t('sms.sameNumber')}>
+          {facts.others.map((other) => (
+            <div key={other.id} className={classes.maybe}>
+              <Face name={other.name} id={other.id} size={26} />
+              <span className={classes.value} dir="auto">
+                {contactName(other)}
+                {other.email && <span className={classes.label}>{oneLine(other.email, 120)}</span>}
+              </span>
+            </div>
           ))}
         </Section>
       )}
@@ -262,14 +301,6 @@ function PageLink({ url, title }: { url: string; title: string | null }) {
       <bdi>{text}</bdi>
     </a>
   )
-}
-
-function languageName(locale: string): string {
-  try {
-    return new Intl.DisplayNames(document.documentElement.lang, { type: 'language' }).of(locale) ?? locale
-  } catch {
-    return oneLine(locale, 20)
-  }
 }
 
 function Bones() {

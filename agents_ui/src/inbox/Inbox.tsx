@@ -7,8 +7,8 @@ import { useTitle } from '../frame/title'
 import { Empty } from '../frame/Problem'
 import { useShortcut } from '../frame/shortcuts'
 import { setPrefs, usePrefs } from '../kernel/prefs'
-import { useLive } from '../live/store'
 import { markUnread } from './actions'
+import { useBadge } from './badge'
 import { Conversation } from './Conversation'
 import { Details } from './Details'
 import classes from './Inbox.module.css'
@@ -19,8 +19,7 @@ import { showList, useTickets } from './tickets'
 
 export function Inbox() {
   const { t } = useTranslation()
-  const unread = useLive((state) => state.unread)
-  useTitle(t('frame.inbox'), unread)
+  useTitle(t('frame.inbox'), useBadge())
   return useCan('inbox') ? <Panes /> : <Navigate to="/settings" replace />
 }
 

@@ -1,5 +1,6 @@
 import { ActionIcon, Indicator, Menu, Title, Tooltip, UnstyledButton } from '@mantine/core'
-import { IconAdjustmentsHorizontal, IconCheck, IconChevronDown } from '@tabler/icons-react'
+import { IconAdjustmentsHorizontal, IconCheck, IconChevronDown, IconSettings } from '@tabler/icons-react'
+import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 import { useLive } from '../live/store'
 import { CHANNELS, DEFAULT_FILTER, type Filter, SORTS, STATUSES } from './list'
@@ -41,6 +42,15 @@ export function ListMenus({ filter, onFilter }: ListMenusProps) {
           ))}
         </Menu.Dropdown>
       </Menu>
+      <Tooltip label={t('inbox.settings')}>
+        <ActionIcon
+          className={classes.gear}
+          renderRoot={(props) => <Link to="/settings/inbox" {...props} />}
+          aria-label={t('inbox.settings')}
+        >
+          <IconSettings size={18} stroke={1.7} />
+        </ActionIcon>
+      </Tooltip>
       <Menu position="bottom-end" width={220}>
         <Menu.Target>
           <Tooltip label={t('inbox.arrange')}>

@@ -165,7 +165,8 @@ function Announcer({ ticket }: { ticket: TicketOut }) {
       !entry ||
       entry.seq <= from ||
       entry.kind !== 'message' ||
-      entry.author.type === 'agent'
+      // What the machine answered is no news to somebody who listens to customers.
+      (entry.author.type !== 'visitor' && entry.author.type !== 'contact')
     )
       return
     setWords(t('inbox.announce', { name: contactName(ticket.contact), text: oneLine(entry.text, 500) }))

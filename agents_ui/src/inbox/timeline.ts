@@ -88,7 +88,7 @@ export function deliveries(timeline: Timeline): ReadonlyMap<number, Delivery> {
     told.set(ref, {
       state: data.state as DeliveryState,
       outbound: Number(data.outbound),
-      code: (data.code as number | string | undefined) ?? null,
+      code: (data.code as number | undefined) ?? (data.reason as string | undefined) ?? null,
       words: typeof data.words === 'string' ? data.words : '',
       again: data.can_retry === true,
       seq,

@@ -54,11 +54,17 @@ export interface EntryPage {
 
 /** What writing to somebody by SMS takes. */
 export interface SmsFacts {
+  /** Theirs, as the carrier names it, and ours. */
+  peer: string
+  sender: string | null
   /** ISO 3166, "" where the number tells none. */
   country: string
+  /** Who else has this number (AMB-33). */
+  others: ContactBrief[]
+  paused: boolean
+  suppressed: string | null
   /** Credits of a segment; of an MMS, null where none can be sent. */
-  sms: number
-  mms: number | null
+  price: { sms: number; mms: number | null }
   /** What every short link begins with; null while links stay as they are. */
   link_start: string | null
 }
@@ -168,4 +174,107 @@ export interface AuditLine {
 export interface AuditPage {
   lines: AuditLine[]
   before: number | null
+}
+
+export interface InboxSettings {
+  shorten_links: boolean
+  auto_response_on: boolean
+  auto_response: string
+  auto_response_to: 'non_consented' | 'all'
+  show_media: { sms: boolean; webchat: boolean }
+  unread_badge: boolean
+}
+
+export type KeywordMode = 'smart' | 'contains' | 'exact'
+
+export interface SubscribeKeyword {
+  word: string
+  opt_in: 'single' | 'double'
+  text: string
+}
+
+export interface KeywordText {
+  country: string
+  language: string
+  kind: string
+  text: string
+}
+
+export interface Keywords {
+  mode: KeywordMode
+  brand: string
+  help_contact: string
+  gateway: 'default' | 'advanced' | 'off'
+  subscribe: SubscribeKeyword[]
+  texts: KeywordText[]
+  countries: { country: string; languages: string[]; editable: string[] }[]
+  defaults: { language: string; texts: Record<string, string> }[]
+}
+
+export interface Consent {
+  purpose: string
+  name: string | null
+  channel: string
+  required: boolean
+  status: 'subscribed' | 'unsubscribed' | 'never_subscribed'
+  method: string | null
+  source: string | null
+  happened_at: string | null
+  recorded_at: string | null
+  paused_at: string | null
+}
+
+export interface ContactConsents {
+  contact: number
+  phone: string | null
+  suppressed: { reason: string; at: string } | null
+  barred: string | null
+  consents: Consent[]
+}
+
+export interface Price {
+  sms: number
+  mms: number | null
+}
+
+export interface SmsAccount {
+  on: boolean
+  account_sid: string
+  auth_token: { set: boolean }
+  secondary_token: { set: boolean }
+  shared_keys: string[]
+  api_key: string
+  api_secret: { set: boolean }
+  messaging_service: string
+  monthly_credits: number | null
+  prices: Record<string, Price>
+  list_prices: Record<string, Price>
+  prices_checked_on: string
+  paused_countries: Record<string, string>
+  webhooks: { sms: string }
+}
+
+export const SENDER_KINDS = ['long_code', 'toll_free', 'short_code', 'alphanumeric'] as const
+export type SenderKind = (typeof SENDER_KINDS)[number]
+
+export interface Sender {
+  id: number
+  address: string
+  kind: SenderKind
+  country: string
+  countries: string[]
+  mms: boolean
+  inbound: boolean
+  rate: number
+  enabled: boolean
+  stopped: string | null
+}
+
+export interface Credits {
+  /** 2026-11 */
+  month: string
+  used: number
+  plan: number | null
+  left: number | null
+  by: { kind: string; country: string; messages: number; credits: number }[]
 }

@@ -59,6 +59,11 @@ export function exactTime(iso: string): string {
   return format({ dateStyle: 'full', timeStyle: 'medium' }).format(Date.parse(iso))
 }
 
+/** "12 Mar 2026" */
+export function shortDay(iso: string): string {
+  return format({ day: 'numeric', month: 'short', year: 'numeric' }).format(Date.parse(iso))
+}
+
 /** "14:02" */
 export function clock(iso: string): string {
   return format({ hour: 'numeric', minute: '2-digit' }).format(Date.parse(iso))

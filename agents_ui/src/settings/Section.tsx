@@ -1,4 +1,4 @@
-import { ActionIcon, CopyButton, Text, Title, Tooltip } from '@mantine/core'
+import { ActionIcon, CopyButton, Switch, Text, Title, Tooltip } from '@mantine/core'
 import { IconCheck, IconCopy } from '@tabler/icons-react'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -75,5 +75,39 @@ export function CopyIcon({ text, label }: { text: string; label: string }) {
         </Tooltip>
       )}
     </CopyButton>
+  )
+}
+
+interface SwitchRowProps {
+  label: string
+  text: string
+  checked: boolean
+  onChange: (checked: boolean) => void
+  /** The channels it is for, in words. */
+  channels?: string
+  disabled?: boolean
+}
+
+export function SwitchRow({ label, text, checked, onChange, channels, disabled }: SwitchRowProps) {
+  return (
+    <div className={classes.row}>
+      <Switch
+        labelPosition="left"
+        label={
+          <>
+            {label} {channels && <span className={classes.channels}>{channels}</span>}
+          </>
+        }
+        description={text}
+        checked={checked}
+        disabled={disabled}
+        onChange={(event) => onChange(event.currentTarget.checked)}
+        styles={{
+          root: { flex: 1 },
+          body: { justifyContent: 'space-between', gap: 16 },
+          labelWrapper: { flex: 1 },
+        }}
+      />
+    </div>
   )
 }

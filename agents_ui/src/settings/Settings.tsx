@@ -1,7 +1,9 @@
 import { NativeSelect } from '@mantine/core'
 import {
+  IconDeviceMobileMessage,
   IconHeartbeat,
   IconHistory,
+  IconInbox,
   IconMessageCircle,
   IconUserCircle,
   IconUsers,
@@ -11,23 +13,35 @@ import { Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/reac
 import { useTranslation } from 'react-i18next'
 import { useCan } from '../accounts/session'
 import { useTitle } from '../frame/title'
-import { useLive } from '../live/store'
+import { useBadge } from '../inbox/badge'
 import classes from './Settings.module.css'
 
 interface Page {
-  to: '/settings/widget' | '/settings/team' | '/settings/account' | '/settings/audit' | '/settings/system'
+  to:
+    | '/settings/inbox'
+    | '/settings/sms'
+    | '/settings/widget'
+    | '/settings/team'
+    | '/settings/account'
+    | '/settings/audit'
+    | '/settings/system'
   label: string
   icon: Icon
 }
 
-const PAGES = /^\/settings\/(widget|team|account|audit|system)\b/
+const PAGES = /^\/settings\/(inbox|sms|widget|team|account|audit|system)\b/
 
 function usePages(): Page[] {
   const { t } = useTranslation()
-  const [channels, users, audit] = [useCan('channels'), useCan('users'), useCan('audit')]
+  const [inbox, channels] = [useCan('inbox'), useCan('channels')]
+  const [users, audit] = [useCan('users'), useCan('audit')]
   return [
+    ...(inbox ? [{ to: '/settings/inbox', label: t('settings.inbox.title'), icon: IconInbox } as const] : []),
     ...(channels
-      ? [{ to: '/settings/widget', label: t('settings.widget.title'), icon: IconMessageCircle } as const]
+      ? ([
+          { to: '/settings/widget', label: t('settings.widget.title'), icon: IconMessageCircle },
+          { to: '/settings/sms', label: t('settings.sms.title'), icon: IconDeviceMobileMessage },
+        ] as const)
       : []),
     ...(users ? [{ to: '/settings/team', label: t('settings.team.title'), icon: IconUsers } as const] : []),
     { to: '/settings/account', label: t('settings.account.title'), icon: IconUserCircle },
@@ -43,10 +57,7 @@ export function Settings() {
   const { pathname } = useLocation()
   // A page of another role's, opened by its address: on to the first of one's own. What is nobody's page says so itself.
   const allowed = !PAGES.test(pathname) || pages.some(({ to }) => pathname.startsWith(to))
-  useTitle(
-    t('frame.settings'),
-    useLive((state) => state.unread),
-  )
+  useTitle(t('frame.settings'), useBadge())
   return (
     <div className={classes.settings}>
       <nav className={classes.nav} aria-label={t('frame.settings')}>

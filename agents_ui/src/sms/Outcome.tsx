@@ -63,8 +63,8 @@ export function Trouble({ delivery }: { delivery: Delivery }) {
   const Mark = unclear ? IconHelpCircle : IconAlertCircle
   return (
     <div className={classes.trouble} data-state={delivery.state} role="alert">
-      <Mark size={15} aria-hidden className={classes.mark} />
       <span>
+        <Mark size={15} aria-hidden className={classes.mark} />
         {t(`sms.trouble.${delivery.state as 'failed'}`)} {!unclear && explainDelivery(delivery)}
       </span>
       {unclear ? (

@@ -21,12 +21,14 @@ export function StopAsked({ ticket }: { ticket: TicketOut }) {
     <div className={classes.asked} role="alert">
       <IconHandStop size={18} stroke={1.7} aria-hidden />
       <span>{t('sms.stopAsked')}</span>
-      <Button size="compact-sm" color="red" disabled={busy} onClick={() => void answer(true)}>
-        {t('sms.stopTexts')}
-      </Button>
-      <Button size="compact-sm" variant="default" disabled={busy} onClick={() => void answer(false)}>
-        {t('sms.keep')}
-      </Button>
+      <div className={classes.answers}>
+        <Button size="compact-sm" color="red" disabled={busy} onClick={() => void answer(true)}>
+          {t('sms.stopTexts')}
+        </Button>
+        <Button size="compact-sm" variant="default" disabled={busy} onClick={() => void answer(false)}>
+          {t('sms.keep')}
+        </Button>
+      </div>
     </div>
   )
 }

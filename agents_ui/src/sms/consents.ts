@@ -24,10 +24,8 @@ export function consentWords(
   purposes: readonly string[],
   agent: string,
 ): string {
-  const what = new Intl.ListFormat(i18n.language, { style: 'narrow', type: 'unit' }).format(
-    purposes.map((purpose) => purposeName(purpose)),
-  )
-  if (data.paused === true) return i18n.t('sms.paused', { what })
+  const what = purposes.map((purpose) => purposeName(purpose)).join(', ')
+  if (data.status === undefined) return i18n.t(data.paused === true ? 'sms.paused' : 'sms.resumed', { what })
   const how = agent || methodName(String(data.method ?? ''))
   return `${what}: ${statusName(String(data.status ?? ''))} · ${how}`
 }

@@ -4,7 +4,16 @@ import { shortened } from './links'
 import { measure } from './writing'
 
 const START = 'https://go.example/l/'
-const facts: SmsFacts = { country: 'DE', sms: 12, mms: null, link_start: START }
+const facts: SmsFacts = {
+  peer: '+4915112345678',
+  sender: '+4915199999999',
+  country: 'DE',
+  others: [],
+  paused: false,
+  suppressed: null,
+  price: { sms: 12, mms: null },
+  link_start: START,
+}
 
 describe('a text being written', () => {
   it('costs by its segments, with its links short', () => {
@@ -16,7 +25,7 @@ describe('a text being written', () => {
   })
 
   it('is one message with a picture, and costs what that costs', () => {
-    const us = { ...facts, sms: 1, mms: 3 }
+    const us = { ...facts, price: { sms: 1, mms: 3 } }
     expect(measure('a'.repeat(700), 0, us)).toMatchObject({ credits: 5, mms: false })
     expect(measure('a'.repeat(700), 1, us)).toMatchObject({ credits: 3, mms: true })
     expect(measure('hello', 0, null).credits).toBeNull()

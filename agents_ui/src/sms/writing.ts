@@ -25,7 +25,7 @@ export function measure(text: string, pictures: number, facts: SmsFacts | null):
   const found = cost(sent.text)
   const mms = pictures > 0
   const chars = length(sent.text)
-  const each = mms ? (facts?.mms ?? null) : (facts?.sms ?? null)
+  const each = mms ? (facts?.price.mms ?? null) : (facts?.price.sms ?? null)
   return {
     cost: found,
     mms,

@@ -14,7 +14,7 @@ import {
 } from '@mantine/core'
 import { useTranslation } from 'react-i18next'
 import { LANGUAGES } from '../../i18n'
-import { Section } from '../Section'
+import { Section, SwitchRow } from '../Section'
 import frame from '../Settings.module.css'
 import type { Editing } from './WidgetSettings'
 
@@ -113,20 +113,13 @@ export function VisitorsSection({ values, change }: Editing) {
   return (
     <Section title={t('settings.widget.visitors')}>
       {switches.map((name) => (
-        <div key={name} className={frame.row}>
-          <Switch
-            labelPosition="left"
-            label={t(`settings.widget.${name}`)}
-            description={t(`settings.widget.${name}_text`)}
-            checked={values[name]}
-            onChange={(event) => change({ [name]: event.currentTarget.checked })}
-            styles={{
-              root: { flex: 1 },
-              body: { justifyContent: 'space-between', gap: 16 },
-              labelWrapper: { flex: 1 },
-            }}
-          />
-        </div>
+        <SwitchRow
+          key={name}
+          label={t(`settings.widget.${name}`)}
+          text={t(`settings.widget.${name}_text`)}
+          checked={values[name]}
+          onChange={(checked) => change({ [name]: checked })}
+        />
       ))}
     </Section>
   )

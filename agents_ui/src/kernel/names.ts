@@ -1,0 +1,12 @@
+/** Countries and languages in the reader's words. */
+
+function named(code: string, type: 'region' | 'language'): string {
+  try {
+    return new Intl.DisplayNames(document.documentElement.lang, { type }).of(code) ?? code
+  } catch {
+    return code
+  }
+}
+
+export const countryName = (code: string) => (code ? named(code, 'region') : '')
+export const languageName = (code: string) => named(code, 'language')

@@ -1,0 +1,116 @@
+import '@mantine/core/styles/Radio.css'
+import { Anchor, Radio, Stack, Switch, Text, Textarea } from '@mantine/core'
+import { IconAlertTriangle } from '@tabler/icons-react'
+import { Link } from '@tanstack/react-router'
+import { useTranslation } from 'react-i18next'
+import { useCan } from '../../accounts/session'
+import type { InboxSettings } from '../../kernel/contract'
+import { TextCost } from '../../sms/TextCost'
+import type { Editing } from '../editing'
+import { Section, SwitchRow } from '../Section'
+import frame from '../Settings.module.css'
+
+export function Inbound(editing: Editing<InboxSettings>) {
+  return (
+    <>
+      <AutoResponse {...editing} />
+      <Media {...editing} />
+      <Welcome />
+    </>
+  )
+}
+
+/** SET-5..7: sent for a text without a keyword. */
+function AutoResponse({ values, change, errors }: Editing<InboxSettings>) {
+  const { t } = useTranslation()
+  return (
+    <Section
+      title={t('settings.inbox.auto')}
+      text={t('settings.inbox.autoText')}
+      action={
+        <Switch
+          checked={values.auto_response_on}
+          onChange={(event) => change({ auto_response_on: event.currentTarget.checked })}
+          aria-label={t('settings.inbox.auto')}
+        />
+      }
+    >
+      <Stack gap="md">
+        <div>
+          <Textarea
+            label={t('settings.inbox.autoWords')}
+            placeholder={t('settings.inbox.autoExample')}
+            value={values.auto_response}
+            error={errors.auto_response}
+            disabled={!values.auto_response_on}
+            onChange={(event) => change({ auto_response: event.currentTarget.value })}
+            autosize
+            minRows={2}
+            maxRows={8}
+            maxLength={1600}
+            dir="auto"
+          />
+          <TextCost text={values.auto_response} />
+        </div>
+        <Radio.Group
+          label={t('settings.inbox.autoTo')}
+          value={values.auto_response_to}
+          onChange={(to) => change({ auto_response_to: to as InboxSettings['auto_response_to'] })}
+        >
+          <Stack gap={10} mt={8}>
+            <Radio
+              value="non_consented"
+              disabled={!values.auto_response_on}
+              label={t('settings.inbox.toOthers')}
+              description={t('settings.inbox.toOthersText')}
+            />
+            <Radio value="all" disabled={!values.auto_response_on} label={t('settings.inbox.toAll')} />
+          </Stack>
+        </Radio.Group>
+        {values.auto_response_on && values.auto_response_to === 'all' && (
+          <p className={frame.warn} role="status">
+            <IconAlertTriangle size={16} stroke={1.7} aria-hidden />
+            {t('settings.inbox.toAllWarning')}
+          </p>
+        )}
+      </Stack>
+    </Section>
+  )
+}
+
+/** AMB-6: one switch for each channel. */
+function Media({ values, change }: Editing<InboxSettings>) {
+  const { t } = useTranslation()
+  const media = values.show_media
+  return (
+    <Section title={t('settings.inbox.media')} text={t('settings.inbox.mediaText')}>
+      <SwitchRow
+        label={t('inbox.channels.sms')}
+        text={t('settings.inbox.mediaSms')}
+        checked={media.sms}
+        onChange={(sms) => change({ show_media: { ...media, sms } })}
+      />
+      <SwitchRow
+        label={t('inbox.channels.webchat')}
+        text={t('settings.inbox.mediaChat')}
+        checked={media.webchat}
+        onChange={(webchat) => change({ show_media: { ...media, webchat } })}
+      />
+    </Section>
+  )
+}
+
+function Welcome() {
+  const { t } = useTranslation()
+  if (!useCan('channels')) return null
+  return (
+    <Section title={t('settings.widget.welcome')}>
+      <Text c="dimmed">
+        {t('settings.inbox.welcomeText')}{' '}
+        <Anchor renderRoot={(props) => <Link to="/settings/widget" {...props} />}>
+          {t('settings.widget.title')}
+        </Anchor>
+      </Text>
+    </Section>
+  )
+}

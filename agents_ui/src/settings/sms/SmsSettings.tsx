@@ -1,0 +1,76 @@
+/** Settings → SMS: the account, the numbers, what keywords do, what it took from the plan. */
+import '@mantine/core/styles/Tabs.css'
+import { Anchor, Tabs, Text } from '@mantine/core'
+import { Link } from '@tanstack/react-router'
+import { useTranslation } from 'react-i18next'
+import { useCan } from '../../accounts/session'
+import type { Keywords, SmsAccount } from '../../kernel/contract'
+import { SaveBar, useEditing, useSettings } from '../editing'
+import { PageHead, Section } from '../Section'
+import frame from '../Settings.module.css'
+import { AccountForm, PATH as ACCOUNT } from './Account'
+import { AnswersSection } from './Answers'
+import { CreditsSection } from './Credits'
+import { ReadingSection, SubscribeSection } from './Keywords'
+import { LinksSection } from './Links'
+import { NumbersSection } from './Numbers'
+
+const KEYWORDS = '/api/sms/keywords'
+const TABS = ['account', 'numbers', 'keywords', 'credits'] as const
+
+/** On the way home from somebody else's settings the router shows them for a moment: nothing is asked then. */
+export function SmsSettings() {
+  return useCan('channels') ? <Page /> : null
+}
+
+function Page() {
+  const { t } = useTranslation()
+  const account = useSettings<SmsAccount>(ACCOUNT)
+  const keywords = useSettings<Keywords>(KEYWORDS)
+  return (
+    <div className={frame.page}>
+      <PageHead title={t('settings.sms.title')} text={t('settings.sms.text')} />
+      <Tabs defaultValue="account">
+        <Tabs.List mb="md" className={frame.tabs}>
+          {TABS.map((tab) => (
+            <Tabs.Tab key={tab} value={tab}>
+              {t(tab === 'account' ? 'settings.sms.accountTab' : `settings.sms.${tab}`)}
+            </Tabs.Tab>
+          ))}
+        </Tabs.List>
+        <Tabs.Panel value="account">
+          {account.data ? <AccountForm account={account.data} /> : account.waiting}
+          <LinksSection />
+        </Tabs.Panel>
+        <Tabs.Panel value="numbers">{account.data && <NumbersSection prices={account.data} />}</Tabs.Panel>
+        <Tabs.Panel value="keywords">
+          {keywords.data ? <KeywordsForm saved={keywords.data} /> : keywords.waiting}
+        </Tabs.Panel>
+        <Tabs.Panel value="credits">
+          <CreditsSection />
+        </Tabs.Panel>
+      </Tabs>
+    </div>
+  )
+}
+
+function KeywordsForm({ saved }: { saved: Keywords }) {
+  const { t } = useTranslation()
+  const form = useEditing(KEYWORDS, saved)
+  return (
+    <>
+      <ReadingSection {...form} />
+      <SubscribeSection {...form} />
+      <AnswersSection {...form} />
+      <Section title={t('settings.inbox.auto')}>
+        <Text c="dimmed">
+          {t('settings.sms.autoResponse')}{' '}
+          <Anchor renderRoot={(props) => <Link to="/settings/inbox" {...props} />}>
+            {t('settings.inbox.title')} → {t('settings.inbox.inbound')}
+          </Anchor>
+        </Text>
+      </Section>
+      <SaveBar form={form} />
+    </>
+  )
+}

@@ -1,0 +1,337 @@
+"""Texts from a telephone to the console and back, with the stand-in carrier between them and everything else real."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, expect
+
+from tests.browser.axe import serious
+from tests.browser.people import Desk, People
+from tests.browser.phone import connect, phone
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def connected(people: People) -> None:
+    await connect(people)
+
+
+async def opened(people: People, text: str, name: str = "ana") -> Desk:
+    desk = await people.agent(name)
+    await desk.row(text).click()
+    await expect(desk.bubble(text)).to_be_visible()
+    return desk
+
+
+async def subscribed(people: People, desk: Desk, person: str) -> None:
+    """As an owner records what somebody said on the telephone."""
+    ticket = re.search(r"/inbox/(\d+)", desk.page.url)
+    assert ticket is not None
+    api = desk.page.context.request
+    boss = await people.agent("olga", "/settings/account")
+    found = await (await api.get(f"{people.site.console}/api/tickets/{ticket[1]}")).json()
+    contact = found["ticket"]["contact"]["id"]
+    answer = await boss.page.context.request.post(
+        f"{people.site.console}/api/contacts/{contact}/consents",
+        data={"purpose": "sms_marketing", "status": "subscribed", "reason": "said so on the telephone"},
+        headers={"origin": people.site.console},
+    )
+    assert answer.ok, await answer.text()
+
+
+async def test_a_text_is_a_ticket_within_a_second_and_its_answer_arrives_and_ticks(people: People) -> None:
+    maya, desk = await phone(people, "maya"), await people.agent("ana")
+    await maya.texts("sms: is the teapot back?")
+    began = time.monotonic()
+    await expect(desk.row("sms: is the teapot back?")).to_be_visible()
+    assert time.monotonic() - began < 1.0
+
+    await desk.row("sms: is the teapot back?").click()
+    await expect(desk.page.get_by_text("They are not subscribed to SMS.")).to_be_visible()
+    await subscribed(people, desk, "maya")
+    await expect(desk.box).to_be_visible()  # the moment the ticket's summary says so
+    await desk.box.fill("sms: it is, shall I put one aside?")
+    await expect(desk.page.get_by_text("34 / 160 · 1 segment · 1 credit")).to_be_visible()
+    await desk.box.press("Enter")
+    await expect(maya.said("sms: it is, shall I put one aside?")).to_be_visible()
+    await expect(desk.bubble("sms: it is, shall I put one aside?").get_by_text("Delivered")).to_be_visible()
+
+
+async def test_stop_closes_the_composer_at_once_and_start_brings_back_what_stop_took_and_no_more(
+    people: People,
+) -> None:
+    arthur = await phone(people, "arthur")
+    await arthur.texts("sms stop: does it work on induction?")
+    desk = await opened(people, "sms stop: does it work on induction?")
+    await subscribed(people, desk, "arthur")
+    await desk.box.fill("sms stop: a draft that is kept")
+
+    await arthur.texts("STOP")
+    await expect(desk.page.get_by_text("They opted out of texts.")).to_be_visible()
+    await expect(desk.page.get_by_text("Only they can change that: by texting START.")).to_be_visible()
+    await expect(desk.page.get_by_text("Your draft is kept: sms stop: a draft that is kept")).to_be_visible()
+    await expect(desk.box).to_be_hidden()
+    side = desk.page.get_by_role("region", name="Details")
+    await expect(side.get_by_text("unsubscribed")).to_have_count(2)
+    await expect(desk.log.get_by_text("SMS marketing, SMS service messages: unsubscribed · by keyword")).to_be_visible()
+
+    await arthur.texts("START")
+    await expect(desk.box).to_have_value("sms stop: a draft that is kept")
+    await expect(desk.log.get_by_text("SMS marketing: subscribed · by keyword")).to_be_visible()
+    # What STOP did not take, START does not give.
+    await expect(side.get_by_text("SMS service messages not subscribed")).to_be_visible()
+    await desk.box.press("Enter")
+    await expect(arthur.said("sms stop: a draft that is kept")).to_be_visible()
+
+
+async def test_special_characters_are_pointed_at_and_replaced_one_by_one_and_all(people: People) -> None:
+    maya = await phone(people, "maya")
+    await maya.texts("sms special: hello?")
+    desk = await opened(people, "sms special: hello?")
+    await subscribed(people, desk, "maya")
+    await desk.box.fill("It’s here — “finally”…")
+    strip = desk.page.get_by_role("group", name="Special characters")
+    await expect(desk.page.locator("mark")).to_have_count(4)  # two side by side are one
+    await expect(desk.page.get_by_text("22 / 70 · 1 segment")).to_be_visible()
+
+    await strip.get_by_role("button", name="Replace — with -").click()
+    await expect(desk.box).to_have_value("It’s here - “finally”…")
+    await strip.get_by_role("button", name="Replace all").click()
+    await expect(desk.box).to_have_value('It\'s here - "finally"...')
+    await expect(desk.page.get_by_text("24 / 160 · 1 segment")).to_be_visible()
+    await expect(strip).to_be_hidden()
+
+    await desk.box.fill("Привет, заказ в пути")  # another script: nothing to point at
+    await expect(strip).to_be_hidden()
+    await expect(desk.page.get_by_text("20 / 70 · 1 segment")).to_be_visible()
+    link = "https://shop.example/a/very/long/address?with=parameters&and=more"
+    await desk.box.fill(f"sms special: see {link}")
+    await expect(desk.page.get_by_text(re.compile(r"1 link will be shortened to \d\d characters\."))).to_be_visible()
+    await desk.box.press("Enter")
+    await expect(maya.said("sms special: see http").get_by_role("link")).to_have_attribute(
+        "href", re.compile(r"/l/\w{8}$")
+    )
+
+
+async def test_what_did_not_arrive_says_why_and_is_sent_again(people: People) -> None:
+    maya = await phone(people, "maya")
+    await maya.texts("sms fail: are you there?")
+    desk = await opened(people, "sms fail: are you there?")
+    await subscribed(people, desk, "maya")
+    await maya.misbehaves(outcome="undelivered")
+    await desk.replies("sms fail: we are")
+    bubble = desk.bubble("sms fail: we are")
+    await expect(bubble.get_by_text("Not delivered.")).to_be_visible()
+    await expect(bubble.get_by_text("The phone could not be reached")).to_be_visible()
+    await expect(maya.said("sms fail: we are")).to_have_count(0)
+
+    await maya.misbehaves()
+    await bubble.get_by_role("button", name="Send again").click()
+    await expect(maya.said("sms fail: we are")).to_have_count(1)
+    await expect(bubble.get_by_text("Delivered", exact=True)).to_be_visible()
+    await expect(bubble.get_by_text("Not delivered.")).to_be_hidden()
+
+
+async def test_a_request_to_stop_in_ones_own_words_is_one_tap(people: People) -> None:
+    arthur = await phone(people, "arthur")
+    await arthur.texts("sms tap: one question", "START")
+    desk = await opened(people, "sms tap: one question")
+    await subscribed(people, desk, "arthur")
+    await arthur.texts("please stop texting me")
+    asked = desk.page.get_by_role("alert").filter(has_text="They asked in their own words to stop.")
+    await expect(asked).to_be_visible()
+    await asked.get_by_role("button", name="Keep").click()
+    await expect(asked).to_be_hidden()
+    await expect(desk.box).to_be_visible()
+
+    await arthur.texts("stop sending me these messages please")
+    await asked.get_by_role("button", name="Stop texts").click()
+    await expect(desk.page.get_by_text("They opted out of texts.")).to_be_visible()
+    await expect(asked).to_be_hidden()
+
+
+async def test_a_picture_makes_it_an_mms_and_what_cannot_go_is_kept(people: People, tmp_path) -> None:
+    from PIL import Image
+
+    good, wrong, heavy = tmp_path / "mug.png", tmp_path / "mug.webp", tmp_path / "heavy.png"
+    Image.new("RGB", (40, 30), "teal").save(good)
+    Image.new("RGB", (40, 30), "teal").save(wrong)
+    Image.effect_noise((1200, 900), 90).save(heavy)
+    maya = await phone(people, "maya")
+    await maya.texts("sms mms: show me?")
+    desk = await opened(people, "sms mms: show me?")
+    await subscribed(people, desk, "maya")
+    await desk.box.fill("sms mms: here")
+    picker = desk.page.locator("input[type=file]")
+    await picker.set_input_files([wrong, heavy])
+    await expect(desk.page.get_by_text("Only PNG, JPEG and GIF pictures can be sent.")).to_be_visible()
+    await expect(desk.page.get_by_text("Pictures may have up to 600 KB.")).to_be_visible()
+    for name in ("mug.webp", "heavy.png"):
+        await desk.page.get_by_role("button", name=f"Remove {name}").click()
+
+    await picker.set_input_files(good)
+    await expect(desk.page.get_by_text("With a picture this goes as MMS")).to_be_visible()
+    await expect(desk.page.get_by_text("MMS · 13 / 1,600 · 3 credits")).to_be_visible()
+    await desk.page.get_by_role("button", name="Send", exact=True).click()
+    await expect(maya.said("sms mms: here").get_by_role("img")).to_be_visible()
+    await expect(desk.bubble("sms mms: here").get_by_text("MMS", exact=True)).to_be_visible()
+
+
+async def test_opting_out_by_hand_takes_a_reason(people: People) -> None:
+    maya = await phone(people, "maya")
+    await maya.texts("sms hand: good morning")
+    desk = await opened(people, "sms hand: good morning")
+    await subscribed(people, desk, "maya")
+    await desk.page.get_by_role("button", name="Opt out of texts").click()
+    dialog = desk.page.get_by_role("dialog", name="Opt out of texts?")
+    await expect(dialog.get_by_role("button", name="Opt out of texts")).to_be_disabled()
+    await dialog.get_by_label("Reason").fill("asked on the telephone")
+    await dialog.get_by_role("button", name="Opt out of texts").click()
+    await expect(desk.log.get_by_text("SMS marketing: unsubscribed · Ana")).to_be_visible()
+    await expect(desk.box).to_be_hidden()
+
+
+async def test_a_closed_ticket_opens_again_by_its_button_and_by_undo(people: People) -> None:
+    maya = await phone(people, "maya")
+    await maya.texts("sms close: thanks!")
+    desk = await opened(people, "sms close: thanks!")
+    ticket = re.search(r"/inbox/(\d+)", desk.page.url)
+    assert ticket is not None
+    await desk.page.get_by_role("button", name="Close", exact=True).click()
+    await desk.page.get_by_role("button", name="Undo").click()
+    await expect(desk.row("sms close: thanks!")).to_be_visible()
+    await desk.row("sms close: thanks!").click()
+    await desk.page.get_by_role("button", name="Close", exact=True).click()
+    await expect(desk.row("sms close: thanks!")).to_be_hidden()
+    await desk.page.goto(f"{people.site.console}/inbox/{ticket[1]}")
+    await desk.page.get_by_role("button", name="Reopen").click()
+    await expect(desk.row("sms close: thanks!")).to_be_visible()
+
+
+async def saved(page: Page) -> None:
+    bar = page.get_by_role("region", name="Unsaved changes")
+    await bar.get_by_role("button", name="Save").click()
+    await expect(bar).to_be_hidden()
+
+
+async def test_what_is_set_for_the_inbox_holds_after_a_reload_and_at_once_for_who_answers(people: People) -> None:
+    maya = await phone(people, "maya")
+    await maya.texts("sms settings: with a link?")
+    desk = await opened(people, "sms settings: with a link?")
+    await subscribed(people, desk, "maya")
+    boss = await people.agent("olga", "/settings/inbox")
+    switch = boss.page.get_by_role("switch", name=re.compile("Shorten links in replies"))
+    await expect(switch).to_be_checked()
+    await switch.uncheck(force=True)
+    await saved(boss.page)
+    await boss.page.get_by_role("tab", name="Inbound messages").click()
+    await boss.page.get_by_role("switch", name="SMS auto-response").check(force=True)
+    await boss.page.get_by_label("Text", exact=True).fill("Nobody reads here: write to help@shop.example.")
+    await expect(boss.page.get_by_text("46 / 160 · 1 segment")).to_be_visible()
+    await boss.page.get_by_label("Everybody").check(force=True)
+    await expect(boss.page.get_by_text("Every question then gets a robot's answer first")).to_be_visible()
+    await saved(boss.page)
+    await boss.page.reload()
+    await expect(switch).not_to_be_checked()
+    await boss.page.get_by_role("tab", name="Inbound messages").click()
+    await expect(boss.page.get_by_label("Text", exact=True)).to_have_value(
+        "Nobody reads here: write to help@shop.example."
+    )
+    await maya.texts("sms settings: and a robot?")
+    await expect(maya.said("Nobody reads here").last).to_be_visible()
+    await expect(desk.log.get_by_role("button", name="Automatic reply").last).to_be_visible()
+
+    await boss.page.get_by_role("switch", name="SMS auto-response").uncheck(force=True)
+    await saved(boss.page)
+    await boss.page.get_by_role("tab", name="General").click()
+    await switch.check(force=True)
+    await saved(boss.page)
+
+
+async def test_the_account_keeps_its_secret_and_numbers_and_keywords_hold(people: People) -> None:
+    boss = await people.agent("olga", "/settings/sms")
+    page = boss.page
+    token = page.get_by_label("Auth token", exact=True)
+    await expect(token).to_have_attribute("placeholder", "Set. Type to replace it.")
+    await expect(token).to_have_value("")
+    assert await serious(page) == []
+
+    await page.get_by_role("tab", name="Numbers").click()
+    await page.get_by_role("button", name="Add a number").click()
+    dialog = page.get_by_role("dialog", name="Add a number")
+    await dialog.get_by_label("Number or sender name").fill("+44 7400 111222")
+    assert await serious(page) == []
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("+447400111222")).to_be_visible()
+    await page.get_by_role("button", name="More for +447400111222").click()
+    await page.get_by_role("menuitem", name="Change +447400111222").click()
+    await page.get_by_role("dialog").get_by_label("In use").uncheck(force=True)
+    await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Not in use")).to_be_visible()
+    assert await serious(page) == []
+
+    await page.get_by_role("tab", name="Keywords").click()
+    word = page.get_by_label("New keyword")
+    for bad, why in (("NO", "Use 3 to 20 letters"), ("STOP", "This word is too common"), ("VODKA", "Carriers refuse")):
+        await word.fill(bad)
+        await word.press("Enter")
+        await expect(page.get_by_text(why)).to_be_visible()
+    await word.fill("kettle")
+    await word.press("Enter")
+    await expect(page.get_by_text("KETTLE", exact=True)).to_be_visible()
+    await page.get_by_label("Name in the answers").fill("Fern & Kettle")
+    await page.get_by_label("After HELP").fill("Fern & Kettle: just ask. STOP to opt out.")
+    assert await serious(page) == []
+    await saved(page)
+
+    await page.reload()
+    await page.get_by_role("tab", name="Keywords").click()
+    await expect(page.get_by_text("KETTLE", exact=True)).to_be_visible()
+    await expect(page.get_by_label("After HELP")).to_have_value("Fern & Kettle: just ask. STOP to opt out.")
+    maya = await phone(people, "maya")
+    await maya.texts("HELP")
+    await expect(maya.said("Fern & Kettle: just ask. STOP to opt out.").last).to_be_visible()
+
+    await page.get_by_role("tab", name="Credits").click()
+    await expect(page.get_by_text("No monthly limit is set.")).to_be_visible()
+    assert await serious(page) == []
+    await page.get_by_role("tab", name="Numbers").click()
+    await page.get_by_role("button", name="More for +447400111222").click()
+    await page.get_by_role("menuitem", name="Remove +447400111222").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Remove +447400111222").click()
+    await expect(page.get_by_text("+447400111222")).to_be_hidden()
+
+
+async def test_somebody_elses_settings_lead_home_and_ask_the_server_nothing(people: People) -> None:
+    desk = await people.agent("ana", "/settings/sms")
+    await expect(desk.page).to_have_url(re.compile(r"/settings/inbox$"))
+    await expect(desk.page.get_by_role("heading", name="Inbox")).to_be_visible()
+
+
+async def test_an_sms_ticket_is_accessible_and_fits_a_telephone(people: People) -> None:
+    maya = await phone(people, "maya")
+    await maya.texts("sms a11y: hello?")
+    desk = await opened(people, "sms a11y: hello?")
+    await subscribed(people, desk, "maya")
+    await desk.replies("sms a11y: hello")
+    await expect(desk.bubble("sms a11y: hello").get_by_text("Delivered")).to_be_visible()
+    await desk.box.fill("It’s “here” — https://shop.example/kettle 🎁")
+    assert await serious(desk.page) == []
+    await desk.page.set_viewport_size({"width": 390, "height": 844})
+    assert await desk.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    boss = await people.agent("olga", "/settings/account", viewport={"width": 390, "height": 844})
+    for path in ("/settings/inbox", "/settings/sms"):
+        await boss.page.goto(people.site.console + path)
+        await expect(boss.page.get_by_role("heading", level=1)).to_be_visible()
+        assert await boss.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    await maya.texts("STOP")
+    await desk.page.goto(f"{people.site.console}/inbox")
+    await desk.row("sms a11y: hello").first.click()
+    await expect(desk.page.get_by_text("They opted out of texts.")).to_be_visible()
+    assert await serious(desk.page) == []
+    await maya.texts("START")
