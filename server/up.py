@@ -33,7 +33,7 @@ def run(settings: Settings, *, with_demo: bool, say: Callable[..., None]) -> Non
     fresh = _prepare(settings)
     if with_demo and fresh:
         say("Making a living demo …")
-        asyncio.run(demo.fill(settings))
+        asyncio.run(demo.fill(settings, connect_phone))
 
     async def started(app: App) -> None:
         await _let_demo_shop_in(app)

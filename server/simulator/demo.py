@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +21,9 @@ from server.kernel.clock import ManualClock
 from server.kernel.context import App
 from server.kernel.ids import digest
 from server.settings import Settings
+from server.simulator import account, demo_sms
 from server.simulator.demo_script import CHATS, Chat
+from server.simulator.demo_texts import TEXTS, Texting
 
 HERE = Browser("Threadline demo", "127.0.0.1")
 
@@ -40,8 +43,8 @@ class _Told:
         return f"demo-{self.keys:06d}"
 
 
-async def fill(settings: Settings) -> None:
-    """Owner, team, widget and some thirty conversations in every state that exists."""
+async def fill(settings: Settings, connect_phone: Callable[[App], Awaitable[None]]) -> None:
+    """`connect_phone` sets SMS up. Owner, team, widget and some thirty conversations in every state that exists."""
     now = datetime.now(UTC)
     clock = ManualClock(now - timedelta(days=14))
     app = await build(settings, clock=clock)
@@ -49,7 +52,9 @@ async def fill(settings: Settings) -> None:
         told = _Told(app, clock, random.Random(7), [])  # noqa: S311 - repeatable on purpose
         told.team = await _team(app)
         await _shop(app, settings)
-        await _chats(told, now)
+        await connect_phone(app)
+        async with demo_sms.carrier(app) as carrier:
+            await _conversations(told, now, carrier if settings.twilio_url == account.base_url(settings) else None)
     finally:
         await close(app)
 
@@ -81,13 +86,22 @@ async def _shop(app: App, settings: Settings) -> None:
     await app.write(widget.save, wanted)
 
 
-async def _chats(told: _Told, now: datetime) -> None:
-    """Each conversation at its hour, oldest first; the newest ones are still waiting."""
-    for number, chat in enumerate(sorted(CHATS, key=lambda chat: -chat.hours_ago)):
-        start = now - timedelta(hours=chat.hours_ago)
+async def _conversations(told: _Told, now: datetime, carrier: demo_sms.Carrier | None) -> None:
+    """Each at its hour, oldest first; the newest ones are still waiting. Texts only where the stand-in carries them."""
+    found: list[Chat | Texting] = [*CHATS, *(TEXTS if carrier is not None else ())]
+    for number, one in enumerate(sorted(found, key=lambda one: -one.hours_ago)):
+        start = now - timedelta(hours=one.hours_ago)
         if start > told.clock.now():
             told.clock.advance(start - told.clock.now())
-        await _tell(told, number, chat)
+        if isinstance(one, Chat):
+            await _tell(told, number, one)
+        elif carrier is not None:
+            agent = told.team[one.agent % len(told.team)]
+            await demo_sms.tell(told.app, carrier, agent, one, told.key, lambda: _tick(told))
+
+
+def _tick(told: _Told) -> None:
+    told.clock.advance(timedelta(seconds=told.dice.randint(20, 90)))
 
 
 async def _tell(told: _Told, number: int, chat: Chat) -> None:

@@ -39,7 +39,7 @@ NEVER: list[tuple[str, str]] = [
     (r"server\.consent(\.\w+)?$", r"server\.(contacts|delivery|inbox|live|web|simulator|operations|app|reactions|channels)"),
     (r"server\.contacts(\.\w+)?$", r"server\.(delivery|inbox|live|web|simulator|operations|app|reactions|channels)"),
     (r"server\.operations(\.\w+)?$", r"server\.(app|simulator|reactions|inbox\.(?!files|queries|widget))"),
-    (r"server\.simulator\.demo$", r"starlette|server\.(reactions|live)"),
+    (r"server\.simulator\.demo(_sms)?$", r"starlette|server\.(reactions|live)"),
     (r"server\.simulator(\.\w+)?$", r"server\.(inbox|accounts|consent|contacts|delivery|links|live|schema|operations|reactions)|sqlalchemy|twilio"),
     (r"server\.reactions$", r"server\.(app|web|live)"),
     (r"server$|server\.(app|serving|up|migrate|terminal|__main__)$", r"server\.__main__"),
