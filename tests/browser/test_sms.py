@@ -259,6 +259,8 @@ async def test_the_account_keeps_its_secret_and_numbers_and_keywords_hold(people
     token = page.get_by_label("Auth token", exact=True)
     await expect(token).to_have_attribute("placeholder", "Set. Type to replace it.")
     await expect(token).to_have_value("")
+    await page.get_by_role("button", name="Test the connection").click()
+    await expect(page.get_by_role("listitem").filter(has_text=re.compile("Twilio|account")).first).to_be_visible()
     assert await serious(page) == []
 
     await page.get_by_role("tab", name="Numbers").click()

@@ -54,7 +54,8 @@ export function Details({ ticket, onClose }: { ticket: TicketOut; onClose: () =>
         <h2 className={classes.name} dir="auto">
           {name}
         </h2>
-        {contact.verified ? (
+        {/* Whose telephone it is, the carrier vouches for. */}
+        {ticket.channel === 'sms' ? null : contact.verified ? (
           <Badge
             variant="light"
             color="green"
@@ -138,19 +139,21 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
           )}
         </Section>
       )}
-      <Section title={t('inbox.history')}>
-        {details.first_seen && (
-          <Moment icon={IconCalendarTime} label={t('inbox.firstSeen')} at={details.first_seen} now={now} />
-        )}
-        {details.last_seen && !online && (
-          <Moment icon={IconEye} label={t('inbox.lastSeen')} at={details.last_seen} now={now} />
-        )}
-        {online && (
-          <Fact icon={IconEye} label={t('inbox.lastSeen')}>
-            <span className={classes.online}>{t('inbox.onSite')}</span>
-          </Fact>
-        )}
-      </Section>
+      {(details.first_seen || details.last_seen || online) && (
+        <Section title={t('inbox.history')}>
+          {details.first_seen && (
+            <Moment icon={IconCalendarTime} label={t('inbox.firstSeen')} at={details.first_seen} now={now} />
+          )}
+          {details.last_seen && !online && (
+            <Moment icon={IconEye} label={t('inbox.lastSeen')} at={details.last_seen} now={now} />
+          )}
+          {online && (
+            <Fact icon={IconEye} label={t('inbox.lastSeen')}>
+              <span className={classes.online}>{t('inbox.onSite')}</span>
+            </Fact>
+          )}
+        </Section>
+      )}
       {details.other_tickets.length > 0 && (
         <Section title={t('inbox.otherTickets')}>
           {details.other_tickets.map((other) => (
