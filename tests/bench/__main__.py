@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import chat, disk, inbox, operations, sends, sockets
+from tests.bench import chat, disk, inbox, operations, sends, sockets, webhook
 from tests.bench.processes import ROOT
 from tests.bench.report import Line, show
 from tests.bench.setting import Setting
@@ -25,6 +25,7 @@ ROWS: dict[str, Callable[[Setting], list[Line]]] = {
     "chat": chat.run,
     "inbox": inbox.run,
     "idle": sockets.run,
+    "webhook": webhook.run,
     "sends": sends.run,
     "slowdisk": disk.slow,
     "noloss": disk.no_loss,

@@ -14,9 +14,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import uvloop
 
+from server.channels.twilio_webhooks import sign
 from tests.bench.chats import Chat, ProductChat, chat_for, text_for
 from tests.bench.clients import Http, WebSocket, raw_request
 from tests.bench.processes import cpu_s, memory
@@ -174,6 +176,49 @@ async def posts(spec: Spec) -> Spec:
     return watch.result()
 
 
+async def texts(spec: Spec) -> Spec:
+    """Signed texts over keep-alive connections, one after the other on each, or at `rate` a second in all. Made before
+    the clock runs: signing is the carrier's work. With a token that is not ours, every answer must be 403."""
+    watch = Stopwatch(spec["pids"])
+    port, lanes, run = spec["port"], spec["connections"], time.time_ns()
+    wanted = 403 if spec["token"] == "another" else 200
+    connections = [await Http.open(port) for _ in range(lanes)]
+
+    def request(lane: int, turn: int) -> bytes:
+        sid = f"SM{run % 16**12:012x}{lane:08x}{turn:012x}"
+        params = {
+            "MessageSid": sid, "SmsSid": sid, "SmsMessageSid": sid, "AccountSid": spec["account"], "To": spec["to"],
+            "From": f"+1202555{1000 + lane}", "Body": text_for(turn), "NumMedia": "0", "NumSegments": "1",
+            "SmsStatus": "received", "FromCountry": "US", "FromCity": "WASHINGTON", "FromState": "DC", "FromZip": "20001",
+            "ToCountry": "US", "ToCity": "", "ToState": "", "ToZip": "", "ApiVersion": "2010-04-01",
+        }  # fmt: skip
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
+            "X-Twilio-Signature": sign(spec["token"], spec["origin"] + "/webhooks/twilio/sms", params.items()),
+            "I-Twilio-Idempotency-Token": f"{sid}-t",
+        }
+        return raw_request("POST", "/webhooks/twilio/sms", port, headers, urlencode(params).encode())
+
+    async def send(lane: int, made: list[bytes], pause: float) -> None:
+        due = time.perf_counter() + pause * lane / lanes
+        for raw in made:
+            if pause:
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            since = due if pause else time.perf_counter()
+            due += pause
+            status, body = await connections[lane].request(raw)
+            if status != wanted:
+                raise RuntimeError(f"{status}: {body[:300]!r}")
+            watch.note(since)
+
+    await asyncio.gather(*(send(lane, [request(lane, turn) for turn in range(10)], 0.0) for lane in range(lanes)))
+    ready = [[request(lane, 1_000 + turn) for turn in range(spec["messages"])] for lane in range(lanes)]
+    pause = lanes / spec["rate"] if "rate" in spec else 0.0
+    watch.reset()
+    await asyncio.gather(*(send(lane, made, pause) for lane, made in enumerate(ready)))
+    return watch.result()
+
+
 async def gets(spec: Spec) -> Spec:
     """GETs of `paths` in turn over keep-alive connections."""
     watch = Stopwatch(spec["pids"])
@@ -250,6 +295,7 @@ TASKS: dict[str, Callable[[Spec], Awaitable[Spec]]] = {
     "chat_closed": chat_closed,
     "chat_rate": chat_rate,
     "posts": posts,
+    "texts": texts,
     "gets": gets,
     "idle": idle,
 }
