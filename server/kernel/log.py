@@ -81,12 +81,22 @@ class Sink:
                 self._lines.popleft()  # only now: `drain` waits for it
 
 
+class _Stderr:
+    """Standard error as it is at each line. Loggers are kept; a stream that somebody put there for a while is closed."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def configure(log_format: str, level: str, *, apart: bool = False) -> None:
     """`apart`: lines are written by a thread of their own, as a server wants it."""
     global sink
     if apart and sink is None:
         sink = Sink(sys.stderr.fileno())
-    stream: Any = sink or sys.stderr
+    stream: Any = sink or _Stderr()
     renderer: Any
     if log_format == "json":
         renderer = structlog.processors.JSONRenderer()

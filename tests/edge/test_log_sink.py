@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import time
 from pathlib import Path
 
 import pytest
+import structlog
 
 from server.kernel import log, metrics
 from server.kernel.log import Sink
@@ -39,3 +42,21 @@ def test_nobody_waits_for_a_reader_who_stopped(monkeypatch: pytest.MonkeyPatch) 
     os.close(reader)  # and now it is broken: the rest is dropped, too, and nothing else happens
     sink.drain(10)
     assert dropped() - before > 1_400
+
+
+def test_a_logger_outlives_the_stream_it_began_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that ran with another standard error must not leave loggers that raise."""
+    before = structlog.get_config()
+    passing, later = io.StringIO(), io.StringIO()
+    try:
+        monkeypatch.setattr(sys, "stderr", passing)
+        log.configure("json", "info")
+        kept = structlog.get_logger("kept")
+        kept.warning("first")
+        passing_text = passing.getvalue()
+        passing.close()
+        monkeypatch.setattr(sys, "stderr", later)
+        kept.warning("second")
+    finally:
+        structlog.configure(**before)
+    assert "first" in passing_text and "second" in later.getvalue()

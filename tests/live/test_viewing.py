@@ -77,6 +77,7 @@ async def test_who_looks_is_named_again_and_again_as_a_client_forgets_who_is_not
     ana, olga = await online.agent("ana"), await online.agent("olga")
     await ana.opens(thread)
     await olga.opens(thread)
+    await ana.wire.settles()
     before = len(views(ana, thread, olga.id))
     await online.hub.turn(1)
     await ana.wire.settles()
