@@ -119,7 +119,7 @@ async def test_who_may_not_see_them_is_not_offered_them(people: People) -> None:
     await settled(page)
     await expect(page.get_by_text("Work that gave up")).not_to_be_attached()
     await page.goto(f"{people.site.console}/settings/audit")
-    await page.wait_for_url("**/settings/widget")
+    await page.wait_for_url("**/settings/inbox")
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/settings/nowhere", "/inbox/1/nowhere", "/nowhere/at/all?x=1"])

@@ -19,7 +19,7 @@ async def test_a_visitor_reads_back_to_the_first_word(people: People) -> None:
     await visitor.marked("back: 129", "sent")
     again = await people.visitor(context=visitor.page.context)
     await expect(again.bubble("back: 129")).to_be_in_viewport()
-    assert await again.bubbles.count() == 50
+    await expect(again.bubbles).to_have_count(50)
 
     scroller = again.frame.get_by_role("log")
     reading = again.bubble("back: 90")

@@ -11,6 +11,7 @@ import {
 } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
+import { useCan } from '../accounts/session'
 import { useMe } from '../accounts/session'
 import { Face } from '../frame/Face'
 import { toast, toastError } from '../frame/toasts'
@@ -22,7 +23,12 @@ import { openInvite, openLink } from './dialogs'
 import { PageHead, Section } from './Section'
 import classes from './Settings.module.css'
 
+/** Nothing is asked for a role that may not see it, in the moment before its address leads on. */
 export function Team() {
+  return useCan('users') ? <Page /> : null
+}
+
+function Page() {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const users = useQuery({
