@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -137,11 +138,29 @@ class Serving:
     worker: bool = True
 
 
+async def _start_delivery(app: App) -> asyncio.Task[None] | None:
+    """Before the worker claims anything; on a full disk, on which a server starts too (G27), as soon as there is room."""
+
+    async def later() -> None:
+        while True:
+            await asyncio.sleep(1)
+            with contextlib.suppress(Refused):
+                await app.write(server.delivery.jobs.start)
+                return
+
+    try:
+        await app.write(server.delivery.jobs.start)
+    except Refused:
+        return asyncio.create_task(later(), name="delivery-start")
+    return None
+
+
 @contextlib.asynccontextmanager
 async def running(app: App, serving: Serving) -> AsyncIterator[None]:
     """The live hub and the worker, from start to clean end."""
     heart = Heart(app, web=serving.web, worker=serving.worker)
     worker = Worker(app, JOBS, node=app.node) if serving.worker else None
+    starting: asyncio.Task[None] | None = None
     hub = Hub(app)
     app.parts["hub"] = hub
     await app.db.reserve.start()
@@ -153,11 +172,13 @@ async def running(app: App, serving: Serving) -> AsyncIterator[None]:
         if app.settings.mode == "development":
             await _simulated(app).start()
     if worker is not None:
-        await app.write(server.delivery.jobs.start)
+        starting = await _start_delivery(app)
         await worker.start()
     try:
         yield
     finally:
+        if starting is not None:
+            starting.cancel()
         if worker is not None:
             await worker.close()
         if simulator.PART in app.parts:
