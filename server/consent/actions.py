@@ -48,7 +48,8 @@ def decide(tx: Tx, agent: Agent, wish: Wish) -> Recorded:
     reason = one_line(wish.reason)
     if not reason:
         raise Refused("reason_needed", "Say how you know: a call, an e-mail, a signed form.", field="reason")
-    if tx.first(ADDRESS, contact=wish.contact) is None:
+    addresses = tx.first(ADDRESS, contact=wish.contact)
+    if addresses is None:
         raise NotFound()
     if not known_purpose(tx, wish.purpose):
         raise Refused("invalid", "There is no such consent.", field="purpose")
@@ -61,9 +62,17 @@ def decide(tx: Tx, agent: Agent, wish: Wish) -> Recorded:
         reason=reason,
         happened_at=wish.happened_at,
     )
+    if addresses.phone and wish.purpose == Purpose.SMS_MARKETING:
+        # Whole, and before anything shares it: two who share it and then both want it whole would wait for each other.
+        tx.hold(f"sms:{addresses.phone}")
     result = record(tx, change)
     if not result.applied and result.why in rules.REFUSALS:
         raise Conflict(result.why, rules.REFUSALS[result.why])
+    if result.applied and addresses.phone:
+        row = tx.first(STANDING, contact=wish.contact, purpose=Purpose.SMS_MARKETING)
+        paused_at = None if row is None else row.paused_at
+        if rules.settles_pause(wish.purpose, wish.status, wish.happened_at, paused_at):
+            lift_pause(tx, addresses.phone, [wish.contact], user=agent.id)
     return result
 
 

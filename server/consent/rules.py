@@ -317,6 +317,15 @@ def on_change(
     return Applied(happened_at)
 
 
+def settles_pause(purpose: str, status: str, happened_at: datetime | None, paused_at: datetime | None) -> bool:
+    """Does what a colleague writes down also answer "please stop" (AMB-1)? A yes that was said after it does: somebody
+    has decided, with a reason and by a right that is harder to have than the tap. An older yes, a form found in a drawer,
+    does not; nor does a no, which leaves open whether the number is to be opted out. Nor does a file: nobody looked."""
+    if paused_at is None or purpose != Purpose.SMS_MARKETING or status != Status.SUBSCRIBED:
+        return False
+    return happened_at is None or happened_at >= paused_at
+
+
 def said_no_by_text(current: Standing) -> bool:
     """Their own opt-out: by keyword, or as the carrier tells it. Only their own text takes it back."""
     return current.status == Status.UNSUBSCRIBED and current.method in OWN_NO

@@ -25,7 +25,7 @@ _MESSAGE = Statement(select(outbound.c.media).where(outbound.c.token == bindpara
 
 
 def check(conn: Conn, tokens: tuple[str, ...]) -> None:
-    """Can these files be sent as an MMS (CAM-30)? Raises `Refused` `mms_not_supported` or `too_large`."""
+    """Can these files be sent as an MMS (CAM-30)? Raises `Refused` `mms_not_supported` or `mms_too_large`."""
     total = 0
     found = {row.token: row for row in conn.all(_FILES, tokens=list(tokens))}
     for token in tokens:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, exists, func, or_, select, tuple_
 
 from server.inbox import entries
-from server.inbox.rules import folded_name, is_online
+from server.inbox.rules import folded_name, is_online, phone_digits
 from server.kernel.clock import rfc3339
 from server.kernel.sql import Conn, Statement
 from server.schema import attachments, contacts, drafts, sites_seen, threads, tickets, timeline, users, visitors
@@ -486,6 +486,8 @@ _FIND = Statement(
         or_(
             func.lower(contacts.c.name).like(bindparam("pattern"), escape="\\"),
             contacts.c.email.like(bindparam("pattern"), escape="\\"),
+            contacts.c.phone.like(bindparam("digits")),
+            contacts.c.peer.like(bindparam("digits")),
         ),
     )
     .order_by(contacts.c.id.desc())
@@ -499,6 +501,8 @@ _FIND_TICKETS = Statement(
                 bindparam("pattern"), escape="\\"
             ),
             func.coalesce(contacts.c.email, visitors.c.email, "").like(bindparam("pattern"), escape="\\"),
+            contacts.c.phone.like(bindparam("digits")),
+            contacts.c.peer.like(bindparam("digits")),
         )
     )
     .order_by(tickets.c.last_message_at.desc())
@@ -508,15 +512,20 @@ _FIND_TICKETS = Statement(
 
 
 def find(conn: Conn, text: str) -> tuple[list[ContactBrief], list[Ticket]]:
-    """For the palette: a ticket number, or the beginning of a name or e-mail."""
+    """For the palette: a ticket number, the beginning of a name or e-mail, or some digits in a row of a phone number."""
     escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     pattern = escaped + "%"
-    people = [_brief(row) for row in conn.all(_FIND, pattern=pattern)]
+    digits = phone_digits(text)
+    like = "" if digits is None else f"%{digits}%"  # "" is like no number
     number = text.lstrip("#")
+    direct = None
     if number.isascii() and number.isdecimal() and len(number) < 15:
         direct = ticket(conn, int(number))
-        return people, [direct] if direct else []
-    return people, conn.all(_FIND_TICKETS, pattern=pattern)
+    found = [] if text.startswith("#") else conn.all(_FIND_TICKETS, pattern=pattern, digits=like)
+    people = [_brief(row) for row in conn.all(_FIND, pattern=pattern, digits=like)]
+    if direct is None:
+        return people, found
+    return people, [direct, *(one for one in found if one.id != direct.id)]
 
 
 _AGENT_NAMES = Statement(select(users.c.name).where(users.c.disabled_at.is_(None)))

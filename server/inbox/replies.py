@@ -11,8 +11,8 @@ from server.consent import rules as consent_rules
 from server.consent.settings import KEYWORDS
 from server.consent.texts import answer
 from server.delivery import actions as delivery
+from server.delivery import media
 from server.delivery import queries as senders
-from server.delivery import rules as delivery_rules
 from server.delivery.actions import Queued, Send
 from server.errors import Conflict, Refused
 from server.inbox import queries, rules, standing, widget
@@ -44,8 +44,9 @@ def send(tx: Tx, ticket: Ticket, text: str, files: list[dict[str, Any]], dedupe:
     barred = consent_rules.barred(standing.facts(tx, thread))
     if barred is not None:
         raise Conflict(barred.code, f"{barred.message} {barred.hint}")
-    if files:
-        _check_pictures(tx, thread, files)
+    tokens = tuple(file["token"] for file in files)
+    if tokens:
+        _check_pictures(tx, thread, tokens)
     codes: list[str] = []
     if INBOX.load(tx).shorten_links:
         text, codes = links.shorten(tx, text, thread.contact, None, base)
@@ -60,7 +61,7 @@ def send(tx: Tx, ticket: Ticket, text: str, files: list[dict[str, Any]], dedupe:
             body=text,
             thread=thread.id,
             sender=thread.sender,
-            media=tuple(file["token"] for file in files),
+            media=tokens,
         ),
     )
     links.attach(tx, codes, queued.id)
@@ -70,12 +71,9 @@ def send(tx: Tx, ticket: Ticket, text: str, files: list[dict[str, Any]], dedupe:
     return Going(queued, text, data)
 
 
-def _check_pictures(tx: Tx, thread: SmsThread, files: list[dict[str, Any]]) -> None:
+def _check_pictures(tx: Tx, thread: SmsThread, tokens: tuple[str, ...]) -> None:
     """PNG, JPEG and GIF of 600 KB together, where country and number can (CAM-30, CAM-32)."""
-    if any(file["type"] not in delivery_rules.MMS_TYPES for file in files):
-        raise Refused("mms_not_supported", "A text message carries PNG, JPEG and GIF pictures only.", field="files")
-    if sum(file["size"] for file in files) > delivery_rules.MAX_MMS_BYTES:
-        raise Refused("mms_too_large", "The pictures of one text message must be under 600 KB together.", field="files")
+    media.check(tx, tokens)
     if senders.sender_for(tx, thread.country, mms=True, preferred=thread.sender) is None:
         raise Refused("mms_not_supported", "None of your numbers can send pictures to this country.", field="files")
 

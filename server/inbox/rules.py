@@ -283,6 +283,22 @@ class Name:
     value: str
 
 
+_NUMBER_LIKE = re.compile(r"\+?[0-9 ().\-/\u00a0]+")
+FEWEST_DIGITS = 3  # fewer are in nearly every number
+LAST_DIGITS = 5  # so many may be a number's last ones, and a zero in front of them counts
+
+
+def phone_digits(text: str) -> str | None:
+    """The digits to look for in phone numbers, however they are written or cut; None: this is no part of a number."""
+    text = unicodedata.normalize("NFKC", text).strip()
+    if _NUMBER_LIKE.fullmatch(text) is None:
+        return None
+    digits = re.sub(r"[^0-9]", "", text.replace("(0)", ""))  # "+44 (0)20 …"
+    number = digits.lstrip("0")  # "020 …" and "0044 …": such zeros are no part of the number as it is kept
+    found = number if len(number) > LAST_DIGITS else digits
+    return found if len(found) >= FEWEST_DIGITS else None
+
+
 def folded_name(name: str) -> str:
     """How names are compared: what looks the same is the same, and what cannot be seen does not count."""
     shown = "".join(char for char in name if unicodedata.category(char) != "Cf")

@@ -185,7 +185,7 @@ async def test_amb_1_a_wish_to_stop_pauses_marketing_until_somebody_decides(worl
     assert isinstance(await verdict(world, anna, SendPurpose.MARKETING), Blocked)
     assert isinstance(await verdict(world, anna, SendPurpose.AUTO_REPLY), Blocked)
     assert await verdict(world, anna, SendPurpose.CONVERSATION) == Allowed(), "an agent may ask what they meant"
-    # An agent's or an import's yes is no decision about it.
+    # A file's yes is no decision about it: nobody looked.
     await grant(world, anna, method=Method.IMPORT)
     assert isinstance(await verdict(world, anna, SendPurpose.MARKETING), Blocked)
     assert await world.app.write(functools.partial(actions.lift_pause, user=1), NUMBER, [anna])
@@ -197,6 +197,32 @@ async def test_amb_1_a_wish_to_stop_pauses_marketing_until_somebody_decides(worl
     assert (await world.app.write(actions.start, NUMBER, [anna])).restored, (
         "it was their wish, so their START undoes it"
     )
+
+
+async def test_amb_1_a_yes_that_a_colleague_records_after_the_wish_decides_it_and_an_older_one_does_not(
+    world: World,
+) -> None:
+    anna, twin = await person(world), await world.app.write(_contact, NUMBER)
+    await grant(world, anna, MARKETING)
+    await world.advance(minutes=10)
+    asked_at = world.now
+    ask = functools.partial(actions.ask_to_stop, source="sms:SM1", wording="please stop texting me")
+    assert await world.app.write(ask, NUMBER, [anna])
+    await world.advance(minutes=10)
+    olga = (await world.agent("olga")).agent
+    wish = functools.partial(actions.Wish, anna, MARKETING, reason="a form from the fair")
+    await world.app.write(actions.decide, olga, wish(Status.SUBSCRIBED, happened_at=asked_at - timedelta(seconds=1)))
+    assert isinstance(await verdict(world, anna, SendPurpose.MARKETING), Blocked), "it was signed before they asked"
+    await world.app.write(actions.decide, olga, wish(Status.SUBSCRIBED, reason="she rang: go on, please"))
+    assert await verdict(world, anna, SendPurpose.MARKETING) == Allowed()
+    paused = [one.paused_at for one in (await world.app.read(queries.contact_consents, twin)).consents]
+    assert paused == [None] * 3, "the wish was about the number, and so is the decision"
+    last = (await world.app.read(queries.contact_consents, anna)).history[0]
+    assert (last.status, last.source) == ("resumed", f"user:{olga.id}")
+    # A no by hand leaves open whether the number is to be opted out.
+    await world.app.write(ask, NUMBER, [anna])
+    await world.app.write(actions.decide, olga, wish(Status.UNSUBSCRIBED))
+    assert (await world.app.read(queries.facts, anna, NUMBER)).paused
 
 
 async def test_a_pause_is_for_the_number_too_whoever_a_text_to_it_is_meant_for(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, column, delete, insert, select, table, update
 
-from server.inbox import search
+from server.inbox import queries, search
 from server.kernel.sql import Statement, Tx
 from server.schema import timeline
 from tests.world import World
@@ -87,3 +87,30 @@ async def test_what_is_changed_or_deleted_before_or_after_it_was_indexed_harms_n
     await world.app.write(lambda tx: tx.run(_REWRITE, entry=ids[3]))
     assert await found(world, "plain") == []
     assert await the_index_is_whole(world)
+
+
+async def test_a_text_is_found_by_its_words_and_its_thread_by_any_part_of_the_number(world: World) -> None:
+    maria = await world.texter("+12025550147", agreed=True)
+    await maria.says("The zinnia seeds never came")
+    ticket = await maria.ticket()
+    assert ticket is not None
+    await (await world.agent("ana")).replies(ticket, "We posted new zinnias today")
+    assert await found(world, "zinnia") == ["We posted new zinnias today", "The zinnia seeds never came"]
+    assert [hit.ticket.id for hit in await search.find(world.app, "zinnia seeds", None, 30)] == [ticket.id]
+    # A keyword stands in a thread without a ticket: nothing to open, so nothing is found (INB-4).
+    await (await world.texter("+12025550148")).says("STOP")
+    assert await found(world, "stop") == []
+
+    for typed in ("+12025550147", "12025550147", "(202) 555-0147", "2025550147", "0147", "+1 202 555", "555 0147"):
+        people, tickets = await world.app.read(queries.find, typed)
+        assert ticket.id in [one.id for one in tickets], typed
+        assert "+12025550147" in [one.phone for one in people], typed
+    for typed in ("+12025550149", "0149", "%", "_", "+%"):
+        assert ticket.id not in [one.id for one in (await world.app.read(queries.find, typed))[1]], typed
+    # A number can be a ticket's as well: that ticket comes first, and each is there once.
+    direct = (await world.app.read(queries.find, str(ticket.id)))[1]
+    assert direct[0].id == ticket.id and len({one.id for one in direct}) == len(direct)
+    assert [one.id for one in (await world.app.read(queries.find, f"#{ticket.id}"))[1]] == [ticket.id]
+    short = await world.texter("72345")
+    await short.says("Your code")
+    assert (await short.ticket()).id in [one.id for one in (await world.app.read(queries.find, "7234"))[1]]  # type: ignore[union-attr]

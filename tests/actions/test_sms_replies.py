@@ -173,6 +173,23 @@ async def test_a_picture_makes_it_an_mms_where_country_and_number_can(world: Wor
         assert refused.value.code == "mms_not_supported"
 
 
+async def test_cam_30_pictures_of_one_text_are_under_600_kb_together_and_of_three_kinds(world: World) -> None:
+    ana, _, ticket = await answerable(world)
+    noise = BytesIO()
+    Image.effect_noise((720, 500), 90).save(noise, "PNG")
+    assert 300_000 < len(noise.getvalue()) < 600_000, "one goes, two do not"
+    heavy = [await ana.uploads(noise.getvalue(), f"{n}.png") for n in "ab"]
+    refusals = []
+    for tokens in (heavy, [await ana.uploads(picture("WEBP"), "c.webp")], [await ana.uploads(b"%PDF-1.7", "d.pdf")]):
+        with pytest.raises(Refused) as refused:
+            await ana.replies(ticket, "Look", files=tuple(tokens))
+        refusals.append(refused.value.code)
+    assert refusals == ["mms_too_large", "mms_not_supported", "mms_not_supported"] and await world.count(outbound) == 0
+    for token in (heavy[0], await ana.uploads(picture("GIF"), "e.gif"), await ana.uploads(picture("JPEG"), "f.jpg")):
+        await ana.replies(ticket, "Look", files=(token,))
+    assert await world.count(outbound) == 3
+
+
 async def test_too_long_for_a_text_is_refused_and_nothing_is_lost(world: World) -> None:
     ana, _, ticket = await answerable(world)
     with pytest.raises(Refused) as refused:

@@ -468,3 +468,16 @@ def test_presence_fades_after_45_seconds(ago_s: int, online: bool) -> None:
 
 def test_who_was_never_seen_is_not_there() -> None:
     assert rules.is_online(None, NOW) is False
+
+
+@pytest.mark.parametrize(
+    ("typed", "digits"),
+    [
+        ("+12025550123", "12025550123"), ("12025550123", "12025550123"), ("(202) 555-0123", "2025550123"), ("0123", "0123"), ("00123", "00123"),
+        ("+44 (0)20 7946 0018", "442079460018"), ("020 7946 0018", "2079460018"), ("0044 20 7946", "44207946"),
+        ("２０２ ５５５", "202555"), ("+48", None), ("12", None), ("0000", "0000"), ("#1234", None), ("Ana 2025", None), ("", None),
+        ("+", None), ("2025%", None),
+    ],
+)  # fmt: skip
+def test_part_of_a_phone_number_is_looked_for_however_it_is_written(typed: str, digits: str | None) -> None:
+    assert rules.phone_digits(typed) == digits
