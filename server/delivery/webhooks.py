@@ -7,35 +7,17 @@ from urllib.parse import parse_qsl
 from server.channels import twilio_webhooks
 from server.channels.base import Report
 from server.delivery import settling
-from server.delivery.settings import Account, current
+from server.delivery.settings import current
 from server.kernel.context import App
 from server.web.webhooks import Posted
 
 PROBE = "threadline-doctor"  # the doctor's own report: signed like any other, and kept nowhere
 
 
-def keys(account: Account) -> twilio_webhooks.Keys:
-    return twilio_webhooks.keys(account.tokens, account.shared_keys)
-
-
-def signed(app: App, account: Account, posted: Posted) -> bool:
-    """Did the holder of one of the account's keys send this to exactly this address of ours?"""
-    return twilio_webhooks.verify(
-        keys(account),
-        app.settings.public_url,
-        posted.target,
-        posted.query,
-        posted.signed,
-        posted.headers,
-        body=posted.body,
-        is_form=posted.is_form,
-    )
-
-
 async def status(app: App, posted: Posted) -> int:
     """One report. 200 after COMMIT, 403 unless it is signed and about our account; the frame makes 503 of the rest."""
     account = await current(app)
-    if not signed(app, account, posted):
+    if not twilio_webhooks.signed_by(account.tokens, account.shared_keys, app.settings.public_url, posted):
         return 403
     params = dict(posted.params)
     if params.get("AccountSid") != account.sid:

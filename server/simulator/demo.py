@@ -13,9 +13,11 @@ from server.accounts.actions import Browser, SignedIn
 from server.accounts.rules import Agent, Role
 from server.app import build, close
 from server.inbox import actions as inbox
+from server.inbox import settings as inbox_settings
 from server.inbox import timeline, visitor_actions, widget
 from server.inbox.actions import Outgoing
 from server.inbox.queries import Ticket
+from server.inbox.settings import InboxSettings, ShowMedia
 from server.inbox.visitor_actions import Inbound, VisitorInfo
 from server.kernel.clock import ManualClock
 from server.kernel.context import App
@@ -25,7 +27,7 @@ from server.simulator import account, demo_sms
 from server.simulator.demo_script import CHATS, Chat
 from server.simulator.demo_texts import TEXTS, Texting
 
-HERE = Browser("Threadline demo", "127.0.0.1")
+HERE = Browser("127.0.0.1", "Threadline demo")
 
 
 @dataclass
@@ -51,7 +53,7 @@ async def fill(settings: Settings, connect_phone: Callable[[App], Awaitable[None
     try:
         told = _Told(app, clock, random.Random(7), [])  # noqa: S311 - repeatable on purpose
         told.team = await _team(app)
-        await _shop(app, settings)
+        await _shop(app, settings, told.team[0])
         await connect_phone(app)
         async with demo_sms.carrier(app) as carrier:
             await _conversations(told, now, carrier if settings.twilio_url == account.base_url(settings) else None)
@@ -74,7 +76,7 @@ async def _team(app: App) -> list[Agent]:
     return team
 
 
-async def _shop(app: App, settings: Settings) -> None:
+async def _shop(app: App, settings: Settings, owner: Agent) -> None:
     wanted = widget.WidgetSettings(
         brand="Fern & Kettle",
         color="#2f6b4f",
@@ -84,6 +86,8 @@ async def _shop(app: App, settings: Settings) -> None:
         sites=[settings.demo_url] if settings.demo_url else [],
     )
     await app.write(widget.save, wanted)
+    # They want to see what came broken; without a word from the owner pictures stay hidden (AMB-6).
+    await app.write(inbox_settings.change, owner, InboxSettings(show_media=ShowMedia(sms=True)), HERE.address)
 
 
 async def _conversations(told: _Told, now: datetime, carrier: demo_sms.Carrier | None) -> None:

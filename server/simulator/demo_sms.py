@@ -8,21 +8,24 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from server.accounts.rules import Agent
-from server.channels.base import Accepted, InboundText, Report, Sent, Text
+from server.channels.base import Accepted, InboundText, Media, Report, Sent, Text
 from server.consent import actions as consent
 from server.consent.ledger import Change
 from server.consent.rules import Method, Purpose, Status
 from server.contacts import actions as people
 from server.delivery import settling
 from server.delivery.pump import Pump
-from server.inbox import actions, queries, sms, standing
+from server.inbox import actions, entries, files, media, queries, sms, standing
 from server.inbox.actions import Outgoing
 from server.inbox.queries import Ticket
 from server.kernel.context import App
+from server.kernel.jobs import Job
 from server.kernel.sql import Conn, Tx
+from server.simulator import demo_pictures
 from server.simulator.demo_texts import Texting
 
 UNREACHABLE = 30003
+PICTURE = "image/jpeg"
 
 
 class Carrier:
@@ -35,6 +38,9 @@ class Carrier:
         sid = _sid(f"out {text.recipient} {text.body}")
         self.taken.append(sid)
         return Accepted(sid, "queued")
+
+    async def fetch_media(self, url: str, most: int) -> tuple[bytes, str]:
+        return demo_pictures.damaged_parcel(), PICTURE
 
     async def close(self) -> None: ...
 
@@ -67,12 +73,13 @@ async def tell(
         tick()
         mark, _, words = line.partition(" ")
         ticket = await app.read(_ticket, texting.number)
-        if mark == "<":
-            await app.write(sms.receive_listed, _text(texting, number, words))
+        if mark.startswith("<"):
+            await _receive(app, carrier, _text(texting, number, words, picture=mark == "<+"))
         elif ticket is not None:
             mode = "note" if mark == "#" else "reply"
+            pictures = (await _uploaded(app, agent),) if mark == ">+" else ()
             await app.write(actions.read, agent, ticket.id, ticket.last_seq)
-            await actions.reply(app, agent, Outgoing(ticket.id, key(), words, (), mode))  # type: ignore[arg-type]
+            await actions.reply(app, agent, Outgoing(ticket.id, key(), words, pictures, mode))  # type: ignore[arg-type]
         await pump.run()
         for sid in carrier.taken:
             told = Report(sid, "undelivered", UNREACHABLE) if mark == ">!" else Report(sid, "delivered")
@@ -83,10 +90,32 @@ async def tell(
         await app.write(actions.close, agent, ticket.id, key())
 
 
-def _text(texting: Texting, number: int, words: str) -> InboundText:
+async def _receive(app: App, carrier: Carrier, text: InboundText) -> None:
+    """As the webhook does; a picture is fetched at once, and the job that waits for it finds nothing more to do."""
+    done = await app.write(sms.receive_listed, text)
+    if not text.media or done.thread is None:
+        return
+    said = await app.read(entries.by_dedupe, f"twilio:{text.sid}")
+    assert said is not None
+    addresses = [
+        {"token": file["token"], "url": item.url} for file, item in zip(said[0].data["files"], text.media, strict=True)
+    ]
+    payload = {"thread": done.thread, "seq": said[0].seq, "files": addresses}
+    await media.fetch(app, Job(0, media.JOB, payload, 0, 0), carrier)  # type: ignore[arg-type]
+
+
+async def _uploaded(app: App, agent: Agent) -> str:
+    """The token of a picture that the agent has attached."""
+    row, sha256 = await files.keep(app, f"agent:{agent.id}", "new-parcel.jpg", demo_pictures.new_parcel())
+    await app.write(files.store_file, row, sha256)
+    return row.token
+
+
+def _text(texting: Texting, number: int, words: str, *, picture: bool) -> InboundText:
     sid = _sid(f"in {texting.number} {number}")
     params = {"MessageSid": sid, "From": texting.number, "To": texting.to, "Body": words}
-    return InboundText(sid, None, "", texting.number, texting.to, words, params=params)
+    sent = (Media("https://carrier.example/picture", PICTURE),) if picture else ()
+    return InboundText(sid, None, "", texting.number, texting.to, words, media=sent, params=params)
 
 
 def _agree(tx: Tx, texting: Texting) -> None:

@@ -112,7 +112,7 @@ class Switches(BaseModel):
 
     pace: Literal["normal", "slow"] = "normal"
     outcome: Literal["delivered", "sent", "undelivered", "filtered"] = "delivered"
-    answer: Literal["normal", "too_many", "timeout", "broken"] = "normal"
+    answer: Literal["normal", "too_many", "timeout", "broken", "lost"] = "normal"
     callbacks_twice: bool = False
     callbacks_shuffled: bool = False
     webhooks_twice: bool = False

@@ -102,6 +102,10 @@ class Dialect:
         if wrong is not None:
             carrier.note("Message refused", f"{wrong.code}: {wrong.message}", ok=False)
             return problem(wrong)
+        if switch == "lost":
+            # To who asked it looks like "broken": only somebody who asks the customer can tell the two apart.
+            carrier.note("Message lost", f"to {wanted.to}, with a 500", ok=False)
+            return problem(rules.BROKEN)
         message = carrier.take(wanted)
         carrier.note("Message taken", f"{message.sid[:8]}… to {message.to}, {message.segments} segment(s)")
         if carrier.state.switches.callbacks_shuffled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -135,6 +136,65 @@ async def test_what_did_not_arrive_says_why_and_is_sent_again(people: People) ->
     await expect(maya.said("sms fail: we are")).to_have_count(1)
     await expect(bubble.get_by_text("Delivered", exact=True)).to_be_visible()
     await expect(bubble.get_by_text("Not delivered.")).to_be_hidden()
+
+
+async def test_what_nobody_knows_is_decided_by_a_person(people: People) -> None:
+    maya = await phone(people, "maya")
+    await maya.texts("sms unclear: still there?")
+    desk = await opened(people, "sms unclear: still there?")
+    await subscribed(people, desk, "maya")
+    await maya.misbehaves(answer="lost")
+    await desk.replies("sms unclear: first")
+    await desk.replies("sms unclear: second")
+    first, second = desk.bubble("sms unclear: first"), desk.bubble("sms unclear: second")
+    for bubble in (first, second):
+        await expect(bubble.get_by_text("The connection broke while sending: it may have arrived.")).to_be_visible()
+        await expect(bubble.get_by_role("button", name="Send again")).to_be_hidden()  # it might come twice
+    assert await serious(desk.page) == []
+
+    await first.get_by_role("button", name="It arrived").click()
+    await expect(first.get_by_role("alert")).to_be_hidden()
+    await expect(first.locator("[data-tick=sent]")).to_be_visible()
+    await maya.misbehaves()
+    await second.get_by_role("button", name="It did not").click()
+    await second.get_by_role("button", name="Send again").click()
+    await expect(second.get_by_text("Delivered", exact=True)).to_be_visible()
+    await expect(maya.said("sms unclear: second")).to_have_count(1)
+    await expect(maya.said("sms unclear: first")).to_have_count(0)
+
+
+async def test_a_customers_picture_is_a_placeholder_until_the_owner_wants_to_see_them(
+    people: People, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    file = tmp_path / "parcel.jpg"
+    Image.linear_gradient("L").convert("RGB").save(file)
+    maya = await phone(people, "maya")
+    await maya.page.locator("input[type=file]").set_input_files(file)
+    await maya.texts("sms picture: it came like this")
+    desk = await opened(people, "sms picture: it came like this")
+    bubble = desk.bubble("sms picture: it came like this")
+    await expect(bubble.get_by_text("1 picture or video received")).to_be_visible()
+    await expect(bubble.get_by_role("img", name=re.compile("image"))).to_have_count(0)
+
+    boss = await people.agent("olga", "/settings/inbox")
+    await boss.page.get_by_role("tab", name="Inbound messages").click()
+    switch = boss.page.get_by_role("switch", name=re.compile("^SMS (?!auto)"))
+    await switch.check(force=True)
+    await saved(boss.page)
+    await desk.page.reload()
+    picture = bubble.get_by_role("img").last
+    await expect(picture).to_be_visible()
+    assert await picture.evaluate("img => img.decode().then(() => img.naturalWidth)") == 256
+    await expect(bubble.get_by_text("1 picture or video received")).to_be_hidden()
+    assert await serious(desk.page) == []
+
+    await switch.uncheck(force=True)
+    await saved(boss.page)
+    await desk.page.reload()
+    await expect(bubble.get_by_text("1 picture or video received")).to_be_visible()
+    await expect(picture).to_be_hidden()
 
 
 async def test_a_request_to_stop_in_ones_own_words_is_one_tap(people: People) -> None:

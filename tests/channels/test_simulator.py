@@ -404,6 +404,11 @@ async def test_switch_time_out_and_500_take_the_message_all_the_same(sim: Simula
     with pytest.raises(TwilioRestException) as broken:
         await send(sim, body="taken 2")
     assert broken.value.status == 500
+    taken = len(sim.carrier.state.messages)
+    await sim.switch(answer="lost")
+    with pytest.raises(TwilioRestException) as lost:
+        await send(sim, body="lost")
+    assert lost.value.status == 500 and len(sim.carrier.state.messages) == taken
     assert [one.body for one in sim.carrier.state.messages.values()] == ["taken 1", "taken 2"]
 
 
