@@ -50,13 +50,7 @@ def shorten(tx: Tx, text: str, contact: int | None, outbound: int | None, base: 
     start = rules.prefix(base, domain)
     made: dict[str, str] = {}
     parts, at = [], 0
-    for found in rules.find_urls(text):
-        try:
-            target = rules.normal_target(found.raw)
-        except rules.BadTarget:
-            continue
-        if rules.is_own(target, base, domain):
-            continue
+    for found, target in rules.shortable(text, base, domain):
         if target not in made:
             made[target] = _make(tx, target, contact, outbound)
         parts += [text[at : found.start], start, made[target]]

@@ -97,7 +97,7 @@ def normal_target(raw: str) -> str:
         raise BadTarget("Only addresses that begin with http:// or https:// can be shortened.")
     if "@" in parts.netloc:
         raise BadTarget("The address has a user name in it, which reads like another site's name.")
-    where = _machine(host) if "[" in parts.netloc else _host(host)
+    where = _machine(parts.netloc, host) if "[" in parts.netloc else _host(host)
     if port is not None and port != _PORTS[parts.scheme]:
         where += f":{port}"
     rest = parts.path or "/"
@@ -111,8 +111,13 @@ def normal_target(raw: str) -> str:
     return target
 
 
-def _machine(host: str) -> str:
+_BRACKETED = re.compile(r"\[[^\[\]%]*\](:[0-9]*)?")  # nothing before or after, which the library would skip; no zone
+
+
+def _machine(authority: str, host: str) -> str:
     try:
+        if not _BRACKETED.fullmatch(authority):
+            raise ValueError
         return f"[{IPv6Address(host)}]"
     except ValueError:
         raise BadTarget("The address of the machine cannot be read.") from None
@@ -182,10 +187,18 @@ def prefix(public_url: str, domain: str) -> str:
     return f"{public_url.partition('://')[0]}://{domain}/" if domain else f"{public_url}/l/"
 
 
-def shortened_length(text: str, start: str) -> int:
-    """Characters of `text` once its addresses are short. `start`: of `prefix`. The console's counter computes the same."""
-    short = len(start) + CODE_LENGTH
-    return len(text) + sum(short - (found.end - found.start) for found in find_urls(text))
+def shortable(text: str, public_url: str, domain: str) -> list[tuple[Found, str]]:
+    """The addresses of a text that become short links, with their targets; what is no good target, and what is a short
+    link of ours already, stays as it was typed. `agents_ui/src/sms/links.ts` says the same before it is sent."""
+    found = []
+    for one in find_urls(text):
+        try:
+            target = normal_target(one.raw)
+        except BadTarget:
+            continue
+        if not is_own(target, public_url, domain):
+            found.append((one, target))
+    return found
 
 
 # --- who clicked ----------------------------------------------------------------------------------------

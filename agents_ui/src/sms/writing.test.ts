@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import type { SmsFacts } from '../kernel/contract'
-import { shortened } from './links'
 import { measure } from './writing'
 
 const START = 'https://go.example/l/'
@@ -35,21 +34,5 @@ describe('a text being written', () => {
     expect(measure('a'.repeat(1_600), 0, null).over).toBe(0)
     expect(measure('😀'.repeat(1_600), 0, null).over).toBe(0)
     expect(measure('a'.repeat(1_603), 0, null).over).toBe(3)
-  })
-})
-
-describe('links in a text', () => {
-  it.each([
-    ['see https://a.example/b.', `see ${START}00000000.`],
-    ['(https://a.example/b_(c)), ok', `(${START}00000000), ok`],
-    ['www.shop.example now', `${START}00000000 now`],
-    ['HTTP://A.EXAMPLE/x', `${START}00000000`],
-    ['“https://a.example”', `“${START}00000000”`],
-    ['me@www.shop.example', 'me@www.shop.example'],
-    ['https://bank.example@evil.example/', 'https://bank.example@evil.example/'],
-    [`${START}Ab3dEf9h`, `${START}Ab3dEf9h`],
-    ['www. and 3.50', 'www. and 3.50'],
-  ])('%s', (text, short) => {
-    expect(shortened(text, START).text).toBe(short)
   })
 })
