@@ -7,10 +7,12 @@ time-outs, the address a setting, and every way a network can fail told apart by
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 from base64 import b64encode
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -93,6 +95,7 @@ class TwilioSms:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trace_configs=[_traced()] if failpoints.active(SENT) else None,
             )
+            _never_garbage()
             pair = b64encode(f"{self._user}:{self._password}".encode()).decode()
             base = self._base
 
@@ -294,6 +297,12 @@ class TwilioSms:
             raise
         except Exception as error:
             raise ChannelError(f"Twilio's answer could not be read ({type(error).__name__}).") from None
+
+
+@cache
+def _never_garbage() -> None:
+    """What the SDK has loaded stays: looking through it again at every full collection cost more than a whole send."""
+    gc.freeze()
 
 
 def _traced() -> Any:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Text, bindparam, cast, literal, or_, select
+from sqlalchemy import BindParameter, Text, bindparam, cast, literal, or_, select
 
 from server.consent import rules
 from server.consent.rules import Facts, Purpose
 from server.kernel.sql import Conn, Row, Statement
 from server.schema import consent_kinds, consent_ledger, consents, contacts, opt_ins, suppressions, users
 
-_consents = select(consents.c.purpose, consents.c.status, consents.c.paused_at).where(
-    consents.c.contact_id == bindparam("contact")
+_consents = select(consents.c.contact_id, consents.c.purpose, consents.c.status, consents.c.paused_at).where(
+    consents.c.contact_id.in_(bindparam("contacts", expanding=True))
 )
 _CONSENTS = Statement(_consents)
 _CONSENTS_SHARED = Statement(_consents.with_for_update(read=True))
@@ -23,19 +25,28 @@ _SUPPRESSION = Statement(
     )
 )
 # What else decides, in one statement: the number, a pause of anybody who has it, what every message needs.
+_addresses: BindParameter[Any] = bindparam("addresses", expanding=True)
 _AROUND = Statement(
-    select(literal("suppressed").label("kind"), suppressions.c.reason.label("word"), suppressions.c.at.label("at"))
-    .where(suppressions.c.channel == bindparam("channel"), suppressions.c.address == bindparam("address"))
+    select(
+        literal("suppressed").label("kind"),
+        suppressions.c.address,
+        suppressions.c.reason.label("word"),
+        suppressions.c.at.label("at"),
+    )
+    .where(suppressions.c.channel == bindparam("channel"), suppressions.c.address.in_(_addresses))
     .union_all(
-        select(literal("paused"), consents.c.purpose, consents.c.paused_at)
+        select(literal("paused"), contacts.c.phone, consents.c.purpose, consents.c.paused_at)
         .join(contacts, contacts.c.id == consents.c.contact_id)
         .where(
-            contacts.c.phone == bindparam("address"),
+            contacts.c.phone.in_(_addresses),
             consents.c.purpose == Purpose.SMS_MARKETING.value,
             consents.c.paused_at.is_not(None),
         ),
         select(
-            literal("required:") + cast(consent_kinds.c.id, Text), consent_kinds.c.name, consent_kinds.c.created_at
+            literal("required"),
+            literal("consent:") + cast(consent_kinds.c.id, Text),
+            consent_kinds.c.name,
+            consent_kinds.c.created_at,
         ).where(
             consent_kinds.c.required,
             consent_kinds.c.deleted_at.is_(None),
@@ -46,27 +57,51 @@ _AROUND = Statement(
 
 
 def facts(conn: Conn, contact: int, recipient: str, *, channel: rules.Channel = "sms", lock: bool = False) -> Facts:
-    """What the gate needs to know about this contact at this address.
+    """What the gate needs to know about this contact at this address."""
+    return facts_of(conn, [(contact, recipient)], channel=channel, lock=lock)[0]
 
-    `lock`: in the transaction that marks the send; until its end no STOP from this number and no change of this
-    contact's consent can be committed, so one that came before is seen and one that comes after finds it sent.
+
+def facts_of(
+    conn: Conn, whom: Sequence[tuple[int, str]], *, channel: rules.Channel = "sms", lock: bool = False
+) -> list[Facts]:
+    """As `facts` for several contacts, each at its address, in that order; two statements however many there are.
+
+    `lock`: in the transaction that marks the sends; until its end no STOP from these numbers and no change of these
+    contacts' consent can be committed, so one that came before is seen and one that comes after finds it sent.
     """
+    addresses = list({address for _, address in whom})
     if lock:
-        conn.hold(f"{channel}:{recipient}", shared=True)
-    rows = conn.all(_CONSENTS_SHARED if lock else _CONSENTS, contact=contact)
-    around = conn.all(_AROUND, channel=channel, address=recipient)
-    statuses = {row.purpose: row.status for row in rows}
-    held = next((row for row in around if row.kind == "suppressed"), None)
-    required = [(row.kind.removeprefix("required:"), row.word) for row in around if row.kind.startswith("required:")]
-    return Facts(
-        statuses=statuses,
-        paused=any(row.kind == "paused" for row in around)
-        or any(row.paused_at is not None for row in rows if row.purpose == Purpose.SMS_MARKETING),
-        suppressed=None if held is None else held.word,
-        suppressed_at=None if held is None else held.at,
-        reachable=rules.textable(recipient) if channel == "sms" else bool(recipient),
-        missing=tuple(name for kind, name in required if statuses.get(f"consent:{kind}") != rules.Status.SUBSCRIBED),
-    )
+        conn.hold(*(f"{channel}:{address}" for address in addresses), shared=True)
+    statuses: dict[int, dict[str, str]] = {contact: {} for contact, _ in whom}
+    paused: set[int | str] = set()  # contacts, and numbers
+    suppressed: dict[str, tuple[str, datetime]] = {}
+    required: list[tuple[str, str]] = []
+    for row in conn.all(_CONSENTS_SHARED if lock else _CONSENTS, contacts=list(statuses)):
+        statuses[row.contact_id][row.purpose] = row.status
+        if row.paused_at is not None and row.purpose == Purpose.SMS_MARKETING:
+            paused.add(row.contact_id)
+    for row in conn.all(_AROUND, channel=channel, addresses=addresses):
+        if row.kind == "suppressed":
+            suppressed[row.address] = row.word, row.at
+        elif row.kind == "paused":
+            paused.add(row.address)
+        else:
+            required.append((row.address, row.word))
+    found = []
+    for contact, address in whom:
+        stands = statuses[contact]
+        word, at = suppressed.get(address, (None, None))
+        found.append(
+            Facts(
+                statuses=stands,
+                paused=contact in paused or address in paused,
+                suppressed=word,
+                suppressed_at=at,
+                reachable=rules.textable(address) if channel == "sms" else bool(address),
+                missing=tuple(name for kind, name in required if stands.get(kind) != rules.Status.SUBSCRIBED),
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,11 +151,7 @@ def _adopt(tx: Tx, known: list[Sender], document: SmsSettings) -> None:
 
 _BEGIN = Statement(
     update(outbound)
-    .where(
-        outbound.c.id == bindparam("outbound"),
-        outbound.c.turn == bindparam("of_turn"),
-        outbound.c.state == State.CLAIMED.value,
-    )
+    .where(outbound.c.id.in_(bindparam("ids", expanding=True)))
     .values(
         state=State.SENDING.value,
         attempts=outbound.c.attempts + 1,
@@ -203,34 +199,35 @@ class Ready:
 def begin(tx: Tx, claims: list[Claim], public_url: str) -> list[Ready]:
     """Asks the gate for each, and marks those that may go. What another took over in between is left alone."""
     document = SMS.load(tx)
-    turns = {one.id: one.turn for one in claims}
-    ready = []
-    rows = {row.id: row for row in tx.all(_CLAIMED, ids=list(turns))}
-    for one in claims:
-        row = rows.get(one.id)
-        if row is None or row.turn != one.turn:
-            continue
-        if not document.on:
+    claimed = {row.id: row for row in tx.all(_CLAIMED, ids=[one.id for one in claims])}
+    rows = [row for one in claims if (row := claimed.get(one.id)) is not None and row.turn == one.turn]
+    if not rows:
+        return []
+    if not document.on:
+        for row in rows:
             tx.run(_PUT_BACK, outbound=row.id, of_turn=row.turn, at=tx.now)
-            continue
-        match _verdict(tx, row, document):
+        return []
+    allowed = []
+    whom = [(row.contact_id, row.recipient) for row in rows]
+    for row, facts in zip(rows, consent.facts_of(tx, whom, lock=True), strict=True):
+        match _verdict(tx, row, facts, document):
             case consent_rules.Blocked(reason, message):
                 settling.skip(tx, row.id, reason, message)
             case consent_rules.Held(until):
                 tx.run(_PUT_BACK, outbound=row.id, of_turn=row.turn, at=until)
                 jobs.enqueue(tx, PUMP, {}, run_at=until, key=f"{PUMP}:{int(until.timestamp())}", priority=0)
             case _:
-                if tx.run(_BEGIN, outbound=row.id, of_turn=row.turn, now=tx.now):
-                    ready.append(_ready(tx, row, public_url))
-    return ready
+                allowed.append(row)
+    if allowed:
+        tx.run(_BEGIN, ids=[row.id for row in allowed], now=tx.now)  # read and locked above, with their turn
+    return [_ready(tx, row, public_url) for row in allowed]
 
 
-def _verdict(tx: Tx, row: Row, document: SmsSettings) -> consent_rules.Verdict:
+def _verdict(tx: Tx, row: Row, facts: consent_rules.Facts, document: SmsSettings) -> consent_rules.Verdict:
     if document.paused_countries:
         country = rules.country_of(row.recipient)
         if country in document.paused_countries:
             return consent_rules.Blocked("country_paused", document.paused_countries[country])
-    facts = consent.facts(tx, row.contact_id, row.recipient, lock=True)
     return consent_rules.may_send(row.purpose, "sms", facts, tx.now)
 
 

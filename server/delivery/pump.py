@@ -29,7 +29,8 @@ from server.kernel.context import App
 log = structlog.get_logger()
 
 CONNECTIONS = 128  # requests at a time
-BEGIN_AT_ONCE = 64  # messages whose dispatch one transaction begins
+# Whose dispatch one transaction begins: a kill between its commit and the wire leaves at most these unclear for nothing.
+BEGIN_AT_ONCE = 16
 SLICE_S = 30.0  # a run ends after this and another follows: a job fits its lease
 LAST_S = 3.0  # that a stopping process gives to requests on their way
 

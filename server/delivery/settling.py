@@ -23,7 +23,7 @@ from server.delivery import queries, rules
 from server.delivery.actions import wake
 from server.delivery.queries import Outbound
 from server.delivery.rules import OutboundSettled, State
-from server.delivery.settings import SMS, price
+from server.delivery.settings import SMS, SmsSettings, price
 from server.errors import Conflict, NotFound
 from server.kernel import jobs, metrics
 from server.kernel.columns import Instant
@@ -93,8 +93,8 @@ _CHARGE = Statement(
     .on_conflict_do_nothing(index_elements=[credits.c.outbound_id])
 )
 _PARKED = Statement(
-    select(carrier_reports.c.id, carrier_reports.c.status, carrier_reports.c.error)
-    .where(carrier_reports.c.sid == bindparam("sid"), carrier_reports.c.outbound_id.is_(None))
+    select(carrier_reports.c.sid, carrier_reports.c.status, carrier_reports.c.error)
+    .where(carrier_reports.c.sid.in_(bindparam("sids", expanding=True)), carrier_reports.c.outbound_id.is_(None))
     .order_by(carrier_reports.c.id)
 )
 _MATCH = Statement(
@@ -169,7 +169,7 @@ def unclear(tx: Tx, outbound_id: int, turn: int, attempt: int, words: str) -> No
     if row is None or row.state is not State.SENDING or (row.turn, row.attempts) != (turn, attempt):
         return
     if _move(tx, row, State.UNKNOWN, "unclear", words):
-        _charge(tx, row.id, row.kind, row.recipient, row.segments, bool(row.media))
+        _charge(tx, row)
         look(tx, row.id, 0)
 
 
@@ -180,24 +180,23 @@ def look(tx: Tx, outbound_id: int, looks: int) -> None:
         jobs.enqueue(tx, RECONCILE, payload, run_at=tx.now + pause, key=f"{RECONCILE}:{outbound_id}", priority=10)
 
 
-def _charge(tx: Tx, outbound_id: int, kind: str, recipient: str, segments: int, mms: bool) -> None:
+def _charge(tx: Tx, row: Outbound | Row, document: SmsSettings | None = None) -> None:
     """One line of the ledger when the carrier took it, delivered or not (CAM-44); free kinds have none."""
-    if not rules.charged(kind):
+    if not rules.charged(row.kind):
         return
-    country = rules.country_of(recipient)
-    cost = price(SMS.load(tx), country)
+    country, mms = rules.country_of(row.recipient), bool(row.media)
+    cost = price(document or SMS.load(tx), country)
     each = (cost.mms if cost.mms is not None else cost.sms) if mms else cost.sms
-    total = rules.credits(kind, segments, mms, each)
     tx.run(
         _CHARGE,
-        outbound_id=outbound_id,
+        outbound_id=row.id,
         at=tx.now,
-        kind=kind,
+        kind=row.kind,
         country=country,
         mms=mms,
-        segments=segments,
+        segments=row.segments,
         each=each,
-        total=total,
+        total=rules.credits(row.kind, row.segments, mms, each),
     )
 
 
@@ -206,13 +205,17 @@ def _charge(tx: Tx, outbound_id: int, kind: str, recipient: str, segments: int, 
 
 def outcomes(tx: Tx, found: list[Outcome]) -> None:
     """Writes what network calls led to, in the order of ids: two pumps never wait for each other in a circle."""
+    sids = [one.sent.sid for one in found if isinstance(one.sent, Accepted)]
     # A report may be looking for the same sid right now: of the two, the second must see the first (G10).
-    for sid in sorted(one.sent.sid for one in found if isinstance(one.sent, Accepted)):
-        tx.hold(_by(sid))
+    tx.hold(*map(_by, sids))
+    parked: dict[str, list[Row]] = {}
+    for row in tx.all(_PARKED, sids=sids) if sids else ():
+        parked.setdefault(row.sid, []).append(row)
+    document = SMS.load(tx)
     for one in sorted(found, key=lambda each: each.id):
         match one.sent:
             case Accepted(sid, status):
-                _accepted(tx, one, sid, status)
+                _accepted(tx, one, sid, status, parked.get(sid, []), document)
             case Rejected():
                 _rejected(tx, one, one.sent)
             case Unclear(message):
@@ -225,14 +228,13 @@ def _by(sid: str) -> str:
     return f"sid:{sid}"
 
 
-def _accepted(tx: Tx, one: Outcome, sid: str, status: str) -> None:
+def _accepted(tx: Tx, one: Outcome, sid: str, status: str, parked: list[Row], document: SmsSettings) -> None:
     row = tx.first(_ACCEPT, outbound=one.id, attempt=one.attempt, new_sid=sid, now=tx.now)
     if row is not None:
-        _charge(tx, row.id, row.kind, row.recipient, row.segments, bool(row.media))
+        _charge(tx, row, document)
         _announce(tx, row, State.ACCEPTED, "", "")
     elif not _accepted_late(tx, one, sid):
         return
-    parked = tx.all(_PARKED, sid=sid)
     if parked:
         tx.run(_MATCH, of_sid=sid, outbound=one.id)
     told = rules.TOLD.get(status)
@@ -253,7 +255,7 @@ def _accepted_late(tx: Tx, one: Outcome, sid: str) -> bool:
     if row.state in rules.OPEN or row.sid is None:
         after = rules.settle(row.state, State.ACCEPTED)
         _move(tx, row, after, "", "", sid)
-        _charge(tx, row.id, row.kind, row.recipient, row.segments, bool(row.media))
+        _charge(tx, row)
     return True
 
 
@@ -361,9 +363,8 @@ def report(tx: Tx, told: Report, token: str | None = None, attempt: int | None =
 def _first_word(tx: Tx, row: Outbound, sid: str) -> None:
     """The carrier speaks of a message before its create call was answered here: so it was sent."""
     _move(tx, row, rules.settle(row.state, State.ACCEPTED), "", "", sid)
-    _charge(tx, row.id, row.kind, row.recipient, row.segments, bool(row.media))
-    if tx.all(_PARKED, sid=sid):
-        tx.run(_MATCH, of_sid=sid, outbound=row.id)
+    _charge(tx, row)
+    tx.run(_MATCH, of_sid=sid, outbound=row.id)
 
 
 def _told(tx: Tx, outbound_id: int, state: State, error: str) -> None:

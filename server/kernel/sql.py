@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import BigInteger, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import psycopg as _psycopg
 from sqlalchemy.dialects.sqlite import pysqlite as _pysqlite
 from sqlalchemy.engine.interfaces import Dialect
@@ -28,6 +29,8 @@ from server.kernel.ids import Ids
 SQLITE: Dialect = _pysqlite.dialect()
 POSTGRES: Dialect = _psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
 
+SHORT = 64  # elements of a list whose statement is kept
+
 Row = Any  # a named tuple whose fields are the statement's column keys
 
 
@@ -35,10 +38,17 @@ class Clash(Exception):
     """A unique key was taken, usually by the winner of a race. The function is run again and finds it."""
 
 
+class _Plan(NamedTuple):
+    """A statement whose lists have certain lengths. `values`: which parameter, which element of it, how converted."""
+
+    sql: str
+    values: list[tuple[str, int | None, Callable[[Any], Any] | None]]
+
+
 class _Compiled:
     """One statement for one dialect: text, order and conversion of parameters, conversion of rows."""
 
-    __slots__ = ("converts", "defaults", "expanding", "inner", "make", "names", "pick", "results", "sql")
+    __slots__ = ("converts", "defaults", "inner", "lists", "make", "names", "pick", "plans", "results", "sql")
 
     def __init__(
         self, stmt: Any, dialect: Dialect, columns: Sequence[str] | None = None, into: type[Any] | None = None
@@ -46,9 +56,10 @@ class _Compiled:
         inner = stmt.compile(dialect=dialect, column_keys=columns)
         self.inner = inner
         self.sql: str = inner.string
-        self.expanding = any(bind.expanding for bind in inner.binds.values())
         defaults = inner.params
         self.names: list[str] = list(inner.positiontup or ())
+        self.lists = [name for name in self.names if inner.binds[name].expanding]
+        self.plans: dict[tuple[int, ...], _Plan] = {}  # of short lists, by their lengths
         # Constants of the statement are parameters with a value; what a caller must give has none.
         self.defaults = {name: defaults[name] for name in self.names if not inner.binds[name].required}
         # A KeyError names what the caller forgot. (One name alone would come without its tuple.)
@@ -74,7 +85,7 @@ class _Compiled:
         return [params[name] for name in self.names]
 
     def bind(self, params: Mapping[str, Any]) -> tuple[str, list[Any]]:
-        if self.expanding:
+        if self.lists:
             return self._expand(params)
         if self.defaults:
             params = {**self.defaults, **params}
@@ -85,15 +96,31 @@ class _Compiled:
         return self.sql, out
 
     def _expand(self, params: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        """Text and values with a place for each element of its lists."""
+        params = {**self.defaults, **params}
+        lengths = tuple([len(params[name]) for name in self.lists])
+        plan = self.plans.get(lengths)
+        if plan is None:
+            plan = self._plan(params)
+            if max(lengths) <= SHORT:  # making one takes longer than running it
+                self.plans[lengths] = plan
+        out = []
+        for name, place, convert in plan.values:
+            value = params[name] if place is None else params[name][place]
+            out.append(value if convert is None or value is None else convert(value))
+        return plan.sql, out
+
+    def _plan(self, params: Mapping[str, Any]) -> _Plan:
         state = self.inner.construct_expanded_state(dict(params), escape_names=False)
         # The state knows the processors of the list's elements only, not those of the other parameters.
         converts = {self.names[place]: convert for place, convert in self.converts} | state.processors
-        out = []
-        for name in state.positiontup:
-            value = state.parameters[name]
-            convert = converts.get(name)
-            out.append(value if convert is None or value is None else convert(value))
-        return state.statement, out
+        elements = {
+            element: (name, place)
+            for name, found in state.parameter_expansion.items()
+            for place, element in enumerate(found)
+        }
+        values = [(*elements.get(name, (name, None)), converts.get(name)) for name in state.positiontup]
+        return _Plan(state.statement, values)
 
     def row(self, raw: Sequence[Any]) -> Row:
         if self.results:
@@ -129,8 +156,9 @@ class Statement:
         return found
 
 
-_HOLD = Statement(select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger))))
-_HOLD_SHARED = Statement(select(func.pg_advisory_xact_lock_shared(bindparam("key", type_=BigInteger))))
+_keys = func.unnest(bindparam("keys", type_=ARRAY(BigInteger))).column_valued("key")
+_HOLD = Statement(select(func.pg_advisory_xact_lock(_keys)))
+_HOLD_SHARED = Statement(select(func.pg_advisory_xact_lock_shared(_keys)))
 
 
 class Cursor(Protocol):
@@ -181,14 +209,17 @@ class Conn:
         row = self.first(stmt, **params)
         return None if row is None else row[0]
 
-    def hold(self, name: str, *, shared: bool = False) -> None:
-        """Waits for a lock by name and keeps it to the end of the transaction: for what has no row yet to lock.
+    def hold(self, *names: str, shared: bool = False) -> None:
+        """Waits for locks by name and keeps them to the end of the transaction: for what has no row yet to lock.
 
-        `shared`: with others that share it. Nothing on SQLite, where writers take turns anyway. Take it before rows.
+        `shared`: with others that share it. Nothing on SQLite, where writers take turns anyway. Take them before rows,
+        several at once: they are taken in one order whoever asks, so that two never wait for each other in a circle.
         """
-        if self.postgres:
-            key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True)
-            self._run(_HOLD_SHARED if shared else _HOLD, {"key": key})
+        if self.postgres and names:
+            keys = {
+                int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), signed=True) for name in names
+            }
+            self._run(_HOLD_SHARED if shared else _HOLD, {"keys": sorted(keys)})
 
     def run(self, stmt: Statement | Any, **params: Any) -> int:
         """Executes and returns how many rows it touched."""

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import bindparam, delete, insert, select, text
 
 from server.app import build
 from server.errors import Busy, Refused, StorageFull
 from server.kernel.bus import LocalBus
 from server.kernel.clock import ManualClock
-from server.kernel.sql import Clash, Conn, Tx
+from server.kernel.sql import Clash, Conn, Statement, Tx
 from server.kernel.writing import RERUNS
 from server.schema import sessions
 from server.schema import settings as table
@@ -477,3 +477,19 @@ async def test_sqlite_is_opened_as_the_guarantees_need_it(tmp_path: Path) -> Non
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
     assert asked == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+async def test_a_statement_with_a_list_finds_what_is_in_the_list_of_this_call(world: World) -> None:
+    some = Statement(
+        select(table.c.name)
+        .where(table.c.name.in_(bindparam("wanted", expanding=True)), table.c.updated_at <= bindparam("now"))
+        .order_by(table.c.name)
+    )
+    for name in ("a", "b", "c"):
+        await world.app.write(put, name)
+
+    def found(conn: Conn, *wanted: str) -> list[str]:
+        return [row.name for row in conn.all(some, wanted=list(wanted), now=world.app.clock.now())]
+
+    for wanted in (("a", "b"), ("b", "c"), ("c",), (), ("a", "b"), ("c", *[str(n) for n in range(100)])):
+        assert await world.app.read(found, *wanted) == sorted(set(wanted) & {"a", "b", "c"})
