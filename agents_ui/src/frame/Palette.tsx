@@ -3,23 +3,16 @@ import { Modal, useMantineColorScheme } from '@mantine/core'
 import { createSpotlight, Spotlight } from '@mantine/spotlight'
 import '@mantine/spotlight/styles.css'
 import {
-  IconDeviceMobileMessage,
-  IconHeartbeat,
-  IconHistory,
   IconInbox,
   IconKeyboard,
   IconLogout,
   IconMessage,
   IconMoon,
-  IconPlugConnected,
   IconSearch,
-  IconSettings,
   IconSun,
   IconUser,
-  IconUserCircle,
   IconUserMinus,
   IconUserPlus,
-  IconUsers,
   type Icon,
 } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
@@ -35,6 +28,7 @@ import { DEFAULT_FILTER } from '../inbox/list'
 import { api, query } from '../kernel/api'
 import type { Found, Hit } from '../kernel/contract'
 import { oneLine } from '../kernel/text'
+import { useMyPages } from '../settings/pages'
 import { Face } from './Face'
 import classes from './Palette.module.css'
 import { keyCaps } from './shortcuts'
@@ -83,7 +77,7 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
         aria-label={t('palette.placeholder')}
         leftSection={<IconSearch size={18} stroke={1.7} />}
       />
-      <Spotlight.ActionsList>
+      <Spotlight.ActionsList className={classes.list!}>
         {nothing && (
           <Spotlight.Empty>
             {busy || searching ? t('common.searching') : t('common.nothingFound')}
@@ -128,12 +122,8 @@ function useActions(onHelp: () => void): Item[] {
   const navigate = useNavigate()
   const me = useMe()
   const { colorScheme, setColorScheme } = useMantineColorScheme()
-  const [inbox, widget, users, audit] = [
-    useCan('inbox'),
-    useCan('channels'),
-    useCan('users'),
-    useCan('audit'),
-  ]
+  const inbox = useCan('inbox')
+  const pages = useMyPages()
   const list = (search: object) => () => void navigate({ to: '/inbox', search })
   const actions: (Item | false)[] = [
     inbox && { id: 'inbox', label: t('palette.inbox'), picture: icon(IconInbox), keys: 'g i', run: list({}) },
@@ -149,48 +139,12 @@ function useActions(onHelp: () => void): Item[] {
       picture: icon(IconUserPlus),
       run: list({ ...DEFAULT_FILTER, view: 'unassigned' }),
     },
-    inbox && {
-      id: 'inbox-settings',
-      label: t('inbox.settings'),
-      picture: icon(IconSettings),
-      run: () => void navigate({ to: '/settings/inbox' }),
-    },
-    widget && {
-      id: 'sms',
-      label: `${t('frame.settings')} → ${t('settings.sms.title')}`,
-      picture: icon(IconDeviceMobileMessage),
-      run: () => void navigate({ to: '/settings/sms' }),
-    },
-    widget && {
-      id: 'widget',
-      label: t('settings.widget.title'),
-      picture: icon(IconPlugConnected),
-      run: () => void navigate({ to: '/settings/widget' }),
-    },
-    users && {
-      id: 'team',
-      label: t('settings.team.title'),
-      picture: icon(IconUsers),
-      run: () => void navigate({ to: '/settings/team' }),
-    },
-    {
-      id: 'account',
-      label: t('settings.account.title'),
-      picture: icon(IconUserCircle),
-      run: () => void navigate({ to: '/settings/account' }),
-    },
-    audit && {
-      id: 'audit',
-      label: t('audit.title'),
-      picture: icon(IconHistory),
-      run: () => void navigate({ to: '/settings/audit' }),
-    },
-    widget && {
-      id: 'system',
-      label: t('system.title'),
-      picture: icon(IconHeartbeat),
-      run: () => void navigate({ to: '/settings/system' }),
-    },
+    ...pages.map(({ path, label, icon: picture }) => ({
+      id: `settings ${path}`,
+      label: `${t('frame.settings')} → ${t(label)}`,
+      picture: icon(picture),
+      run: () => void navigate({ to: `/settings/${path}` }),
+    })),
     {
       id: 'away',
       label: me.away ? t('palette.online') : t('palette.away'),

@@ -11,6 +11,7 @@ import { Login } from '../accounts/Login'
 import { useSession } from '../accounts/session'
 import { CHANNELS, DEFAULT_FILTER, type Filter, SORTS, STATUSES, VIEWS } from '../inbox/list'
 import { Inbox } from '../inbox/Inbox'
+import { PAGES, type Page } from '../settings/pages'
 import { Frame } from './Frame'
 import { Broken, Missing } from './Problem'
 
@@ -122,41 +123,13 @@ const settingsHome = createRoute({
   path: '/',
   component: lazyRouteComponent(() => import('../settings/Settings'), 'SettingsHome'),
 })
-const settingsWidget = createRoute({
-  getParentRoute: () => settings,
-  path: 'widget',
-  component: lazyRouteComponent(() => import('../settings/widget/WidgetSettings'), 'WidgetSettings'),
-})
-const settingsInbox = createRoute({
-  getParentRoute: () => settings,
-  path: 'inbox',
-  component: lazyRouteComponent(() => import('../settings/inbox/InboxSettings'), 'InboxSettings'),
-})
-const settingsSms = createRoute({
-  getParentRoute: () => settings,
-  path: 'sms',
-  component: lazyRouteComponent(() => import('../settings/sms/SmsSettings'), 'SmsSettings'),
-})
-const settingsTeam = createRoute({
-  getParentRoute: () => settings,
-  path: 'team',
-  component: lazyRouteComponent(() => import('../settings/Team'), 'Team'),
-})
-const settingsAccount = createRoute({
-  getParentRoute: () => settings,
-  path: 'account',
-  component: lazyRouteComponent(() => import('../settings/Account'), 'Account'),
-})
-const settingsSystem = createRoute({
-  getParentRoute: () => settings,
-  path: 'system',
-  component: lazyRouteComponent(() => import('../settings/System'), 'System'),
-})
-const settingsAudit = createRoute({
-  getParentRoute: () => settings,
-  path: 'audit',
-  component: lazyRouteComponent(() => import('../settings/Audit'), 'Audit'),
-})
+/** One of the list's; who may not see it is led on by `Settings`. */
+const page = <const P extends Page['path']>(path: P) =>
+  createRoute({
+    getParentRoute: () => settings,
+    path,
+    component: lazyRouteComponent(PAGES.find((one) => one.path === path)!.load),
+  })
 
 const tree = root.addChildren([
   home,
@@ -169,13 +142,13 @@ const tree = root.addChildren([
     inbox.addChildren([ticket]),
     settings.addChildren([
       settingsHome,
-      settingsInbox,
-      settingsWidget,
-      settingsSms,
-      settingsTeam,
-      settingsAccount,
-      settingsSystem,
-      settingsAudit,
+      page('inbox'),
+      page('widget'),
+      page('sms'),
+      page('team'),
+      page('account'),
+      page('audit'),
+      page('system'),
     ]),
   ]),
 ])

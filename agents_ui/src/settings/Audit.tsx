@@ -4,7 +4,6 @@ import { IconCloudOff, IconHistory, IconShieldX, IconTerminal2 } from '@tabler/i
 import { useInfiniteQuery } from '@tanstack/react-query'
 import i18n from 'i18next'
 import { useTranslation } from 'react-i18next'
-import { useCan } from '../accounts/session'
 import { Face } from '../frame/Face'
 import { Empty } from '../frame/Problem'
 import { api, query } from '../kernel/api'
@@ -16,12 +15,7 @@ import classes from './Audit.module.css'
 import { PageHead } from './Section'
 import frame from './Settings.module.css'
 
-/** Nothing is asked for a role that may not see it, in the moment before its address leads on. */
 export function Audit() {
-  return useCan('audit') ? <Page /> : null
-}
-
-function Page() {
   const { t } = useTranslation()
   const now = useNow()
   const pages = useInfiniteQuery({

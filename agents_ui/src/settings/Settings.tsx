@@ -1,62 +1,21 @@
 import { NativeSelect } from '@mantine/core'
-import {
-  IconDeviceMobileMessage,
-  IconHeartbeat,
-  IconHistory,
-  IconInbox,
-  IconMessageCircle,
-  IconUserCircle,
-  IconUsers,
-  type Icon,
-} from '@tabler/icons-react'
-import { Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/react-router'
+import { Link, Navigate, Outlet, useChildMatches, useLocation, useNavigate } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
-import { useCan } from '../accounts/session'
 import { useTitle } from '../frame/title'
 import { useBadge } from '../inbox/badge'
+import { PAGES, useMyPages } from './pages'
 import classes from './Settings.module.css'
-
-interface Page {
-  to:
-    | '/settings/inbox'
-    | '/settings/sms'
-    | '/settings/widget'
-    | '/settings/team'
-    | '/settings/account'
-    | '/settings/audit'
-    | '/settings/system'
-  label: string
-  icon: Icon
-}
-
-const PAGES = /^\/settings\/(inbox|sms|widget|team|account|audit|system)\b/
-
-function usePages(): Page[] {
-  const { t } = useTranslation()
-  const [inbox, channels] = [useCan('inbox'), useCan('channels')]
-  const [users, audit] = [useCan('users'), useCan('audit')]
-  return [
-    ...(inbox ? [{ to: '/settings/inbox', label: t('settings.inbox.title'), icon: IconInbox } as const] : []),
-    ...(channels
-      ? ([
-          { to: '/settings/widget', label: t('settings.widget.title'), icon: IconMessageCircle },
-          { to: '/settings/sms', label: t('settings.sms.title'), icon: IconDeviceMobileMessage },
-        ] as const)
-      : []),
-    ...(users ? [{ to: '/settings/team', label: t('settings.team.title'), icon: IconUsers } as const] : []),
-    { to: '/settings/account', label: t('settings.account.title'), icon: IconUserCircle },
-    ...(audit ? [{ to: '/settings/audit', label: t('audit.title'), icon: IconHistory } as const] : []),
-    ...(channels ? [{ to: '/settings/system', label: t('system.title'), icon: IconHeartbeat } as const] : []),
-  ]
-}
 
 export function Settings() {
   const { t } = useTranslation()
-  const pages = usePages()
+  const pages = useMyPages()
   const navigate = useNavigate()
   const { pathname } = useLocation()
-  // A page of another role's, opened by its address: on to the first of one's own. What is nobody's page says so itself.
-  const allowed = !PAGES.test(pathname) || pages.some(({ to }) => pathname.startsWith(to))
+  // A page of another role's, opened by its address: on to the first of one's own. Whether it is drawn is asked of the
+  // outlet and not of the address, which is ahead of it: nothing must be drawn on the way, as a page asks the server.
+  // What is nobody's page says so itself.
+  const shown = useChildMatches({ select: ([child]) => child?.fullPath })
+  const wanted = PAGES.find(({ path }) => shown === `/settings/${path}`)
   useTitle(t('frame.settings'), useBadge())
   return (
     <div className={classes.settings}>
@@ -66,22 +25,33 @@ export function Settings() {
           className={classes.select}
           value={pathname}
           onChange={(event) => void navigate({ to: event.currentTarget.value })}
-          data={pages.map(({ to, label }) => ({ value: to, label }))}
+          data={pages.map(({ path, label }) => ({ value: `/settings/${path}`, label: t(label) }))}
           aria-label={t('frame.settings')}
         />
-        {pages.map(({ to, label, icon: Picture }) => (
-          <Link key={to} to={to} className={classes.link} activeProps={{ 'data-active': true }}>
+        {pages.map(({ path, label, icon: Picture }) => (
+          <Link
+            key={path}
+            to={`/settings/${path}`}
+            className={classes.link}
+            activeProps={{ 'data-active': true }}
+          >
             <Picture size={18} stroke={1.7} aria-hidden />
-            {label}
+            {t(label)}
           </Link>
         ))}
       </nav>
-      <main className={`${classes.main} thin-scroll`}>{allowed ? <Outlet /> : <SettingsHome />}</main>
+      <main className={`${classes.main} thin-scroll`}>
+        {!wanted || pages.includes(wanted) ? (
+          <Outlet />
+        ) : (
+          pathname.startsWith(`/settings/${wanted.path}`) && <SettingsHome />
+        )}
+      </main>
     </div>
   )
 }
 
 export function SettingsHome() {
-  const first = usePages()[0]
-  return first ? <Navigate to={first.to} replace /> : null
+  const first = useMyPages()[0]
+  return first ? <Navigate to={`/settings/${first.path}`} replace /> : null
 }

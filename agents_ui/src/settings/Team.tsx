@@ -11,7 +11,6 @@ import {
 } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
-import { useCan } from '../accounts/session'
 import { useMe } from '../accounts/session'
 import { Face } from '../frame/Face'
 import { toast, toastError } from '../frame/toasts'
@@ -23,12 +22,7 @@ import { openInvite, openLink } from './dialogs'
 import { PageHead, Section } from './Section'
 import classes from './Settings.module.css'
 
-/** Nothing is asked for a role that may not see it, in the moment before its address leads on. */
 export function Team() {
-  return useCan('users') ? <Page /> : null
-}
-
-function Page() {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const users = useQuery({

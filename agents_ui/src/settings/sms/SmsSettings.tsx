@@ -3,7 +3,6 @@ import '@mantine/core/styles/Tabs.css'
 import { Anchor, Tabs, Text } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
-import { useCan } from '../../accounts/session'
 import type { Keywords, SmsAccount } from '../../kernel/contract'
 import { SaveBar, useEditing, useSettings } from '../editing'
 import { PageHead, Section } from '../Section'
@@ -18,12 +17,7 @@ import { NumbersSection } from './Numbers'
 const KEYWORDS = '/api/sms/keywords'
 const TABS = ['account', 'numbers', 'keywords', 'credits'] as const
 
-/** On the way home from somebody else's settings the router shows them for a moment: nothing is asked then. */
 export function SmsSettings() {
-  return useCan('channels') ? <Page /> : null
-}
-
-function Page() {
   const { t } = useTranslation()
   const account = useSettings<SmsAccount>(ACCOUNT)
   const keywords = useSettings<Keywords>(KEYWORDS)

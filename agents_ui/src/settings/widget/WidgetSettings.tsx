@@ -15,12 +15,7 @@ export type Editing = Of<Values>
 
 const PATH = '/api/settings/widget'
 
-/** Nothing is asked for a role that may not see it, in the moment before its address leads on. */
 export function WidgetSettings() {
-  return useCan('channels') ? <Page /> : null
-}
-
-function Page() {
   const { t } = useTranslation()
   const { data, waiting } = useSettings<Values>(PATH)
   return (
