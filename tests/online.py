@@ -540,10 +540,10 @@ class Agent:
         for thread, screen in self.screens.items():
             await self.wire.says({"type": "open", "thread": thread, "after": screen.last})
 
-    async def opens(self, thread: int, after: int = 0) -> Screen:
+    async def opens(self, thread: int, after: int = 0, **how: Any) -> Screen:
         """Follows a thread; everything that arrives is on the screen that is returned."""
         screen = self.screens[thread] = Screen(thread, after)
-        await self.wire.says({"type": "open", "thread": thread, "after": after})
+        await self.wire.says({"type": "open", "thread": thread, "after": after, **how})
         await self.wire.settles()
         return screen
 

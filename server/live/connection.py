@@ -250,8 +250,8 @@ class AgentConnection(Connection):
 
     # --- who else looks at a thread: whispered among those who have it open, and stored nowhere
 
-    def look_at(self, thread: int) -> None:
-        """This one looks at `thread` now and no longer at the one before; whoever is there says so, too."""
+    def look_at(self, thread: int | None) -> None:
+        """This one looks at `thread` now, or at none, and no longer at the one before; whoever is there says so, too."""
         if self.viewing != thread:
             self.look_away()
             self.viewing = thread

@@ -59,11 +59,15 @@ class Hello(Frame):
 
 
 class Open(Frame):
-    """Agent: follow a thread from `after` (the last seq held; 0 sends nothing but a `reset` if far behind)."""
+    """Agent: follow a thread from `after` (the last seq held; 0 sends nothing but a `reset` if far behind).
+
+    `looking`: before somebody's eyes; false for a window in the background, of which colleagues are told nothing.
+    """
 
     type: Literal["open"]
     thread: Id
     after: Seq
+    looking: bool = True
 
 
 class Leave(Frame):

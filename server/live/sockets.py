@@ -371,7 +371,7 @@ class AgentSocket:
                     connection.push(wire.reset(frame.thread))
                 else:
                     connection.follow(frame.thread, frame.after)
-                    connection.look_at(frame.thread)
+                    connection.look_at(frame.thread if frame.looking else None)
             case frames.Leave():
                 connection.leave(frame.thread)
             case frames.Typing():

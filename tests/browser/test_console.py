@@ -21,6 +21,11 @@ WORDS = """() => {
       if (element.getAttribute(name)) said.push(element.getAttribute(name))
   return said.join('\\n')
 }"""
+# Told by hand: a driven window is never in the background.
+GLANCE = """state => {
+  Object.defineProperty(document, 'visibilityState', { value: state, configurable: true })
+  document.dispatchEvent(new Event('visibilitychange'))
+}"""
 KEY = re.compile(
     r"\b(?:common|time|frame|palette|shortcuts|problem|auth|errors|inbox|settings)\.[a-z]\w*(?:\.\w+)*|\{\{"
 )
@@ -188,6 +193,22 @@ async def test_on_a_phone_one_pane_is_shown_at_a_time(people: People) -> None:
         await no_sideways_scroll(desk.page)
 
 
+async def test_a_ticket_that_is_not_there_and_one_that_cannot_be_had_are_told_apart_on_a_phone(people: People) -> None:
+    people.watch.forgive(r"status of (404|503)")
+    desk = await people.agent("ana", "/inbox/999999", viewport={"width": 390, "height": 844})
+    page = desk.page
+    await expect(page.get_by_role("heading", name="There is no such ticket")).to_be_visible()
+    await page.get_by_role("button", name="Back to the list").click()
+    await expect(desk.list).to_be_visible()
+
+    await page.route("**/api/tickets/999998", lambda route: route.fulfill(status=503, body="{}"))
+    await page.goto(f"{people.site.console}/inbox/999998")
+    await expect(page.get_by_role("heading", name="The server cannot be reached")).to_be_visible()
+    await page.unroute("**/api/tickets/999998")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.get_by_role("heading", name="There is no such ticket")).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("locale", "inbox", "hello"),
     [
@@ -236,6 +257,10 @@ async def test_two_at_one_ticket_see_each_other_and_who_replies(people: People) 
     await olga.opens("together: who answers?")
     await expect(ana.page.get_by_text("Also open for Olga")).to_be_visible()
     await expect(olga.page.get_by_text("Also open for Ana")).to_be_visible()
+    await olga.page.evaluate(GLANCE, "hidden")
+    await expect(ana.page.get_by_text("Also open for Olga")).to_be_hidden()
+    await olga.page.evaluate(GLANCE, "visible")
+    await expect(ana.page.get_by_text("Also open for Olga")).to_be_visible()
     await olga.box.press_sequentially("I am")
     await expect(ana.page.get_by_text("Replying: Olga")).to_be_visible()
     await olga.page.keyboard.press("Escape")

@@ -59,6 +59,22 @@ async def test_colleagues_see_who_else_has_a_ticket_open_and_who_replies(online:
     assert views(ben, thread, ana.id) == views(ben, thread, olga.id) == []
 
 
+async def test_a_window_in_the_background_is_nobody_at_the_ticket(online: Online) -> None:
+    thread = await chat(online)
+    ana, olga = await online.agent("ana"), await online.agent("olga")
+    await ana.opens(thread)
+    screen = await olga.opens(thread, looking=False)
+    await online.hub.turn(1)
+    await ana.wire.settles()
+    assert views(ana, thread, olga.id) == []
+    await olga.opens(thread, after=len(screen.entries))  # to the front
+    await looks(ana, thread, olga.id)
+    await olga.opens(thread, after=len(screen.entries), looking=False)
+    await looks(ana, thread, olga.id, online=False)
+    await ana.replies(thread, "Hi!")  # and it goes on following
+    await olga.sees(thread, "Hi!")
+
+
 async def test_a_second_window_of_a_colleague_keeps_them_at_the_ticket(online: Online) -> None:
     thread = await chat(online)
     ana, olga, window = await online.agent("ana"), await online.agent("olga"), await online.agent("olga")

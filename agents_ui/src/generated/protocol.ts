@@ -150,9 +150,12 @@ export interface Moved {
 }
 /**
  * Agent: follow a thread from `after` (the last seq held; 0 sends nothing but a `reset` if far behind).
+ *
+ * `looking`: before somebody's eyes; false for a window in the background, of which colleagues are told nothing.
  */
 export interface Open {
   after: number
+  looking?: boolean
   thread: number
   type: 'open'
 }

@@ -129,7 +129,18 @@ function take(frame: Out): void {
 }
 
 export function followThreads(): () => void {
-  return follow(take)
+  const unfollow = follow(take)
+  document.addEventListener('visibilitychange', look)
+  return () => {
+    unfollow()
+    document.removeEventListener('visibilitychange', look)
+  }
+}
+
+function look(): void {
+  const { open } = useThreads.getState()
+  const { timeline } = held(open ?? 0)
+  if (open !== null && timeline) followThread(open, timeline.last)
 }
 
 export function forgetThreads(): void {

@@ -70,7 +70,9 @@ export function disconnect(): void {
   useLive.setState({ phase: 'connecting', everLive: false, visitors: {}, users: {}, viewers: {}, typing: {} })
 }
 
-export const followThread = (thread: number, after: number) => socket?.send({ type: 'open', thread, after })
+/** Also told again when the window comes to the front or leaves it: colleagues see who has a ticket before their eyes. */
+export const followThread = (thread: number, after: number) =>
+  socket?.send({ type: 'open', thread, after, looking: document.visibilityState === 'visible' })
 export const leaveThread = (thread: number) => socket?.send({ type: 'leave', thread })
 export const sayTyping = (thread: number) => socket?.send({ type: 'typing', thread })
 
