@@ -17,6 +17,8 @@ async def test_a_visitor_reads_back_to_the_first_word(people: People) -> None:
     visitor = await people.visitor()
     await visitor.says(*(f"back: {n}" for n in range(130)))
     await visitor.marked("back: 129", "sent")
+    # A tab keeps its newest fifty a moment after they came; what is newer than that comes to the next tab live, as one more.
+    await visitor.frame.wait_for_function("() => localStorage['tl:anon:chat']?.includes('back: 129')")
     again = await people.visitor(context=visitor.page.context)
     await expect(again.bubble("back: 129")).to_be_in_viewport()
     await expect(again.bubbles).to_have_count(50)

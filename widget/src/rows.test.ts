@@ -35,6 +35,14 @@ const kinds = (s: State) => rows(s, NOW, false).map((r) => r.row)
 const bubbles = (s: State) => rows(s, NOW, false).filter((r): r is BubbleRow => r.row === 'bubble')
 
 describe('conversation', () => {
+  test('what another tab still waits for in storage, and the line has already brought, is shown once', () => {
+    const own = { key: 'message-1', text: 'Hi', author: { type: 'visitor', id: null, name: '' } } as const
+    const s = chat([own, { text: 'Hello!', author: agent }], {
+      outbox: [say('message-1', 'Hi'), say('message-2')],
+    })
+    expect(bubbles(s).map((r) => r.id)).toEqual(['message-1', 't:2', 'message-2'])
+  })
+
   test('before the first message the brand says its welcome, and nothing asks for an address', () => {
     expect(rows({ ...start({ config }), known: true }, NOW, false)).toMatchObject([
       { row: 'bubble', name: 'Harbor', text: 'Welcome!', time: '' },

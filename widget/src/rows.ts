@@ -57,13 +57,15 @@ export function rows(s: State, now: number, offline: boolean): Row[] {
     if (note !== null) items.push({ note, id: `${s.thread}:${e.seq}`, at: Date.parse(e.at) })
     else if (e.kind === 'message' || e.kind === 'redacted') items.push(bubbleOf(e, s, brand))
   }
-  for (const p of s.outbox) if (p.kind === 'say') items.push(waiting(p, s.up && !offline))
+  // The line may be ahead of storage, where another tab's message still waits: what has its entry is shown once.
+  for (const p of s.outbox)
+    if (p.kind === 'say' && !s.entries.some((e) => e.key === p.id)) items.push(waiting(p, s.up && !offline))
 
   let lastDay = ''
   items.forEach((item, i) => {
     const on = item.at === null ? '' : day(item.at, now)
-    if (on !== '' && on !== lastDay) {
-      out.push({ row: 'day', id: `day:${new Date(item.at ?? 0).toDateString()}`, text: on })
+    if (on && on !== lastDay) {
+      out.push({ row: 'day', id: `day:${new Date(item.at!).toDateString()}`, text: on })
       lastDay = on
     }
     if ('note' in item) out.push({ row: 'note', id: item.id, text: item.note })
