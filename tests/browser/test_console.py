@@ -195,11 +195,12 @@ async def test_on_a_phone_one_pane_is_shown_at_a_time(people: People) -> None:
 
 async def test_a_ticket_that_is_not_there_and_one_that_cannot_be_had_are_told_apart_on_a_phone(people: People) -> None:
     people.watch.forgive(r"status of (404|503)")
-    desk = await people.agent("ana", "/inbox/999999", viewport={"width": 390, "height": 844})
+    desk = await people.agent("ana", viewport={"width": 390, "height": 844})
     page = desk.page
+    await page.goto(f"{people.site.console}/inbox/999999")
     await expect(page.get_by_role("heading", name="There is no such ticket")).to_be_visible()
     await page.get_by_role("button", name="Back to the list").click()
-    await expect(desk.list).to_be_visible()
+    await expect(page.get_by_role("navigation", name="Main menu")).to_be_visible()
 
     await page.route("**/api/tickets/999998", lambda route: route.fulfill(status=503, body="{}"))
     await page.goto(f"{people.site.console}/inbox/999998")

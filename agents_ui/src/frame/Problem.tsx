@@ -34,17 +34,24 @@ export function Empty({ icon: Picture, title, text, action, level = 2 }: EmptyPr
 }
 
 export function Unreachable() {
-  const { t } = useTranslation()
   return (
     <main className={classes.page}>
-      <Empty
-        icon={IconCloudOff}
-        level={1}
-        title={t('problem.unreachable')}
-        text={t('problem.unreachableText')}
-        action={<Button onClick={() => void loadSession()}>{t('common.tryAgain')}</Button>}
-      />
+      <Failed level={1} onAgain={() => void loadSession()} />
     </main>
+  )
+}
+
+/** The server could not be asked: in place of what it would have told. */
+export function Failed({ onAgain, level = 2 }: { onAgain: () => void; level?: 1 | 2 }) {
+  const { t } = useTranslation()
+  return (
+    <Empty
+      icon={IconCloudOff}
+      level={level}
+      title={t('problem.unreachable')}
+      text={t('problem.unreachableText')}
+      action={<Button onClick={onAgain}>{t('common.tryAgain')}</Button>}
+    />
   )
 }
 

@@ -1,10 +1,11 @@
-import { IconInbox, IconMessages } from '@tabler/icons-react'
+import { ActionIcon } from '@mantine/core'
+import { IconArrowLeft, IconInbox, IconMessages } from '@tabler/icons-react'
 import { Navigate, useLocation, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useCallback, useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useCan } from '../accounts/session'
 import { useTitle } from '../frame/title'
-import { Empty } from '../frame/Problem'
+import { Empty, Failed } from '../frame/Problem'
 import { useShortcut } from '../frame/shortcuts'
 import { setPrefs, usePrefs } from '../kernel/prefs'
 import { markUnread } from './actions'
@@ -70,7 +71,7 @@ function Panes() {
   useShortcut('leave', () => (sheetFor === null ? go(null) : setSheetFor(null)), id !== null)
   useShortcut('details', toggleDetails, id !== null)
 
-  const { ticket, phase } = useTicketById(id)
+  const { ticket, phase, again } = useTicketById(id)
   const setFilter = (change: Partial<Filter>) =>
     void navigate({ to: '.', search: (old: Partial<Filter>) => ({ ...old, ...change }) })
 
@@ -94,9 +95,17 @@ function Panes() {
             onDetails={toggleDetails}
             onNext={next}
           />
-        ) : phase === 'failed' ? (
-          <Empty icon={IconInbox} title={t('inbox.noTicket')} text={t('inbox.noTicketText')} />
-        ) : null}
+        ) : (
+          <>
+            <ActionIcon className={classes.back} onClick={() => go(null)} aria-label={t('inbox.back')}>
+              <IconArrowLeft size={19} stroke={1.8} />
+            </ActionIcon>
+            {phase === 'missing' && (
+              <Empty icon={IconInbox} title={t('inbox.noTicket')} text={t('inbox.noTicketText')} />
+            )}
+            {phase === 'failed' && <Failed onAgain={again} />}
+          </>
+        )}
       </section>
       {ticket && <Details key={ticket.id} ticket={ticket} onClose={toggleDetails} />}
     </main>

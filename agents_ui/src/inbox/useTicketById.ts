@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import type { TicketOut } from '../generated/protocol'
-import { api } from '../kernel/api'
+import { api, ApiError } from '../kernel/api'
 import type { Details } from '../kernel/contract'
 import { learn, useTicket } from './tickets'
 
@@ -14,10 +14,12 @@ interface Answer {
 export function useTicketById(id: number | null): {
   ticket: TicketOut | null
   details: Details | null
-  phase: 'loading' | 'ready' | 'failed'
+  /** `missing`: the server knows no such ticket; `failed`: it could not be asked. */
+  phase: 'loading' | 'ready' | 'missing' | 'failed'
+  again: () => void
 } {
   const ticket = useTicket(id)
-  const { data, isError } = useQuery({
+  const { data, error, refetch } = useQuery({
     queryKey: ['ticket', id],
     queryFn: () => api.get<Answer>(`/api/tickets/${id}`),
     enabled: id !== null,
@@ -29,6 +31,10 @@ export function useTicketById(id: number | null): {
   return {
     ticket: ticket ?? (data?.ticket.id === id ? data.ticket : null),
     details: data?.ticket.id === id ? data.details : null,
-    phase: data ? 'ready' : isError ? 'failed' : 'loading',
+    phase: data ? 'ready' : !error ? 'loading' : isMissing(error) ? 'missing' : 'failed',
+    again: () => void refetch(),
   }
 }
+
+const isMissing = (error: Error) =>
+  error instanceof ApiError && (error.status === 404 || error.status === 422)
