@@ -28,7 +28,7 @@ async def status(app: App, posted: Posted) -> int:
     if not sid or not word or len(sid) > 64 or len(word) > 64:
         return 400
     code = params.get("ErrorCode", "")
-    error = int(code) if code.isdecimal() and len(code) < 10 and int(code) else None
+    error = int(code) if code.isascii() and code.isdecimal() and len(code) < 10 and int(code) else None
     token, _, attempt = dict(parse_qsl(posted.query)).get("m", "").partition(".")
     await app.write(
         settling.report,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from io import BytesIO
 from typing import Any
@@ -146,61 +145,7 @@ async def test_whatsapp_is_stored_as_another_channel_and_is_no_phone(online: Onl
     assert row.peer == f"whatsapp:{PHONE}" and await said(online) == ["Hola"]
 
 
-# --- what is refused (BAD_INPUTS 3.3) ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("params", "how", "status"),
-    [
-        pytest.param(payloads.text(), {"token": "another-token"}, 403, id="S2-another-accounts-signature"),
-        pytest.param(payloads.text(), {"x-twilio-signature": ""}, 403, id="S2-no-signature"),
-        pytest.param(payloads.text(), {"x-twilio-signature": "AAAA"}, 403, id="S2-truncated"),
-        pytest.param(payloads.text(), {"x-twilio-webhooks-signature-settings": "key=k,algorithm=MD5"}, 403, id="S3-algorithm"),
-        pytest.param(payloads.text() | {"AccountSid": "AC" + "f" * 32}, {}, 403, id="S6-another-account"),
-        pytest.param({k: v for k, v in payloads.text().items() if k != "AccountSid"}, {}, 403, id="S6-no-account"),
-        pytest.param(payloads.text() | {"To": "+12025550177"}, {}, 403, id="S6-not-our-number"),
-        pytest.param(payloads.call(), {}, 400, id="S21-a-call"),
-        pytest.param(payloads.status(), {}, 400, id="S21-a-status-report"),
-        pytest.param({"AccountSid": payloads.ACCOUNT}, {}, 400, id="S21-nothing-at-all"),
-        pytest.param(payloads.text(sid="SM123"), {}, 400, id="an-id-that-is-none"),
-        pytest.param(payloads.text("x" * 1_048_576), {}, 413, id="S20-a-megabyte"),
-        pytest.param(payloads.text() | {f"p{n}": "" for n in range(5_000)}, {}, 413, id="S20-5000-fields"),
-        pytest.param(payloads.text("a\0b"), {}, 400, id="S20-nul"),
-    ],
-)  # fmt: skip
-async def test_what_is_refused_stores_nothing_and_the_next_text_arrives(
-    online: Online, params: dict[str, str], how: dict[str, Any], status: int
-) -> None:
-    await open_sms(online.world)
-    assert await post(online, params, **how) == status
-    assert await online.world.count(carrier_inbound) == await online.world.count(timeline) == 0
-    assert await post(online, payloads.text("And now a real one", "SM" + "7" * 32)) == 200
-    assert await said(online) == ["And now a real one"]
-
-
-async def test_json_without_its_hash_is_refused_and_so_is_one_that_was_altered(online: Online) -> None:
-    await open_sms(online.world)
-    body = b'{"Body": "hi"}'
-    for query, sent in (("", body), (f"?bodySHA256={hashlib.sha256(body).hexdigest()}", body + b" ")):
-        address = online.url + TEXTS + query
-        signature = RequestValidator(TOKEN).compute_signature(address, {})
-        headers = {"content-type": "application/json", "x-twilio-signature": signature}
-        async with online.http.post(address, data=sent, headers=headers) as answer:
-            assert answer.status == 403
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "é" * 1_600, "€[]{}~^\\|" * 100, "👩‍👩‍👧‍👦" * 50, "“smart” — quotes…", "{{contact.name}} =1+1 <script>x</script> https://evil.example/?a=b&c=%20",
-        "\u202eesrever", "a\u0300" * 500, " leading and trailing ", "+%20&=%", "",
-    ],
-)  # fmt: skip
-async def test_s11_s23_the_text_is_exact_and_inert(online: Online, body: str) -> None:
-    await open_sms(online.world)
-    assert await post(online, payloads.text(body)) == 200
-    (stored,) = await said(online)
-    assert stored == body or (body.startswith("a\u0300") and stored.startswith("a\u0300"))
+# --- what cannot be stored (what is refused: `tests/edge/cases/webhooks.py`) --------------------------------
 
 
 async def test_a_text_that_cannot_be_stored_is_503_and_stored_when_it_comes_again(
