@@ -124,8 +124,13 @@ async def test_the_palette_finds_a_contact_and_a_sentence(people: People) -> Non
     await found.filter(has_text="paddington@example.com").first.click()
     await expect(desk.bubble("palette: about the marmalade")).to_be_visible()
 
-    await desk.page.keyboard.press("Escape")
+    # However fast: what is typed before the palette stands there is its own, and closes no ticket behind it.
+    await desk.page.reload()
+    await expect(desk.box).to_be_visible()
     await desk.page.keyboard.press("Control+k")
+    await desk.page.keyboard.type("eaurmal")
+    await expect(search).to_have_value("eaurmal")
+    await expect(desk.page.get_by_role("button", name="Undo")).to_have_count(0)
     await search.fill("marmal")
     await expect(found.locator("mark", has_text="marmal")).to_be_visible()
     await search.fill("settings chat widget nothing like this")

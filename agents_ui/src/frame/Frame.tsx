@@ -6,7 +6,7 @@ import { Banner } from './Banner'
 import { useDesk } from './desk'
 import classes from './Frame.module.css'
 import { Rail } from './Rail'
-import { useShortcut } from './shortcuts'
+import { holdKeys, takeTyped, useShortcut } from './shortcuts'
 
 const Palette = lazy(() => import('./Palette'))
 const ShortcutsSheet = lazy(() => import('./ShortcutsSheet'))
@@ -23,7 +23,11 @@ function Desk({ user }: { user: number }) {
   const [palette, setPalette] = useState(false)
   const [sheet, setSheet] = useState(false)
   useDesk(user)
-  useShortcut('palette', () => setPalette((open) => !open))
+  useShortcut('palette', () => {
+    if (palette) takeTyped()
+    else holdKeys()
+    setPalette(!palette)
+  })
   useShortcut('help', () => setSheet(true))
   useShortcut('inbox', () => void navigate({ to: '/inbox' }))
   useShortcut('settings', () => void navigate({ to: '/settings' }))

@@ -31,7 +31,7 @@ import { oneLine } from '../kernel/text'
 import { useMyPages } from '../settings/pages'
 import { Face } from './Face'
 import classes from './Palette.module.css'
-import { keyCaps } from './shortcuts'
+import { keyCaps, takeTyped } from './shortcuts'
 
 interface Item {
   id: string
@@ -75,6 +75,7 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
       <Spotlight.Search
         placeholder={t('palette.placeholder')}
         aria-label={t('palette.placeholder')}
+        onFocus={() => setText((before) => before + takeTyped())}
         leftSection={<IconSearch size={18} stroke={1.7} />}
       />
       <Spotlight.ActionsList className={classes.list!}>

@@ -44,8 +44,39 @@ export function useShortcut(name: ShortcutName, handler: () => void, enabled = t
 }
 
 export function listenToKeys(): () => void {
+  window.addEventListener('keydown', onHeld, true)
   window.addEventListener('keydown', onKey)
-  return () => window.removeEventListener('keydown', onKey)
+  return () => {
+    window.removeEventListener('keydown', onHeld, true)
+    window.removeEventListener('keydown', onKey)
+  }
+}
+
+const HOLD_MS = 5_000
+let held: { typed: string; at: number } | null = null
+
+/** From now until `takeTyped` what is typed belongs to what is about to open, and not to the ticket behind it. */
+export function holdKeys(): void {
+  held = { typed: '', at: Date.now() }
+}
+
+export function takeTyped(): string {
+  const typed = held?.typed ?? ''
+  held = null
+  return typed
+}
+
+function onHeld(event: KeyboardEvent): void {
+  if (!held || event.ctrlKey || event.metaKey) return
+  // It never opened.
+  if (event.key === 'Escape' || Date.now() - held.at > HOLD_MS) {
+    held = null
+    return
+  }
+  event.preventDefault()
+  event.stopImmediatePropagation()
+  if (event.key.length === 1) held.typed += event.key
+  else if (event.key === 'Backspace') held.typed = held.typed.slice(0, -1)
 }
 
 function onKey(event: KeyboardEvent): void {
