@@ -148,8 +148,13 @@ _SIGNATURE = re.compile(
 )
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
 def fold(text: str) -> str:
     """One spelling for all: full-width and decorated letters plain, no invisible characters, lower case, single spaces."""
+    if text.isascii():  # nothing to unfold
+        return " ".join(_CONTROL.sub("", _SIGNATURE.sub("", text)).lower().split())
     text = unicodedata.normalize("NFKC", _SIGNATURE.sub("", text.translate(_DRAWN)))
     kept = "".join(
         char for char in text if unicodedata.category(char) not in ("Cf", "Cc", "Mn", "Me") or char in "\n\t "
@@ -158,6 +163,8 @@ def fold(text: str) -> str:
 
 
 def without_accents(text: str) -> str:
+    if text.isascii():
+        return text
     return "".join(char for char in unicodedata.normalize("NFD", text) if unicodedata.category(char) != "Mn")
 
 
@@ -172,17 +179,18 @@ def classify(text: str, mode: Mode, *, pending_opt_in: bool = False, keywords: f
     if _TAPBACK.match(folded):
         return Plain(tapback=True)
     word = bare(folded)
-    if (language := _lookup(STOP, word)) is not None:
+    said = _once(word)
+    if (language := _lookup(STOP, said)) is not None:
         return Stop(language)
     if mode == "contains" and (language := _mentioned(folded)) is not None:
         return Stop(language, with_text=True)
     if mode == "smart" and _asks_to_stop(folded):
         return StopRequest()
-    if (language := _lookup(START, word)) is not None:
+    if (language := _lookup(START, said)) is not None:
         return Start(language)
-    if pending_opt_in and (language := _lookup(CONFIRM, word)) is not None:
+    if pending_opt_in and (language := _lookup(CONFIRM, said)) is not None:
         return Confirm(language)
-    if (language := _lookup(HELP, word)) is not None:
+    if (language := _lookup(HELP, said)) is not None:
         return Help(language)
     if word.upper() in keywords:
         return Subscribe(word.upper())
@@ -192,15 +200,19 @@ def classify(text: str, mode: Mode, *, pending_opt_in: bool = False, keywords: f
 _SPELLED = re.compile(r"[^\W_](?:[\W_]+[^\W_]){3,9}")  # s t o p, S.T.O.P.
 
 
-def _lookup(words: dict[str, str], word: str) -> str | None:
-    """The language of a bare keyword; "stop stop stop" is one word said often."""
+def _once(word: str) -> str:
+    """A bare keyword as it stands in the tables; "stop stop stop" is one word said often. Empty: it is none."""
     if not word or len(word) > 60:
-        return None
+        return ""
     parts = re.findall(r"[^\W_]+", word)
     single = parts[0] if len(set(parts)) == 1 else word
     if _SPELLED.fullmatch(word):
-        single = "".join(re.findall(r"[^\W_]", word))
-    single = bare(single)
+        single = "".join(parts)
+    return bare(single)
+
+
+def _lookup(words: dict[str, str], single: str) -> str | None:
+    """The language of a keyword."""
     return words.get(single) or words.get(without_accents(single))
 
 

@@ -53,17 +53,30 @@ _NEW = Statement(
 )
 
 
+def known(tx: Tx, e164: str) -> ByPhone | None:
+    """As `by_phone` for a number in its canonical form, which somebody has; None: nobody has exactly this."""
+    return _found(tx, _WITH_PHONE, e164)
+
+
 def by_phone(tx: Tx, e164: str | None, peer: str, country: str = "") -> ByPhone:
     """The contact a text is from; a new one where nobody has this number (IDN-1, INB-7). Counts as their activity.
 
-    `peer`: whom the carrier named; it tells people apart where `e164` is None. The lock makes the first two texts of
-    a stranger, at once on two nodes, one contact; a unique key could not, because people share numbers.
+    `peer`: whom the carrier named; it tells people apart where `e164` is None.
     """
-    address = e164 or peer
-    tx.hold(f"sms:{address}")
-    found = [row.meant for row in tx.all(_WITH_PHONE if e164 else _WITH_PEER, address=address)]
-    if found:
-        tx.run(_ACTIVE, contact=found[0], now=tx.now)
-        return ByPhone(found[0], found[1:], False)
+    found = _found(tx, _WITH_PHONE if e164 else _WITH_PEER, e164 or peer)
+    if found is not None:
+        return found
     new = tx.one(_NEW, phone=e164, peer=None if e164 else peer, country=country, now=tx.now)
     return ByPhone(new.id, [], True)
+
+
+def _found(tx: Tx, having: Statement, address: str) -> ByPhone | None:
+    """The lock makes the first two texts of a stranger, at once on two nodes, one contact; a unique key could not,
+    because people share numbers."""
+    tx.hold(f"sms:{address}")
+    rows = tx.all(having, address=address)
+    if not rows:
+        return None
+    contact, *others = [row.meant for row in rows]
+    tx.run(_ACTIVE, contact=contact, now=tx.now)
+    return ByPhone(contact, others, False)

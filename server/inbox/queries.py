@@ -174,6 +174,14 @@ _LOCK_THREAD = Statement(
     _tickets().where(tickets.c.thread_id == bindparam("thread")).with_for_update(of=[threads, tickets]), into=Ticket
 )
 
+# The one SMS ticket of a contact, locked like the above, with what a text is judged by.
+_SMS_OF = Statement(
+    _tickets()
+    .add_columns(contacts.c.country, contacts.c.language)
+    .where(threads.c.contact_id == bindparam("contact"), threads.c.channel == "sms")
+    .with_for_update(of=[threads, tickets])
+)
+
 
 def ticket(conn: Conn, ticket_id: int) -> Ticket | None:
     return conn.first(_BY_ID, ticket=ticket_id)
@@ -208,6 +216,12 @@ def ticket_to_write(tx: Conn, ticket_id: int, dedupe: str) -> tuple[Ticket | Non
     """The ticket, locked, and whether an entry with `dedupe` stands somewhere."""
     row = tx.first(_TO_WRITE, ticket=ticket_id, dedupe_key=dedupe)
     return (None, True) if row is None else (Ticket._make(row[:-1]), row[-1])
+
+
+def sms_ticket(tx: Conn, contact: int) -> tuple[Ticket, str, str] | None:
+    """The ticket of a contact's SMS thread, locked, with their country and language."""
+    row = tx.first(_SMS_OF, contact=contact)
+    return None if row is None else (Ticket._make(row[:-2]), row.country, row.language)
 
 
 # --- lists: keyset pages along the indexes of `tickets` ------------------------------------------

@@ -25,6 +25,7 @@ from server.contacts import rules as phones
 from server.delivery import actions as delivery
 from server.delivery.actions import Send
 from server.inbox import entries, media, queries, rules, standing, widget
+from server.inbox.entries import Entry
 from server.inbox.queries import Ticket
 from server.inbox.settings import INBOX, InboxSettings
 from server.inbox.standing import SmsThread
@@ -57,6 +58,7 @@ class _Came:
     is_phone: bool
     everybody: list[int]  # with this number
     thread: SmsThread
+    ticket: Ticket | None  # before this text
     sender_kind: str  # of our number
     words: KeywordSettings
     inbox: InboxSettings
@@ -135,12 +137,16 @@ def receive_text(tx: Tx, text: InboundText, words: KeywordSettings, inbox: Inbox
     sender_kind = tx.value(_OURS, address=text.to.rpartition(":")[2])
     if sender_kind is None:
         return Received(Outcome.NOT_OURS)
-    whose = phones.sender(text.sender)
-    is_phone = isinstance(whose, phones.Phone)
-    phone = whose.e164 if isinstance(whose, phones.Phone) else whose.address
-    country = whose.country if isinstance(whose, phones.Phone) and whose.country else text.country
-    meant = people.by_phone(tx, phone if is_phone else None, phone, country)
-    thread = _thread(tx, meant.contact, phone, text.to)
+    # Reading a number costs more than storing the text. Whoever is a contact by exactly this one needs none of it.
+    meant = people.known(tx, text.sender) if text.sender.startswith("+") else None
+    is_phone, phone = meant is not None, text.sender
+    if meant is None:
+        whose = phones.sender(text.sender)
+        is_phone = isinstance(whose, phones.Phone)
+        phone = whose.e164 if isinstance(whose, phones.Phone) else whose.address
+        country = whose.country if isinstance(whose, phones.Phone) and whose.country else text.country
+        meant = people.by_phone(tx, phone if is_phone else None, phone, country)
+    thread, ticket = _thread(tx, meant.contact, phone, text.to)
     body = rules.clean_text(text.body)
     meaning = _meaning(tx, text, meant.contact, words)
     kept = tx.run(
@@ -155,7 +161,7 @@ def receive_text(tx: Tx, text: InboundText, words: KeywordSettings, inbox: Inbox
     )
     if not kept:
         return Received(Outcome.REPEATED)
-    came = _Came(text, body, phone, is_phone, meant.everybody, thread, sender_kind, words, inbox)
+    came = _Came(text, body, phone, is_phone, meant.everybody, thread, ticket, sender_kind, words, inbox)
     _act(tx, came, meaning)
     return Received(Outcome.STORED, thread.id, _name(meaning))
 
@@ -165,17 +171,30 @@ def receive_listed(tx: Tx, text: InboundText) -> Received:
     return receive_text(tx, text, KEYWORDS.load(tx), INBOX.load(tx))
 
 
-def _thread(tx: Tx, contact: int, peer: str, sender: str) -> SmsThread:
-    """The contact's thread for life, locked, with the numbers of this text."""
+def _thread(tx: Tx, contact: int, peer: str, sender: str) -> tuple[SmsThread, Ticket | None]:
+    """The contact's thread for life, locked, with the numbers of this text, and its ticket: nearly always one look."""
+    known = queries.sms_ticket(tx, contact)
+    ticket: Ticket | None = None
+    if known is not None:
+        ticket, country, language = known
+        found = SmsThread(ticket.thread, contact, ticket.contact_name, country, language, ticket.peer, ticket.sender)
+    else:
+        found = _first_text(tx, contact, peer, sender)
+        ticket = queries.locked_ticket_of(tx, found.id)
+    if (found.peer, found.sender) != (peer, sender):
+        tx.run(_NUMBERS, thread=found.id, new_peer=peer, new_sender=sender)
+        found = found._replace(peer=peer, sender=sender)
+    return found, ticket
+
+
+def _first_text(tx: Tx, contact: int, peer: str, sender: str) -> SmsThread:
+    """The thread of somebody who has no ticket: keywords only so far, or nothing at all."""
     found = standing.thread_of(tx, contact, lock=True)
     if found is None:
         tx.run(_NEW_THREAD, token=tx.token(18), contact=contact, peer=peer, sender=sender, now=tx.now)
         found = standing.thread_of(tx, contact, lock=True)
         if found is None:
             raise Clash("this contact's thread was begun elsewhere")
-    if (found.peer, found.sender) != (peer, sender):
-        tx.run(_NUMBERS, thread=found.id, new_peer=peer, new_sender=sender)
-        found = found._replace(peer=peer, sender=sender)
     return found
 
 
@@ -223,14 +242,16 @@ def _opens_ticket(meaning: Meaning) -> bool:
 
 
 def _act(tx: Tx, came: _Came, meaning: Meaning) -> None:
-    ticket = queries.locked_ticket_of(tx, came.thread.id)
+    ticket = came.ticket
     verdict = rules.on_inbound(None if ticket is None else facts_of(ticket))
     opens = _opens_ticket(meaning)
     hidden = isinstance(verdict, rules.Hidden)
     if not (hidden and opens):  # a blocked sender's words stand in `carrier_inbound` only; keywords count all the same
-        seq = _store(tx, came, meaning, verdict if opens and not isinstance(verdict, rules.Hidden) else None, ticket)
+        entry, rev = _store(
+            tx, came, meaning, verdict if opens and not isinstance(verdict, rules.Hidden) else None, ticket
+        )
         if opens:
-            _touch_ticket(tx, came, seq, verdict, ticket)
+            _touch_ticket(tx, came, entry, verdict, ticket, rev)
     match meaning:
         case keywords.Stop(language):
             _stop(tx, came, language)
@@ -260,7 +281,7 @@ def _act(tx: Tx, came: _Came, meaning: Meaning) -> None:
 
 def _store(
     tx: Tx, came: _Came, meaning: Meaning, verdict: rules.NewTicket | rules.Continue | None, ticket: Ticket | None
-) -> int:
+) -> tuple[Entry, int]:
     """The entry, after the line that says their text reopened a closed ticket."""
     if isinstance(verdict, rules.Continue) and verdict.reopens and ticket is not None and ticket.status == "closed":
         status_entry(tx, ticket, Author("contact"), "open", None)
@@ -272,14 +293,20 @@ def _store(
         data["files"] = files
     author = Author("contact", None, came.thread.name)
     dedupe = f"twilio:{came.text.sid}"
-    entry, _ = append(tx, came.thread.id, "message", author, body=came.body, data=data, dedupe=dedupe)
+    entry, rev = append(tx, came.thread.id, "message", author, body=came.body, data=data, dedupe=dedupe)
     media.fetch_later(tx, came.thread.id, entry.seq, came.text, files)
-    return entry.seq
+    return entry, rev
 
 
 def _touch_ticket(
-    tx: Tx, came: _Came, seq: int, verdict: rules.NewTicket | rules.Continue | rules.Hidden, ticket: Ticket | None
+    tx: Tx,
+    came: _Came,
+    entry: Entry,
+    verdict: rules.NewTicket | rules.Continue | rules.Hidden,
+    ticket: Ticket | None,
+    rev: int | None = None,
 ) -> None:
+    """`rev`: of the thread, where `entry` is the last thing that happened in it."""
     thread = came.thread
     preview = rules.preview(came.body, len(came.text.media))
     if ticket is None:
@@ -289,17 +316,35 @@ def _touch_ticket(
             thread=thread.id,
             contact=thread.contact,
             barred=barred,
-            seq=seq,
+            seq=entry.seq,
             preview=preview,
             now=tx.now,
         )
     else:
-        tx.run(_INBOUND, ticket=ticket.id, seq=seq, preview=preview, now=tx.now)
-    after = queries.ticket_of(tx, thread.id)
-    assert after is not None
+        tx.run(_INBOUND, ticket=ticket.id, seq=entry.seq, preview=preview, now=tx.now)
+    if ticket is None or rev is None:
+        after = queries.ticket_of(tx, thread.id)
+        assert after is not None
+    else:
+        after = ticket._replace(
+            rev=rev,
+            status="open",
+            unread=True,
+            snoozed_until=None,
+            closed_at=None,
+            last_inbound_seq=entry.seq,
+            waiting_since=ticket.waiting_since or tx.now,
+            last_message_at=tx.now,
+            preview=preview,
+            preview_by="contact",
+            last_seq=entry.seq,
+            last_public_seq=entry.public_seq or 0,
+            sender=thread.sender,
+            peer=thread.peer,
+        )
     if ticket is None or (isinstance(verdict, rules.Continue) and verdict.reopens):
         tx.announce(rules.TicketOpened(after.id, thread.id, thread.contact, "sms", first=ticket is None))
-    tx.announce(rules.MessageReceived(after.id, thread.id, thread.contact, seq, "sms"))
+    tx.announce(rules.MessageReceived(after.id, thread.id, thread.contact, entry.seq, "sms"))
     tx.ring(INBOX_TOPIC, after)
 
 
@@ -408,8 +453,7 @@ def _tell_of_loop(tx: Tx, came: _Came) -> None:
     if ticket is None or ticket.status != "open":
         said = entries.by_dedupe(tx, f"twilio:{came.text.sid}")
         assert said is not None
-        seq = said[0].seq
-        _touch_ticket(tx, came, seq, rules.on_inbound(None if ticket is None else facts_of(ticket)), ticket)
+        _touch_ticket(tx, came, said[0], rules.on_inbound(None if ticket is None else facts_of(ticket)), ticket)
     append(
         tx,
         thread.id,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from server.consent.settings import KEYWORDS, KeywordSettings, SubscribeKeyword
 from server.inbox import queries
 from server.inbox.settings import INBOX, InboxSettings
 from server.inbox.sms import Outcome
+from server.inbox.timeline import INBOX_TOPIC
 from server.schema import carrier_inbound, contacts, outbound, threads, timeline
 from tests.texters import UK, Texter
 from tests.world import World, at_once, is_dense, numbered
@@ -89,7 +89,7 @@ async def test_two_people_with_one_number_the_last_active_is_meant_and_both_are_
     maria = await world.texter()
     await maria.agrees(Purpose.SMS_MARKETING)
     first = await maria.known()
-    world.clock.advance(timedelta(minutes=1))
+    await world.advance(minutes=1)
 
     def twin(tx: Any) -> int:
         return int(
@@ -116,6 +116,33 @@ async def test_the_number_they_text_is_the_number_that_answers(world: World) -> 
     await maria.says("Hi again")
     ticket = await maria.ticket()
     assert ticket is not None and ticket.sender == UK and len(await world.rows(threads)) == 1
+
+
+class Lists:
+    """Every summary that lists hear of."""
+
+    def __init__(self) -> None:
+        self.last: Any = None
+
+    def heard(self, topic: str, hint: Any) -> None:
+        self.last = hint
+
+    def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
+
+
+async def test_lists_hear_of_a_text_exactly_what_is_stored(world: World) -> None:
+    """The summary is made from what was read before and what was written, not read again."""
+    ana, maria, lists = await world.agent("ana"), await world.texter(agreed=True), Lists()
+    world.app.bus.watch(INBOX_TOPIC, lists)
+    for body in ("First", "Second, to the same open ticket", "", "To another of our numbers", "After it was closed"):
+        ticket = await maria.ticket()
+        if body.startswith("To another"):
+            maria.to = UK
+        if body.startswith("After") and ticket is not None:
+            await ana.closes(ticket)
+        await world.advance(minutes=1)
+        await maria.says(body)
+        assert lists.last is not None and lists.last == await maria.ticket(), body
 
 
 # --- exactly once ---------------------------------------------------------------------------------------

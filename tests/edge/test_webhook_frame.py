@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.errors import Busy, StorageFull
-from server.web.webhooks import EMPTY, FORM, MAX_BODY, MAX_FIELDS, Posted, Webhook
+from server.web.webhooks import EMPTY, FORM, MAX_BODY, MAX_FIELDS, Posted, Webhook, pairs
 
 APP: Any = SimpleNamespace(ids=SimpleNamespace(token=lambda size: "ref"))
 
@@ -109,3 +112,16 @@ async def test_other_methods_are_not_answered(method: str) -> None:
 @pytest.mark.parametrize("failure", [Busy(), StorageFull(), RuntimeError("token 1234 is wrong"), OSError()])
 async def test_a_handler_that_fails_stored_nothing_and_says_nothing(failure: Exception) -> None:
     assert await post(Seen(failure), b"Body=hi") == 503
+
+
+@given(st.lists(st.sampled_from(["a", "Z9", "&", "=", "+", ";", "%41", "%26", "%3D", "%C3%A9", "%FF"]), max_size=30))
+def test_a_form_is_read_as_the_standard_library_reads_it(pieces: list[str]) -> None:
+    """The signature is over names and values: read in another way, it would not fit."""
+    text = "".join(pieces)
+    try:
+        wanted = tuple(parse_qsl(text, keep_blank_values=True, errors="strict"))
+    except ValueError:
+        with pytest.raises(ValueError):
+            pairs(text)
+    else:
+        assert pairs(text) == wanted

@@ -18,6 +18,7 @@ from server.consent.keywords import (
     StopRequest,
     Subscribe,
     classify,
+    fold,
     subscribe_keyword,
 )
 
@@ -144,6 +145,12 @@ def test_any_text_means_something_and_a_long_one_soon(text: str, mode: str, pend
 )
 def test_what_is_put_around_a_keyword_changes_nothing(word: str, around: str) -> None:
     assert classify(around + word + around, "smart") == classify(word, "smart")
+
+
+@given(st.text(alphabet=st.characters(codec="ascii"), max_size=80))
+def test_plain_letters_are_read_as_decorated_ones_are(text: str) -> None:
+    """ASCII takes a short way; an invisible character at the end takes the long one."""
+    assert fold(text) == fold(text + "\u200b")
 
 
 @pytest.mark.parametrize(
