@@ -22,7 +22,7 @@ import { Link } from '@tanstack/react-router'
 import { type ReactNode, useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Face } from '../frame/Face'
-import type { TicketOut } from '../generated/protocol'
+import type { ContactBrief, TicketOut } from '../generated/protocol'
 import type { Details as DetailsOut, SmsFacts } from '../kernel/contract'
 import { safeLink } from '../kernel/links'
 import { oneLine } from '../kernel/text'
@@ -93,19 +93,7 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
   const machine = [details.browser, details.os].filter(Boolean).join(' · ')
   return (
     <>
-      {details.maybe.length > 0 && (
-        <Section title={t('inbox.maybe')}>
-          {details.maybe.map((other) => (
-            <div key={other.id} className={classes.maybe}>
-              <Face name={other.name} id={other.id} size={26} />
-              <span className={classes.value} dir="auto">
-                {contactName(other)}
-                {other.email && <span className={classes.label}>{oneLine(other.email, 120)}</span>}
-              </span>
-            </div>
-          ))}
-        </Section>
-      )}
+      <Others title={t('inbox.maybe')} people={details.maybe} />
       {details.sms && <Texting facts={details.sms} />}
       {ticket.channel === 'webchat' && (
         <Section title={t('inbox.visit')}>
@@ -196,20 +184,26 @@ function Texting({ facts }: { facts: SmsFacts }) {
           </Fact>
         )}
       </Section>
-      {facts.others.length > 0 && (
-        <Section title={t('sms.sameNumber')}>
-          {facts.others.map((other) => (
-            <div key={other.id} className={classes.maybe}>
-              <Face name={other.name} id={other.id} size={26} />
-              <span className={classes.value} dir="auto">
-                {contactName(other)}
-                {other.email && <span className={classes.label}>{oneLine(other.email, 120)}</span>}
-              </span>
-            </div>
-          ))}
-        </Section>
-      )}
+      <Others title={t('sms.sameNumber')} people={facts.others} />
     </>
+  )
+}
+
+/** Other people this may be, or who share the number; nothing where there are none. */
+function Others({ title, people }: { title: string; people: readonly ContactBrief[] }) {
+  if (people.length === 0) return null
+  return (
+    <Section title={title}>
+      {people.map((other) => (
+        <div key={other.id} className={classes.maybe}>
+          <Face name={other.name} id={other.id} size={26} />
+          <span className={classes.value} dir="auto">
+            {contactName(other)}
+            {other.email && <span className={classes.label}>{oneLine(other.email, 120)}</span>}
+          </span>
+        </div>
+      ))}
+    </Section>
   )
 }
 
