@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.axe import serious
 from tests.browser.people import Desk, People
@@ -367,6 +367,65 @@ async def test_the_account_keeps_its_secret_and_numbers_and_keywords_hold(people
     await page.get_by_role("menuitem", name="Remove +447400111222").click()
     await page.get_by_role("dialog").get_by_role("button", name="Remove +447400111222").click()
     await expect(page.get_by_text("+447400111222")).to_be_hidden()
+
+
+async def test_prices_shared_keys_and_paused_countries_are_set_where_they_are_looked_for(people: People) -> None:
+    boss = await people.agent("olga", "/settings/sms")
+    page = boss.page
+    keys = page.get_by_role("group", name="Shared webhook keys")
+    await keys.get_by_label("Name of the key").fill("hooks_1")
+    await keys.get_by_label("Key", exact=True).fill("a-key-of-the-tests")
+    await keys.get_by_role("button", name="Add").click()
+    await expect(keys.get_by_text("Will be set when you save.")).to_be_visible()
+    await saved(page)
+    await page.reload()
+    await expect(keys.get_by_text("hooks_1")).to_be_visible()
+    assert "a-key-of-the-tests" not in await page.content()
+    assert await serious(page) == []
+    await keys.get_by_role("button", name="Forget: hooks_1").click()
+    await saved(page)
+    await expect(keys.get_by_text("hooks_1")).to_be_hidden()
+
+    await page.get_by_role("tab", name="Credits").click()
+    await page.get_by_placeholder("Another price for …").click()
+    await page.get_by_role("option", name="Canada · 3 / 5").click()
+    canada = page.get_by_role("group", name="Canada")
+    await canada.get_by_label("SMS segment").fill("4")
+    await canada.get_by_label("MMS").fill("")
+    assert await serious(page) == []
+    await saved(page)
+    await page.reload()
+    await page.get_by_role("tab", name="Credits").click()
+    await expect(canada.get_by_label("SMS segment")).to_have_value("4")
+    await expect(canada.get_by_label("MMS")).to_have_value("")
+    await canada.get_by_role("button", name="Use the list").click()
+    await saved(page)
+    await expect(canada).to_be_hidden()
+
+
+async def test_a_country_that_the_carrier_refused_is_told_and_sent_to_again_with_one_press(people: People) -> None:
+    boss = await people.agent("olga", "/settings/account")
+    page, asked = boss.page, []
+
+    async def answer(route: Route) -> None:
+        """As the server answers once the carrier has refused a country; what is pressed goes to the real one."""
+        got = await route.fetch()
+        body = await got.json()
+        if route.request.method == "PUT":
+            asked.append(route.request.post_data_json)
+        else:
+            body["paused_countries"] = {"GB": "Permission to send an SMS has not been enabled", "PL": "The same"}
+        await route.fulfill(response=got, json=body)
+
+    await page.route("**/api/sms/settings", answer)
+    await page.goto(f"{people.site.console}/settings/sms")
+    await page.get_by_role("tab", name="Numbers").click()
+    await expect(page.get_by_text("Permission to send an SMS has not been enabled")).to_be_visible()
+    assert await serious(page) == []
+    await page.get_by_role("button", name="Send there again: United Kingdom").click()
+    await expect(page.get_by_text("Nothing is sent there")).to_be_hidden()
+    assert [one["paused_countries"] for one in asked] == [["PL"]]
+    assert asked[0]["auth_token"] is None and asked[0]["shared_keys"] is None and asked[0]["on"], "the rest stays"
 
 
 async def test_somebody_elses_settings_lead_home_and_ask_the_server_nothing(people: People) -> None:

@@ -8,6 +8,7 @@ import type { Price, SmsAccount } from '../../kernel/contract'
 import { type Editing, SaveBar, useEditing } from '../editing'
 import { CodeBox, Section, SwitchRow } from '../Section'
 import frame from '../Settings.module.css'
+import { type Keys, SharedKeys } from './SharedKeys'
 import { TestSection } from './Test'
 
 export const PATH = '/api/sms/settings'
@@ -18,6 +19,7 @@ interface Values {
   account_sid: string
   auth_token: string | null
   secondary_token: string | null
+  shared_keys: Keys | null
   api_key: string
   api_secret: string | null
   messaging_service: string
@@ -27,9 +29,10 @@ interface Values {
 
 type SecretName = 'auth_token' | 'secondary_token' | 'api_secret'
 
-function valuesOf(account: SmsAccount): Values {
+/** As it is saved, with every secret kept. */
+export function valuesOf(account: SmsAccount): Values {
   const { on, account_sid, api_key, messaging_service, monthly_credits, prices } = account
-  const kept = { auth_token: null, secondary_token: null, api_secret: null }
+  const kept = { auth_token: null, secondary_token: null, shared_keys: null, api_secret: null }
   return { on, account_sid, api_key, messaging_service, monthly_credits, prices, ...kept }
 }
 
@@ -73,6 +76,13 @@ export function AccountForm({ account }: { account: SmsAccount }) {
             label={t('settings.sms.secondaryToken')}
             description={t('settings.sms.secondaryTokenText')}
             {...secret('secondary_token')}
+          />
+          <SharedKeys
+            saved={account.shared_keys}
+            keys={values.shared_keys}
+            locked={!secrets}
+            error={errors.shared_keys}
+            onChange={(shared_keys) => change({ shared_keys })}
           />
           <TextInput
             label={t('settings.sms.apiKey')}

@@ -13,6 +13,8 @@ import { CreditsSection } from './Credits'
 import { ReadingSection, SubscribeSection } from './Keywords'
 import { LinksSection } from './Links'
 import { NumbersSection } from './Numbers'
+import { PausedCountries } from './PausedCountries'
+import { PricesSection } from './Prices'
 
 const KEYWORDS = '/api/sms/keywords'
 const TABS = ['account', 'numbers', 'keywords', 'credits'] as const
@@ -36,12 +38,20 @@ export function SmsSettings() {
           {account.data ? <AccountForm account={account.data} /> : account.waiting}
           <LinksSection />
         </Tabs.Panel>
-        <Tabs.Panel value="numbers">{account.data && <NumbersSection prices={account.data} />}</Tabs.Panel>
+        <Tabs.Panel value="numbers">
+          {account.data && (
+            <>
+              <PausedCountries account={account.data} />
+              <NumbersSection prices={account.data} />
+            </>
+          )}
+        </Tabs.Panel>
         <Tabs.Panel value="keywords">
           {keywords.data ? <KeywordsForm saved={keywords.data} /> : keywords.waiting}
         </Tabs.Panel>
         <Tabs.Panel value="credits">
           <CreditsSection />
+          {account.data && <PricesSection account={account.data} />}
         </Tabs.Panel>
       </Tabs>
     </div>

@@ -1,0 +1,93 @@
+/** Keys that webhooks are signed with besides the account's tokens, by name (SHA-256). They go in and never come out. */
+import { Button, PasswordInput, Text, TextInput } from '@mantine/core'
+import { useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import classes from './Sms.module.css'
+
+/** By name: null keeps the key there is, text is a new one; a name that is missing is forgotten. */
+export type Keys = Record<string, string | null>
+
+interface SharedKeysProps {
+  saved: readonly string[]
+  /** Null: as it is saved. */
+  keys: Keys | null
+  locked: boolean
+  error: string | undefined
+  onChange: (keys: Keys) => void
+}
+
+const MOST = 5
+
+export function SharedKeys({ saved, keys, locked, error, onChange }: SharedKeysProps) {
+  const { t } = useTranslation()
+  const [name, setName] = useState('')
+  const [key, setKey] = useState('')
+  const known = keys ?? Object.fromEntries(saved.map((one) => [one, null]))
+  const names = Object.keys(known)
+  const ready = name.trim() !== '' && key !== '' && (names.length < MOST || name.trim() in known)
+
+  function add() {
+    onChange({ ...known, [name.trim()]: key })
+    setName('')
+    setKey('')
+  }
+
+  if (locked && names.length === 0) return null
+  return (
+    <div role="group" aria-label={t('settings.sms.sharedKeys')}>
+      <Text size="sm" fw={500}>
+        {t('settings.sms.sharedKeys')}
+      </Text>
+      <Text size="sm" c="dimmed">
+        {t('settings.sms.sharedKeysText')}
+      </Text>
+      {names.map((one) => (
+        <div key={one} className={classes.word}>
+          <span className={classes.code} dir="ltr">
+            {one}
+          </span>
+          <Text size="sm" c="dimmed" flex={1}>
+            {known[one] === null ? t('settings.sms.keySet') : t('settings.sms.keyNew')}
+          </Text>
+          {!locked && (
+            <Button
+              variant="default"
+              size="compact-md"
+              aria-label={`${t('settings.sms.forget')}: ${one}`}
+              onClick={() =>
+                onChange(Object.fromEntries(Object.entries(known).filter(([other]) => other !== one)))
+              }
+            >
+              {t('settings.sms.forget')}
+            </Button>
+          )}
+        </div>
+      ))}
+      {!locked && names.length < MOST && (
+        <div className={`${classes.add} ${classes.pair}`}>
+          <TextInput
+            aria-label={t('settings.sms.keyName')}
+            placeholder={t('settings.sms.keyName')}
+            value={name}
+            maxLength={64}
+            spellCheck={false}
+            autoComplete="off"
+            onChange={(event) => setName(event.currentTarget.value)}
+          />
+          <PasswordInput
+            aria-label={t('settings.sms.key')}
+            placeholder={t('settings.sms.key')}
+            value={key}
+            error={error}
+            maxLength={200}
+            autoComplete="off"
+            onChange={(event) => setKey(event.currentTarget.value)}
+          />
+          <Button variant="default" disabled={!ready} onClick={add}>
+            {t('settings.sms.addKey')}
+          </Button>
+        </div>
+      )}
+    </div>
+  )
+}
