@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from server.consent.kinds import Defined
 from server.consent.settings import KeywordSettings
 
 
@@ -51,6 +52,14 @@ class ContactConsents(BaseModel):
     barred: str | None
     consents: list[ConsentOut]
     history: list[LedgerLine]
+
+
+class Kinds(BaseModel):
+    consents: list[Defined]
+
+
+class OneKind(BaseModel):
+    consent: Defined
 
 
 class Evidence(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from server.accounts.audit import record
 from server.accounts.rules import Agent, Can, authorise
-from server.consent import actions, answers, chain, keywords, proof, queries, settings, wordings
+from server.consent import actions, answers, chain, keywords, kinds, proof, queries, settings, wordings
 from server.consent.keywords import BadKeyword
 from server.consent.rules import Status
 from server.consent.settings import KEYWORDS, KeywordSettings
@@ -121,6 +121,31 @@ def _wire(found: queries.ContactConsents) -> dict[str, Any]:
     }
 
 
+# --- consents an owner defines ------------------------------------------------------------------
+
+
+async def list_kinds(app: App, call: Call) -> Any:
+    """Show the consents that were defined here, beside the built-in ones."""
+    return answers.Kinds(consents=await app.read(kinds.defined))
+
+
+async def add_kind(app: App, call: Call) -> Any:
+    """Define a consent."""
+    return answers.OneKind(consent=await app.write(kinds.add, call.agent, call.body, call.address))
+
+
+async def change_kind(app: App, call: Call) -> Any:
+    """Change a consent's name, description, channel, or whether every message needs it."""
+    saved = await app.write(kinds.change, call.agent, path_id(call, "kind"), call.body, call.address)
+    return answers.OneKind(consent=saved)
+
+
+async def remove_kind(app: App, call: Call) -> Any:
+    """Ask a consent of nobody any more; what people said to it stays on record."""
+    await app.write(kinds.remove, call.agent, path_id(call, "kind"), call.address)
+    return {}
+
+
 async def message_evidence(app: App, call: Call) -> Any:
     """Export what proves that a message could be sent: who agreed, to what, when, how; and that nobody edited it."""
     outbound = path_id(call, "outbound")
@@ -193,6 +218,10 @@ ENDPOINTS: list[Endpoint] = [
         "POST", "/api/contacts/{contact}/consents", change_consent, Can.CONSENT_WITHDRAW, ConsentBody,
         answer=answers.ContactConsents,
     ),
+    Endpoint("GET", "/api/consents", list_kinds, Can.CONTACTS_SEE, answer=answers.Kinds),
+    Endpoint("POST", "/api/consents", add_kind, Can.CONSENT_GRANT, kinds.Kind, answer=answers.OneKind),
+    Endpoint("PUT", "/api/consents/{kind}", change_kind, Can.CONSENT_GRANT, kinds.Kind, answer=answers.OneKind),
+    Endpoint("DELETE", "/api/consents/{kind}", remove_kind, Can.CONSENT_GRANT),
     Endpoint("GET", "/api/outbound/{outbound}/evidence", message_evidence, Can.EXPORT, answer=answers.Evidence),
     Endpoint("GET", "/api/sms/keywords", get_keywords, Can.CHANNELS, answer=answers.Keywords),
     Endpoint("PUT", "/api/sms/keywords", put_keywords, Can.CHANNELS, KeywordSettings, answer=answers.Keywords),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from server import schema
 from server.__main__ import cli
-from server.consent import actions, chain, proof
+from server.consent import actions, chain, proof, queries, rules
 from server.consent.actions import Change
 from server.consent.rules import Method, Purpose, Status
 from server.contacts import actions as contacts
@@ -90,6 +90,53 @@ async def test_what_cannot_be_recorded_is_refused_with_a_reason(online: Online) 
     await online.app.write(actions.stop, NUMBER, [anna])
     assert await refused(entry("subscribed")) == (409, "opted_out", None)
     assert (await mona.get(path)).json()["suppressed"]["reason"] == "stop"
+
+
+async def test_cim_4_a_consent_is_defined_recorded_required_and_removed(online: Online) -> None:
+    anna = await person(online.world)
+    mona, ana = await online.agent("mona", socket=False), await online.agent("ana", socket=False)
+    wanted = {"name": " Profiling  ", "description": "To know what you like", "channel": "sms", "required": True}
+    assert (await ana.post("/api/consents", wanted)).status == 403
+    made = (await mona.post("/api/consents", wanted)).json()["consent"]
+    assert made == {**wanted, "name": "Profiling", "id": made["id"], "purpose": f"consent:{made['id']}"}
+    assert (await mona.post("/api/consents", wanted)).json()["error"]["code"] == "name_taken"
+    for bad in (
+        {"name": ""},
+        {"name": "\u202e "},
+        {"name": "x" * 81},
+        {"name": "a", "channel": "fax"},
+        {"name": "a", "required": 2},
+    ):
+        assert (await mona.post("/api/consents", bad)).status == 422, bad
+    assert (await ana.get("/api/consents")).json() == {"consents": [made]}
+
+    await online.app.write(actions.record, Change(anna, Purpose.SMS_MARKETING, Status.SUBSCRIBED, Method.FORM))
+    asked = await online.app.read(queries.facts, anna, NUMBER)
+    assert rules.may_send("marketing", "sms", asked, online.world.now) == rules.Blocked(
+        "consent_missing", "A consent that every message needs is missing: Profiling."
+    )
+    path = f"/api/contacts/{anna}/consents"
+    told = (await mona.post(path, entry("subscribed", purpose=made["purpose"]))).json()
+    [mine] = [one for one in told["consents"] if one["purpose"] == made["purpose"]]
+    assert (mine["name"], mine["status"], mine["required"]) == ("Profiling", "subscribed", True)
+    asked = await online.app.read(queries.facts, anna, NUMBER)
+    assert rules.may_send("marketing", "sms", asked, online.world.now) == rules.Allowed()
+
+    changed = await mona.send("PUT", f"/api/consents/{made['id']}", {**wanted, "name": "Taste", "required": False})
+    assert changed.json()["consent"]["name"] == "Taste"
+    assert (await mona.send("DELETE", f"/api/consents/{made['id']}")).status == 200
+    for method in ("PUT", "DELETE"):
+        assert (
+            await mona.send(method, f"/api/consents/{made['id']}", wanted if method == "PUT" else None)
+        ).status == 404
+    assert (await mona.post(path, entry("subscribed", purpose=made["purpose"]))).status == 422
+    again = await mona.post("/api/consents", {"name": "Taste"})
+    assert again.json()["error"]["code"] == "name_taken", "an old answer is none to a new question"
+    history = (await mona.get(path)).json()["history"]
+    assert made["purpose"] in [line["purpose"] for line in history]
+    olga = await online.agent("olga", socket=False)
+    lines = (await olga.get("/api/audit?limit=3")).json()["lines"]
+    assert [line["action"] for line in lines] == ["consent_removed", "consent_changed", "consent_added"]
 
 
 async def test_who_else_has_the_number_is_listed(online: Online) -> None:

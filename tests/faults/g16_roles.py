@@ -76,6 +76,7 @@ async def _routes(site: Site, visitor: Visitor, names: list[str]) -> tuple[list[
         "{contact}": str(ticket["contact"]["id"]),
         "{outbound}": roles.NOBODY,
         "{sender}": roles.NOBODY,
+        "{kind}": roles.NOBODY,
         "{code}": "A" * 8,
         "{name}": "A" * 32,
         "{id}": roles.NOBODY,

@@ -93,6 +93,10 @@ EXPECT: dict[str, Cell] = {
     # consent: ROL-8; who may only take it away is told apart in tests/edge/test_consent_http.py
     "GET /api/contacts/{contact}/consents": Cell(CONTACTS, (200,)),
     "GET /api/contacts/{contact}/duplicates": Cell(CONTACTS, (200,)),
+    "GET /api/consents": Cell(CONTACTS, (200,)),
+    "POST /api/consents": Cell(CHANNELS, (200,), {"name": "Profiling {n}"}),
+    "PUT /api/consents/{kind}": Cell(CHANNELS, (404,), {"name": "Terms {n}"}),
+    "DELETE /api/consents/{kind}": Cell(CHANNELS, (404,)),
     "POST /api/contacts/{contact}/consents": Cell(
         INBOX, (200,), {"purpose": "email_marketing", "status": "unsubscribed", "reason": "matrix {n}"}
     ),

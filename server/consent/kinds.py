@@ -1,0 +1,124 @@
+"""Consents an owner defines beside the built-in ones (CIM-4): a purpose is then "consent:<id>"."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from sqlalchemy import bindparam, insert, select, update
+
+from server.accounts.audit import record
+from server.accounts.rules import Agent, one_line
+from server.errors import Conflict, NotFound
+from server.kernel.sql import Conn, Row, Statement, Tx
+from server.schema import consent_kinds
+
+MOST = 100  # each stands in every contact's panel
+
+
+class Kind(BaseModel):
+    """`required`: of everybody who is sent marketing or transactional messages on its channel (CIM-5)."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(min_length=1, max_length=80)
+    description: str = Field("", max_length=500)
+    channel: Literal["general", "email", "sms"] = "general"
+    required: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        value = one_line(value)
+        if not value:
+            raise ValueError("give the consent a name")
+        return value
+
+    @field_validator("description")
+    @classmethod
+    def _description(cls, value: str) -> str:
+        return one_line(value)
+
+
+class Defined(Kind):
+    """One that exists; `purpose` as everything else names it."""
+
+    id: int
+    purpose: str
+
+
+_ALL = Statement(select(consent_kinds).where(consent_kinds.c.deleted_at.is_(None)).order_by(consent_kinds.c.id))
+_NAMED = Statement(select(consent_kinds.c.id).where(consent_kinds.c.name == bindparam("name")))
+_ADD = Statement(
+    insert(consent_kinds)
+    .values({name: bindparam(name) for name in "name description channel required created_at".split()})
+    .returning(consent_kinds.c.id)
+)
+_CHANGE = Statement(
+    update(consent_kinds)
+    .where(consent_kinds.c.id == bindparam("kind"), consent_kinds.c.deleted_at.is_(None))
+    .values(
+        name=bindparam("new_name"),
+        description=bindparam("new_description"),
+        channel=bindparam("new_channel"),
+        required=bindparam("new_required"),
+    )
+)
+_DELETE = Statement(
+    update(consent_kinds)
+    .where(consent_kinds.c.id == bindparam("kind"), consent_kinds.c.deleted_at.is_(None))
+    .values(deleted_at=bindparam("now"), required=False)
+    .returning(consent_kinds.c.name)
+)
+
+
+def defined(conn: Conn) -> list[Defined]:
+    return [_defined(row) for row in conn.all(_ALL)]
+
+
+def _defined(row: Row) -> Defined:
+    return Defined(
+        id=row.id,
+        purpose=f"consent:{row.id}",
+        name=row.name,
+        description=row.description,
+        channel=row.channel,
+        required=row.required,
+    )
+
+
+def add(tx: Tx, agent: Agent, wanted: Kind, address: str) -> Defined:
+    """Raises `Conflict` `name_taken`, also for a name that once was: nobody's old answer may count for a new question."""
+    tx.hold("consent_kinds")
+    _check_name(tx, wanted.name, None)
+    if len(defined(tx)) >= MOST:
+        raise Conflict("too_many", f"There can be {MOST} consents at most.")
+    made = tx.value(_ADD, **wanted.model_dump(), created_at=tx.now)
+    record(tx, agent.id, "consent_added", wanted.name, address, required=wanted.required)
+    return Defined(id=made, purpose=f"consent:{made}", **wanted.model_dump())
+
+
+def change(tx: Tx, agent: Agent, kind: int, wanted: Kind, address: str) -> Defined:
+    """Raises `NotFound`, `Conflict` `name_taken`."""
+    tx.hold("consent_kinds")
+    _check_name(tx, wanted.name, kind)
+    values = {f"new_{name}": value for name, value in wanted.model_dump().items()}
+    if not tx.run(_CHANGE, kind=kind, **values):
+        raise NotFound()
+    record(tx, agent.id, "consent_changed", wanted.name, address, required=wanted.required)
+    return Defined(id=kind, purpose=f"consent:{kind}", **wanted.model_dump())
+
+
+def remove(tx: Tx, agent: Agent, kind: int, address: str) -> None:
+    """It is asked of nobody any more; what people have said to it stays in the ledger. Raises `NotFound`."""
+    name = tx.value(_DELETE, kind=kind, now=tx.now)
+    if name is None:
+        raise NotFound()
+    record(tx, agent.id, "consent_removed", name, address)
+
+
+def _check_name(tx: Tx, name: str, own: int | None) -> None:
+    found = tx.value(_NAMED, name=name)
+    if found is not None and found != own:
+        words = "There is a consent of this name, or there was one. Choose another, so that old answers stay apart."
+        raise Conflict("name_taken", words, field="name")
