@@ -210,8 +210,10 @@ def auto_response(on: bool, to: Literal["non_consented", "all"], consented: bool
 BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
 CLUSTER_CAP = 8  # combining marks kept on one character (W13)
 RESERVED_NAMES = {
-    "support", "support team", "admin", "administrator", "agent", "system", "team", "staff", "moderator", "threadline", "bot",
+    "support", "admin", "administrator", "agent", "system", "team", "staff", "moderator", "threadline", "bot",
 }  # fmt: skip
+# Cyrillic and Greek letters that pass for Latin ones, small or capital.
+LOOK_ALIKES = str.maketrans("аеорсухіјѕԁһӏвмнктαβεζηικμνορτυχ", "aeopcyxijsdhlbmhktabezhikmnoptyx")
 
 
 def clean_text(text: str) -> str:
@@ -302,7 +304,7 @@ def phone_digits(text: str) -> str | None:
 def folded_name(name: str) -> str:
     """How names are compared: what looks the same is the same, and what cannot be seen does not count."""
     shown = "".join(char for char in name if unicodedata.category(char) != "Cf")
-    return " ".join(unicodedata.normalize("NFKC", shown).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", shown).casefold().translate(LOOK_ALIKES).split())
 
 
 def visitor_name(raw: str, agents: frozenset[str]) -> Name | Impossible:
@@ -311,7 +313,10 @@ def visitor_name(raw: str, agents: frozenset[str]) -> Name | Impossible:
     if not name or is_blank(name):
         return Impossible("invalid", "Please give a name with letters in it.")
     folded = folded_name(name)
-    if folded in RESERVED_NAMES or folded in agents:
+    # "Ana (Support)" is Ana as well, and "Support Team" nobody else.
+    words = re.findall(r"[^\W_]+", folded)
+    own = [word for word in words if word not in RESERVED_NAMES]
+    if (words and not own) or " ".join(own) in agents or folded in agents:
         return Impossible("reserved_name", "This name is taken by the team; please use your own.")
     return Name(name)
 

@@ -322,7 +322,9 @@ def test_a_clean_line_is_one_line_without_direction_or_control(text: str, limit:
 AGENTS = frozenset({rules.folded_name("Ana Müller"), rules.folded_name("Ben")})
 
 
-@pytest.mark.parametrize("name", ["Zoe", "Ana", "Benjamin", "李雷", "محمد", "O'Neil", "Supporter", "Анна", "X Æ A-12"])
+@pytest.mark.parametrize(
+    "name", ["Zoe", "Ana", "Benjamin", "李雷", "محمد", "O'Neil", "Supporter", "Анна", "X Æ A-12", "Big Ben", "—"]
+)
 def test_w34_an_ordinary_name_is_kept(name: str) -> None:
     assert rules.visitor_name(name, AGENTS) == Name(name)
 
@@ -331,6 +333,7 @@ def test_w34_an_ordinary_name_is_kept(name: str) -> None:
     "name",
     [
         "ben", "BEN", " Ben ", "Ｂｅｎ", "B\u200ben", "\u202eBen", "ana müller", "Ana  Müller", "ANA MU\u0308LLER",
+        "Вen", "ΒΕN", "Ben (Support)", "[admin] ben", "Support · Team", "support_bot", "Аdmin", "\u200bsystem",
         "Support", "SUPPORT TEAM", "support\u00a0team", "Admin", "System", "Threadline", "bot",
     ],
 )  # fmt: skip
