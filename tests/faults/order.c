@@ -44,13 +44,18 @@ static void scan(char event, const char *data, size_t size) {
   const char *at = data, *end = data + size;
   const size_t mark = sizeof MARK - 1;
   while ((at = memmem(at, (size_t)(end - at), MARK, mark)) != NULL) {
-    if (at + mark + DIGITS > end) return;
+    at += mark;
+    if (at + DIGITS > end) return;
+    /* A page also carries what is left of rows that were moved: a marker cut off there names nothing. */
+    int digits = 0;
+    while (digits < DIGITS && at[digits] >= '0' && at[digits] <= '9') digits++;
+    if (digits < DIGITS) continue;
     char line[DIGITS + 2];
     line[0] = event;
-    memcpy(line + 1, at + mark, DIGITS);
+    memcpy(line + 1, at, DIGITS);
     line[DIGITS + 1] = '\n';
     say(line, DIGITS + 2);
-    at += mark + DIGITS;
+    at += DIGITS;
   }
 }
 
