@@ -104,19 +104,33 @@ function bubble(message) {
     last = found.index + found[0].length
   }
   text.append(message.body.slice(last))
-  const pictures = message.pictures.map((sid) =>
-    make('img', { src: `/phone/pictures/${sid}`, alt: message.mine ? 'A picture you sent' : 'A picture from the shop' }))
+  const pictures = message.pictures.map((sid) => {
+    const picture = make('img', { src: `/phone/pictures/${sid}`, alt: message.mine ? 'A picture you sent' : 'A picture from the shop' })
+    picture.addEventListener('load', stayDown) // it grows the list after the list was scrolled
+    return picture
+  })
   return make('div', { className: message.mine ? 'said mine' : 'said' },
     make('span', { className: 'sr', textContent: message.mine ? 'You: ' : 'Shop: ' }),
     make('div', { className: 'bubble' }, ...pictures, text),
     make('time', { className: 'when', dateTime: message.at, textContent: clock(message.at) }))
 }
 
+let down = true // whoever reads further up is left there
+
+function stayDown() {
+  if (down) $('talk').scrollTop = $('talk').scrollHeight
+}
+
+$('talk').addEventListener('scroll', () => {
+  const list = $('talk')
+  down = list.scrollHeight - list.scrollTop - list.clientHeight < 60
+})
+new ResizeObserver(stayDown).observe($('talk')) // what stands below it grew
+
 function showTalk() {
   const list = $('talk')
   const which = `${person} ${other()}`
   const messages = talkOf(me(), other())
-  const down = list.scrollHeight - list.scrollTop - list.clientHeight < 60
   const fresh = list.dataset.which !== which
   if (fresh) {
     list.ariaLive = 'off' // a change of phone is no news
@@ -131,12 +145,14 @@ function showTalk() {
     const node = bubble(message)
     node.dataset.sid = message.sid
     list.append(node)
+    if (message.mine) down = true // what one has just written is looked for
   }
   list.hidden = messages.length === 0
   $('empty').hidden = messages.length > 0
   $('empty').textContent = `No messages yet. Text ${pretty(other())} and see it arrive in the console.`
   seen[which] = messages.length
-  if (fresh || down) list.scrollTop = list.scrollHeight
+  if (fresh) down = true
+  stayDown()
   if (fresh) setTimeout(() => { list.ariaLive = 'polite' }, 100)
 }
 

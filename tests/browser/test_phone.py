@@ -65,6 +65,10 @@ async def test_a_picture_is_attached_seen_and_sent(people: People) -> None:
     sent = page.get_by_role("log").get_by_role("img", name="A picture you sent").last
     await expect(sent).to_be_visible()
     assert await sent.evaluate("img => img.decode().then(() => img.naturalWidth)") == 256
+    # The picture grew the list after the list was scrolled; what comes next is in sight all the same.
+    await page.get_by_role("textbox", name="Text message").fill("phone: and one more thing")
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_role("log").get_by_text("phone: and one more thing")).to_be_in_viewport()
     british = await opened(people, "arthur")
     await expect(british.get_by_role("button", name="Attach a picture")).to_be_disabled()
 
@@ -75,7 +79,9 @@ async def test_the_page_is_accessible_and_fits_every_width(people: People) -> No
     await page.get_by_role("textbox", name="Text message").press("Enter")
     await expect(page.get_by_role("log").get_by_text("Czy wysyłacie")).to_be_visible()
     assert await serious(page) == []
+    last = page.get_by_role("log").locator(".said").last
     for width in (320, 390, 768, 1024, 1440):
         await page.set_viewport_size({"width": width, "height": 800})
+        await expect(last).to_be_in_viewport(ratio=0.9)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
         assert await serious(page) == [], width

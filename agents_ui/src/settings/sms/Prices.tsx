@@ -46,7 +46,7 @@ export function PricesSection({ account }: { account: SmsAccount }) {
             allowDecimal={false}
             allowNegative={false}
             hideControls
-            w={110}
+            className={classes.price}
             onChange={(sms) => typeof sms === 'number' && set(code, { ...prices[code]!, sms })}
           />
           <NumberInput
@@ -58,7 +58,7 @@ export function PricesSection({ account }: { account: SmsAccount }) {
             allowDecimal={false}
             allowNegative={false}
             hideControls
-            w={110}
+            className={classes.price}
             onChange={(mms) => set(code, { ...prices[code]!, mms: typeof mms === 'number' ? mms : null })}
           />
           <Button variant="default" mt="auto" onClick={() => back(code)}>
