@@ -263,7 +263,16 @@ _MANNERS = frozenset(
 )
 
 
+# Each of the above in ASCII has one of these words. Few texts do, and looking for all of it costs more than storing one.
+_OPENERS = frozenset(
+    "stop stopall quit cease end do don dont donot never no unsubscribe unsub opt optout remove delete take lose forget leave revoke "
+    "withdraw arretez stoppez ne keine nie deje dejen prosze".split()
+)
+
+
 def _asks_to_stop(folded: str) -> bool:
+    if folded.isascii() and _OPENERS.isdisjoint(re.findall(r"[^\W_]+", folded)):
+        return False
     if _NOT_A_REQUEST.search(folded):
         return False
     plain = folded.replace("’", "'")

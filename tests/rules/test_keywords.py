@@ -147,6 +147,21 @@ def test_what_is_put_around_a_keyword_changes_nothing(word: str, around: str) ->
     assert classify(around + word + around, "smart") == classify(word, "smart")
 
 
+WISHES = (
+    "stop quit cease end sending texting all the your any me us texts txt messages spam ads promos offers these this contacting bothering "
+    "do not don't dont donot do n't never no longer ever want wish like need to more get receive send my of unsubscribe unsub opt out "
+    "opt-out optout number please pls plz remove delete take phone off from lose forget leave alone wrong i revoke withdraw consent "
+    "arretez stoppez de les vos m' envoyer messages ne m'envoyez plus keine nie wieder werbung mehr no dejen deje me envien enviarme "
+    "nie chce wiecej prosze przestac order bus"
+).split()
+
+
+@given(st.lists(st.sampled_from(WISHES), min_size=1, max_size=7).map(" ".join))
+def test_a_wish_in_plain_letters_is_found_as_in_others(text: str) -> None:
+    """ASCII without a word that opens a wish is not looked at further; a hand at the end takes the long way."""
+    assert classify(text, "smart") == classify(f"{text} 🙏", "smart")
+
+
 @given(st.text(alphabet=st.characters(codec="ascii"), max_size=80))
 def test_plain_letters_are_read_as_decorated_ones_are(text: str) -> None:
     """ASCII takes a short way; an invisible character at the end takes the long one."""
