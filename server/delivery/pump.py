@@ -31,6 +31,9 @@ log = structlog.get_logger()
 CONNECTIONS = 128  # requests at a time
 # Whose dispatch one transaction begins: a kill between its commit and the wire leaves at most these unclear for nothing.
 BEGIN_AT_ONCE = 16
+# Begun while every connection is in use: each then sends its next at once instead of waiting for a commit. They wait in the
+# channel, which opens no more than its connections.
+AHEAD = 16
 SLICE_S = 30.0  # a run ends after this and another follows: a job fits its lease
 LAST_S = 3.0  # that a stopping process gives to requests on their way
 
@@ -133,7 +136,7 @@ class Pump:
             if not over and held <= 0:
                 if self._look and len(self._heap) < CONNECTIONS:
                     await self._claim()
-                if self._heap and self._in_flight < self._room:
+                if self._heap and self._in_flight < self._most():
                     await self._begin(channel)
                     continue
                 if self._look and len(self._heap) < CONNECTIONS:
@@ -149,6 +152,10 @@ class Pump:
                 async with asyncio.timeout(max(pause, 0.01)):
                     await self._event.wait()
 
+    def _most(self) -> int:
+        """How many may be begun: only while the provider takes all that we may send at a time, some ahead."""
+        return self._room + AHEAD if self._room == CONNECTIONS else self._room
+
     async def _claim(self) -> None:
         self._look = False
         room = claiming.BATCH - len(self._heap)
@@ -159,7 +166,7 @@ class Pump:
         self._look = self._look or len(got.claims) >= room
 
     async def _begin(self, channel: SmsChannel) -> None:
-        count = min(len(self._heap), self._room - self._in_flight, BEGIN_AT_ONCE)
+        count = min(len(self._heap), self._most() - self._in_flight, BEGIN_AT_ONCE)
         batch = [heapq.heappop(self._heap) for _ in range(count)]
         began = self._app.clock.monotonic()
         ready = await self._app.write(claiming.begin, batch, self._app.settings.public_url)

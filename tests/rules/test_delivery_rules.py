@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import phonenumbers
 import pytest
 
 from server.channels import twilio_errors
@@ -77,6 +78,15 @@ def test_a_picture_that_no_number_can_carry_is_named_as_such() -> None:  # AMB-1
 )  # fmt: skip
 def test_a_country_is_read_from_a_number(phone: str, country: str) -> None:
     assert rules.country_of(phone) == country
+
+
+def test_a_number_is_from_where_the_library_says() -> None:
+    """Its own reading is for numbers in any writing; ours are canonical, and taken apart by hand."""
+    numbers = [phonenumbers.example_number(region) for region in sorted(phonenumbers.SUPPORTED_REGIONS)]
+    for one in filter(None, numbers):
+        written = phonenumbers.format_number(one, phonenumbers.PhoneNumberFormat.E164)
+        theirs = phonenumbers.region_code_for_number(phonenumbers.parse(written)) or ""
+        assert rules.country_of(written) == rules._SAME_NETWORKS.get(theirs, theirs), written
 
 
 def test_a_state_goes_forward_only_and_delivered_is_the_end() -> None:
