@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
-from playwright.async_api import expect
+from PIL import Image
+from playwright.async_api import FloatRect, Locator, expect
 
 from tests.browser.people import People
 
@@ -125,3 +129,33 @@ async def test_a_reload_and_another_page_keep_the_conversation(people: People) -
 
     await expect(desk.bubble("reload: after")).to_be_visible()
     assert await desk.texts() == ["reload: before", "reload: after"]
+
+
+async def test_files_of_the_team_reach_the_visitor_and_fit_a_telephone(people: People, tmp_path: Path) -> None:
+    names = ("wide.png", "tall.png", "A very long name of a document about kettles, final version (3).pdf")
+    Image.new("RGB", (240, 90), "green").save(tmp_path / names[0])
+    Image.new("RGB", (30, 200), "brown").save(tmp_path / names[1])
+    (tmp_path / names[2]).write_bytes(b"%PDF-1.4\n" + b"x" * 9_000)
+    desk, visitor = await people.agent("ana"), await people.visitor()
+    await visitor.says("files: a picture, please?")
+    await desk.opens("files: a picture, please?")
+    await desk.page.locator("input[type=file]").set_input_files([tmp_path / name for name in names])
+    await expect(desk.page.get_by_role("button", name=re.compile("^Remove"))).to_have_count(3)
+    await desk.page.get_by_role("button", name="Send", exact=True).click()
+
+    pictures, chip = desk.log.locator("button:has(img)"), desk.page.get_by_role("link", name=re.compile(r"\.pdf$"))
+    await expect(pictures).to_have_count(2)
+    await expect(visitor.frame.locator(".media img")).to_have_count(2)
+    await expect(visitor.frame.get_by_text(names[2])).to_be_visible()
+    for width in (1280, 768, 390):
+        await desk.page.set_viewport_size({"width": width, "height": 844})
+        a, b, c = [await box(part) for part in (pictures.first, pictures.last, chip)]
+        bubble = await box(desk.log.locator("[data-side] > [title]").filter(has=chip))
+        assert a["x"] + a["width"] <= b["x"] or a["y"] + a["height"] <= b["y"], "the pictures do not overlap"
+        assert all(part["x"] + part["width"] <= bubble["x"] + bubble["width"] for part in (a, b, c))
+
+
+async def box(part: Locator) -> FloatRect:
+    found = await part.bounding_box()
+    assert found is not None
+    return found
