@@ -29,8 +29,9 @@ from server.kernel.context import App
 log = structlog.get_logger()
 
 CONNECTIONS = 128  # requests at a time
-# Whose dispatch one transaction begins: a kill between its commit and the wire leaves at most these unclear for nothing.
-BEGIN_AT_ONCE = 16
+# Whose dispatch one transaction begins: a kill between its commit and the wire leaves these unclear for nothing. Twice as
+# many while connections stay free after that: a commit takes long then.
+BEGIN_AT_ONCE, BEGIN_AT_MOST = 16, 64
 # Begun while every connection is in use: each then sends its next at once instead of waiting for a commit. They wait in the
 # channel, which opens no more than its connections.
 AHEAD = 16
@@ -52,6 +53,7 @@ class Pump:
         self._event = asyncio.Event()  # anything happened: look around
         self._heap: list[Claim] = []
         self._in_flight = 0
+        self._stride = BEGIN_AT_ONCE
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: list[Outcome] = []
         self._settler: asyncio.Task[None] | None = None
@@ -166,7 +168,8 @@ class Pump:
         self._look = self._look or len(got.claims) >= room
 
     async def _begin(self, channel: SmsChannel) -> None:
-        count = min(len(self._heap), self._most() - self._in_flight, BEGIN_AT_ONCE)
+        count = min(len(self._heap), self._most() - self._in_flight, self._stride)
+        self._stride = min(self._stride * 2, BEGIN_AT_MOST) if count == self._stride else BEGIN_AT_ONCE
         batch = [heapq.heappop(self._heap) for _ in range(count)]
         began = self._app.clock.monotonic()
         ready = await self._app.write(claiming.begin, batch, self._app.settings.public_url)
