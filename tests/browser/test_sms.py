@@ -295,6 +295,7 @@ async def test_what_is_set_for_the_inbox_holds_after_a_reload_and_at_once_for_wh
     await expect(boss.page.get_by_text("46 / 160 · 1 segment")).to_be_visible()
     await boss.page.get_by_label("Everybody").check(force=True)
     await expect(boss.page.get_by_text("Every question then gets a robot's answer first")).to_be_visible()
+    await expect(boss.page.get_by_text("say here that STOP opts out")).to_be_hidden()
     await saved(boss.page)
     await boss.page.reload()
     await expect(switch).not_to_be_checked()
@@ -349,6 +350,18 @@ async def test_the_account_keeps_its_secret_and_numbers_and_keywords_hold(people
     await page.get_by_label("Name in the answers").fill("Fern & Kettle")
     await page.get_by_label("After HELP").fill("Fern & Kettle: just ask. STOP to opt out.")
     assert await serious(page) == []
+    await saved(page)
+
+    # SET-6: where only the bare word counts, an automatic answer that does not name it is pointed at.
+    await page.get_by_role("radio", name="By the whole text").check(force=True)
+    await saved(page)
+    inbox = (await people.agent("olga", "/settings/inbox")).page
+    await inbox.get_by_role("tab", name="Inbound messages").click()
+    await inbox.get_by_role("switch", name="SMS auto-response").check(force=True)
+    await expect(inbox.get_by_text("say here that STOP opts out")).to_be_visible()
+    await inbox.get_by_label("Text", exact=True).fill("Nobody reads here. STOP to opt out.")
+    await expect(inbox.get_by_text("say here that STOP opts out")).to_be_hidden()
+    await page.get_by_role("radio", name="By their meaning").check(force=True)
     await saved(page)
 
     await page.reload()

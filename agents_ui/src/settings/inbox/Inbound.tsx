@@ -4,9 +4,9 @@ import { IconAlertTriangle } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 import { useCan } from '../../accounts/session'
-import type { InboxSettings } from '../../kernel/contract'
+import type { InboxSettings, Keywords } from '../../kernel/contract'
 import { TextCost } from '../../sms/TextCost'
-import type { Editing } from '../editing'
+import { type Editing, useSettings } from '../editing'
 import { Section, SwitchRow } from '../Section'
 import frame from '../Settings.module.css'
 
@@ -67,6 +67,7 @@ function AutoResponse({ values, change, errors }: Editing<InboxSettings>) {
             <Radio value="all" disabled={!values.auto_response_on} label={t('settings.inbox.toAll')} />
           </Stack>
         </Radio.Group>
+        {values.auto_response_on && <HowToOptOut text={values.auto_response} />}
         {values.auto_response_on && values.auto_response_to === 'all' && (
           <p className={frame.warn} role="status">
             <IconAlertTriangle size={16} stroke={1.7} aria-hidden />
@@ -75,6 +76,23 @@ function AutoResponse({ values, change, errors }: Editing<InboxSettings>) {
         )}
       </Stack>
     </Section>
+  )
+}
+
+/** SET-6: where only the bare word opts out, somebody has to be told which. */
+function HowToOptOut({ text }: { text: string }) {
+  return useCan('channels') && !/\bstop\b/i.test(text) ? <WhereWordsCount /> : null
+}
+
+function WhereWordsCount() {
+  const { t } = useTranslation()
+  const { data } = useSettings<Keywords>('/api/sms/keywords')
+  if (data?.mode !== 'exact') return null
+  return (
+    <p className={frame.warn} role="status">
+      <IconAlertTriangle size={16} stroke={1.7} aria-hidden />
+      {t('settings.inbox.sayStop')}
+    </p>
   )
 }
 
