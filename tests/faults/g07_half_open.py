@@ -33,7 +33,11 @@ async def run(tally: Tally) -> None:
             await crowd.start()
             for visitor in crowd.visitors:
                 await visitor.say("is anybody there?")
-            while any(visitor.outbox for visitor in crowd.visitors):
+            # Acknowledged, and in the list of the analyst, whose summaries come a moment later.
+            until = time.monotonic() + 30
+            while time.monotonic() < until and (
+                any(visitor.outbox for visitor in crowd.visitors) or len(crowd.agents[0].tickets) < visitors
+            ):
                 await asyncio.sleep(0.05)
             await _watch(site, crowd, proxy, tally, scale)
             for client in (*crowd.visitors, *crowd.agents):
