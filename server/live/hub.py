@@ -174,9 +174,8 @@ class Hub:
 
     def heard(self, topic: str, hint: Any) -> None:
         self._counts_dirty = self._unindexed = True
-        if hint is None:  # the bus had a gap: which tickets changed meanwhile, the sweep finds out
+        if hint is None:  # the bus had a gap and cannot say which tickets changed: now, and at the next turn once more
             self._sweep_soon = True
-        if hint is None:  # the bus was lost for a while and cannot say which tickets changed
             self.spawn(self.sweep())
 
     def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
