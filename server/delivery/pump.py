@@ -29,9 +29,9 @@ from server.kernel.context import App
 log = structlog.get_logger()
 
 CONNECTIONS = 128  # requests at a time
-# Whose dispatch one transaction begins: a kill between its commit and the wire leaves these unclear for nothing. Twice as
-# many while connections stay free after that: a commit takes long then.
-BEGIN_AT_ONCE, BEGIN_AT_MOST = 16, 64
+# Whose dispatch one transaction begins: a kill between its commit and the wire leaves these unclear for nothing, so few at
+# first. Twice as many while connections stay free after that (a commit takes long then), half as many when they do not.
+BEGIN_AT_ONCE, BEGIN_AT_MOST = 4, 64
 # Begun while every connection is in use: each then sends its next at once instead of waiting for a commit. They wait in the
 # channel, which opens no more than its connections.
 AHEAD = 16
@@ -169,7 +169,8 @@ class Pump:
 
     async def _begin(self, channel: SmsChannel) -> None:
         count = min(len(self._heap), self._most() - self._in_flight, self._stride)
-        self._stride = min(self._stride * 2, BEGIN_AT_MOST) if count == self._stride else BEGIN_AT_ONCE
+        full = count == self._stride
+        self._stride = min(self._stride * 2, BEGIN_AT_MOST) if full else max(self._stride // 2, BEGIN_AT_ONCE)
         batch = [heapq.heappop(self._heap) for _ in range(count)]
         began = self._app.clock.monotonic()
         ready = await self._app.write(claiming.begin, batch, self._app.settings.public_url)
