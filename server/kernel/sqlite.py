@@ -32,6 +32,7 @@ BUSY_TIMEOUT_MS = 5_000
 # Pages of the log before its content moves into the file, which takes two more syncs: at SQLite's own 1,000 every
 # hundred messages. The same few pages change again and again, so waiting makes less work; the log grows to 33 MB.
 CHECKPOINT_PAGES = 8_000
+WRITER_CACHE, READER_CACHE = 65_536, 8_192
 GONE = "The server's database file was moved away. Keep what you wrote; an administrator must look at the server."
 
 
@@ -42,8 +43,10 @@ def connect(path: Path, *, sync: str, query_only: bool = False) -> sqlite3.Conne
     db.execute("PRAGMA journal_mode=WAL")
     db.execute(f"PRAGMA synchronous={sync}")
     db.execute("PRAGMA foreign_keys=ON")
-    db.execute("PRAGMA cache_size=-65536")
     db.execute("PRAGMA temp_store=MEMORY")
+    # KiB. A reader's is small: the system keeps the file's pages for all of them, and a page from there costs a
+    # microsecond or two; three large ones would be memory that strangers make grow.
+    db.execute(f"PRAGMA cache_size={-READER_CACHE if query_only else -WRITER_CACHE}")
     if query_only:
         # Only the writer checkpoints: two connections doing it meet a SQLite bug fixed in 3.51.3.
         db.execute("PRAGMA wal_autocheckpoint=0")
