@@ -239,10 +239,28 @@ def one_line(text: str) -> str:
 _DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
+def is_blank(text: str) -> bool:
+    """Nothing a person could see: spaces, zero-width characters or bare combining marks only (W11)."""
+    if text.isascii() and text.isprintable():
+        return not text.strip()
+    return all(_is_invisible(char) for char in text)
+
+
+FILLERS = "\u115f\u1160\u3164\uffa0\u2800"  # letters and signs by category, blank to the eye
+
+
+def _is_invisible(char: str) -> bool:
+    category = unicodedata.category(char)
+    if category == "Cn":  # newer than our tables (an emoji of this year), unless it is none for ever
+        code = ord(char)
+        return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return category[0] in "ZM" or category in ("Cc", "Cf", "Cs") or char in FILLERS
+
+
 def person_name(text: str) -> str:
     """A name as shown to customers: one line, 1 to 80 characters; else refused."""
     name = one_line(text[:1000])
-    if not 1 <= len(name) <= NAME_CHARS:
+    if is_blank(name) or len(name) > NAME_CHARS:
         raise Refused("invalid", f"A name has 1 to {NAME_CHARS} characters.", field="name")
     return name
 

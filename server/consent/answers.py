@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from server.consent.kinds import Defined
+from server.consent.kinds import Counted, Defined
 from server.consent.settings import KeywordSettings
 
 
@@ -55,7 +55,7 @@ class ContactConsents(BaseModel):
 
 
 class Kinds(BaseModel):
-    consents: list[Defined]
+    consents: list[Counted]
 
 
 class OneKind(BaseModel):

@@ -125,8 +125,8 @@ def _wire(found: queries.ContactConsents) -> dict[str, Any]:
 
 
 async def list_kinds(app: App, call: Call) -> Any:
-    """Show the consents that were defined here, beside the built-in ones."""
-    return answers.Kinds(consents=await app.read(kinds.defined))
+    """Show the consents that were defined here, beside the built-in ones, and how many people gave each."""
+    return answers.Kinds(consents=await app.read_slowly(kinds.counted))
 
 
 async def add_kind(app: App, call: Call) -> Any:
@@ -141,7 +141,7 @@ async def change_kind(app: App, call: Call) -> Any:
 
 
 async def remove_kind(app: App, call: Call) -> Any:
-    """Ask a consent of nobody any more; what people said to it stays on record."""
+    """Ask a consent of nobody any more, unless messages need it; what people said to it stays on record."""
     await app.write(kinds.remove, call.agent, path_id(call, "kind"), call.address)
     return {}
 

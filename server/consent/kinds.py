@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from server.accounts.audit import record
-from server.accounts.rules import Agent, one_line
+from server.accounts.rules import Agent, is_blank, one_line
 from server.errors import Conflict, NotFound
 from server.kernel.sql import Conn, Row, Statement, Tx
-from server.schema import consent_kinds
+from server.schema import consent_kinds, consents
 
 MOST = 100  # each stands in every contact's panel
 
@@ -30,7 +30,7 @@ class Kind(BaseModel):
     @classmethod
     def _name(cls, value: str) -> str:
         value = one_line(value)
-        if not value:
+        if is_blank(value):
             raise ValueError("give the consent a name")
         return value
 
@@ -45,6 +45,12 @@ class Defined(Kind):
 
     id: int
     purpose: str
+
+
+class Counted(Defined):
+    """`given`: how many people say yes to it now."""
+
+    given: int
 
 
 _ALL = Statement(select(consent_kinds).where(consent_kinds.c.deleted_at.is_(None)).order_by(consent_kinds.c.id))
@@ -64,16 +70,28 @@ _CHANGE = Statement(
         required=bindparam("new_required"),
     )
 )
+# ";" follows ":", so these are the purposes that begin with "consent:".
+_GIVEN = Statement(
+    select(consents.c.purpose, func.count().label("people"))
+    .where(consents.c.purpose >= "consent:", consents.c.purpose < "consent;", consents.c.status == "subscribed")
+    .group_by(consents.c.purpose)
+)
 _DELETE = Statement(
     update(consent_kinds)
     .where(consent_kinds.c.id == bindparam("kind"), consent_kinds.c.deleted_at.is_(None))
-    .values(deleted_at=bindparam("now"), required=False)
-    .returning(consent_kinds.c.name)
+    .values(deleted_at=bindparam("now"))
 )
 
 
 def defined(conn: Conn) -> list[Defined]:
     return [_defined(row) for row in conn.all(_ALL)]
+
+
+def counted(conn: Conn) -> list[Counted]:
+    """As `defined`; goes through everybody's consents, so it is for a slow reader."""
+    found = defined(conn)
+    given = {row.purpose: row.people for row in conn.all(_GIVEN)} if found else {}
+    return [Counted(**one.model_dump(), given=given.get(one.purpose, 0)) for one in found]
 
 
 def _defined(row: Row) -> Defined:
@@ -102,19 +120,32 @@ def change(tx: Tx, agent: Agent, kind: int, wanted: Kind, address: str) -> Defin
     """Raises `NotFound`, `Conflict` `name_taken`."""
     tx.hold("consent_kinds")
     _check_name(tx, wanted.name, kind)
-    values = {f"new_{name}": value for name, value in wanted.model_dump().items()}
-    if not tx.run(_CHANGE, kind=kind, **values):
-        raise NotFound()
-    record(tx, agent.id, "consent_changed", wanted.name, address, required=wanted.required)
+    before = _existing(tx, kind)
+    tx.run(_CHANGE, kind=kind, **{f"new_{name}": value for name, value in wanted.model_dump().items()})
+    renamed = {"name": [before.name, wanted.name]} if before.name != wanted.name else {}
+    record(tx, agent.id, "consent_changed", wanted.name, address, required=wanted.required, **renamed)
     return Defined(id=kind, purpose=f"consent:{kind}", **wanted.model_dump())
 
 
 def remove(tx: Tx, agent: Agent, kind: int, address: str) -> None:
-    """It is asked of nobody any more; what people have said to it stays in the ledger. Raises `NotFound`."""
-    name = tx.value(_DELETE, kind=kind, now=tx.now)
-    if name is None:
+    """It is asked of nobody any more; what people have said to it stays in the ledger.
+
+    Raises `NotFound`, `Conflict` `in_use` while messages need it: whom it held back would be written to from then on,
+    and that is to be said on its own and not by tidying up.
+    """
+    tx.hold("consent_kinds")
+    found = _existing(tx, kind)
+    if found.required:
+        raise Conflict("in_use", "Messages need this consent. Make it optional first, then remove it.")
+    tx.run(_DELETE, kind=kind, now=tx.now)
+    record(tx, agent.id, "consent_removed", found.name, address)
+
+
+def _existing(tx: Tx, kind: int) -> Defined:
+    found = next((one for one in defined(tx) if one.id == kind), None)
+    if found is None:
         raise NotFound()
-    record(tx, agent.id, "consent_removed", name, address)
+    return found
 
 
 def _check_name(tx: Tx, name: str, own: int | None) -> None:

@@ -264,6 +264,15 @@ def _history(conn: Conn, contact: int) -> tuple[Line, ...]:
     )
 
 
+_NAME = Statement(select(consent_kinds.c.name).where(consent_kinds.c.id == bindparam("kind")))
+
+
+def name_of(conn: Conn, purpose: str) -> str | None:
+    """What the owner calls a consent of their own, also of one that was removed; None for a built-in one."""
+    kind = purpose.removeprefix("consent:")
+    return None if kind == purpose else conn.value(_NAME, kind=int(kind))
+
+
 _KIND = Statement(
     select(consent_kinds.c.id).where(consent_kinds.c.id == bindparam("kind"), consent_kinds.c.deleted_at.is_(None))
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
+from server.consent import queries as consents
 from server.consent.rules import AddressChanged, ConsentChanged, Purpose
 from server.delivery.rules import LEFT_US, OutboundSettled, SendersChanged, State, may_retry
 from server.inbox import entries, queries, standing
@@ -54,6 +55,9 @@ def note_consent(tx: Tx, event: ConsentChanged) -> None:
         return
     for change in event.changes:
         data: dict[str, Any] = {"purpose": change.purpose, "status": change.status, "method": change.method}
+        name = consents.name_of(tx, change.purpose)
+        if name is not None:
+            data["name"] = name
         append(tx, thread.id, "consent", _who(tx, change.source), data=data, public=False)
     if event.paused is not None:
         if not event.changes:

@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from server.accounts.rules import is_blank as is_blank  # asked under this name, too
+
 Channel = Literal["webchat", "sms"]
 Status = Literal["open", "snoozed", "closed"]
 
@@ -235,24 +237,6 @@ def clean_text(text: str) -> str:
             marks = 0
         kept.append(char)
     return "".join(kept)
-
-
-def is_blank(text: str) -> bool:
-    """Nothing a person could see: spaces, zero-width characters or bare combining marks only (W11)."""
-    if text.isascii() and text.isprintable():
-        return not text.strip()
-    return all(_is_invisible(char) for char in text)
-
-
-FILLERS = "\u115f\u1160\u3164\uffa0\u2800"  # letters and signs by category, blank to the eye
-
-
-def _is_invisible(char: str) -> bool:
-    category = unicodedata.category(char)
-    if category == "Cn":  # newer than our tables (an emoji of this year), unless it is none for ever
-        code = ord(char)
-        return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
-    return category[0] in "ZM" or category in ("Cc", "Cf", "Cs") or char in FILLERS
 
 
 def body_hash(text: str, files: list[str]) -> str:

@@ -60,7 +60,16 @@ async def test_the_inbox_is_accessible(people: People) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/settings", "/settings/inbox", "/settings/widget", "/settings/team", "/settings/account", "/inbox/999999"]
+    "path",
+    [
+        "/settings",
+        "/settings/inbox",
+        "/settings/widget",
+        "/settings/consents",
+        "/settings/team",
+        "/settings/account",
+        "/inbox/999999",
+    ],
 )
 async def test_the_settings_are_accessible(people: People, path: str) -> None:
     people.watch.forgive("/api/tickets/999999")

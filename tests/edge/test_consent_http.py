@@ -103,12 +103,13 @@ async def test_cim_4_a_consent_is_defined_recorded_required_and_removed(online: 
     for bad in (
         {"name": ""},
         {"name": "\u202e "},
+        {"name": "\u200f\u200b"},
         {"name": "x" * 81},
         {"name": "a", "channel": "fax"},
         {"name": "a", "required": 2},
     ):
         assert (await mona.post("/api/consents", bad)).status == 422, bad
-    assert (await ana.get("/api/consents")).json() == {"consents": [made]}
+    assert (await ana.get("/api/consents")).json() == {"consents": [{**made, "given": 0}]}
 
     await online.app.write(actions.record, Change(anna, Purpose.SMS_MARKETING, Status.SUBSCRIBED, Method.FORM))
     asked = await online.app.read(queries.facts, anna, NUMBER)
@@ -122,6 +123,12 @@ async def test_cim_4_a_consent_is_defined_recorded_required_and_removed(online: 
     asked = await online.app.read(queries.facts, anna, NUMBER)
     assert rules.may_send("marketing", "sms", asked, online.world.now) == rules.Allowed()
 
+    assert (await ana.get("/api/consents")).json() == {"consents": [{**made, "given": 1}]}
+
+    refused = await mona.send("DELETE", f"/api/consents/{made['id']}")
+    assert (refused.status, refused.json()["error"]["code"]) == (409, "in_use"), (
+        "or everybody it holds back is written to"
+    )
     changed = await mona.send("PUT", f"/api/consents/{made['id']}", {**wanted, "name": "Taste", "required": False})
     assert changed.json()["consent"]["name"] == "Taste"
     assert (await mona.send("DELETE", f"/api/consents/{made['id']}")).status == 200

@@ -177,7 +177,7 @@ def test_what_is_no_address_is_refused(typed: str) -> None:
 def test_a_name_is_one_line_and_cannot_turn_the_sentence_around() -> None:
     assert rules.person_name("  Anna\r\n Schmidt\t\u202e ") == "Anna Schmidt"
     assert rules.person_name("علی\u200cرضا") == "علی\u200cرضا"  # the joiner belongs to the name
-    for bad in ("", "  \n", "\u202e", "x" * 81):
+    for bad in ("", "  \n", "\u202e", "\u200f\u200b", "x" * 81):
         with pytest.raises(Refused):
             rules.person_name(bad)
 

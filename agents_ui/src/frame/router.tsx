@@ -145,6 +145,7 @@ const tree = root.addChildren([
       page('inbox'),
       page('widget'),
       page('sms'),
+      page('consents'),
       page('team'),
       page('account'),
       page('audit'),

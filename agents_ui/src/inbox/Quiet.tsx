@@ -11,6 +11,7 @@ import { useUserName } from './people'
 import classes from './Quiet.module.css'
 import { consentWords } from '../sms/consents'
 import { RichText } from './RichText'
+import type { Line } from './rows'
 import type { Delivery } from './timeline'
 
 const ORIGINS = ['welcome', 'auto', 'keyword', 'flow', 'campaign', 'out_of_hours', 'opt_in'] as const
@@ -64,8 +65,9 @@ export function QuietCard({ entry, delivery }: { entry: EntryOut; delivery: Deli
   )
 }
 
-export function GreyLine({ entry, purposes }: { entry: EntryOut; purposes: readonly string[] }) {
-  const words = useWords(entry, purposes)
+export function GreyLine({ line }: { line: Line }) {
+  const { entry } = line
+  const words = useWords(line)
   return (
     <div className={classes.line} title={exactTime(entry.at)}>
       {words} <time dateTime={entry.at}>{clock(entry.at)}</time>
@@ -73,7 +75,7 @@ export function GreyLine({ entry, purposes }: { entry: EntryOut; purposes: reado
   )
 }
 
-function useWords(entry: EntryOut, purposes: readonly string[]): ReactNode {
+function useWords({ entry, purposes, names }: Line): ReactNode {
   const { t } = useTranslation()
   const agent = oneLine(entry.author.name, 60) || t('inbox.someone')
   const user = typeof entry.data.user === 'number' ? entry.data.user : null
@@ -86,7 +88,7 @@ function useWords(entry: EntryOut, purposes: readonly string[]): ReactNode {
     return t('inbox.lines.assigned', { agent, name: stored || found })
   }
   if (entry.kind === 'consent')
-    return consentWords(entry.data, purposes, entry.author.type === 'agent' ? agent : '')
+    return consentWords(entry.data, purposes, names, entry.author.type === 'agent' ? agent : '')
   if (entry.kind === 'contact') {
     const said = [name, email]
       .filter((part) => typeof part === 'string' && part)

@@ -91,8 +91,7 @@ export function Thread({ ticket, pending, onEdit }: ThreadProps) {
                     <span>{dayName(row.at, now)}</span>
                   </div>
                 )
-              if (row.kind === 'line')
-                return <GreyLine key={row.key} entry={row.entry} purposes={row.purposes} />
+              if (row.kind === 'line') return <GreyLine key={row.key} line={row} />
               if (row.kind === 'card')
                 return <QuietCard key={row.key} entry={row.entry} delivery={row.delivery} />
               return (

@@ -30,6 +30,8 @@ export interface Line {
   entry: EntryOut
   /** Of a change of consent: every purpose that changed with it. */
   purposes: readonly string[]
+  /** Beside each purpose: what the owner calls it, "" for a built-in one. */
+  names: readonly string[]
 }
 
 export type Row =
@@ -84,7 +86,13 @@ function rowOf(entry: EntryOut, facts: Facts): Row | null {
     case 'assigned':
     case 'contact':
     case 'consent':
-      return { kind: 'line', key, entry, purposes: [String(entry.data.purpose ?? '')] }
+      return {
+        kind: 'line',
+        key,
+        entry,
+        purposes: [String(entry.data.purpose ?? '')],
+        names: [String(entry.data.name ?? '')],
+      }
     default:
   }
   const delivery = facts.deliveries.get(entry.seq) ?? null
@@ -117,6 +125,7 @@ function sameChange(above: Row | undefined, row: Row): boolean {
   )
   if (!same || above.entry.at !== row.entry.at) return false
   above.purposes = [...above.purposes, ...row.purposes]
+  above.names = [...above.names, ...row.names]
   return true
 }
 

@@ -224,6 +224,20 @@ export interface Consent {
   paused_at: string | null
 }
 
+export const CONSENT_CHANNELS = ['general', 'email', 'sms'] as const
+export type ConsentChannel = (typeof CONSENT_CHANNELS)[number]
+
+/** A consent of the owner's own. `given`: how many people say yes to it now. */
+export interface ConsentKind {
+  id: number
+  purpose: string
+  name: string
+  description: string
+  channel: ConsentChannel
+  required: boolean
+  given: number
+}
+
 export interface ContactConsents {
   contact: number
   phone: string | null

@@ -114,20 +114,22 @@ export function actionName(action: string): string {
 const roleName = (role: unknown) =>
   ROLES.includes(role as Role) ? i18n.t(`settings.roles.${role as Role}`) : String(role)
 
+/** Where the target is an address or a name, and not an id. */
+const TARGET_TELLS = new Set(
+  'invited invite_accepted invite_withdrawn setup write_refused job_retried sms_sender_added sms_sender_changed sms_sender_removed consent_added consent_changed consent_removed'.split(
+    ' ',
+  ),
+)
+
 /** What a line says beyond its action: old and new values, an address, what was changed. */
 export function detailsOf({ action, target, detail }: AuditLine): string {
   const found: string[] = []
   const pair = (name: string) => (Array.isArray(detail[name]) ? (detail[name] as unknown[]) : null)
-  if (
-    ['invited', 'invite_accepted', 'invite_withdrawn', 'setup', 'write_refused', 'job_retried'].includes(
-      action,
-    )
-  )
-    found.push(oneLine(target, 100))
+  const name = pair('name')
+  if (TARGET_TELLS.has(action) && !name) found.push(oneLine(target, 100))
   if (typeof detail.role === 'string') found.push(roleName(detail.role))
   const role = pair('role')
   if (role) found.push(`${roleName(role[0])} → ${roleName(role[1])}`)
-  const name = pair('name')
   if (name) found.push(`${oneLine(String(name[0]), 80)} → ${oneLine(String(name[1]), 80)}`)
   const disabled = pair('disabled')
   if (disabled) found.push(i18n.t(disabled[1] ? 'audit.disabled' : 'audit.enabled'))

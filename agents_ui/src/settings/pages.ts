@@ -8,6 +8,7 @@ import {
   IconHistory,
   IconInbox,
   IconMessageCircle,
+  IconShieldCheck,
   IconUserCircle,
   IconUsers,
 } from '@tabler/icons-react'
@@ -34,6 +35,13 @@ export const PAGES = [
     label: 'settings.sms.title',
     icon: IconDeviceMobileMessage,
     load: async () => ({ default: (await import('./sms/SmsSettings')).SmsSettings }),
+  },
+  {
+    path: 'consents',
+    can: 'consent_grant',
+    label: 'settings.consents.title',
+    icon: IconShieldCheck,
+    load: async () => ({ default: (await import('./Consents')).Consents }),
   },
   {
     path: 'team',

@@ -1,13 +1,14 @@
 /** Consent in the reader's words. */
 import i18n from 'i18next'
+import { oneLine } from '../kernel/text'
 
-const BUILT_IN = ['email_marketing', 'sms_marketing', 'sms_transactional'] as const
+export const BUILT_IN = ['email_marketing', 'sms_marketing', 'sms_transactional'] as const
 const METHODS = ['keyword', 'double_opt_in', 'gateway', 'agent', 'import', 'form', 'api'] as const
 const STATUSES = ['subscribed', 'unsubscribed', 'never_subscribed'] as const
 
 export function purposeName(purpose: string, name = ''): string {
   const known = BUILT_IN.find((one) => one === purpose)
-  return known ? i18n.t(`sms.purposes.${known}`) : name || i18n.t('sms.purposes.other')
+  return known ? i18n.t(`sms.purposes.${known}`) : oneLine(name, 80) || i18n.t('sms.purposes.other')
 }
 
 export function methodName(method: string): string {
@@ -22,9 +23,10 @@ export function statusName(status: string): string {
 export function consentWords(
   data: Readonly<Record<string, unknown>>,
   purposes: readonly string[],
+  names: readonly string[],
   agent: string,
 ): string {
-  const what = purposes.map((purpose) => purposeName(purpose)).join(', ')
+  const what = purposes.map((purpose, n) => purposeName(purpose, names[n])).join(', ')
   if (data.status === undefined) return i18n.t(data.paused === true ? 'sms.paused' : 'sms.resumed', { what })
   const how = agent || methodName(String(data.method ?? ''))
   return `${what}: ${statusName(String(data.status ?? ''))} · ${how}`
