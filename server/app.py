@@ -34,6 +34,7 @@ from server import migrate
 from server.accounts.rules import Can
 from server.channels import twilio_sms
 from server.channels.base import SmsChannel
+from server.delivery import deactivations
 from server.delivery.pump import Pump
 from server.delivery.rules import webhook_url
 from server.delivery.segments import segments
@@ -199,9 +200,9 @@ def routes(app: App) -> list[BaseRoute]:
     if app.settings.mode == "development":
         from server.simulator import phone, shop, twilio
 
-        found += (
-            shop.routes(app) + phone.Phones(app, _simulated(app)).routes() + twilio.Dialect(_simulated(app)).routes()
-        )
+        carrier = _simulated(app)
+        phones = phone.Phones(app, carrier, lambda: app.write(deactivations.ask_now))
+        found += shop.routes(app) + phones.routes() + twilio.Dialect(carrier).routes()
     return found
 
 

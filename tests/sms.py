@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import insert
 
-from server.channels.base import Accepted, Checked, Listed, Media, Sent, Text
+from server.channels.base import Accepted, BadList, Checked, GivenUp, Listed, Media, NoList, Sent, Text
 from server.consent.actions import Change, record
 from server.consent.rules import Method, Purpose, Status
 from server.delivery import actions, queries
@@ -40,6 +40,8 @@ class FakeChannel:
     answers: deque[Any] = field(default_factory=deque)  # Sent, or a callable (text) -> Sent that may be async
     listed: list[Listed] = field(default_factory=list)
     media: dict[str, list[Media]] = field(default_factory=dict)
+    given: dict[date, GivenUp | BadList] = field(default_factory=dict)  # lists of numbers given up
+    asked_for: list[date] = field(default_factory=list)
     account: Account | None = None
     closed: int = 0
 
@@ -68,6 +70,10 @@ class FakeChannel:
 
     async def fetch_media(self, url: str, most: int) -> tuple[bytes, str]:
         return b"", "image/png"
+
+    async def given_up(self, day: date) -> GivenUp | NoList | BadList:
+        self.asked_for.append(day)
+        return self.given.get(day, NoList())
 
     async def check(self) -> Checked:
         return Checked("", "active", "Tests")

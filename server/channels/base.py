@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
@@ -137,6 +137,26 @@ class Checked:
     numbers: tuple[Number, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Numbers their carriers took out of service on a day, each as its digits in E.164. `unread`: lines that were none."""
+
+    numbers: Sequence[int]
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NoList:
+    """There is none of that day."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadList:
+    """What came is no such list, whole as it is; repeating it at once cannot help."""
+
+    message: str
+
+
 class SmsChannel(Protocol):
     """One account at a provider, connected until closed."""
 
@@ -162,6 +182,10 @@ class SmsChannel(Protocol):
 
     async def fetch_media(self, url: str, most: int) -> tuple[bytes, str]:
         """Bytes and the type the provider names, from the provider's own hosts only. Raises `ChannelError`."""
+        ...
+
+    async def given_up(self, day: date) -> GivenUp | NoList | BadList:
+        """The numbers that were given up that day (UTC). Raises `ChannelError`; `permanent`: we may not ask."""
         ...
 
     async def check(self) -> Checked:

@@ -11,17 +11,20 @@ import gc
 import json
 import re
 from base64 import b64encode
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from server.channels import twilio_errors
+from server.channels import twilio_errors, twilio_lists
 from server.channels.base import (
     Accepted,
+    BadList,
     Checked,
+    GivenUp,
     Listed,
     Media,
+    NoList,
     NotSent,
     Number,
     Rejected,
@@ -127,6 +130,8 @@ class TwilioSms:
                         allow_redirects=False,
                     ) as answer:
                         text = (await whole(answer.content)).decode("utf-8", "replace")
+                        if answer.status == 307 and twilio_lists.asked_for(url):
+                            return Response(200, twilio_lists.led_to(text, answer.headers.get("Location")))
                         if not 200 <= answer.status < 300:
                             raise _Refused(answer.status, answer.headers.get("Retry-After"), text)
                         return Response(answer.status, text, answer.headers)
@@ -237,6 +242,25 @@ class TwilioSms:
             raise ChannelError(f"The file could not be fetched ({type(error).__name__}).") from None
         raise ChannelError("The file's address leads in circles.", permanent=True)
 
+    async def given_up(self, day: date) -> GivenUp | NoList | BadList:
+        client = self._opened()
+
+        async def ask() -> str | None:
+            try:
+                found = await client.messaging.v1.deactivations().fetch_async(date=day)
+            except _Refused as refusal:
+                if refusal.status in (400, 404):
+                    return None
+                raise
+            return str(found.redirect_to or "")
+
+        address = await self._asked(ask())
+        if address is None:
+            return NoList()
+        session = self._session
+        assert session is not None
+        return await twilio_lists.read(session, address, self._base, self._led_on)
+
     def _media_address(self, url: str) -> str:
         """Only the provider's own addresses of messages' files: whatever else a request names is not fetched."""
         for start in (HOME, self._base):
@@ -328,8 +352,11 @@ async def whole(content: Any) -> bytes:
 
 
 def moved(url: str, base: str) -> str:
-    """The SDK's address, at `base` instead of its own host."""
+    """The SDK's address, at `base` instead of its own host. At Twilio itself other hosts than the first keep theirs."""
     parts = urlsplit(url)
+    own = (urlsplit(base).hostname or "").endswith(".twilio.com")
+    if own and not url.startswith(f"{HOME}/"):
+        return url
     return f"{base}{parts.path}{'?' + parts.query if parts.query else ''}"
 
 

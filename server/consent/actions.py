@@ -11,7 +11,18 @@ from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts.rules import Agent, one_line
 from server.consent import rules
-from server.consent.ledger import ADDRESS, STANDING, Change, Recorded, append, is_sms, lock, stand, write_down
+from server.consent.ledger import (
+    ADDRESS,
+    STANDING,
+    Change,
+    Recorded,
+    address_of,
+    append,
+    is_sms,
+    lock,
+    stand,
+    write_down,
+)
 from server.consent.queries import contacts_at, known_purpose, opt_in, suppression
 from server.consent.rules import AddressChanged, ConsentChanged, Method, Purpose, Standing, Status, Suppressed
 from server.errors import Conflict, NotFound, Refused
@@ -26,7 +37,17 @@ def record(tx: Tx, change: Change) -> Recorded:
     result, changed = write_down(tx, change)
     if changed is not None:
         tx.announce(ConsentChanged(change.contact, (changed,)))
+    if result.applied and change.status is Status.SUBSCRIBED and is_sms(change.purpose):
+        _given_out_again(tx, change)
     return result
+
+
+def _given_out_again(tx: Tx, change: Change) -> None:
+    """Somebody says yes for a number that had been given up: it is theirs now (CON-8)."""
+    address = address_of(tx, change.contact, True) if change.address is None else change.address
+    found = suppression(tx, "sms", address)
+    if found is not None and rules.lifts_number(found.reason, change.method, change.happened_at or tx.now, found.at):
+        unsuppress(tx, "sms", address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +113,21 @@ _UNSUPPRESS = Statement(
 )
 
 
-def suppress(tx: Tx, channel: rules.Channel, address: str, reason: Suppressed, detail: str = "") -> bool:
-    """This address is not sent to any more, whoever has it. False: it was not before either, for a reason as firm."""
+def suppress(
+    tx: Tx, channel: rules.Channel, address: str, reason: Suppressed, detail: str = "", at: datetime | None = None
+) -> bool:
+    """This address is not sent to any more, whoever has it. False: it was not before either, for a reason as firm.
+
+    `at`: when that came to be, where it was earlier than now; what was found out since then stays.
+    """
     tx.hold(f"{channel}:{address}")
     found = suppression(tx, channel, address)
     # Who opted out stays opted out, also when the number later turns out to be dead: only START lifts that.
     if found is not None and (found.reason == reason or found.reason in rules.OPTED_OUT):
         return False
-    tx.run(_SUPPRESS, channel=channel, address=address, reason=reason, detail=detail, at=tx.now)
+    if found is not None and at is not None and found.at > at:
+        return False
+    tx.run(_SUPPRESS, channel=channel, address=address, reason=reason, detail=detail, at=at or tx.now)
     tx.announce(AddressChanged(channel, address, reason))
     return True
 
@@ -206,9 +234,10 @@ def start(
 
 
 def _lift_number(tx: Tx, phone: str) -> bool:
-    """Their own text lifts an opt-out from the number; not that it is dead, and not what somebody here decided."""
+    """Their own text lifts an opt-out from the number, or that it was given up (it is somebody's again); not that it is
+    dead, and not what somebody here decided."""
     found = suppression(tx, "sms", phone)
-    if found is None or found.reason not in (Suppressed.STOP, Suppressed.GATEWAY):
+    if found is None or found.reason not in (Suppressed.STOP, Suppressed.GATEWAY, Suppressed.DEACTIVATED):
         return False
     return unsuppress(tx, "sms", phone)
 

@@ -51,6 +51,7 @@ class Method(StrEnum):
     KEYWORD = "keyword"  # the person's own text
     DOUBLE_OPT_IN = "double_opt_in"  # the person's own YES to our question
     GATEWAY = "gateway"  # the carrier says so (21610, OptOutType)
+    DEACTIVATION = "deactivation"  # their carrier says the number was given up (CON-8)
     AGENT = "agent"
     IMPORT = "import"
     FORM = "form"
@@ -59,6 +60,7 @@ class Method(StrEnum):
 
 OWN_WORD = frozenset({Method.KEYWORD, Method.DOUBLE_OPT_IN})  # came from the person's own phone
 OWN_NO = frozenset({Method.KEYWORD, Method.GATEWAY})
+START_UNDOES = OWN_NO | {Method.DEACTIVATION}  # whoever has the number now may say START, and then it is theirs
 LIFTS_PAUSE = OWN_WORD | OWN_NO  # they have said it clearly themselves; nobody need decide any more
 
 
@@ -68,6 +70,7 @@ class Suppressed(StrEnum):
     STOP = "stop"  # opted out by text from this number
     GATEWAY = "gateway"  # the carrier says they opted out there
     AGENT = "agent"  # somebody here put it on the list
+    DEACTIVATED = "deactivated"  # given up, and perhaps somebody else's soon: until a newer yes, or START
     INVALID = "invalid"
     LANDLINE = "landline"
     DEAD = "dead"
@@ -136,6 +139,7 @@ CONFIRM_WITHIN = timedelta(minutes=5)  # the one confirmation of a STOP (47 CFR 
 
 SENTENCES = {
     "unreachable": "This number cannot receive texts.",
+    "deactivated": "The carrier says that this number was given up. Whoever has it next has agreed to nothing.",
     "opted_out": "They opted out of texts. Only they can change that: by texting START.",
     "no_sender": "None of your numbers can text this country and hear the answer.",
     "not_subscribed": "They have not agreed to texts.",
@@ -160,6 +164,8 @@ def _may_text(purpose: SendPurpose, facts: Facts, now: datetime) -> Verdict:
         return _blocked("unreachable")
     if purpose is SendPurpose.COMPLIANCE:
         return _may_confirm(facts, now)
+    if facts.suppressed == Suppressed.DEACTIVATED:
+        return _blocked("deactivated")
     if facts.suppressed is not None:
         return _blocked("opted_out")
     marketing = facts.status(Purpose.SMS_MARKETING)
@@ -186,8 +192,11 @@ def _may_text(purpose: SendPurpose, facts: Facts, now: datetime) -> Verdict:
 
 
 def _may_confirm(facts: Facts, now: datetime) -> Verdict:
-    """A keyword is answered whatever was agreed to; who opted out gets one confirmation, and soon."""
-    if facts.suppressed is None:
+    """A keyword is answered whatever was agreed to; who opted out gets one confirmation, and soon.
+
+    A number that was given up and now texts us is somebody's again, and their question is answered.
+    """
+    if facts.suppressed in (None, Suppressed.DEACTIVATED):
         return Allowed()
     if facts.suppressed != Suppressed.STOP:
         return _blocked("opted_out")  # the carrier would refuse it, or somebody here decided
@@ -223,6 +232,7 @@ class Barred:
 
 HINTS = {
     "unreachable": "Ask for another number, or answer by e-mail.",
+    "deactivated": "Ask for another number, or answer by e-mail. If the number is theirs, they can text START.",
     "opted_out": "When they text START, you can answer again.",
     "no_sender": "Add a number for this country under Settings → SMS.",
     "not_subscribed": "They can text a subscribe keyword, or an owner, admin or manager records their consent.",
@@ -333,14 +343,17 @@ def said_no_by_text(current: Standing) -> bool:
 
 def takes(status: str, method: str, before: str, taken: bool) -> bool:
     """Does this change leave something that START gives back? `taken`: what it replaces already did (a second STOP)."""
-    if status != Status.UNSUBSCRIBED or method not in OWN_NO:
+    if status != Status.UNSUBSCRIBED or method not in START_UNDOES:
         return False
     return before == Status.SUBSCRIBED or (before == Status.UNSUBSCRIBED and taken)
 
 
 def given_back(current: Standing | None) -> Status | None:
-    """What START makes of this: what stood there before STOP, and nothing more (AMB-32, S15). None: leaves it."""
-    if current is None or not said_no_by_text(current):
+    """What START makes of this: what stood there before STOP, and nothing more (AMB-32, S15). None: leaves it.
+
+    As STOP counts that the number was given up: START comes from the phone that has it now.
+    """
+    if current is None or current.status != Status.UNSUBSCRIBED or current.method not in START_UNDOES:
         return None
     return Status.SUBSCRIBED if current.taken else Status.NEVER_SUBSCRIBED
 
@@ -379,6 +392,12 @@ class AddressChanged:
     channel: Channel
     address: str
     reason: str | None
+
+
+def lifts_number(reason: str | None, method: str, happened_at: datetime, suppressed_at: datetime) -> bool:
+    """Does a yes that counts also free the number? Only one that was given up, and from whoever has it since then: a
+    yes from before was another person's, and a file is nobody's word."""
+    return reason == Suppressed.DEACTIVATED and method != Method.IMPORT and happened_at > suppressed_at
 
 
 def user_in(source: str) -> int | None:

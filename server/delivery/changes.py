@@ -6,7 +6,7 @@ from typing import Any
 
 from server.accounts.audit import record, settings_changed
 from server.accounts.rules import Agent
-from server.delivery import jobs, senders
+from server.delivery import deactivations, jobs, senders
 from server.delivery.rules import Sender
 from server.delivery.senders import Wanted
 from server.delivery.settings import SMS, SmsSettings
@@ -57,6 +57,7 @@ def change_settings(
     if document.on:
         if (before.account_sid, before.api_key) != (document.account_sid, document.api_key) or secrets or not before.on:
             senders.start_all(tx)  # stopped for the old account, or because it was refused
+            deactivations.ask_now(tx)
         jobs.look_now(tx)
     return saved
 

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from server.channels.base import InboundText, Listed
-from server.delivery import actions, claiming, pump, queries, settling
+from server.delivery import actions, claiming, deactivations, pump, queries, settling
 from server.delivery.rules import State
 from server.delivery.settings import SMS, current
 from server.errors import ChannelError
@@ -110,6 +110,7 @@ def start(tx: Tx) -> None:
         # Without a key: the shared one may be held by a process that died, until its lease ends.
         jobs.enqueue(tx, actions.PUMP, {}, run_at=tx.now, priority=0)
     look_now(tx)
+    deactivations.look(tx)
 
 
 HANDLERS: dict[str, Handler] = {
@@ -117,4 +118,5 @@ HANDLERS: dict[str, Handler] = {
     claiming.WATCH: watch,
     settling.RECONCILE: reconcile,
     CATCH_UP: catch_up,
+    deactivations.JOB: deactivations.run,
 }

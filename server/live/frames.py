@@ -241,7 +241,9 @@ class ContactBrief(Frame):
     verified: bool = False  # identified by a signed token
 
 
-Barred = Literal["not_subscribed", "opted_out", "unreachable", "no_sender"]  # why no SMS may be sent (INB-8, 9)
+Barred = Literal[
+    "not_subscribed", "opted_out", "unreachable", "deactivated", "no_sender"
+]  # why no SMS may be sent (INB-8, 9)
 
 
 class TicketOut(Frame):

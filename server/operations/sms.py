@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import http.client
 from contextlib import closing
+from datetime import datetime, timedelta
 from urllib.parse import urlencode, urlsplit
 
 from server.channels.base import Checked
 from server.channels.twilio_webhooks import SIGNATURE, sign
 from server.delivery import pump, queries, rules
+from server.delivery.deactivations import LISTS, Lists
 from server.delivery.rules import Sender
 from server.delivery.settings import SMS, Account, current
 from server.delivery.webhooks import PROBE
@@ -46,6 +48,7 @@ async def sms(app: App) -> list[Finding]:
                 f"Allow these countries at Twilio (Messaging, Geo permissions), then resume them under {SETTINGS}.",
             )
         )
+    found.append(given_up(await app.read(LISTS.load), app.clock.now()))
     found += await round_trip(app, account)
     unknown = (await app.read(queries.waiting))["unknown"]
     if unknown:
@@ -104,6 +107,28 @@ def _stopped(numbers: list[Sender]) -> list[Finding]:
         for one in numbers
         if one.stopped
     ]
+
+
+LATE = timedelta(days=3)
+
+
+def given_up(lists: Lists, now: datetime) -> Finding:
+    """Carriers want their lists of numbers given up to be read daily; who does not, texts strangers."""
+    if lists.problem:
+        return warn(
+            f"The carriers' lists of numbers given up are not being read: {lists.problem}",
+            "The account needs the permission to read Twilio's Deactivations; it is asked again every day.",
+        )
+    last = lists.read_at or lists.since
+    if last is None:
+        return ok("The carriers' lists of numbers given up are asked for soon.")
+    if now - last > LATE:
+        return warn(
+            f"The last list of numbers given up was read on {last:%Y-%m-%d}." if lists.read_at else
+            f"Twilio has had no list of numbers given up since {last:%Y-%m-%d}.",
+            "They come daily. See the server's log, and at Twilio whether this account may read Deactivations.",
+        )  # fmt: skip
+    return ok(f"The carriers' lists of numbers given up are read; last on {last:%Y-%m-%d}.")
 
 
 async def round_trip(app: App, account: Account) -> list[Finding]:

@@ -27,7 +27,7 @@ consents = Table(
     Column("contact_id", BigInteger, ForeignKey("contacts.id"), primary_key=True),
     Column("purpose", Text, primary_key=True),  # email_marketing | sms_marketing | sms_transactional | consent:<id>
     Column("status", Text, nullable=False),  # subscribed | unsubscribed | never_subscribed
-    Column("method", Text, nullable=False),  # keyword | agent | import | double_opt_in | gateway | form | api
+    Column("method", Text, nullable=False),  # consent.rules.Method: keyword | agent | gateway | deactivation …
     Column("source", Text, nullable=False, server_default=""),
     Column("happened_at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
@@ -88,7 +88,7 @@ suppressions = Table(
     metadata,
     Column("channel", Text, primary_key=True),  # sms | email
     Column("address", Text, primary_key=True),  # E.164, or lower-case e-mail
-    Column("reason", Text, nullable=False),  # stop | gateway | invalid | landline | dead | agent
+    Column("reason", Text, nullable=False),  # stop | gateway | invalid | landline | dead | agent | deactivated
     Column("detail", Text, nullable=False, server_default=""),
     Column("at", Instant, nullable=False),
 )

@@ -152,6 +152,20 @@ class Carrier:
         same = hmac.compare_digest(user.encode(), self.account.sid.encode())
         return same & hmac.compare_digest(password.encode(), self.account.token.encode())
 
+    # --- numbers that are given up
+
+    def give_up(self, person: Person, gone: bool) -> None:
+        """Puts the number on today's list of those that were given up; or takes it off that list again."""
+        if gone:
+            self.state.given_up[person.number] = self.now().date().isoformat()
+            self.note("Number given up", f"{person.number} stands on today's list")
+        elif self.state.given_up.pop(person.number, None):
+            self.note("Number given out again", f"{person.number} is off the list; what was read stays read")
+
+    def deactivations(self, day: str) -> str:
+        """That day's list, as a file."""
+        return "".join(f"{number}\n" for number, on in sorted(self.state.given_up.items()) if on == day)
+
     # --- a message of the shop's
 
     def judge(self, wanted: rules.Wanted) -> rules.Problem | None:

@@ -178,6 +178,10 @@ function showSwitches() {
   }
 }
 
+function showGone() {
+  $('gone').textContent = me().given_up ? `Give ${pretty(me().number)} out again` : `Give ${pretty(me().number)} up`
+}
+
 function showCalls() {
   $('quiet').hidden = state.calls.length > 0
   $('calls').hidden = state.calls.length === 0
@@ -196,6 +200,7 @@ function show() {
   showPeople() // what was just shown is read
   showSays()
   showSwitches()
+  showGone()
   showCalls()
 }
 
@@ -282,6 +287,13 @@ $('switches').addEventListener('change', async () => {
   } catch (error) {
     $('link').textContent = error.message
     showSwitches()
+  }
+})
+$('gone').addEventListener('click', async () => {
+  try {
+    await call('PUT', '/phone/given-up', { person, given_up: !me().given_up })
+  } catch (error) {
+    $('link').textContent = error instanceof TypeError ? 'The server does not answer. Try again.' : error.message
   }
 })
 window.addEventListener('hashchange', () => {

@@ -53,11 +53,20 @@ class TextBody(BaseModel):
     pictures: list[PictureBody] = Field(default_factory=list, max_length=3)
 
 
-class Phones:
-    """Handlers of the page."""
+class GivenUpBody(BaseModel):
+    """Whose number is given up, or given out again."""
 
-    def __init__(self, app: App, carrier: Carrier) -> None:
-        self.app, self.carrier = app, carrier
+    model_config = ConfigDict(extra="forbid")
+
+    person: str
+    given_up: bool
+
+
+class Phones:
+    """Handlers of the page. `ask_for_lists`: makes the shop read the list of numbers given up now, not once a day."""
+
+    def __init__(self, app: App, carrier: Carrier, ask_for_lists: Callable[[], Awaitable[None]]) -> None:
+        self.app, self.carrier, self._ask_for_lists = app, carrier, ask_for_lists
 
     def routes(self) -> list[BaseRoute]:
         found: list[BaseRoute] = [
@@ -67,6 +76,7 @@ class Phones:
             Route("/phone/state", self._answering(self.state), methods=["GET"]),
             Route("/phone/pictures/{sid}", self._answering(self.picture), methods=["GET"]),
             Route("/phone/text", self._answering(self.text), methods=["POST"]),
+            Route("/phone/given-up", self._answering(self.given_up), methods=["PUT"]),
             Route("/phone/switches", self._answering(self.switches), methods=["PUT"]),
         ]
         return found
@@ -125,7 +135,7 @@ class Phones:
                 talks.setdefault(message.sender, []).append(_shown(message, mine=False))
         return {
             "id": person.id, "name": person.name, "number": person.number, "country": person.country,
-            "language": person.language, "says": person.says,
+            "language": person.language, "says": person.says, "given_up": person.number in self.carrier.state.given_up,
             "blocked": sorted(ours for ours, theirs in self.carrier.state.opted_out if theirs == person.number),
             "talks": [
                 {"with": other, "messages": sorted(said, key=lambda one: one["at"])[-SHOWN:]} for other, said in talks.items()
@@ -178,6 +188,16 @@ class Phones:
             raise Refused("empty_message", "Write something first.", field="body")
         message = self.carrier.text(person, said.to, said.body, pictures)
         return JSONResponse({"sid": message.sid}, 201)
+
+    async def given_up(self, request: Request) -> Response:
+        said: GivenUpBody = validate(GivenUpBody, await self._body(request))
+        person = next((one for one in PEOPLE if one.id == said.person), None)
+        if person is None:
+            raise NotFound()
+        self.carrier.give_up(person, said.given_up)
+        if said.given_up:
+            await self._ask_for_lists()
+        return JSONResponse({"given_up": said.given_up})
 
     async def switches(self, request: Request) -> Response:
         self.carrier.state.switches = validate(Switches, await self._body(request))

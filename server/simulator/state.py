@@ -125,6 +125,7 @@ class State:
     numbers: dict[str, Number] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)  # by sid, oldest first
     opted_out: set[tuple[str, str]] = field(default_factory=set)  # (our number, theirs)
+    given_up: dict[str, str] = field(default_factory=dict)  # number → the day (UTC) its list names it
     switches: Switches = field(default_factory=Switches)
     places: int = 0
     version: int = 0
@@ -147,6 +148,7 @@ class Kept:
                 one["pictures"] = [Picture(**picture) for picture in one["pictures"]]
                 state.messages[one["sid"]] = Message(**one)
             state.opted_out = {(ours, theirs) for ours, theirs in said["opted_out"]}
+            state.given_up = dict(said.get("given_up", {}))
             state.switches = Switches.model_validate(said["switches"])
             state.places = said["places"]
         except FileNotFoundError:
@@ -162,6 +164,7 @@ class Kept:
             "numbers": [asdict(one) for one in state.numbers.values()],
             "messages": [asdict(one) for one in state.messages.values()],
             "opted_out": sorted(state.opted_out),
+            "given_up": state.given_up,
             "switches": state.switches.model_dump(),
             "places": state.places,
         }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import binascii
+import hmac
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -24,6 +25,8 @@ from server.web.http import read_body
 MAX_FORM = 256 * 1024
 SILENCE_S = 60.0  # of the switch "time-out": longer than any client should wait
 PAGE, MOST = 50, 1_000
+LISTS_KEPT = 30  # days, of numbers given up
+LIST_LIVES_S = 120
 
 Form = list[tuple[str, str]]
 Handler = Callable[[Request, Form], Awaitable[Response]]
@@ -58,6 +61,8 @@ class Dialect:
             Route(path, self._guarded(handler), methods=[method]) for method, path, handler in table
         ]
         found.append(Route(f"{ROOT}/cdn/{{sid}}/{{media}}", self.cdn, methods=["GET"]))
+        found.append(Route(f"{ROOT}/v1/Deactivations", self.list_deactivations, methods=["GET"]))
+        found.append(Route(f"{ROOT}/deactivations/{{day}}.txt", self.open_deactivations, methods=["GET"]))
         # What this carrier does not know, it refuses as Twilio does, not as the product would.
         found.append(Route(f"{ROOT}/{{rest:path}}", self._unknown, methods=["GET", "POST", "PUT", "DELETE"]))
         return found
@@ -250,6 +255,38 @@ class Dialect:
         kind = next(one.type for one in found[0].pictures if one.sid == found[1])
         return Response(data, media_type=kind, headers={"x-content-type-options": "nosniff"})
 
+    # --- numbers that were given up
+
+    async def list_deactivations(self, request: Request) -> Response:
+        """Leads to the day's file, at an address that lives for two minutes and asks for no password."""
+        if not self._trusted(request):
+            return problem(rules.UNAUTHORISED)
+        carrier = self.carrier
+        try:
+            day = date.fromisoformat(request.query_params.get("Date", ""))
+        except ValueError:
+            return problem(rules.Problem(20001, "Date must be given as YYYY-MM-DD"))
+        today = carrier.now().date()
+        if not today - timedelta(days=LISTS_KEPT) <= day <= today:
+            return problem(rules.not_found("/v1/Deactivations"))
+        until = int(carrier.now().timestamp()) + LIST_LIVES_S
+        base = carrier.app.settings.public_url
+        address = f"{base}{ROOT}/deactivations/{day}.txt?until={until}&signature={self._mark(day.isoformat(), until)}"
+        carrier.note("List of numbers given up", f"of {day}")
+        return JSONResponse({"redirect_to": address}, 307, {"location": address})
+
+    def _mark(self, day: str, until: int) -> str:
+        key = self.carrier.app.key("simulator lists")
+        return hmac.new(key, f"{day}.{until}".encode(), "sha256").hexdigest()
+
+    async def open_deactivations(self, request: Request) -> Response:
+        day, until = request.path_params["day"], _number(request.query_params.get("until"), 0, digits=12)
+        said = request.query_params.get("signature", "").encode()
+        right = hmac.compare_digest(self._mark(day, until).encode(), said)
+        if not right or self.carrier.now().timestamp() > until:
+            return Response("<Error><Code>AccessDenied</Code></Error>", 403, media_type="application/xml")
+        return Response(self.carrier.deactivations(day), media_type="text/plain")
+
     # --- the account and its numbers
 
     async def show_account(self, request: Request, form: Form) -> Response:
@@ -330,8 +367,8 @@ def _wanted(form: Form) -> rules.Wanted:
     )  # fmt: skip
 
 
-def _number(text: str | None, default: int) -> int:
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 7 else default
+def _number(text: str | None, default: int, digits: int = 6) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= digits else default
 
 
 def _matching(messages: Iterable[Message], query: dict[str, str]) -> Iterable[Message]:

@@ -90,6 +90,20 @@ async def test_stop_closes_the_composer_at_once_and_start_brings_back_what_stop_
     await expect(arthur.said("sms stop: a draft that is kept")).to_be_visible()
 
 
+async def test_a_number_that_was_given_up_closes_the_composer_and_says_what_can_be_done(people: People) -> None:
+    zofia = await phone(people, "zofia")
+    await zofia.texts("sms gone: kiedy dotrze paczka?")
+    desk = await opened(people, "sms gone: kiedy dotrze paczka?")
+    await subscribed(people, desk, "zofia")
+    await zofia.page.get_by_role("button", name="Give +48 512 345 678 up").click()
+    await expect(desk.page.get_by_text("The carrier says this number was given up.")).to_be_visible()
+    await expect(desk.page.get_by_text("If the number is theirs, they can text START.")).to_be_visible()
+    await expect(desk.log.get_by_text("unsubscribed · number given up")).to_be_visible()
+    await zofia.page.get_by_role("button", name="Give +48 512 345 678 out again").click()
+    await zofia.texts("START")
+    await expect(desk.box).to_be_visible()
+
+
 async def test_special_characters_are_pointed_at_and_replaced_one_by_one_and_all(people: People) -> None:
     maya = await phone(people, "maya")
     await maya.texts("sms special: hello?")

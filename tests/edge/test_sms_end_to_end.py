@@ -176,3 +176,28 @@ async def test_an_undelivered_reply_says_why_in_words(sim: Simulated) -> None:
     (said,) = await until(sim, failed)
     assert said["code"] == 30003 and said["words"]
     assert await phone_says(sim) == []
+
+
+async def test_a_number_that_is_given_up_is_texted_no_more_until_its_phone_says_start(sim: Simulated) -> None:
+    """CON-8, over the network: the carrier's list, at the address it names, read by a job."""
+    olga = await sim.online.agent("olga", socket=False)
+    await sim.text("maya", "Hi! Is the Moss teapot back in stock?")
+    found = await until(sim, lambda: ticket(olga))
+    contact = await grant(olga, found)
+    assert await barred(olga) is None
+    answer = await sim.online.send("PUT", "/phone/given-up", {"person": "maya", "given_up": True})
+    assert answer.status == 200
+
+    async def gone() -> bool:
+        return await barred(olga) == "deactivated"
+
+    assert await until(sim, gone)
+    refused = await olga.post(f"/api/tickets/{found['id']}/reply", {"key": "d" * 8, "text": "It is!"})
+    assert (refused.status, refused.json()["error"]["code"]) == (409, "deactivated")
+    assert (await consents(olga, contact))["sms_transactional"] == "unsubscribed"
+    await sim.text("maya", "START")
+
+    async def back() -> bool:
+        return await barred(olga) is None
+
+    assert await until(sim, back)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from server.consent.settings import KEYWORDS
+from server.delivery.deactivations import LISTS
 from server.delivery.settings import SMS
 from server.inbox.settings import INBOX
 from server.inbox.widget import WIDGET
@@ -18,6 +19,7 @@ RECORDED = re.compile(r'\b(?:record\(tx, [^,]+|_failed, facts|_end, agent, [\w.]
 # Every area of settings records its changes as `<name>_changed`.
 DOCUMENT = re.compile(r'^\w+(?:: [\w\[\]]+)? = Document\("(\w+)"', re.MULTILINE)
 DOCUMENTS = (INBOX, KEYWORDS, LINKS, SMS, WIDGET)
+REMEMBERED = {LISTS.name}  # by a job for its next run: nobody changes it, so nobody is told who did
 PURPOSES = ("signin", "reset")
 
 
@@ -29,7 +31,9 @@ def test_every_action_that_is_recorded_has_words() -> None:
     found = set()
     for path in (ROOT / "server").rglob("*.py"):
         text = path.read_text()
-        found |= set(RECORDED.findall(text)) | {f"{name}_changed" for name in DOCUMENT.findall(text)}
+        found |= set(RECORDED.findall(text)) | {
+            f"{name}_changed" for name in DOCUMENT.findall(text) if name not in REMEMBERED
+        }
     assert len(found) >= 15
     named = {name.replace("{purpose}", purpose) for name in found for purpose in PURPOSES}
     assert named == words("actions")
@@ -37,5 +41,5 @@ def test_every_action_that_is_recorded_has_words() -> None:
 
 def test_every_setting_that_can_change_has_words() -> None:
     areas = {name for path in (ROOT / "server").rglob("*.py") for name in DOCUMENT.findall(path.read_text())}
-    assert areas == {document.name for document in DOCUMENTS}
+    assert areas - REMEMBERED == {document.name for document in DOCUMENTS}
     assert {field for document in DOCUMENTS for field in document.model.model_fields} == words("settings")

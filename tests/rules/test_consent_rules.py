@@ -98,7 +98,7 @@ def test_a_number_that_no_phone_answers_gets_nothing_at_all(why: str, purpose: S
 
 @pytest.mark.parametrize(
     ("why", "ago", "answer"),
-    [(None, 0, "yes"), ("stop", 0, "yes"), ("stop", 5, "yes"), ("stop", 5.01, "too_late"), ("gateway", 0, "opted_out"), ("agent", 0, "opted_out")],
+    [(None, 0, "yes"), ("stop", 0, "yes"), ("stop", 5, "yes"), ("stop", 5.01, "too_late"), ("gateway", 0, "opted_out"), ("agent", 0, "opted_out"), ("deactivated", 9, "yes")],
 )  # fmt: skip
 def test_a_keyword_is_answered_without_consent_and_a_stop_confirmed_soon_or_never(
     why: str | None, ago: float, answer: str
@@ -145,6 +145,7 @@ BARRED = [
     (facts(U, N), "opted_out"),
     (facts(S, S, suppressed="gateway"), "opted_out"),
     (facts(S, S, suppressed="landline"), "unreachable"),
+    (facts(S, S, suppressed="deactivated"), "deactivated"),
     (facts(S, S, reachable=False), "unreachable"),
     (facts(S, S, answerable=False), "no_sender"),
     (facts(answerable=False), "no_sender"),
