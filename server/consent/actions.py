@@ -224,8 +224,8 @@ def start(
             if status is None:
                 continue
             change = Change(contact, purpose, status, Method.KEYWORD, source, wording, language, None, "", phone)
-            _, changed = write_down(tx, change)
-            restored |= status is Status.SUBSCRIBED
+            result, changed = write_down(tx, change)
+            restored |= result.applied and status is Status.SUBSCRIBED
             if changed is not None:
                 changes.append(changed)
         if changes:

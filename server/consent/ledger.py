@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, case, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.consent import chain, rules
-from server.consent.queries import suppression
+from server.consent.queries import litigator, suppression
 from server.consent.rules import Changed, Method, Standing, Status
 from server.errors import Refused
 from server.kernel.sql import Row, Statement, Tx
@@ -146,7 +146,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """`applied` False: kept as evidence, nothing changed; `why`: older | opted_out | same."""
+    """`applied` False: kept as evidence, nothing changed; `why`: older | opted_out | litigator | same."""
 
     applied: bool
     before: str
@@ -161,11 +161,12 @@ def write_down(tx: Tx, change: Change) -> tuple[Recorded, Changed | None]:
     """
     texts = is_sms(change.purpose)
     address = address_of(tx, change.contact, texts) if change.address is None else change.address
-    opted_out = False
+    opted_out = listed = False
     if texts and address:
         tx.hold(f"sms:{address}", shared=change.status is Status.SUBSCRIBED)
         stands = suppression(tx, "sms", address)
         opted_out = stands is not None and stands.reason in rules.OPTED_OUT
+        listed = change.status is Status.SUBSCRIBED and litigator(tx, address)
     lock(tx, change.contact)
     row = tx.first(STANDING, contact=change.contact, purpose=change.purpose)
     current = None if row is None else Standing(row.status, row.method, row.happened_at, row.taken)
@@ -176,6 +177,7 @@ def write_down(tx: Tx, change: Change) -> tuple[Recorded, Changed | None]:
         change.method,
         change.happened_at,
         number_opted_out=opted_out,
+        litigator=listed,
         now=tx.now,
     )
     if isinstance(verdict, rules.Impossible):

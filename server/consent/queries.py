@@ -11,8 +11,9 @@ from sqlalchemy import BindParameter, Text, bindparam, cast, literal, or_, selec
 
 from server.consent import rules
 from server.consent.rules import Facts, Purpose
+from server.consent.settings import LITIGATORS
 from server.kernel.sql import Conn, Row, Statement
-from server.schema import consent_kinds, consent_ledger, consents, contacts, opt_ins, suppressions, users
+from server.schema import consent_kinds, consent_ledger, consents, contacts, litigators, opt_ins, suppressions, users
 
 _consents = select(consents.c.contact_id, consents.c.purpose, consents.c.status, consents.c.paused_at).where(
     consents.c.contact_id.in_(bindparam("contacts", expanding=True))
@@ -52,6 +53,9 @@ _AROUND = Statement(
             consent_kinds.c.deleted_at.is_(None),
             or_(consent_kinds.c.channel == "general", consent_kinds.c.channel == bindparam("channel")),
         ),
+        select(literal("litigator"), litigators.c.phone, literal(""), litigators.c.added_at).where(
+            litigators.c.phone.in_(_addresses)
+        ),
     )
 )
 
@@ -76,6 +80,7 @@ def facts_of(
     paused: set[int | str] = set()  # contacts, and numbers
     suppressed: dict[str, tuple[str, datetime]] = {}
     required: list[tuple[str, str]] = []
+    listed: set[str] = set()
     for row in conn.all(_CONSENTS_SHARED if lock else _CONSENTS, contacts=list(statuses)):
         statuses[row.contact_id][row.purpose] = row.status
         if row.paused_at is not None and row.purpose == Purpose.SMS_MARKETING:
@@ -85,8 +90,12 @@ def facts_of(
             suppressed[row.address] = row.word, row.at
         elif row.kind == "paused":
             paused.add(row.address)
+        elif row.kind == "litigator":
+            listed.add(row.address)
         else:
             required.append((row.address, row.word))
+    if listed and not (channel == "sms" and LITIGATORS.load(conn).on):
+        listed.clear()
     found = []
     for contact, address in whom:
         stands = statuses[contact]
@@ -97,6 +106,7 @@ def facts_of(
                 paused=contact in paused or address in paused,
                 suppressed=word,
                 suppressed_at=at,
+                litigator=address in listed,
                 reachable=rules.textable(address) if channel == "sms" else bool(address),
                 missing=tuple(name for kind, name in required if stands.get(kind) != rules.Status.SUBSCRIBED),
             )
@@ -114,6 +124,14 @@ class Suppression:
 def suppression(conn: Conn, channel: str, address: str) -> Suppression | None:
     row = conn.first(_SUPPRESSION, channel=channel, address=address)
     return None if row is None else Suppression(row.reason, row.detail, row.at)
+
+
+_LISTED = Statement(select(litigators.c.phone).where(litigators.c.phone == bindparam("phone")))
+
+
+def litigator(conn: Conn, phone: str) -> bool:
+    """Does this number stand on the owner's list, and does that count now?"""
+    return conn.first(_LISTED, phone=phone) is not None and LITIGATORS.load(conn).on
 
 
 _AT = Statement(select(contacts.c.id).where(contacts.c.phone == bindparam("phone")).order_by(contacts.c.id))

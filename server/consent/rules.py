@@ -52,6 +52,7 @@ class Method(StrEnum):
     DOUBLE_OPT_IN = "double_opt_in"  # the person's own YES to our question
     GATEWAY = "gateway"  # the carrier says so (21610, OptOutType)
     DEACTIVATION = "deactivation"  # their carrier says the number was given up (CON-8)
+    LITIGATOR = "litigator"  # put on the owner's list of people known for suing over texts (CON-8)
     AGENT = "agent"
     IMPORT = "import"
     FORM = "form"
@@ -104,6 +105,7 @@ class Facts:
     paused: bool = False  # asked to stop in their own words; an agent decides (AMB-1)
     suppressed: str | None = None  # of the address
     suppressed_at: datetime | None = None
+    litigator: bool = False  # on the owner's list of people known for suing over texts, while that counts
     reachable: bool = True  # the address can be texted at all
     answerable: bool = True
     missing: tuple[str, ...] = ()  # consents required for the channel that are not given, by name (CIM-5)
@@ -140,6 +142,7 @@ CONFIRM_WITHIN = timedelta(minutes=5)  # the one confirmation of a STOP (47 CFR 
 SENTENCES = {
     "unreachable": "This number cannot receive texts.",
     "deactivated": "The carrier says that this number was given up. Whoever has it next has agreed to nothing.",
+    "litigator": "This number is on your list of people known for suing over texts; nothing is sent to it.",
     "opted_out": "They opted out of texts. Only they can change that: by texting START.",
     "no_sender": "None of your numbers can text this country and hear the answer.",
     "not_subscribed": "They have not agreed to texts.",
@@ -162,6 +165,8 @@ def may_send(purpose: SendPurpose | str, channel: Channel, facts: Facts, now: da
 def _may_text(purpose: SendPurpose, facts: Facts, now: datetime) -> Verdict:
     if not facts.reachable or facts.suppressed in UNREACHABLE:
         return _blocked("unreachable")
+    if facts.litigator:
+        return _blocked("litigator")
     if purpose is SendPurpose.COMPLIANCE:
         return _may_confirm(facts, now)
     if facts.suppressed == Suppressed.DEACTIVATED:
@@ -233,6 +238,7 @@ class Barred:
 HINTS = {
     "unreachable": "Ask for another number, or answer by e-mail.",
     "deactivated": "Ask for another number, or answer by e-mail. If the number is theirs, they can text START.",
+    "litigator": "Answer by e-mail. An owner, admin or manager can take the number off the list under Settings → SMS.",
     "opted_out": "When they text START, you can answer again.",
     "no_sender": "Add a number for this country under Settings → SMS.",
     "not_subscribed": "They can text a subscribe keyword, or an owner, admin or manager records their consent.",
@@ -276,7 +282,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class KeptOnly:
-    """Kept in the ledger as evidence, and nothing changes. `why`: older | opted_out | same."""
+    """Kept in the ledger as evidence, and nothing changes. `why`: older | opted_out | litigator | same."""
 
     happened_at: datetime
     why: str
@@ -297,6 +303,7 @@ def on_change(
     happened_at: datetime | None,
     *,
     number_opted_out: bool,
+    litigator: bool = False,
     now: datetime,
 ) -> Applied | KeptOnly | Impossible:
     """What a word on a purpose does: an older one never beats a newer one, and of two at one moment the no counts (IMP-76).
@@ -313,6 +320,8 @@ def on_change(
     if not at_once:
         happened_at = max(min(happened_at, now), EARLIEST)
     yes = status == Status.SUBSCRIBED
+    if yes and litigator:
+        return KeptOnly(happened_at, "litigator")  # also their own word: that is how such a suit begins
     if yes and method not in OWN_WORD and (number_opted_out or (current is not None and said_no_by_text(current))):
         return KeptOnly(happened_at, "opted_out")
     if not yes and method not in OWN_NO and current is not None and said_no_by_text(current):
@@ -407,6 +416,7 @@ def user_in(source: str) -> int | None:
 
 
 REFUSALS = {
+    "litigator": "This number is on your list of people known for suing over texts; it gets no consent while it stands there.",
     "opted_out": "This number has opted out by text. Only its owner can come back, by texting START.",
     "older": "Something newer is on record; what was said before it does not count any more.",
 }

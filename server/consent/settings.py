@@ -139,3 +139,16 @@ KEYWORDS = Document("keywords", KeywordSettings)
 
 def change(tx: Tx, agent: Agent, wanted: KeywordSettings, address: str) -> KeywordSettings:
     return settings_changed(tx, agent, KEYWORDS, wanted, address)
+
+
+class LitigatorSettings(BaseModel):
+    """The document "litigators": never text people known for suing over texts (CON-8). The list is a table."""
+
+    hold_litigators: bool = True
+
+    @property
+    def on(self) -> bool:
+        return self.hold_litigators
+
+
+LITIGATORS = Document("litigators", LitigatorSettings)

@@ -105,3 +105,22 @@ class OneOutbound(BaseModel):
 
 class Again(BaseModel):
     outbound: int  # of the new message
+
+
+class RefusedLine(BaseModel):
+    line: int
+    text: str
+    code: str
+    reason: str
+
+
+class Litigators(BaseModel):
+    on: bool
+    count: int
+    numbers: list[str]  # the newest 50 that hold the digits looked for
+
+
+class ListedNow(Litigators):
+    added: int
+    known: int  # were there before, or twice in what was sent
+    refused: list[RefusedLine]

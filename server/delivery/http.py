@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, Response
 
 from server.accounts.rules import Can, authorise
+from server.consent import losses
+from server.contacts.rules import BadPhone, Phone, normal_phone
 from server.delivery import actions, answers, changes, media, queries, rules, settling
 from server.delivery.queries import Outbound
 from server.delivery.rules import Sender, SenderKind, State
@@ -20,6 +23,7 @@ from server.kernel.documents import TOPIC
 from server.web.http import PUBLIC, Call, Endpoint, path_id
 
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+LISTED_AT_ONCE = 500  # numbers a transaction
 Secret = Annotated[str, Field(max_length=200)]
 
 
@@ -81,6 +85,17 @@ class SenderBody(Body):
 
 class DecideBody(Body):
     outcome: Literal["sent", "not_sent"]
+
+
+class SwitchBody(Body):
+    on: bool
+
+
+class LitigatorsBody(Body):
+    """`country`: of numbers without a +."""
+
+    lines: list[Annotated[str, Field(max_length=200)]] = Field(max_length=5_000)
+    country: Country = "US"
 
 
 class Nothing(Body):
@@ -193,6 +208,74 @@ async def show_credits(app: App, call: Call) -> Any:
     )
 
 
+# --- people known for suing over texts --------------------------------------------------------------
+
+
+def _litigators(found: losses.Listing) -> answers.Litigators:
+    return answers.Litigators(on=found.on, count=found.count, numbers=list(found.numbers))
+
+
+async def list_litigators(app: App, call: Call) -> Any:
+    """Show whether people known for suing over texts are texted, how many are listed, and the newest or those looked for."""
+    digits = "".join(filter(str.isdecimal, call.query.get("find", "")[:40]))
+    return _litigators(await app.read(losses.listing, digits))
+
+
+async def switch_litigators(app: App, call: Call) -> Any:
+    """Never text people known for suing over texts, or do."""
+    await app.write(losses.switch_litigators, call.agent, call.body.on, call.address)
+    return _litigators(await app.read(losses.listing))
+
+
+async def add_litigators(app: App, call: Call) -> Any:
+    """List numbers, one a line, however they are written; lines that are none are named and the rest is kept."""
+    body: LitigatorsBody = call.body
+    phones, refused, filled = await asyncio.to_thread(_numbers_in, body.lines, body.country)
+    added = 0
+    for start in range(0, len(phones), LISTED_AT_ONCE):
+        slice_ = phones[start : start + LISTED_AT_ONCE]
+        added += await app.write(losses.add_litigators, call.agent, slice_, call.address)
+    found = await app.read(losses.listing)
+    return answers.ListedNow(
+        on=found.on,
+        count=found.count,
+        numbers=list(found.numbers),
+        added=added,
+        known=filled - len(refused) - added,
+        refused=refused,
+    )
+
+
+def _numbers_in(lines: list[str], country: str) -> tuple[list[str], list[answers.RefusedLine], int]:
+    phones: set[str] = set()
+    refused = []
+    filled = 0
+    for number, line in enumerate(lines, 1):
+        text = line.strip().removeprefix("\ufeff").strip(" \t,;")
+        if not text:
+            continue
+        filled += 1
+        match normal_phone(text, country):
+            case Phone(e164):
+                phones.add(e164)
+            case BadPhone(code, reason):
+                refused.append(answers.RefusedLine(line=number, text=text[:60], code=code, reason=reason))
+    return sorted(phones), refused, filled
+
+
+async def remove_litigator(app: App, call: Call) -> Any:
+    """Take a number off the list; what it lost stays lost until somebody says yes anew."""
+    if not await app.write(losses.remove_litigator, call.agent, f"+{call.path['digits']}", call.address):
+        raise NotFound()
+    return _litigators(await app.read(losses.listing))
+
+
+async def clear_litigators(app: App, call: Call) -> Any:
+    """Empty the list."""
+    await app.write(losses.clear_litigators, call.agent, call.address)
+    return _litigators(await app.read(losses.listing))
+
+
 # --- one message ------------------------------------------------------------------------------------
 
 
@@ -263,6 +346,18 @@ ENDPOINTS = [
     Endpoint("POST", "/api/sms/senders", add_sender, Can.CHANNELS, SenderBody, answer=answers.OneSender),
     Endpoint("PUT", "/api/sms/senders/{sender}", change_sender, Can.CHANNELS, SenderBody, answer=answers.OneSender),
     Endpoint("DELETE", "/api/sms/senders/{sender}", remove_sender, Can.CHANNELS),
+    Endpoint(
+        "GET",
+        "/api/sms/litigators",
+        list_litigators,
+        Can.CHANNELS,
+        answer=answers.Litigators,
+        query={"find": {"type": "string"}},
+    ),
+    Endpoint("PUT", "/api/sms/litigators", switch_litigators, Can.CHANNELS, SwitchBody, answer=answers.Litigators),
+    Endpoint("POST", "/api/sms/litigators", add_litigators, Can.CHANNELS, LitigatorsBody, answer=answers.ListedNow),
+    Endpoint("DELETE", "/api/sms/litigators", clear_litigators, Can.CHANNELS, answer=answers.Litigators),
+    Endpoint("DELETE", "/api/sms/litigators/{digits}", remove_litigator, Can.CHANNELS, answer=answers.Litigators),
     Endpoint("GET", "/api/sms/credits", show_credits, Can.CHANNELS, answer=answers.Credits),
     Endpoint(
         "GET",

@@ -366,6 +366,8 @@ def _subscribe(tx: Tx, came: _Came, keyword: str) -> None:
         return
     contact = came.thread.contact
     facts = consents.facts(tx, contact, came.phone)
+    if facts.litigator:  # no consent, no question and no promise
+        return
     subscribed = facts.status(SMS_PURPOSES[0]) == Status.SUBSCRIBED and facts.suppressed is None
     if wanted.opt_in == "single" or subscribed:
         if not subscribed:
@@ -393,7 +395,7 @@ def _words(tx: Tx, came: _Came, kind: Kind, language: str, word: str = "") -> st
 
 
 def _answer(tx: Tx, came: _Came, kind: Kind, language: str, word: str = "") -> None:
-    if not came.is_phone:
+    if not came.is_phone or consents.litigator(tx, came.phone):
         return
     said = _words(tx, came, kind, language, word)
     if said is not None:
@@ -406,6 +408,8 @@ def _auto_respond(tx: Tx, came: _Came) -> None:
     if not inbox.auto_response_on:
         return
     facts = consents.facts(tx, came.thread.contact, came.phone)
+    if facts.litigator:
+        return
     consented = any(facts.status(purpose) == Status.SUBSCRIBED for purpose in SMS_PURPOSES)
     if isinstance(rules.auto_response(True, inbox.auto_response_to, consented), rules.Respond):
         _send(tx, came, inbox.auto_response, "auto_reply", "auto_reply")

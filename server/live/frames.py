@@ -241,9 +241,8 @@ class ContactBrief(Frame):
     verified: bool = False  # identified by a signed token
 
 
-Barred = Literal[
-    "not_subscribed", "opted_out", "unreachable", "deactivated", "no_sender"
-]  # why no SMS may be sent (INB-8, 9)
+# Why no SMS may be sent (INB-8, 9).
+Barred = Literal["not_subscribed", "opted_out", "unreachable", "deactivated", "litigator", "no_sender"]
 
 
 class TicketOut(Frame):

@@ -12,6 +12,7 @@ from server.schema.consent import (
     consent_ledger,
     consent_register,
     consents,
+    litigators,
     opt_ins,
     suppressions,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "jobs",
     "link_clicks",
     "links",
+    "litigators",
     "login_failures",
     "metadata",
     "opt_ins",

@@ -93,6 +93,14 @@ suppressions = Table(
     Column("at", Instant, nullable=False),
 )
 
+# People known for suing over texts, as the owner lists them: nothing is sent to them while that setting is on (CON-8).
+litigators = Table(
+    "litigators",
+    metadata,
+    Column("phone", Text, primary_key=True),  # E.164
+    Column("added_at", Instant, nullable=False),
+)
+
 # A question that waits for YES (CON-9..11).
 opt_ins = Table(
     "opt_ins",

@@ -104,6 +104,31 @@ async def test_a_number_that_was_given_up_closes_the_composer_and_says_what_can_
     await expect(desk.box).to_be_visible()
 
 
+async def test_a_pasted_list_of_people_known_for_suing_names_bad_lines_and_bars_who_is_on_it(people: People) -> None:
+    maya = await phone(people, "maya")
+    await maya.texts("sms sue: where is my parcel?")
+    desk = await opened(people, "sms sue: where is my parcel?")
+    await subscribed(people, desk, "maya")
+    page = (await people.agent("olga", "/settings/sms")).page
+    await page.get_by_role("tab", name="Numbers").click()
+    await expect(page.get_by_role("switch", name="Never text people known for suing over texts")).to_be_checked()
+    await page.get_by_role("textbox", name="Add numbers").fill(f"{maya.number}\nJane Doe\n(202) 555-0177")
+    await page.get_by_role("button", name="Add to the list").click()
+    await expect(page.get_by_text("2 numbers added. 1 line is no number:")).to_be_visible()
+    await expect(page.get_by_text("Line 2: Jane Doe: not a phone number")).to_be_visible()
+    await expect(page.get_by_text("2 numbers are listed")).to_be_visible()
+    await expect(
+        desk.page.get_by_text("This number is on your list of people known for suing over texts.")
+    ).to_be_visible()
+    await expect(desk.box).to_be_hidden()
+    await page.get_by_role("button", name="Take +12025550177 off the list").click()
+    await expect(page.get_by_text("1 number is listed")).to_be_visible()
+    assert not await serious(page)
+    await page.get_by_role("button", name="Empty the list").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Empty the list").click()
+    await expect(page.get_by_text("0 numbers are listed")).to_be_visible()
+
+
 async def test_special_characters_are_pointed_at_and_replaced_one_by_one_and_all(people: People) -> None:
     maya = await phone(people, "maya")
     await maya.texts("sms special: hello?")

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from server.consent.settings import KEYWORDS
+from server.consent.settings import KEYWORDS, LITIGATORS
 from server.delivery.deactivations import LISTS
 from server.delivery.settings import SMS
 from server.inbox.settings import INBOX
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 RECORDED = re.compile(r'\b(?:record\(tx, [^,]+|_failed, facts|_end, agent, [\w.]+), f?"([\w{}]+)"')
 # Every area of settings records its changes as `<name>_changed`.
 DOCUMENT = re.compile(r'^\w+(?:: [\w\[\]]+)? = Document\("(\w+)"', re.MULTILINE)
-DOCUMENTS = (INBOX, KEYWORDS, LINKS, SMS, WIDGET)
+DOCUMENTS = (INBOX, KEYWORDS, LINKS, LITIGATORS, SMS, WIDGET)
 REMEMBERED = {LISTS.name}  # by a job for its next run: nobody changes it, so nobody is told who did
 PURPOSES = ("signin", "reset")
 

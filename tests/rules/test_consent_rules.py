@@ -146,6 +146,7 @@ BARRED = [
     (facts(S, S, suppressed="gateway"), "opted_out"),
     (facts(S, S, suppressed="landline"), "unreachable"),
     (facts(S, S, suppressed="deactivated"), "deactivated"),
+    (facts(S, S, litigator=True), "litigator"),
     (facts(S, S, reachable=False), "unreachable"),
     (facts(S, S, answerable=False), "no_sender"),
     (facts(answerable=False), "no_sender"),

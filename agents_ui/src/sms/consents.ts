@@ -3,7 +3,17 @@ import i18n from 'i18next'
 import { oneLine } from '../kernel/text'
 
 export const BUILT_IN = ['email_marketing', 'sms_marketing', 'sms_transactional'] as const
-const METHODS = ['keyword', 'double_opt_in', 'gateway', 'deactivation', 'agent', 'import', 'form', 'api'] as const
+const METHODS = [
+  'keyword',
+  'double_opt_in',
+  'gateway',
+  'deactivation',
+  'litigator',
+  'agent',
+  'import',
+  'form',
+  'api',
+] as const
 const STATUSES = ['subscribed', 'unsubscribed', 'never_subscribed'] as const
 
 export function purposeName(purpose: string, name = ''): string {

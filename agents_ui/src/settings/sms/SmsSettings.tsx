@@ -12,6 +12,7 @@ import { AnswersSection } from './Answers'
 import { CreditsSection } from './Credits'
 import { ReadingSection, SubscribeSection } from './Keywords'
 import { LinksSection } from './Links'
+import { LitigatorsSection } from './Litigators'
 import { NumbersSection } from './Numbers'
 import { PausedCountries } from './PausedCountries'
 import { PricesSection } from './Prices'
@@ -45,6 +46,7 @@ export function SmsSettings() {
               <NumbersSection prices={account.data} />
             </>
           )}
+          <LitigatorsSection />
         </Tabs.Panel>
         <Tabs.Panel value="keywords">
           {keywords.data ? <KeywordsForm saved={keywords.data} /> : keywords.waiting}

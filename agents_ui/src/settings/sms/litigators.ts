@@ -1,0 +1,34 @@
+/** A pasted or uploaded list, in portions that one request carries. */
+
+export interface Refused {
+  line: number
+  text: string
+  code: string
+  reason: string
+}
+
+export const MOST_REFUSED = 100 // shown; the count tells of all
+const LINES = 4_000
+const CHARACTERS = 60_000 // of up to three bytes: a body has 256 KB
+const LONGEST = 200
+
+/** `before`: how many lines stand before the portion, so that a refused line is named by its place in the whole. */
+export function inSlices(text: string): { before: number; lines: string[] }[] {
+  const slices: { before: number; lines: string[] }[] = []
+  let lines: string[] = []
+  let size = 0
+  const all = text.split(/\r\n|\r|\n/)
+  all.forEach((whole, index) => {
+    // What is longer is no number; its beginning is enough to say so.
+    const line = whole.slice(0, LONGEST).replace(/[\ud800-\udbff]$/, '')
+    if (lines.length === LINES || size + line.length > CHARACTERS) {
+      slices.push({ before: index - lines.length, lines })
+      lines = []
+      size = 0
+    }
+    lines.push(line)
+    size += line.length
+  })
+  if (lines.some((line) => line.trim())) slices.push({ before: all.length - lines.length, lines })
+  return slices
+}
