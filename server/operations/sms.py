@@ -117,7 +117,7 @@ def given_up(lists: Lists, now: datetime) -> Finding:
     if lists.problem:
         return warn(
             f"The carriers' lists of numbers given up are not being read: {lists.problem}",
-            "The account needs the permission to read Twilio's Deactivations; it is asked again every day.",
+            "They are asked for again every day. The account needs Twilio's permission to read Deactivations; the log says more.",
         )
     last = lists.read_at or lists.since
     if last is None:
