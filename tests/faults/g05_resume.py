@@ -246,16 +246,17 @@ async def _one(world: World, bus: BadBus, seed: int, steps: int, totals: dict[st
 
 
 async def _quiet(clients: list[Desk | Tab]) -> None:
-    for _ in range(400):
-        waiting = [
-            c
-            for c in clients
-            if c.connection
-            and (not c.connection.drained or c.connection.dirty or getattr(c.connection, "tickets", None))
-        ]
-        if not waiting:
+    """Until nobody has anything to send, to read, or to look up: a look for a new chat sends nothing until it is back."""
+    for _ in range(2_000):
+        if not any(_busy(client.connection) for client in clients if client.connection is not None):
             return
         await asyncio.sleep(0.002)
+
+
+def _busy(connection: AgentConnection | VisitorConnection) -> bool:
+    if not connection.drained or connection.dirty:
+        return True
+    return bool(connection.tickets) if isinstance(connection, AgentConnection) else connection.session._looking
 
 
 async def _step(
