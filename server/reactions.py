@@ -6,6 +6,7 @@ A lower feature announces and never knows who listens.
 from __future__ import annotations
 
 from server.consent.rules import AddressChanged, ConsentChanged
+from server.contacts.rules import ContactChanged
 from server.delivery.rules import OutboundSettled, SendersChanged
 from server.inbox import reactions as inbox
 from server.kernel.context import Reactions
@@ -14,5 +15,6 @@ REACTIONS: Reactions = {
     OutboundSettled: [inbox.note_delivery],
     ConsentChanged: [inbox.note_consent],
     AddressChanged: [inbox.note_address],
+    ContactChanged: [inbox.note_contact],
     SendersChanged: [inbox.note_numbers],
 }

@@ -1,4 +1,4 @@
-"""Writes of contacts: who is meant by a number that texts."""
+"""Writes of contacts: who is meant by a number that texts, and who an agent says it is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, insert, select, update
 
+from server.accounts.audit import record
+from server.accounts.rules import Agent
+from server.contacts import rules
+from server.contacts.rules import ContactChanged, Known
+from server.errors import NotFound
 from server.kernel.sql import Statement, Tx
 from server.schema import contacts
 
@@ -80,3 +85,40 @@ def _found(tx: Tx, having: Statement, address: str) -> ByPhone | None:
     contact, *others = [row.meant for row in rows]
     tx.run(_ACTIVE, contact=contact, now=tx.now)
     return ByPhone(contact, others, False)
+
+
+_KNOWN = Statement(
+    select(contacts.c.name, contacts.c.email, contacts.c.external_id)
+    .where(contacts.c.id == bindparam("contact"))
+    .with_for_update()
+)
+_WRITE_DOWN = Statement(
+    update(contacts)
+    .where(contacts.c.id == bindparam("contact"))
+    .values(name=bindparam("new_name"), email=bindparam("new_email"))
+)
+
+
+def name(tx: Tx, agent: Agent, contact: int, new_name: str | None, new_email: str | None, address: str) -> Known:
+    """Writes down who somebody is, as an agent knows it; None leaves what stands there, "" takes it away.
+
+    An address that somebody else has makes nobody one with them (IDN-1): the panel shows who it may be. The log tells
+    what was changed and not to what, because it outlives the contact. Raises `NotFound`, and what `rules.renamed` does.
+    """
+    row = tx.first(_KNOWN, contact=contact)
+    if row is None:
+        raise NotFound()
+    before = Known(row.name, row.email, row.external_id is not None)
+    after = rules.renamed(before, new_name, new_email)
+    if after != before:
+        tx.run(_WRITE_DOWN, contact=contact, new_name=after.name, new_email=after.email)
+        changed = ContactChanged(
+            contact,
+            agent.id,
+            agent.name,
+            after.name if after.name != before.name else None,
+            (after.email or "") if after.email != before.email else None,
+        )
+        record(tx, agent.id, "contact_changed", str(contact), address, settings=changed.fields)
+        tx.announce(changed)
+    return after

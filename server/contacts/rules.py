@@ -1,4 +1,5 @@
-"""Phone numbers in one form, and who sends a text that is no phone. Pure (IDN-2, BAD_INPUTS I6, I7, S8; INTEGRATIONS 8).
+"""Phone numbers in one form, who sends a text that is no phone, and what a contact may be called. Pure (IDN-1, IDN-2,
+BAD_INPUTS I6, I7, S8; INTEGRATIONS 8).
 
 `phonenumbers` is imported where it is used: its tables cost time and memory that a start need not pay.
 """
@@ -9,7 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from server.accounts.rules import is_blank, one_line
 from server.consent.rules import ANONYMOUS
+from server.errors import Conflict, Refused
 
 PhoneKind = Literal["mobile", "fixed", "fixed_or_mobile", "toll_free", "voip", "other"]
 
@@ -139,3 +142,78 @@ def sender(raw: str) -> Phone | Peer:
         if isinstance(found, Phone):
             return found
     return Peer(text, "name")
+
+
+# --- what an agent writes down ------------------------------------------------------------------
+
+NAME_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A name ("": none) and an address (None: none) of a contact. `vouched`: they come from the shop, signed."""
+
+    name: str
+    email: str | None
+    vouched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChanged:
+    """Announced when an agent wrote down who somebody is. None: that was not changed."""
+
+    contact: int
+    user: int
+    user_name: str
+    name: str | None = None
+    email: str | None = None
+
+    @property
+    def fields(self) -> list[str]:
+        return [field for field in ("name", "email") if getattr(self, field) is not None]
+
+
+def renamed(known: Known, name: str | None, email: str | None) -> Known:
+    """What stands of a contact after an agent wrote this down; None leaves it, "" takes it away.
+
+    Raises `Refused` `invalid` for a name that cannot be seen or is too long and for what is no address, `Conflict`
+    `vouched` where the shop tells who it is: its word would stand there again with their next message.
+    """
+    wanted = Known(
+        known.name if name is None else _name(name),
+        known.email if email is None else _email(email),
+        known.vouched,
+    )
+    if known.vouched and wanted != known:
+        raise Conflict("vouched", "The shop says who this is; change it there.")
+    return wanted
+
+
+def _name(text: str) -> str:
+    name = one_line(text[:1000])
+    if len(name) > NAME_CHARS:
+        raise Refused("invalid", f"A name has at most {NAME_CHARS} characters.", field="name")
+    if text.strip() and is_blank(name):
+        raise Refused("invalid", "Nobody could read this name.", field="name")
+    return "" if is_blank(name) else name
+
+
+def _email(text: str) -> str | None:
+    if not text.strip():
+        return None
+    email = clean_email(text.strip())
+    if email is None:
+        raise Refused("invalid", "This is not an e-mail address.", field="email")
+    return email
+
+
+def clean_email(raw: str) -> str | None:
+    """A plausible address in lower case, or None. Says nothing about whose it is (IDN-1)."""
+    from email_validator import EmailNotValidError, validate_email  # with its table of IDNA, a thing of few visitors
+
+    if len(raw) > 254 or not raw.isprintable():
+        return None
+    try:
+        return validate_email(raw.strip(), check_deliverability=False).normalized.lower()
+    except EmailNotValidError:
+        return None

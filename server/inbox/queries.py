@@ -395,7 +395,7 @@ _OTHERS = Statement(
     .limit(20),
     into=Ticket,
 )
-# An e-mail typed into the widget identifies nobody; the agent may see who it might be (IDN-1).
+# An e-mail typed into the widget identifies nobody, nor does one that an agent wrote down; the agent may see who it might be (IDN-1).
 _MAYBE = Statement(
     select(contacts.c.id, contacts.c.name, contacts.c.email, contacts.c.phone, contacts.c.external_id)
     .where(contacts.c.email == bindparam("email"), contacts.c.id != bindparam("but"))
@@ -419,9 +419,15 @@ def _brief(row: Any) -> ContactBrief:
 def details(conn: Conn, found: Ticket) -> tuple[Details, list[ContactBrief], list[Ticket]]:
     panel = Details(*conn.one(_DETAILS, thread=found.thread))
     maybe: list[ContactBrief] = []
-    if panel.visitor_email and not found.verified:
-        maybe = [_brief(row) for row in conn.all(_MAYBE, email=panel.visitor_email.lower(), but=found.contact)]
+    email = panel.visitor_email or found.contact_email
+    if email and not found.verified:
+        maybe = [_brief(row) for row in conn.all(_MAYBE, email=email.lower(), but=found.contact)]
     return panel, maybe, conn.all(_OTHERS, contact=found.contact, but=found.id)
+
+
+def tickets_with(conn: Conn, contact: int) -> list[Ticket]:
+    """Their newest conversations, at most 20."""
+    return conn.all(_OTHERS, contact=contact, but=0)
 
 
 @dataclass(frozen=True, slots=True)

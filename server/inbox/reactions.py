@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select, update
 
 from server.consent import queries as consents
 from server.consent.rules import AddressChanged, ConsentChanged, Purpose
+from server.contacts.rules import ContactChanged
 from server.delivery.rules import LEFT_US, OutboundSettled, SendersChanged, State, may_retry
 from server.inbox import entries, queries, standing
 from server.inbox.timeline import INBOX_TOPIC, SYSTEM, Author, append
@@ -80,6 +81,17 @@ def note_address(tx: Tx, event: AddressChanged) -> None:
     if event.channel == "sms":
         for thread in standing.with_number(tx, event.address):
             standing.keep_barred(tx, thread)
+
+
+def note_contact(tx: Tx, event: ContactChanged) -> None:
+    """A grey line in their newest conversations, and every list shows who it is now. Never to the visitor: what the
+    desk calls somebody is the desk's."""
+    data = {field: getattr(event, field) for field in event.fields}
+    # In the order of their threads, so that two colleagues at once wait for each other and not in a circle.
+    for ticket in sorted(queries.tickets_with(tx, event.contact), key=lambda ticket: ticket.thread):
+        author = Author("agent", event.user, event.user_name)
+        append(tx, ticket.thread, "contact", author, data=data, public=False)
+        _ring(tx, ticket.thread)
 
 
 NUMBERS_JOB = "inbox.numbers"

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from server.accounts.rules import is_blank as is_blank  # asked under this name, too
+from server.accounts.rules import is_blank as is_blank  # asked under these names, too
+from server.contacts.rules import clean_email as clean_email
 
 Channel = Literal["webchat", "sms"]
 Status = Literal["open", "snoozed", "closed"]
@@ -303,18 +304,6 @@ def visitor_name(raw: str, agents: frozenset[str]) -> Name | Impossible:
     if (words and not own) or " ".join(own) in agents or folded in agents:
         return Impossible("reserved_name", "This name is taken by the team; please use your own.")
     return Name(name)
-
-
-def clean_email(raw: str) -> str | None:
-    """A plausible address in lower case, or None. Says nothing about whose it is (IDN-1)."""
-    from email_validator import EmailNotValidError, validate_email  # with its table of IDNA, a thing of few visitors
-
-    if len(raw) > 254 or not raw.isprintable():
-        return None
-    try:
-        return validate_email(raw.strip(), check_deliverability=False).normalized.lower()
-    except EmailNotValidError:
-        return None
 
 
 TOKEN_PARAMETERS = re.compile(

@@ -69,6 +69,7 @@ async def tell(
     pump: Pump = app.parts["pump"]
     if texting.agreed:
         await app.write(_agree, texting)
+    named = not texting.name
     for number, line in enumerate(texting.lines):
         tick()
         mark, _, words = line.partition(" ")
@@ -85,9 +86,18 @@ async def tell(
             told = Report(sid, "undelivered", UNREACHABLE) if mark == ">!" else Report(sid, "delivered")
             await app.write(settling.report, told)
         carrier.taken.clear()
+        named = named or await _named(app, agent, texting)
     ticket = await app.read(_ticket, texting.number)
     if texting.closed and ticket is not None:
         await app.write(actions.close, agent, ticket.id, key())
+
+
+async def _named(app: App, agent: Agent, texting: Texting) -> bool:
+    """Whoever answers first writes down who it is; False: there is no ticket yet."""
+    ticket = await app.read(_ticket, texting.number)
+    if ticket is not None:
+        await app.write(people.name, agent, ticket.contact, texting.name, None, "127.0.0.1")
+    return ticket is not None
 
 
 async def _receive(app: App, carrier: Carrier, text: InboundText) -> None:

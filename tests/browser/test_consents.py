@@ -57,6 +57,7 @@ async def test_consents_are_added_renamed_required_and_removed_with_the_reason_w
     await name.fill("\u202e\u200f")
     await dialog.get_by_role("button", name="Save").click()
     await expect(dialog.get_by_text("Give it a name that can be read.")).to_be_visible()
+    assert await serious(page) == []
     await page.keyboard.press("Escape")
 
     await chooses(page, "Profiling", "Edit")

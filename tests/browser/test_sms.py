@@ -508,3 +508,29 @@ async def test_an_sms_ticket_is_accessible_and_fits_a_telephone(people: People) 
     await expect(desk.page.get_by_text("They opted out of texts.")).to_be_visible()
     assert await serious(desk.page) == []
     await maya.texts("START")
+
+
+async def test_an_agent_names_the_number_that_texts_and_every_desk_shows_it_at_once(people: People) -> None:
+    people.watch.forgive(r"status of 422")
+    arthur = await phone(people, "arthur")
+    await arthur.texts("sms name: guess who")
+    desk, other = await opened(people, "sms name: guess who"), await people.agent("ben")
+    side = desk.page.get_by_role("region", name="Details")
+    await side.get_by_role("button", name=re.compile("Add a name|Edit contact")).click()
+    dialog = desk.page.get_by_role("dialog")
+    await dialog.get_by_role("textbox", name="Name").fill("\u202e\u200f")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog.get_by_text("Nobody could read this name.")).to_be_visible()
+    await dialog.get_by_role("textbox", name="Name").fill("Arthur Dent")
+    await dialog.get_by_role("textbox", name="E-mail").fill("arthur")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog.get_by_text("This is not an e-mail address.")).to_be_visible()
+    assert await serious(desk.page) == []
+    await dialog.get_by_role("textbox", name="E-mail").fill("arthur@shop.example")
+    await dialog.get_by_role("button", name="Save").click()
+
+    await expect(side.get_by_role("heading", name="Arthur Dent")).to_be_visible()
+    await expect(side.get_by_text("arthur@shop.example")).to_be_visible()
+    await expect(desk.log.get_by_text("Ana wrote down who this is: Arthur Dent, arthur@shop.example")).to_be_visible()
+    # A colleague who only has the list before their eyes sees it without asking again.
+    await expect(other.row("sms name: guess who")).to_contain_text("Arthur Dent")

@@ -91,6 +91,7 @@ EXPECT: dict[str, Cell] = {
     "GET /api/settings/widget/identity": Cell(ADMINS, (200,)),
     "POST /api/settings/widget/identity/rotate": Cell(ADMINS, (200,), {}),
     # consent: ROL-8; who may only take it away is told apart in tests/edge/test_consent_http.py
+    "PUT /api/contacts/{contact}": Cell(INBOX, (200,), {"name": "Matrix {n}"}),
     "GET /api/contacts/{contact}/consents": Cell(CONTACTS, (200,)),
     "GET /api/contacts/{contact}/duplicates": Cell(CONTACTS, (200,)),
     "GET /api/consents": Cell(CONTACTS, (200,)),

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from server.consent.settings import KEYWORDS, LITIGATORS
+from server.contacts.http import Naming
 from server.delivery.deactivations import LISTS
 from server.delivery.settings import SMS
 from server.inbox.settings import INBOX
@@ -42,4 +43,5 @@ def test_every_action_that_is_recorded_has_words() -> None:
 def test_every_setting_that_can_change_has_words() -> None:
     areas = {name for path in (ROOT / "server").rglob("*.py") for name in DOCUMENT.findall(path.read_text())}
     assert areas - REMEMBERED == {document.name for document in DOCUMENTS}
-    assert {field for document in DOCUMENTS for field in document.model.model_fields} == words("settings")
+    fields = {field for document in DOCUMENTS for field in document.model.model_fields}
+    assert fields | set(Naming.model_fields) == words("settings")  # a contact's are told in the same way

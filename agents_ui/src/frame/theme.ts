@@ -152,6 +152,7 @@ export const variables: CSSVariablesResolver = () => ({
     '--tl-online': '#16a34a',
     '--tl-online-text': '#116a33',
     '--tl-failed': '#cb2a31',
+    '--mantine-color-error': '#cb2a31',
   },
   dark: {
     ...hues(2),
@@ -180,5 +181,6 @@ export const variables: CSSVariablesResolver = () => ({
     '--tl-online': '#4ade80',
     '--tl-online-text': '#4ade80',
     '--tl-failed': '#f79292',
+    '--mantine-color-error': '#f79292',
   },
 })

@@ -1,4 +1,4 @@
-import { ActionIcon, Badge, CopyButton, Skeleton, Tooltip } from '@mantine/core'
+import { ActionIcon, Badge, Button, CopyButton, Skeleton, Tooltip } from '@mantine/core'
 import {
   IconBrowser,
   IconCalendarTime,
@@ -11,6 +11,7 @@ import {
   IconEye,
   IconLanguage,
   IconMail,
+  IconPencil,
   IconPhone,
   IconRosetteDiscountCheck,
   IconWorld,
@@ -21,6 +22,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { type ReactNode, useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
+import { useCan } from '../accounts/session'
 import { Face } from '../frame/Face'
 import type { ContactBrief, TicketOut } from '../generated/protocol'
 import type { Details as DetailsOut, SmsFacts } from '../kernel/contract'
@@ -34,6 +36,7 @@ import { copyText } from './actions'
 import classes from './Details.module.css'
 import panes from './Inbox.module.css'
 import { useOnline } from './Header'
+import { askName } from './NameForm'
 import { contactName } from './people'
 import { useTicketById } from './useTicketById'
 
@@ -44,6 +47,7 @@ export function Details({ ticket, onClose }: { ticket: TicketOut; onClose: () =>
   useFreshDetails(ticket)
   const contact = details?.contact ?? ticket.contact
   const name = contactName(contact)
+  const mayName = useCan('contacts_edit')
   return (
     <section className={`${panes.side} ${classes.details} thin-scroll`} aria-label={t('inbox.details')}>
       <ActionIcon className={classes.close} onClick={onClose} aria-label={t('inbox.hideDetails')}>
@@ -54,6 +58,17 @@ export function Details({ ticket, onClose }: { ticket: TicketOut; onClose: () =>
         <h2 className={classes.name} dir="auto">
           {name}
         </h2>
+        {/* Of whom the shop vouches for, its own word would stand there again. */}
+        {mayName && !contact.verified && (
+          <Button
+            size="compact-sm"
+            variant="subtle"
+            leftSection={<IconPencil size={14} stroke={1.7} />}
+            onClick={() => askName(contact)}
+          >
+            {t(contact.name ? 'inbox.editContact' : 'inbox.nameContact')}
+          </Button>
+        )}
         {/* Whose telephone it is, the carrier vouches for. */}
         {ticket.channel === 'sms' ? null : contact.verified ? (
           <Badge

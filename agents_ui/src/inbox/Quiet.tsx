@@ -94,6 +94,8 @@ function useWords({ entry, purposes, names }: Line): ReactNode {
       .filter((part) => typeof part === 'string' && part)
       .map((part) => oneLine(part as string, 120))
     const text = said.join(', ')
+    if (entry.author.type === 'agent')
+      return text ? t('inbox.lines.named', { agent, text }) : t('inbox.lines.unnamed', { agent })
     if (!entry.data.signed_in) return t('inbox.lines.contact', { text })
     return text ? t('inbox.lines.signedInAs', { text }) : t('inbox.lines.signedIn')
   }
