@@ -94,7 +94,8 @@ class TwilioSms:
 
             self._session = session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_S, ttl_dns_cache=60),
-                timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S),
+                # `connect` covers the wait for a free connection: who never got one sent nothing, and is not unclear.
+                timeout=aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S, sock_connect=CONNECT_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trace_configs=[_traced()] if failpoints.active(SENT) else None,
             )

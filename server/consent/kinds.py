@@ -70,10 +70,10 @@ _CHANGE = Statement(
         required=bindparam("new_required"),
     )
 )
-# ";" follows ":", so these are the purposes that begin with "consent:".
+# Not as a range of text: what stands between ":" and ";" is a matter of the database's collation.
 _GIVEN = Statement(
     select(consents.c.purpose, func.count().label("people"))
-    .where(consents.c.purpose >= "consent:", consents.c.purpose < "consent;", consents.c.status == "subscribed")
+    .where(consents.c.purpose.like("consent:%"), consents.c.status == "subscribed")
     .group_by(consents.c.purpose)
 )
 _DELETE = Statement(

@@ -70,6 +70,7 @@ def _take(tx: Tx, contact: int, phone: str, method: Method, source: str, happene
 # --- people known for suing over texts ------------------------------------------------------------
 
 SOURCE = "litigators"
+SETTING = "litigators"  # the lock of the setting, taken before those of numbers
 SHOWN = 50
 _LIST = Statement(
     insert(litigators)
@@ -109,7 +110,10 @@ def listing(conn: Conn, digits: str = "") -> Listing:
 
 def add_litigators(tx: Tx, agent: Agent, phones: Sequence[str], address: str) -> int:
     """Lists these numbers (E.164); while the setting is on, whoever has one loses consent to texts. How many are new."""
+    tx.hold(SETTING, shared=True)  # the setting stays what it is while numbers are listed under it
     on = LITIGATORS.load(tx).on
+    if on:
+        tx.hold(*(f"sms:{phone}" for phone in phones))
     added = 0
     for phone in sorted(set(phones)):
         if tx.run(_LIST, phone=phone, now=tx.now):
@@ -122,7 +126,7 @@ def add_litigators(tx: Tx, agent: Agent, phones: Sequence[str], address: str) ->
 
 
 def _hold(tx: Tx, phone: str) -> None:
-    tx.hold(f"sms:{phone}")
+    """The number's lock is held."""
     for contact in contacts_at(tx, phone):
         _take(tx, contact, phone, Method.LITIGATOR, SOURCE, None)
     tx.announce(AddressChanged("sms", phone, Method.LITIGATOR))
@@ -152,11 +156,15 @@ def clear_litigators(tx: Tx, agent: Agent, address: str) -> int:
 
 def switch_litigators(tx: Tx, agent: Agent, on: bool, address: str) -> None:
     """On: whoever is on the list loses consent to texts now. Off: nothing is held any more, and nothing is given back."""
+    tx.hold(SETTING)
     before = LITIGATORS.load(tx).on
     settings_changed(tx, agent, LITIGATORS, LitigatorSettings(hold_litigators=on), address)
     if before == on:
         return
-    for phone in [row.phone for row in tx.all(_OURS)]:
+    ours = [row.phone for row in tx.all(_OURS)]
+    if on:
+        tx.hold(*(f"sms:{phone}" for phone in ours))
+    for phone in ours:
         if on:
             _hold(tx, phone)
         else:

@@ -135,4 +135,5 @@ def look(tx: Tx) -> None:
 def ask_now(tx: Tx) -> None:
     """When the account was entered or changed: what it may do is not known yet."""
     if SMS.load(tx).on:
+        LISTS.save(tx, LISTS.load(tx).model_copy(update={"again_at": None}))  # or a start before the run puts it off
         jobs.enqueue(tx, JOB, {}, run_at=tx.now, key=JOB)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Select, bindparam, func, select, union_all
 
 from server.delivery import rules
 from server.delivery.rules import Sender, SenderKind, State
@@ -172,13 +173,16 @@ def not_received(conn: Conn, sids: list[str]) -> list[str]:
     return [sid for sid in sids if sid not in known]
 
 
-_WAITING = Statement(
-    select(outbound.c.state, func.count().label("n"))
-    .where(outbound.c.state.in_((State.QUEUED.value, State.UNKNOWN.value)))
-    .group_by(outbound.c.state)
-)
+def _counted(*states: State) -> Select[Any]:
+    """By state; each of the two halves has a partial index that holds these states and no others."""
+    among = outbound.c.state.in_([state.value for state in states])
+    return select(outbound.c.state, func.count().label("n")).where(among).group_by(outbound.c.state)
+
+
+_WAITING = Statement(union_all(_counted(State.QUEUED, State.CLAIMED), _counted(State.SENDING, State.UNKNOWN)))
 
 
 def waiting(conn: Conn) -> dict[str, int]:
-    """How many are `queued`, and how many `unknown`."""
-    return {State.QUEUED.value: 0, State.UNKNOWN.value: 0} | {row.state: row.n for row in conn.all(_WAITING)}
+    """How many are `queued`, `claimed` by a process, `sending` (begun, no outcome yet) and `unknown`."""
+    states = (State.QUEUED, State.CLAIMED, State.SENDING, State.UNKNOWN)
+    return {state.value: 0 for state in states} | {row.state: row.n for row in conn.all(_WAITING)}

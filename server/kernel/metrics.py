@@ -45,7 +45,9 @@ LINK_CLICKS_WAITING = Gauge("threadline_link_clicks_waiting", "Clicks that are n
 
 # Read when somebody asks (operations/figures.py).
 JOBS_DEAD = Gauge("threadline_jobs_dead", "Jobs that gave up and wait for a person")
-SMS_WAITING = Gauge("threadline_sms_waiting", "Texts that wait to be sent, or whose outcome is unknown", ["state"])
+SMS_WAITING = Gauge(
+    "threadline_sms_waiting", "Texts that wait to be sent, are being sent, or whose outcome is unknown", ["state"]
+)
 JOBS_LATE_SECONDS = Gauge("threadline_jobs_late_seconds", "How long the oldest due job has been waiting")
 WRITER_WAITING = Gauge("threadline_writer_waiting", "Writes that wait for the database")
 BUS_CONNECTED = Gauge("threadline_bus_connected", "1 while the other processes are reached (always 1 without Redis)")

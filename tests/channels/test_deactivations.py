@@ -181,6 +181,13 @@ async def test_a_page_in_html_and_a_file_without_end_are_no_lists(monkeypatch: p
     assert isinstance(found, BadList) and "longer" in found.message
 
 
+async def test_a_day_whose_file_is_not_there_does_not_hold_up_the_other_days() -> None:
+    for status in (403, 404):
+        async with server(leads("/file"), says(b"no", status=status)) as base:
+            found = await ask(base)
+        assert isinstance(found, BadList) and str(status) in found.message
+
+
 async def test_a_file_that_breaks_off_counts_for_nothing_and_is_asked_for_again() -> None:
     async def cut(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"content-length": "5000"})
@@ -190,7 +197,7 @@ async def test_a_file_that_breaks_off_counts_for_nothing_and_is_asked_for_again(
         request.transport.close()
         return answer
 
-    for file in (cut, says(b"no", status=403), says(b"no", status=500)):
+    for file in (cut, says(b"no", status=500)):
         async with server(leads("/file"), file) as base:
             with pytest.raises(ChannelError) as failed:
                 await ask(base)

@@ -176,7 +176,8 @@ async def _settled(port: int, provider: Running, replies: int, seconds: float) -
             state: float(count) for state, count in re.findall(r'threadline_sms_waiting\{state="(\w+)"\} (\S+)', text)
         }
         taken = len({one["body"] for one in provider.journal()["messages"]})
-        return found.get("queued") == 0 and found.get("unknown") == replies - taken
+        moving = sum(found.get(state, 1) for state in ("queued", "claimed", "sending"))
+        return moving == 0 and found.get("unknown") == replies - taken
 
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not await asyncio.to_thread(all_is):
