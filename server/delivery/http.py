@@ -265,7 +265,10 @@ def _numbers_in(lines: list[str], country: str) -> tuple[list[str], list[answers
 
 async def remove_litigator(app: App, call: Call) -> Any:
     """Take a number off the list; what it lost stays lost until somebody says yes anew."""
-    if not await app.write(losses.remove_litigator, call.agent, f"+{call.path['digits']}", call.address):
+    digits = call.path["digits"]
+    if not (digits.isascii() and digits.isdecimal()):
+        raise NotFound()
+    if not await app.write(losses.remove_litigator, call.agent, f"+{digits}", call.address):
         raise NotFound()
     return _litigators(await app.read(losses.listing))
 

@@ -91,7 +91,7 @@ class Proxy:
         for writer in (link.client, link.server):
             raw = writer.get_extra_info("socket")
             if raw is not None:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ValueError):  # closed already, a moment ago
                     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._abort(writer)
 
