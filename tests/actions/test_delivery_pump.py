@@ -6,8 +6,10 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 
+from server import reactions
 from server.channels.base import Accepted, Listed, NotSent, Rejected, Report, Unclear, Verdict
 from server.consent import actions as consent
 from server.delivery import claiming, jobs, settling
@@ -346,20 +348,16 @@ async def test_switched_off_nothing_leaves_and_switched_on_it_does(world: World)
     assert (await of(world, sent)).state is State.ACCEPTED
 
 
-async def test_whoever_listens_hears_of_every_step(world: World) -> None:
+async def test_whoever_listens_hears_of_every_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = await open_sms(world)
     contact = await person(world)
     heard: list[OutboundSettled] = []
-    from server import reactions
-
-    reactions.REACTIONS[OutboundSettled] = [lambda tx, event: heard.append(event)]  # type: ignore[index]
-    try:
-        sent = await queue(world, contact, thread=None)
-        await world.advance()
-        await world.app.write(settling.report, Report(fake_sid(fake), "sent"))
-        await world.app.write(settling.report, Report(fake_sid(fake), "undelivered", 30003))
-    finally:
-        del reactions.REACTIONS[OutboundSettled]  # type: ignore[attr-defined]
+    # Put back afterwards: the table is the product's own, for every test of this process.
+    monkeypatch.setitem(reactions.REACTIONS, OutboundSettled, [lambda tx, event: heard.append(event)])  # type: ignore[arg-type]
+    sent = await queue(world, contact, thread=None)
+    await world.advance()
+    await world.app.write(settling.report, Report(fake_sid(fake), "sent"))
+    await world.app.write(settling.report, Report(fake_sid(fake), "undelivered", 30003))
     assert [(event.outbound, event.state, event.reason) for event in heard] == [
         (sent.id, State.ACCEPTED, ""),
         (sent.id, State.SENT, ""),
