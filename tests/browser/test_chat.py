@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -149,10 +150,22 @@ async def test_files_of_the_team_reach_the_visitor_and_fit_a_telephone(people: P
     await expect(visitor.frame.get_by_text(names[2])).to_be_visible()
     for width in (1280, 768, 390):
         await desk.page.set_viewport_size({"width": width, "height": 844})
-        a, b, c = [await box(part) for part in (pictures.first, pictures.last, chip)]
+        a, b, c = await settled(pictures.first, pictures.last, chip)
         bubble = await box(desk.log.locator("[data-side] > [title]").filter(has=chip))
         assert a["x"] + a["width"] <= b["x"] or a["y"] + a["height"] <= b["y"], "the pictures do not overlap"
         assert all(part["x"] + part["width"] <= bubble["x"] + bubble["width"] for part in (a, b, c))
+
+
+async def settled(*parts: Locator) -> list[FloatRect]:
+    """Where they stand once nothing moves any more: the list scrolls after a change of size."""
+    before: list[FloatRect] = []
+    for _ in range(50):
+        now = [await box(part) for part in parts]
+        if now == before:
+            break
+        before = now
+        await asyncio.sleep(0.1)
+    return before
 
 
 async def box(part: Locator) -> FloatRect:
