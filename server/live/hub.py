@@ -44,7 +44,7 @@ RECHECK_S = 4.0  # sessions of open sockets (G17)
 PRESENCE_S = 20.0
 SWEEP_S = 20.0
 SWEEP_CUT_OFF_S = 2.0  # while other processes are not reached
-RETURN_S = 4.5  # over which those who were told of a restart come back: not a quarter of them in one second (G8)
+RETURN_S = 6.0  # over which those told of a restart come back: not a quarter of them in one second (G8), nor near it
 OFFLINE_AFTER_S = 30.0  # no live socket for this long means gone (AMB-11)
 # A socket that was heard within this is touched; a dead one is not, however long it takes to find out.
 HEARD_S = PRESENCE_S + 2

@@ -5,8 +5,8 @@ import { isOffline } from '../kernel/online'
 import { useLive } from '../live/store'
 import classes from './Banner.module.css'
 
-/** What heals itself within this time is nobody's concern: a deploy takes less than five seconds (G8). */
-const PATIENCE_MS = 6_000
+/** What heals itself within this time is nobody's concern; a deploy brings everybody back within 6.5 seconds (G8). */
+const PATIENCE_MS = 8_000
 /** A browser that says itself that there is no network is believed sooner. */
 const OFFLINE_MS = 1_500
 
