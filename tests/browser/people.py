@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Dialog, Frame, Locator, Page, Request, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Error,
+    Frame,
+    Locator,
+    Page,
+    Request,
+    expect,
+)
 
 from tests.browser.site import Site
 from tests.world import PASSWORD, email_of
@@ -207,9 +219,14 @@ class People:
 
     async def pictures(self, folder: Path) -> list[Path]:
         pages = [page for context in self._contexts for page in context.pages]
-        paths = [folder / f"window-{number}.png" for number in range(len(pages))]
-        for page, path in zip(pages, paths, strict=True):
-            await page.screenshot(path=path)
+        paths = []
+        for number, page in enumerate(pages):
+            path = folder / f"window-{number}.png"
+            # A tab behind another may never be drawn; what failed is the test, not its picture.
+            with contextlib.suppress(Error):
+                await page.bring_to_front()
+                await page.screenshot(path=path)
+                paths.append(path)
         return paths
 
     async def leave(self) -> None:
