@@ -1,7 +1,8 @@
 """Settings → Inbox: what holds for everybody who answers (SPEC 2.6).
 
 `INBOX` is the document. What stands in it for a channel that does not have it (SET-1) is not there: a field it has
-not is ignored. Whether visitors may send files is the widget's switch; here it is shown and written as `show_media.webchat`.
+not is ignored. Whether visitors may send files is the widget's switch; here it is shown and written as `show_media.webchat`,
+by whoever may set the widget up (ROL-8).
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from server.accounts.audit import settings_changed
-from server.accounts.rules import Agent
+from server.accounts.rules import Agent, Can, may
 from server.delivery.segments import MAX_TEXT
-from server.errors import Refused
+from server.errors import Forbidden, Refused
 from server.inbox import widget
 from server.inbox.rules import clean_text
 from server.kernel.documents import Document
@@ -58,11 +59,17 @@ def load(conn: Conn) -> InboxSettings:
 
 
 def change(tx: Tx, agent: Agent, wanted: InboxSettings, address: str) -> InboxSettings:
-    """Saves both documents; the audit log names what changed. Raises `Refused` for an answer without words."""
+    """Saves both documents; the audit log names what changed.
+
+    A `show_media.webchat` that does not stand there leaves the widget's switch as it is. Raises `Refused` for an answer
+    without words, and `Forbidden` where somebody who may not set the widget up changes its switch.
+    """
     if wanted.auto_response_on and not wanted.auto_response:
         raise Refused("invalid", "Write the automatic answer, or turn it off.", field="auto_response")
     chat = widget.load(tx)
-    if chat.visitor_files != wanted.show_media.webchat:
+    if "webchat" in wanted.show_media.model_fields_set and chat.visitor_files != wanted.show_media.webchat:
+        if not may(agent, Can.CHANNELS):
+            raise Forbidden("Whether visitors may send files is for the owner, admins and managers to change.")
         settings_changed(
             tx, agent, widget.WIDGET, chat.model_copy(update={"visitor_files": wanted.show_media.webchat}), address
         )

@@ -256,6 +256,17 @@ async def test_every_language_speaks_in_words(people: People, locale: str, inbox
     assert await desk.page.locator("html").get_attribute("lang") == short
 
 
+async def test_support_is_told_why_the_chats_switch_in_the_inboxs_settings_is_locked(people: People) -> None:
+    for who, locked in (("ana", True), ("olga", False)):
+        desk = await people.agent(who)
+        await desk.page.goto(people.site.console + "/settings/inbox")
+        await desk.page.get_by_role("tab", name="Inbound messages").click()
+        switch = desk.page.get_by_role("switch", name=re.compile("^Chat Off"))
+        await expect(switch).to_be_enabled(enabled=not locked)
+        await expect(desk.page.get_by_role("switch", name=re.compile("^SMS Off"))).to_be_enabled()
+        await expect(desk.page.get_by_text("Owner, admins and managers change this.")).to_be_visible(visible=locked)
+
+
 async def test_two_at_one_ticket_see_each_other_and_who_replies(people: People) -> None:
     ana, olga = await people.agent("ana"), await people.agent("olga")
     visitor = await people.visitor()

@@ -126,7 +126,8 @@ EXPECT: dict[str, Cell] = {
     "POST /api/outbound/{outbound}/decide": Cell(INBOX, (404,), {"outcome": "sent"}),
     "POST /api/tickets/{ticket}/opt-out": Cell(INBOX, (200, 409), {"key": KEY, "confirm": False}),
     "GET /api/inbox/settings": Cell(INBOX, (200,)),
-    "PUT /api/inbox/settings": Cell(INBOX, (200,), {"show_media": {"webchat": True}}),
+    # The chat's switch in it is told apart in tests/edge/test_inbox_settings_http.py.
+    "PUT /api/inbox/settings": Cell(INBOX, (200,), {"show_media": {"sms": True}}),
     "GET /api/links/settings": Cell(CHANNELS, (200,)),
     "PUT /api/links/settings": Cell(CHANNELS, (200,), {"domain": ""}),
     "GET /l/{code}": Cell(ANYONE, (404,)),

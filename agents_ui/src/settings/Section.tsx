@@ -85,10 +85,11 @@ interface SwitchRowProps {
   onChange: (checked: boolean) => void
   /** The channels it is for, in words. */
   channels?: string
-  disabled?: boolean
+  /** Why it cannot be changed, in words. */
+  locked?: string | undefined
 }
 
-export function SwitchRow({ label, text, checked, onChange, channels, disabled }: SwitchRowProps) {
+export function SwitchRow({ label, text, checked, onChange, channels, locked }: SwitchRowProps) {
   return (
     <div className={classes.row}>
       <Switch
@@ -98,9 +99,9 @@ export function SwitchRow({ label, text, checked, onChange, channels, disabled }
             {label} {channels && <span className={classes.channels}>{channels}</span>}
           </>
         }
-        description={text}
+        description={locked ? `${text} ${locked}` : text}
         checked={checked}
-        disabled={disabled}
+        disabled={locked !== undefined}
         onChange={(event) => onChange(event.currentTarget.checked)}
         styles={{
           root: { flex: 1 },

@@ -99,6 +99,7 @@ function WhereWordsCount() {
 /** AMB-6: one switch for each channel. */
 function Media({ values, change }: Editing<InboxSettings>) {
   const { t } = useTranslation()
+  const channels = useCan('channels')
   const media = values.show_media
   return (
     <Section title={t('settings.inbox.media')} text={t('settings.inbox.mediaText')}>
@@ -111,6 +112,7 @@ function Media({ values, change }: Editing<InboxSettings>) {
       <SwitchRow
         label={t('inbox.channels.webchat')}
         text={t('settings.inbox.mediaChat')}
+        locked={channels ? undefined : t('settings.inbox.mediaChatLocked')}
         checked={media.webchat}
         onChange={(webchat) => change({ show_media: { ...media, webchat } })}
       />
