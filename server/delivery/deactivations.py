@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import structlog
 from pydantic import BaseModel
@@ -29,6 +30,7 @@ EVERY = timedelta(days=1)
 SOON = timedelta(hours=1)  # after a network that failed
 BACK = 7  # days
 SLICE = 500  # numbers of a list in one look
+SLICE_S = 40.0  # of a run, its download among them: a job has 55 s. What is left of a list is for the next run
 
 
 class Lists(BaseModel):
@@ -51,17 +53,13 @@ def missing(found: Lists, today: date) -> list[date]:
     return [day for day in days if day not in found.days]
 
 
-_KNOWN = Statement(
-    select(contacts.c.phone)
-    .distinct()
-    .where(contacts.c.phone.in_(bindparam("phones", expanding=True)))
-    .order_by(contacts.c.phone)
-)
+_KNOWN = Statement(select(contacts.c.phone).distinct().where(contacts.c.phone.in_(bindparam("phones", expanding=True))))
 
 
 async def run(app: App, job: Job) -> None:
-    """One day's list, then the next one in a run of its own: a run has an end, a week of lists may have none."""
-    today = app.clock.now().date()
+    """One day's list, or as much of it as fits, then the rest of it or the next one in a run of its own: a run has an
+    end, a week of lists may have none."""
+    until, today = app.clock.monotonic() + SLICE_S, app.clock.now().date()
     days = [date.fromisoformat(day) for day in job.payload.get("days", [])]
     problem = str(job.payload.get("problem", ""))
     if not days:
@@ -75,37 +73,52 @@ async def run(app: App, job: Job) -> None:
     except ChannelError as error:
         # Who may not ask is not asked for the other days either; they are all asked for again tomorrow.
         log.warning("sms_deactivations_refused" if error.permanent else "sms_deactivations_failed", error=str(error))
-        await app.write(_end, str(error), EVERY if error.permanent else SOON)
+        await app.write(_end, job, str(error), EVERY if error.permanent else SOON)
         return
     match found:
         case GivenUp(numbers, unread):
-            known = await _apply(app, numbers, day)
-            log.info("sms_deactivations", day=day.isoformat(), numbers=len(numbers), unread=unread, ours=known)
-            await app.write(_read, day, day < today)
+            # As it was when this list was begun: what was added to it before midnight may stand before `after`.
+            whole = bool(job.payload.get("whole", day < today))
+            known, after = await _apply(app, numbers, day, int(job.payload.get("after", 0)), until)
+            log.info(
+                "sms_deactivations",
+                day=day.isoformat(), numbers=len(numbers), unread=unread, ours=known, after=after,
+            )  # fmt: skip
+            if after is not None:
+                await app.write(_go_on, job, days, problem, {"after": after, "whole": whole})
+                return
+            await app.write(_read, day, whole)
         case BadList(message):
             log.warning("sms_deactivations_unreadable", day=day.isoformat(), error=message)
             problem = message
         case NoList():
             pass
     if rest:
-        payload = {"days": [one.isoformat() for one in rest], "problem": problem}
-        await app.write(lambda tx: jobs.enqueue(tx, JOB, payload, run_at=tx.now, key=JOB))
+        await app.write(_go_on, job, rest, problem, {})
     else:
-        await app.write(_end, problem, EVERY)
+        await app.write(_end, job, problem, EVERY)
 
 
-async def _apply(app: App, numbers: Sequence[int], day: date) -> int:
-    """How many of them are of people we know, and were not known as given up."""
-    count = 0
+async def _apply(app: App, numbers: Sequence[int], day: date, after: int, until: float) -> tuple[int, int | None]:
+    """How many of those greater than `after` are of people we know and were not known as given up; and after which
+    number to go on, None where it was the last. In the order of the numbers, because the list is fetched again for
+    the rest, and today's may have grown anywhere."""
+    ours: list[int] = []
     for start in range(0, len(numbers), SLICE):
-        phones = [f"+{number}" for number in numbers[start : start + SLICE]]
-        for phone in await app.read(_ours, phones):
-            count += await app.write(losses.given_up, phone, day)
-    return count
+        phones = [f"+{number}" for number in numbers[start : start + SLICE] if number > after]
+        if phones:
+            ours += await app.read(_ours, phones)
+    count = 0
+    ours = sorted(set(ours))
+    for number in ours:
+        count += await app.write(losses.given_up, f"+{number}", day)
+        if app.clock.monotonic() >= until and number != ours[-1]:
+            return count, number
+    return count, None
 
 
-def _ours(conn: Conn, phones: list[str]) -> list[str]:
-    return [row.phone for row in conn.all(_KNOWN, phones=phones)]
+def _ours(conn: Conn, phones: list[str]) -> list[int]:
+    return [int(row.phone[1:]) for row in conn.all(_KNOWN, phones=phones)]
 
 
 def _read(tx: Tx, day: date, whole: bool) -> None:
@@ -116,13 +129,19 @@ def _read(tx: Tx, day: date, whole: bool) -> None:
     LISTS.save(tx, found.model_copy(update={"days": sorted(kept), "read_at": tx.now}))
 
 
-def _end(tx: Tx, problem: str, wait: timedelta) -> None:
-    """A round is over."""
+def _go_on(tx: Tx, job: Job, days: list[date], problem: str, place: dict[str, Any]) -> None:
+    payload = {"days": [day.isoformat() for day in days], "problem": problem} | place
+    jobs.go_on(tx, job, payload, run_at=tx.now)
+
+
+def _end(tx: Tx, job: Job, problem: str, wait: timedelta) -> None:
+    """A round is over. Who asked for one meanwhile (`ask_now`) has it at once."""
+    again: datetime | None = tx.now + wait
+    if SMS.load(tx).on and not jobs.go_on(tx, job, {}, run_at=again):
+        again = None
     found = LISTS.load(tx)
-    ended = {"problem": problem, "asked_at": tx.now, "since": found.since or tx.now, "again_at": tx.now + wait}
+    ended = {"problem": problem, "asked_at": tx.now, "since": found.since or tx.now, "again_at": again}
     LISTS.save(tx, found.model_copy(update=ended))
-    if SMS.load(tx).on:
-        jobs.enqueue(tx, JOB, {}, run_at=tx.now + wait, key=JOB)
 
 
 def look(tx: Tx) -> None:
@@ -135,5 +154,6 @@ def look(tx: Tx) -> None:
 def ask_now(tx: Tx) -> None:
     """When the account was entered or changed: what it may do is not known yet."""
     if SMS.load(tx).on:
-        LISTS.save(tx, LISTS.load(tx).model_copy(update={"again_at": None}))  # or a start before the run puts it off
+        # The job before the document, as in `_end`: so that they wait for each other and neither writes over the other.
         jobs.enqueue(tx, JOB, {}, run_at=tx.now, key=JOB)
+        LISTS.save(tx, LISTS.load(tx).model_copy(update={"again_at": None}))  # or a start before the run puts it off

@@ -65,7 +65,7 @@ async def catch_up(app: App, job: Job) -> None:
     except ChannelError as error:
         log.warning("sms_catch_up_failed", error=str(error))
         hours = min(hours + 1, LONGEST_H)
-    await app.write(_next_catch_up, hours)
+    await app.write(_next_catch_up, job, hours)
 
 
 async def fetch_missing(app: App, hours: int) -> int:
@@ -90,9 +90,9 @@ async def fetch_missing(app: App, hours: int) -> int:
     return len(missing)
 
 
-def _next_catch_up(tx: Tx, hours: int) -> None:
+def _next_catch_up(tx: Tx, job: Job, hours: int) -> None:
     if SMS.load(tx).on:
-        jobs.enqueue(tx, CATCH_UP, {"hours": hours}, run_at=tx.now + CATCH_UP_EVERY, key=CATCH_UP)
+        jobs.go_on(tx, job, {"hours": hours}, run_at=tx.now + CATCH_UP_EVERY)
 
 
 def look_now(tx: Tx) -> None:

@@ -24,7 +24,7 @@ async def fetch_media(app: App, job: Job) -> None:
 
 async def look_at_numbers(app: App, job: Job) -> None:
     """Our numbers changed; who can be answered now?"""
-    await app.write(reactions.look_again, job.payload["after"])
+    await app.write(reactions.look_again, job)
 
 
 HANDLERS: dict[str, Handler] = {

@@ -14,6 +14,7 @@ from server.delivery.rules import LEFT_US, OutboundSettled, SendersChanged, Stat
 from server.inbox import entries, queries, standing
 from server.inbox.timeline import INBOX_TOPIC, SYSTEM, Author, append
 from server.kernel import jobs
+from server.kernel.jobs import Job
 from server.kernel.sql import Statement, Tx
 from server.schema import tickets, users
 
@@ -102,10 +103,10 @@ def note_numbers(tx: Tx, event: SendersChanged) -> None:
     jobs.enqueue(tx, NUMBERS_JOB, {"after": 0}, run_at=tx.now, key=NUMBERS_JOB)
 
 
-def look_again(tx: Tx, after: int) -> None:
-    further = standing.look_again(tx, after)
+def look_again(tx: Tx, job: Job) -> None:
+    further = standing.look_again(tx, job.payload["after"])
     if further is not None:
-        jobs.enqueue(tx, NUMBERS_JOB, {"after": further}, run_at=tx.now, key=NUMBERS_JOB)
+        jobs.go_on(tx, job, {"after": further}, run_at=tx.now)
 
 
 def _ring(tx: Tx, thread: int) -> None:

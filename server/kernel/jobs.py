@@ -3,7 +3,8 @@
 A job is an alarm clock; the row it names decides. `run_at` is schedule and lease at once: claiming
 moves it past the lease and raises `turn`, finishing deletes only the same `turn`, so a worker that
 slept past its lease cannot finish somebody else's run. Enqueueing an existing key moves its time;
-while it is being run the wish is kept in `again_at` and becomes the next `run_at`.
+while it is being run the wish is kept in `again_at` and becomes the next `run_at`. What a run wants
+for itself (`go_on`) gives way to such a wish.
 """
 
 from __future__ import annotations
@@ -114,6 +115,11 @@ _FAIL = Statement(
         dead=bindparam("is_dead"),
     )
 )
+_GO_ON = Statement(
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.turn == bindparam("of_turn"), jobs.c.again_at.is_(None))
+    .values(payload=bindparam("payload"), again_at=bindparam("next", type_=Instant))
+)
 _FREE_ALL = Statement(update(jobs).where(jobs.c.running).values(running=False, run_at=bindparam("at", type_=Instant)))
 _RETRY = Statement(
     update(jobs)
@@ -142,6 +148,12 @@ def enqueue_last(tx: Tx, kind: str, payload: dict[str, Any], *, run_at: datetime
     """As `enqueue`, just before COMMIT: for a key that many transactions share, whose lock must not be held long."""
     tx.run_last(_ENQUEUE, kind=kind, key=key, payload=payload, priority=priority, run_at=run_at, now=tx.now)
     tx.ring(TOPIC)
+
+
+def go_on(tx: Tx, job: Job, payload: dict[str, Any], *, run_at: datetime) -> bool:
+    """The next run of a job with a key, as its present run wants it: nothing that `enqueue` asked for meanwhile is
+    overwritten. False: such a wish stands, and is what runs next, or the lease was lost."""
+    return tx.run(_GO_ON, job=job.id, of_turn=job.turn, payload=payload, next=run_at) > 0
 
 
 def cancel(tx: Tx, key: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from server.delivery.deactivations import LISTS
 from server.delivery.rules import State
 from server.delivery.settings import SMS
 from server.errors import ChannelError
+from server.kernel.sql import Tx
 from server.operations.sms import given_up as finding
 from server.schema import consent_ledger, contacts, suppressions, tickets, timeline
 from server.schema import jobs as jobs_table
@@ -278,6 +279,114 @@ async def test_the_doctor_warns_when_the_last_list_is_older_than_three_days(worl
     assert finding(await world.app.read(LISTS.load), world.now).state == "ok"
     later = finding(await world.app.read(LISTS.load), world.now + timedelta(days=4))
     assert later.state == "warn" and "was read on" in later.message
+
+
+async def test_a_list_that_takes_longer_than_a_run_goes_on_where_it_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deactivations, "SLICE_S", 0.0)  # one number a run
+    monkeypatch.setattr(deactivations, "SLICE", 2)
+    for number in (143, 100, 999, 555):
+        await person(world, f"+1202555{number:04}")
+    numbers = [*range(12025550000, 12025550010), 12025550999, 12025550143, 13125550000, 12025550555, 12025550100]
+    await world.advance(hours=48)
+    fake = await open_sms(world)
+    yesterday = world.now.date() - timedelta(days=1)
+    told: list[str] = []
+    given_up = losses.given_up
+
+    def once(tx: Tx, phone: str, day: date) -> bool:
+        told.append(phone)
+        return given_up(tx, phone, day)
+
+    async def shuffled(day: date) -> GivenUp | NoList:
+        fake.asked_for.append(day)
+        numbers.reverse()  # nobody promises that a list comes in the same order again
+        return GivenUp(numbers) if day == yesterday else NoList()
+
+    monkeypatch.setattr(losses, "given_up", once)
+    fake.given_up = shuffled  # type: ignore[method-assign, assignment]
+    await world.app.write(jobs.start)
+    await world.advance()
+    assert told == [f"+1202555{number:04}" for number in (100, 143, 555, 999)]
+    assert await world.count(suppressions) == 4
+    assert fake.asked_for.count(yesterday) == 4 and len(fake.asked_for) == 8 + 3
+    assert (await world.app.read(LISTS.load)).days == [yesterday]
+    assert await alarm(world) == world.now + timedelta(days=1)
+
+
+async def test_a_list_that_was_begun_before_midnight_is_read_again_though_it_ended_after(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deactivations, "SLICE_S", 0.0)
+    for number in (100, 143):
+        await person(world, f"+1202555{number:04}")
+    await world.advance(hours=24 * 8)
+    fake = await open_sms(world)
+    today = world.now.date()
+
+    async def over_midnight(day: date) -> GivenUp | NoList:
+        if day != today:
+            return NoList()
+        fake.asked_for.append(day)
+        if len(fake.asked_for) == 1:
+            world.clock.advance(timedelta(hours=24))
+        return GivenUp([12025550143, 12025550100])
+
+    fake.given_up = over_midnight  # type: ignore[method-assign, assignment]
+    await world.app.write(jobs.start)
+    await world.advance()
+    assert len(fake.asked_for) == 2 and await world.count(suppressions) == 2
+    assert today not in (await world.app.read(LISTS.load)).days
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_who_asks_while_a_round_is_ending_has_one_at_once(world: World, refused: bool) -> None:
+    fake = await open_sms(world)
+
+    async def changed_meanwhile(day: date) -> NoList:
+        fake.asked_for.append(day)
+        if refused or day == world.now.date():
+            del fake.given_up  # the account was changed: from here on the new one is asked
+            await world.app.write(deactivations.ask_now)
+        if refused:
+            raise ChannelError("Twilio does not allow this. (403)", permanent=True)
+        return NoList()
+
+    fake.given_up = changed_meanwhile  # type: ignore[method-assign, assignment]
+    fake.given[world.now.date()] = GivenUp([])
+    await world.app.write(jobs.start)
+    await world.worker.step()
+    await world.worker.idle()
+    while "given_up" in vars(fake):
+        await world.worker.step()
+        await world.worker.idle()
+    asked = len(fake.asked_for)
+    assert asked == (1 if refused else 8) and await alarm(world) == world.now
+    # Neither does a start before that run put it off.
+    await world.app.write(jobs.start)
+    assert await alarm(world) == world.now
+    await world.advance()
+    assert len(fake.asked_for) == asked + 8 and (await world.app.read(LISTS.load)).problem == ""
+    assert await alarm(world) == world.now + timedelta(days=1)
+
+
+async def test_a_look_for_lost_texts_that_is_asked_for_during_another_is_had_at_once(world: World) -> None:
+    fake = await open_sms(world)
+    hours: list[float] = []
+
+    async def listed(**asked: Any) -> list[Any]:
+        hours.append((world.now - asked["since"]) / timedelta(hours=1))
+        if len(hours) == 2:
+            await world.app.write(jobs.look_now)
+        return []
+
+    fake.list_messages = listed  # type: ignore[method-assign, assignment]
+    await world.app.write(jobs.look_now)
+    await world.advance()
+    assert hours == [jobs.LONGEST_H]
+    await world.advance(hours=1)
+    assert hours == [jobs.LONGEST_H, jobs.USUAL_H, jobs.LONGEST_H]
 
 
 @pytest.mark.parametrize("on", [True, False])

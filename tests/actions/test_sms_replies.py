@@ -13,12 +13,14 @@ from server.consent import actions as consent
 from server.consent import queries as consents
 from server.consent.rules import Purpose, Suppressed
 from server.delivery import senders as numbers
-from server.delivery.rules import OutboundSettled, SenderKind, State
+from server.delivery.rules import OutboundSettled, SenderKind, SendersChanged, State
 from server.delivery.senders import Wanted
 from server.errors import Conflict, Refused
-from server.inbox import reactions, replies, settings, widget
+from server.inbox import jobs as inbox_jobs
+from server.inbox import reactions, replies, settings, standing, widget
 from server.inbox.queries import Ticket
 from server.inbox.settings import INBOX, InboxSettings, ShowMedia
+from server.kernel import jobs
 from server.schema import outbound, senders, short_links, tickets
 from tests.texters import OURS, UK, Texter
 from tests.world import Desk, World
@@ -282,6 +284,24 @@ async def test_a_chat_has_no_such_question(world: World) -> None:
     _, ticket = await world.conversation()
     with pytest.raises(Conflict):
         await world.app.write(replies.answer_stop_wish, ana.agent, ticket.id, True, "key-aaaa")
+
+
+async def test_numbers_that_change_while_tickets_are_looked_at_are_looked_at_from_the_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "look_again", lambda tx, after: after + 500)
+    change = SendersChanged()
+    await world.app.write(reactions.note_numbers, change)
+    (first,) = await world.app.write(jobs.claim, 20)
+    await inbox_jobs.look_at_numbers(world.app, first)
+    await world.app.write(jobs.finish, first)
+    (second,) = await world.app.write(jobs.claim, 20)
+    assert second.payload == {"after": 500}
+    await world.app.write(reactions.note_numbers, change)
+    await inbox_jobs.look_at_numbers(world.app, second)
+    await world.app.write(jobs.finish, second)
+    (third,) = await world.app.write(jobs.claim, 20)
+    assert third.payload == {"after": 0}
 
 
 # --- settings -------------------------------------------------------------------------------------------

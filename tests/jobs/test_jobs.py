@@ -114,6 +114,39 @@ async def test_enqueueing_a_key_that_is_being_run_runs_it_once_more(world: World
     assert await run(one) == 1 and ran == [1, 3] and await world.count(table) == 0
 
 
+async def test_what_a_run_wants_next_gives_way_to_who_asked_meanwhile(world: World) -> None:
+    ran: list[int] = []
+
+    async def handler(app: App, job: Job) -> None:
+        ran.append(job.payload["n"])
+        if len(ran) == 2:
+            await enqueue(world, key="k", in_s=5, payload={"n": 7})
+        if len(ran) <= 3:
+            later = world.now + timedelta(seconds=60)
+            stands = await world.app.write(lambda tx: jobs.go_on(tx, job, {"n": job.payload["n"] + 1}, run_at=later))
+            assert stands is (len(ran) != 2)
+
+    await enqueue(world, key="k", payload={"n": 1})
+    one = worker(world, handler)
+    assert await run(one) == 1
+    world.clock.advance(timedelta(seconds=60))
+    assert await run(one) == 1 and ran == [1, 2]
+    world.clock.advance(timedelta(seconds=5))
+    assert await run(one) == 1 and ran == [1, 2, 7]
+    world.clock.advance(timedelta(seconds=60))
+    assert await run(one) == 1 and ran == [1, 2, 7, 8] and await world.count(table) == 0
+
+
+async def test_who_slept_past_the_lease_does_not_say_what_runs_next(world: World) -> None:
+    await enqueue(world, key="k")
+    (late,) = await claim(world)
+    world.clock.advance(LEASE)
+    (fresh,) = await claim(world)
+    at = world.now
+    assert not await world.app.write(lambda tx: jobs.go_on(tx, late, {}, run_at=at))
+    assert await world.app.write(lambda tx: jobs.go_on(tx, fresh, {}, run_at=at))
+
+
 async def test_a_waiting_key_can_be_cancelled_and_a_running_one_decides_for_itself(world: World) -> None:
     await enqueue(world, key="k")
     assert await world.app.write(jobs.cancel, "k") and not await world.app.write(jobs.cancel, "k")
