@@ -136,9 +136,9 @@ def _go_on(tx: Tx, job: Job, days: list[date], problem: str, place: dict[str, An
 
 def _end(tx: Tx, job: Job, problem: str, wait: timedelta) -> None:
     """A round is over. Who asked for one meanwhile (`ask_now`) has it at once."""
-    again: datetime | None = tx.now + wait
-    if SMS.load(tx).on and not jobs.go_on(tx, job, {}, run_at=again):
-        again = None
+    later = tx.now + wait
+    asked_meanwhile = SMS.load(tx).on and not jobs.go_on(tx, job, {}, run_at=later)
+    again = None if asked_meanwhile else later
     found = LISTS.load(tx)
     ended = {"problem": problem, "asked_at": tx.now, "since": found.since or tx.now, "again_at": again}
     LISTS.save(tx, found.model_copy(update=ended))
