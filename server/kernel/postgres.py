@@ -1,4 +1,4 @@
-"""PostgreSQL: a few writer threads, one transaction per function, and reader threads with snapshots.
+"""PostgreSQL: a few writer threads with group commit, and reader threads with snapshots.
 
 Order comes from the thread row's lock and every state change is a conditional UPDATE, so READ
 COMMITTED is enough to write. Readers use REPEATABLE READ: one function sees one moment.
@@ -11,23 +11,30 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 import psycopg
 import structlog
 from psycopg import errors as pg
+from psycopg.pq import TransactionStatus
 
 from server.errors import Busy, Refused, StorageFull
 from server.kernel import failpoints, metrics
-from server.kernel.sql import POSTGRES, Around, Clash, Conn, Tx
+from server.kernel.sql import POSTGRES, Around, Clash, Conn, Statement, Tx
 from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up
 
 log = structlog.get_logger()
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 10_000
+BATCH = 32  # functions in one transaction at most: whoever wants a row that one of them holds waits for all
+# Functions that share a transaction take their rows in whatever order they came, and two such transactions can want
+# each other's. Nobody there waits longer than this for a lock: the transaction is undone and each runs alone.
+BEGIN_TOGETHER = "BEGIN; SET LOCAL lock_timeout = 40"  # ms; one journey
+
+LOST_RACE = (Clash, pg.SerializationFailure, pg.DeadlockDetected)
 
 
 def connect(url: str, *, prepare: bool, read_only: bool = False) -> psycopg.Connection[Any]:
@@ -86,23 +93,75 @@ class _Worker(threading.Thread):
         raise NotImplementedError
 
 
-class _WriterThread(_Worker):
-    def __init__(self, owner: PostgresWriter, name: str) -> None:
-        super().__init__(owner.url, owner.prepare, False, name)
-        self._owner = owner
+class _Statements:
+    """What one function executes, its errors in our words, and whether it has written."""
 
-    def handle(self, item: Work) -> None:
+    __slots__ = ("_cursor", "wrote")
+
+    def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
+        self._cursor, self.wrote = cursor, False
+
+    def __call__(self, sql: str, values: Any) -> Any:
+        if not sql.startswith("SELECT"):
+            self.wrote = True
+        try:
+            return self._cursor.execute(sql, values)
+        except psycopg.Error as error:
+            translated = translate(error)
+            if translated is error:
+                raise
+            raise translated from error
+
+
+class _WriterThread(_Worker):
+    """Takes what waits, runs it in one transaction, commits once, then answers all."""
+
+    def __init__(self, owner: PostgresWriter, name: str, batch: int) -> None:
+        super().__init__(owner.url, owner.prepare, False, name)
+        self._owner, self._batch = owner, batch
+
+    def run(self) -> None:
+        while (first := self.queue.get()) is not None:
+            works = [first]
+            stop = False
+            # Only what is there already: nobody waits for company.
+            while not stop and len(works) < self._batch and not self.queue.empty():
+                work = self.queue.get()
+                if work is None:
+                    stop = True
+                else:
+                    works.append(work)
+            self.handle(works)
+            if stop:
+                break
+        self.drop()
+
+    def handle(self, item: list[Work]) -> None:
         started = time.perf_counter()
         try:
-            outcome = self._settle(item)
+            outcomes = self._together(item) if len(item) > 1 else None
         except Exception:  # the writer must outlive anything a step can do
-            log.exception("writer_failed")
+            log.exception("writer_batch_failed")
             self.drop()
-            outcome = gave_up(item)
-        self._owner.taken()
-        metrics.WRITER_BATCH.observe(1)
+            outcomes = None
+        if outcomes is not None:
+            self._tell(outcomes, started)
+            return
+        for work in item:
+            started = time.perf_counter()
+            try:
+                outcome = self._settle(work)
+            except Exception:
+                log.exception("writer_failed")
+                self.drop()
+                outcome = gave_up(work)
+            self._tell([outcome], started)
+
+    def _tell(self, outcomes: list[Outcome], started: float) -> None:
+        self._owner.taken(len(outcomes))
+        metrics.WRITER_BATCH.observe(len(outcomes))
         metrics.WRITER_SECONDS.observe(time.perf_counter() - started)
-        self._owner.complete([outcome])
+        self._owner.complete(outcomes)
 
     def _settle(self, work: Work) -> Outcome:
         """Runs until it has an outcome: again after a lost race, a deadlock or a dropped connection."""
@@ -111,7 +170,7 @@ class _WriterThread(_Worker):
                 time.sleep(random.uniform(0.001, 0.02) * attempt)  # noqa: S311 - jitter
             try:
                 return self._once(work)
-            except (Clash, pg.SerializationFailure, pg.DeadlockDetected):
+            except LOST_RACE:
                 continue
             except psycopg.OperationalError as error:
                 # The connection died before COMMIT was sent: nothing happened, so once more on a new one.
@@ -120,46 +179,80 @@ class _WriterThread(_Worker):
         return gave_up(work)
 
     def _once(self, work: Work) -> Outcome:
-        conn = self.connection()
-        cursor = conn.cursor()
-
-        def execute(sql: str, values: Any) -> Any:
-            try:
-                return cursor.execute(sql, values)
-            except psycopg.Error as error:
-                translated = translate(error)
-                if translated is error:
-                    raise
-                raise translated from error
-
-        tx = Tx(execute, POSTGRES, self._owner.now(), self._owner.around)
+        """One function in its own transaction."""
+        cursor = self.connection().cursor()
+        tx = self._tx(_Statements(cursor))
         cursor.execute("BEGIN")
         try:
             result = work.step(tx, *work.args)
             tx.finish(tx.last)
             failpoints.reach("before_commit")
         except Exception as error:
-            if conn.closed or isinstance(error, psycopg.OperationalError):
+            lost_race = isinstance(error, LOST_RACE)
+            if cursor.connection.closed or (isinstance(error, psycopg.OperationalError) and not lost_race):
                 raise
             cursor.execute("ROLLBACK")
-            if isinstance(error, Clash | pg.SerializationFailure | pg.DeadlockDetected):
+            if lost_race:
                 raise
             if not isinstance(error, Refused):
                 log.exception("step_failed", step=getattr(work.step, "__qualname__", str(work.step)))
             return Outcome(work, None, error, [])
+        return self._commit(cursor, [Outcome(work, result, None, tx.bells)])[0]
+
+    def _together(self, works: list[Work]) -> list[Outcome] | None:
+        """All of `works` in one transaction. None: nothing happened, and each is to run alone.
+
+        Who refuses before it has written anything has nothing to undo, and stays. Anything else that goes wrong ends
+        the transaction; a savepoint for each function would cost two journeys more.
+        """
+        cursor = self.connection().cursor()
+        outcomes: list[Outcome] = []
+        last: list[tuple[Statement, Mapping[str, Any]]] = []
+        try:
+            cursor.execute(BEGIN_TOGETHER)
+            for work in works:
+                statements = _Statements(cursor)
+                tx = self._tx(statements)
+                try:
+                    result = work.step(tx, *work.args)
+                except Refused as error:
+                    if statements.wrote or cursor.connection.info.transaction_status != TransactionStatus.INTRANS:
+                        raise
+                    outcomes.append(Outcome(work, None, error, []))
+                    continue
+                outcomes.append(Outcome(work, result, None, tx.bells))
+                last += tx.last
+            self._tx(_Statements(cursor)).finish(last)
+            failpoints.reach("before_commit")
+        except Exception as error:
+            log.debug("batch_undone", works=len(works), error=type(error).__name__)
+            try:
+                cursor.execute("ROLLBACK")
+            except psycopg.Error:
+                self.drop()
+            return None
+        return self._commit(cursor, outcomes)
+
+    def _commit(self, cursor: psycopg.Cursor[Any], outcomes: list[Outcome]) -> list[Outcome]:
         try:
             cursor.execute("COMMIT")
         except psycopg.OperationalError as error:
-            # Whether it happened is unknown: not acknowledged, and repeating with the same key is safe.
+            # Whether it happened is unknown: nobody is acknowledged, and repeating with the same key is safe.
             log.warning("commit_unknown", error=str(error).strip())
             self.drop()
-            return gave_up(work)
+            return [gave_up(outcome.work) for outcome in outcomes]
         failpoints.reach("after_commit")
-        return Outcome(work, result, None, tx.bells)
+        return outcomes
+
+    def _tx(self, statements: _Statements) -> Tx:
+        return Tx(statements, POSTGRES, self._owner.now(), self._owner.around)
 
 
 class PostgresWriter:
-    """`count` threads for interactive work and one for bulk. A lane always goes to the same thread, so it keeps its order."""
+    """`count` threads for interactive work and one for bulk, whose slices are transactions of their own.
+
+    A lane always goes to the same thread, so it keeps its order.
+    """
 
     def __init__(
         self,
@@ -178,8 +271,8 @@ class PostgresWriter:
         self._waiting = 0
         self._turn = 0
         self._lock = threading.Lock()
-        self._threads = [_WriterThread(self, f"writer-{n}") for n in range(count)]
-        self._bulk = _WriterThread(self, "writer-bulk")
+        self._threads = [_WriterThread(self, f"writer-{n}", BATCH) for n in range(count)]
+        self._bulk = _WriterThread(self, "writer-bulk", 1)
         for thread in (*self._threads, self._bulk):
             thread.start()
 
@@ -206,9 +299,9 @@ class PostgresWriter:
             place = hash(work.lane)
         self._threads[place % len(self._threads)].queue.put(work)
 
-    def taken(self) -> None:
+    def taken(self, count: int) -> None:
         with self._lock:
-            self._waiting -= 1
+            self._waiting -= count
 
     def close(self) -> None:
         for thread in (*self._threads, self._bulk):
