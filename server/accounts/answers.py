@@ -85,6 +85,17 @@ class Person(BaseModel):
     name: str
 
 
+class AuditContact(BaseModel):
+    """As they are called now. `ticket`: their newest."""
+
+    id: int
+    name: str
+    email: str | None
+    phone: str | None
+    phone_shown: str | None
+    ticket: int | None
+
+
 class AuditLine(BaseModel):
     id: int
     at: str
@@ -92,6 +103,7 @@ class AuditLine(BaseModel):
     action: str
     target: str
     whom: Person | None
+    contact: AuditContact | None
     detail: dict[str, Any]
     address: str
 

@@ -14,10 +14,11 @@ from sqlalchemy import bindparam, insert, select
 from server.accounts.rules import Agent
 from server.kernel.documents import Document, M
 from server.kernel.sql import Conn, Statement, Tx
-from server.schema import audit, users
+from server.schema import audit, contacts, tickets, users
 
 # In these `target` is the id of the account it was done to.
 TO_A_USER = frozenset({"login_failed", "password_change_failed", "user_changed", "signin_link_made", "reset_link_made"})
+TO_A_CONTACT = frozenset({"contact_changed"})  # in these, the id of the contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,19 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """As they are called now. `ticket`: their newest."""
+
+    id: int
+    name: str
+    email: str | None
+    phone: str | None
+    ticket: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
-    """`who` None: nobody who was signed in. `whom`: the account it was done to, where it was one."""
+    """`who` None: nobody who was signed in. `whom`, `contact`: the account or the contact it was done to, where it was one."""
 
     id: int
     at: datetime
@@ -36,12 +48,26 @@ class Line:
     action: str
     target: str
     whom: Person | None
+    contact: Contact | None
     detail: dict[str, Any]
     address: str
 
 
 _PAGE = Statement(
     select(audit).where(audit.c.id < bindparam("before")).order_by(audit.c.id.desc()).limit(bindparam("most"))
+)
+
+_newest_ticket = (
+    select(tickets.c.id)
+    .where(tickets.c.contact_id == contacts.c.id)
+    .order_by(tickets.c.last_message_at.desc(), tickets.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_CONTACTS = Statement(
+    select(contacts.c.id, contacts.c.name, contacts.c.email, contacts.c.phone, _newest_ticket.label("ticket")).where(
+        contacts.c.id.in_(bindparam("contacts", expanding=True))
+    )
 )
 
 
@@ -65,16 +91,26 @@ def page(conn: Conn, before: int, most: int) -> list[Line]:
     """At most `most` lines with smaller ids than `before`, newest first."""
     rows = conn.all(_PAGE, before=before, most=most)
     wanted = {row.user_id for row in rows if row.user_id is not None}
-    wanted |= {found for row in rows if (found := _whom(row)) is not None}
+    wanted |= {found for row in rows if (found := _target(row, TO_A_USER)) is not None}
     named = conn.all(select(users.c.id, users.c.name).where(users.c.id.in_(sorted(wanted)))) if wanted else []
     people = {row.id: Person(row.id, row.name) for row in named}
+    changed = {found for row in rows if (found := _target(row, TO_A_CONTACT)) is not None}
+    customers = {row.id: Contact(*row) for row in conn.all(_CONTACTS, contacts=sorted(changed))} if changed else {}
     return [
         Line(
-            row.id, row.at, people.get(row.user_id), row.action, row.target, people.get(_whom(row)), row.detail, row.address
+            row.id,
+            row.at,
+            people.get(row.user_id),
+            row.action,
+            row.target,
+            people.get(_target(row, TO_A_USER)),
+            customers.get(_target(row, TO_A_CONTACT)),
+            row.detail,
+            row.address,
         )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
-def _whom(row: Any) -> int | None:
-    return int(row.target) if row.action in TO_A_USER and row.target.isdecimal() else None
+def _target(row: Any, actions: frozenset[str]) -> int | None:
+    return int(row.target) if row.action in actions and row.target.isdecimal() else None

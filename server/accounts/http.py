@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from server.accounts import actions, answers, audit, commands, identity, links, queries, rules, team
 from server.accounts.actions import Browser, SignedIn
-from server.accounts.rules import Agent, Can, Role, Rotation, capabilities, may
+from server.accounts.rules import Agent, Can, Role, Rotation, capabilities, may, shown_phone
 from server.errors import Forbidden
 from server.kernel.clock import rfc3339
 from server.kernel.context import App
@@ -285,13 +285,17 @@ async def rotate_identity(app: App, call: Call) -> Any:
     return _identity_json(app, rotated)
 
 
+def _customer(contact: audit.Contact | None) -> dict[str, Any] | None:
+    return None if contact is None else asdict(contact) | {"phone_shown": shown_phone(contact.phone)}
+
+
 async def audit_log(app: App, call: Call) -> Any:
     """Read who did what to accounts and settings, newest first."""
     limit = whole(call, "limit", 50, 200)
     found: list[audit.Line] = await app.read(audit.page, whole(call, "before", 2**53, 2**53), limit + 1)
     lines = found[:limit]
     return {
-        "lines": [{**asdict(line), "at": rfc3339(line.at)} for line in lines],
+        "lines": [{**asdict(line), "at": rfc3339(line.at), "contact": _customer(line.contact)} for line in lines],
         "before": lines[-1].id if len(found) > limit else None,
     }
 

@@ -13,6 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Literal
 
 from server.errors import Conflict, Forbidden, NotFound, Refused, SignInRequired
@@ -263,6 +264,19 @@ def person_name(text: str) -> str:
     if is_blank(name) or len(name) > NAME_CHARS:
         raise Refused("invalid", f"A name has 1 to {NAME_CHARS} characters.", field="name")
     return name
+
+
+@lru_cache(maxsize=4096)
+def shown_phone(number: str | None) -> str | None:
+    """As people read it: `+1 202-555-0150` for +12025550150. What is no number in E.164 (a short code, a name) as it is."""
+    if number is None or not number.startswith("+"):
+        return number
+    import phonenumbers  # its tables cost time and memory that a start need not pay
+
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    except phonenumbers.NumberParseException:
+        return number
 
 
 # --- sessions, links, guessing ------------------------------------------------------------------

@@ -43,6 +43,7 @@ class SmsOut(BaseModel):
 class SenderOut(BaseModel):
     id: int
     address: str
+    shown: str  # as people read it
     kind: Kind
     country: str
     countries: list[str]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, Response
 
-from server.accounts.rules import Can, authorise
+from server.accounts.rules import Can, authorise, shown_phone
 from server.consent import losses
 from server.contacts.rules import BadPhone, Phone, normal_phone
 from server.delivery import actions, answers, changes, media, queries, rules, settling
@@ -151,6 +151,7 @@ def sender_out(one: Sender) -> answers.SenderOut:
     return answers.SenderOut(
         id=one.id,
         address=one.address,
+        shown=shown_phone(one.address) or one.address,
         kind=one.kind.value,
         country=one.country,
         countries=list(one.countries),

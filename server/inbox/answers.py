@@ -31,6 +31,7 @@ class SmsDetails(BaseModel):
     sms_transactional: str
     paused: bool
     suppressed: str | None
+    sender_shown: str | None
     others: list[ContactBrief]
     price: Price  # credits of a segment; of an MMS, null where none can be sent
     link_start: str | None  # what every short link begins with; null while links stay as they are typed

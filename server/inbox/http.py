@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, Response
 
-from server.accounts.rules import Actor, Agent, Can, Owned, Visitor, authorise
+from server.accounts.rules import Actor, Agent, Can, Owned, Visitor, authorise, shown_phone
 from server.consent.rules import SMS_PURPOSES, Status
 from server.errors import Forbidden, NotFound, Refused
 from server.inbox import actions, answers, entries, files, queries, search, standing, widget
@@ -180,13 +180,13 @@ def _texts(panel: standing.Panel, public_url: str) -> dict[str, Any]:
     return {
         "peer": panel.thread.peer or "",
         "sender": panel.thread.sender,
+        "sender_shown": shown_phone(panel.thread.sender),
         "country": panel.thread.country,
         **{purpose.value: panel.statuses.get(purpose, Status.NEVER_SUBSCRIBED) for purpose in SMS_PURPOSES},
         "paused": panel.paused,
         "suppressed": panel.suppressed,
         "others": [
-            {"id": one.id, "name": one.name, "email": one.email, "phone": one.phone, "verified": False}
-            for one in panel.others
+            _brief(queries.ContactBrief(one.id, one.name, one.email, one.phone, verified=False)) for one in panel.others
         ],
         "price": panel.price.model_dump(),
         "link_start": None if panel.links is None else prefix(public_url, panel.links),
@@ -199,6 +199,7 @@ def _brief(contact: queries.ContactBrief) -> dict[str, Any]:
         "name": contact.name,
         "email": contact.email,
         "phone": contact.phone,
+        "phone_shown": shown_phone(contact.phone),
         "verified": contact.verified,
     }
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, exists, func, or_, select, tuple_
 
+from server.accounts.rules import shown_phone
 from server.inbox import entries
 from server.inbox.rules import folded_name, is_online, phone_digits
 from server.kernel.clock import rfc3339
@@ -72,6 +73,7 @@ class Ticket(NamedTuple):
                 "name": self.contact_name,
                 "email": self.contact_email,
                 "phone": self.contact_phone,
+                "phone_shown": shown_phone(self.contact_phone),
                 "verified": self.verified,
             },
             "assignee": self.assignee,

@@ -237,7 +237,8 @@ class ContactBrief(Frame):
     id: int
     name: str
     email: str | None = None
-    phone: str | None = None
+    phone: str | None = None  # E.164
+    phone_shown: str | None = None  # as people read it
     verified: bool = False  # identified by a signed token
 
 

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
+from server.accounts.rules import shown_phone
 from tests.browser.axe import serious
 from tests.browser.people import Desk, People
 from tests.browser.phone import connect, phone
@@ -369,9 +370,9 @@ async def test_the_account_keeps_its_secret_and_numbers_and_keywords_hold(people
     await dialog.get_by_label("Number or sender name").fill("+44 7400 111222")
     assert await serious(page) == []
     await dialog.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("+447400111222")).to_be_visible()
-    await page.get_by_role("button", name="More for +447400111222").click()
-    await page.get_by_role("menuitem", name="Change +447400111222").click()
+    await expect(page.get_by_text("+44 7400 111222")).to_be_visible()
+    await page.get_by_role("button", name="More for +44 7400 111222").click()
+    await page.get_by_role("menuitem", name="Change +44 7400 111222").click()
     await page.get_by_role("dialog").get_by_label("In use").uncheck(force=True)
     await page.get_by_role("dialog").get_by_role("button", name="Save").click()
     await expect(page.get_by_text("Not in use")).to_be_visible()
@@ -415,10 +416,10 @@ async def test_the_account_keeps_its_secret_and_numbers_and_keywords_hold(people
     await expect(page.get_by_text("No monthly limit is set.")).to_be_visible()
     assert await serious(page) == []
     await page.get_by_role("tab", name="Numbers").click()
-    await page.get_by_role("button", name="More for +447400111222").click()
-    await page.get_by_role("menuitem", name="Remove +447400111222").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Remove +447400111222").click()
-    await expect(page.get_by_text("+447400111222")).to_be_hidden()
+    await page.get_by_role("button", name="More for +44 7400 111222").click()
+    await page.get_by_role("menuitem", name="Remove +44 7400 111222").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Remove +44 7400 111222").click()
+    await expect(page.get_by_text("+44 7400 111222")).to_be_hidden()
 
 
 async def test_prices_shared_keys_and_paused_countries_are_set_where_they_are_looked_for(people: People) -> None:
@@ -516,6 +517,13 @@ async def test_an_agent_names_the_number_that_texts_and_every_desk_shows_it_at_o
     await arthur.texts("sms name: guess who")
     desk, other = await opened(people, "sms name: guess who"), await people.agent("ben")
     side = desk.page.get_by_role("region", name="Details")
+    # Their number is read as people write it, and copied as it is dialled.
+    shown = shown_phone(arthur.number)
+    assert shown and shown != arthur.number
+    await expect(side.get_by_text(shown).last).to_be_visible()
+    await desk.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await side.get_by_role("button", name="Copy: Phone").click()
+    assert await desk.page.evaluate("navigator.clipboard.readText()") == arthur.number
     await side.get_by_role("button", name=re.compile("Add a name|Edit contact")).click()
     dialog = desk.page.get_by_role("dialog")
     await dialog.get_by_role("textbox", name="Name").fill("\u202e\u200f")
@@ -534,3 +542,10 @@ async def test_an_agent_names_the_number_that_texts_and_every_desk_shows_it_at_o
     await expect(desk.log.get_by_text("Ana wrote down who this is: Arthur Dent, arthur@shop.example")).to_be_visible()
     # A colleague who only has the list before their eyes sees it without asking again.
     await expect(other.row("sms name: guess who")).to_contain_text("Arthur Dent")
+    # The log names them, too, and leads to them.
+    boss = await people.agent("olga", "/settings/audit")
+    line = boss.page.get_by_role("listitem").filter(has_text="Contact changed: Arthur Dent").first
+    await expect(line).to_contain_text("name, e-mail")
+    assert await serious(boss.page) == []
+    await line.get_by_role("link", name="Arthur Dent").click()
+    await expect(boss.log.get_by_text("sms name: guess who")).to_be_visible()

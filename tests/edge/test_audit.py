@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import insert
 
-from server.schema import jobs
+from server.accounts.audit import record
+from server.accounts.rules import shown_phone
+from server.schema import contacts, jobs
 from tests.online import Online
 
 
@@ -31,6 +33,33 @@ async def test_changes_of_settings_accounts_and_jobs_stand_in_the_log_with_names
     assert lines[1]["detail"] == {"role": ["support", "manager"]}
     assert lines[2]["detail"] == {"settings": ["ask_email", "brand"]}  # saved twice, changed once
     assert lines[0]["at"].startswith(now.strftime("%Y-%m-%dT"))
+
+
+async def test_a_contact_is_named_as_they_are_called_now_and_leads_to_their_newest_ticket(online: Online) -> None:
+    olga, ana = await online.agent("olga", socket=False), await online.agent("ana", socket=False)
+    ticket = await online.world.sms_ticket()
+    chat = (await online.world.conversation())[1]
+    for path, change in (
+        (ticket.contact, {"name": "Maria"}),
+        (ticket.contact, {"name": "Maria Silva", "email": "maria@shop.example"}),
+        (chat.contact, {"email": "zoe@shop.example"}),
+        (ticket.contact, {"name": "", "email": ""}),
+    ):
+        assert (await ana.send("PUT", f"/api/contacts/{path}", change)).status == 200
+    lines = (await olga.get("/api/audit?limit=4")).json()["lines"]
+    assert [line["action"] for line in lines] == ["contact_changed"] * 4
+    assert lines[0]["contact"] == lines[2]["contact"] == lines[3]["contact"] == {
+        "id": ticket.contact, "name": "", "email": None, "phone": ticket.contact_phone,
+        "phone_shown": shown_phone(ticket.contact_phone), "ticket": ticket.id,
+    }  # fmt: skip
+    assert (lines[1]["contact"]["email"], lines[1]["contact"]["ticket"]) == ("zoe@shop.example", chat.id)
+    assert lines[2]["detail"] == {"settings": ["name", "email"]}, "not what they were called"
+    # One without a ticket, and one who is gone.
+    lonely = int(await online.app.write(lambda tx: tx.value(insert(contacts).values(name="Bob", created_at=tx.now).returning(contacts.c.id))))  # fmt: skip
+    for target in (lonely, 999_999):
+        await online.app.write(record, olga.desk.id, "contact_changed", str(target))
+    gone, bob = (await olga.get("/api/audit?limit=2")).json()["lines"]
+    assert gone["contact"] is None and (bob["contact"]["name"], bob["contact"]["ticket"]) == ("Bob", None)
 
 
 async def test_pages_meet_without_a_gap_while_new_lines_arrive(online: Online) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.online import Online
+from tests.texters import OURS
 
 
 async def test_support_names_a_contact_and_whoever_may_only_look_does_not(online: Online) -> None:
@@ -20,6 +23,21 @@ async def test_support_names_a_contact_and_whoever_may_only_look_does_not(online
     assert (shown["name"], shown["email"]) == ("Maria Silva", "maria@shop.example")
     assert (await nils.send("PUT", path, {"name": "X"})).status == 403
     assert (await ana.send("PUT", "/api/contacts/999999", {"name": "X"})).status == 404
+
+
+async def test_a_number_comes_as_it_is_dialled_and_as_people_read_it_wherever_people_are_named(online: Online) -> None:
+    maria = await online.world.texter("+12025550150")
+    await maria.says("Hello")
+    ana = await online.agent("ana", socket=False)
+    (listed,) = (await ana.get("/api/tickets")).json()["tickets"]
+    opened = (await ana.get(f"/api/tickets/{listed['id']}")).json()["details"]
+    found = (await ana.get("/api/find?q=%2B1%20202-555-0150")).json()
+    for contact in (listed["contact"], opened["contact"], found["contacts"][0], found["tickets"][0]["contact"]):
+        assert (contact["phone"], contact["phone_shown"]) == ("+12025550150", "+1 202-555-0150")
+    assert opened["sms"]["sender_shown"] == "+1 888-555-0199" and opened["sms"]["sender"] == OURS
+    for typed in ("2025550150", "(202) 555-0150", "+1 202.555.0150", "202 555", "0150"):
+        answer = (await ana.get("/api/find?q=" + quote(typed))).json()
+        assert [one["id"] for one in answer["contacts"]] == [listed["contact"]["id"]], typed
 
 
 @pytest.mark.parametrize(

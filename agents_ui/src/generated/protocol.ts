@@ -33,6 +33,7 @@ export interface ContactBrief {
   id: number
   name: string
   phone: string | null
+  phone_shown: string | null
   verified: boolean
 }
 /**

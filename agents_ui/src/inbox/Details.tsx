@@ -92,7 +92,14 @@ export function Details({ ticket, onClose }: { ticket: TicketOut; onClose: () =>
       </div>
       <Section title={t('inbox.contact')}>
         {contact.email && <Copied icon={IconMail} label={t('inbox.email')} text={contact.email} />}
-        {contact.phone && <Copied icon={IconPhone} label={t('inbox.phone')} text={contact.phone} />}
+        {contact.phone && (
+          <Copied
+            icon={IconPhone}
+            label={t('inbox.phone')}
+            text={contact.phone}
+            shown={contact.phone_shown ?? contact.phone}
+          />
+        )}
         {!contact.email && !contact.phone && <p className={classes.none}>{t('inbox.noAddress')}</p>}
       </Section>
       {ticket.channel === 'sms' && <Consents contact={contact.id} thread={ticket.thread} />}
@@ -190,7 +197,7 @@ function Texting({ facts }: { facts: SmsFacts }) {
       <Section title={t('inbox.channels.sms')}>
         {facts.sender && (
           <Fact icon={IconDeviceMobileMessage} label={t('sms.ourNumber')}>
-            {facts.sender} <span className={classes.label}>{t('sms.ourNumber')}</span>
+            {facts.sender_shown} <span className={classes.label}>{t('sms.ourNumber')}</span>
           </Fact>
         )}
         {facts.country && (
@@ -273,20 +280,28 @@ function Moment({ icon, label, at, now }: { icon: Icon; label: string; at: strin
   )
 }
 
-function Copied({ icon, label, text }: { icon: Icon; label: string; text: string }) {
+interface CopiedProps {
+  icon: Icon
+  label: string
+  text: string
+  /** How people read it, where that is not what is copied. */
+  shown?: string
+}
+
+function Copied({ icon, label, text, shown = text }: CopiedProps) {
   const { t } = useTranslation()
-  const shown = oneLine(text, 254)
+  const whole = oneLine(text, 254)
   return (
     <div className={classes.copied}>
       <Fact icon={icon} label={label}>
-        {shown}
+        {oneLine(shown, 254)}
       </Fact>
-      <CopyButton value={shown}>
+      <CopyButton value={whole}>
         {({ copied, copy }) => (
           <ActionIcon
             size={26}
             className={classes.copy}
-            onClick={() => (navigator.clipboard ? copy() : void copyText(shown))}
+            onClick={() => (navigator.clipboard ? copy() : void copyText(whole))}
             aria-label={t('common.copyWhat', { what: label })}
           >
             {copied ? <IconCheck size={15} /> : <IconCopy size={15} stroke={1.7} />}

@@ -8,11 +8,11 @@ import { oneLine } from '../kernel/text'
 import i18n from 'i18next'
 
 /** Never empty, always one line, cut (BAD_INPUTS W34). */
-export function contactName(contact: ContactBrief): string {
+export function contactName(contact: Omit<ContactBrief, 'verified'>): string {
   return (
     oneLine(contact.name, 80) ||
     contact.email ||
-    contact.phone ||
+    contact.phone_shown ||
     i18n.t('inbox.visitor', { number: contact.id })
   )
 }

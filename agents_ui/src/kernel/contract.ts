@@ -57,6 +57,7 @@ export interface SmsFacts {
   /** Theirs, as the carrier names it, and ours. */
   peer: string
   sender: string | null
+  sender_shown: string | null
   /** ISO 3166, "" where the number tells none. */
   country: string
   /** Who else has this number (AMB-33). */
@@ -167,6 +168,8 @@ export interface AuditLine {
   action: string
   target: string
   whom: { id: number; name: string } | null
+  /** As they are called now; `ticket` is their newest. */
+  contact: (Omit<ContactBrief, 'verified'> & { ticket: number | null }) | null
   detail: Record<string, unknown>
   address: string
 }
@@ -274,6 +277,8 @@ export type SenderKind = (typeof SENDER_KINDS)[number]
 export interface Sender {
   id: number
   address: string
+  /** As people read it. */
+  shown: string
   kind: SenderKind
   country: string
   countries: string[]

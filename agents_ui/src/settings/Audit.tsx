@@ -1,11 +1,13 @@
 /** Who did what to accounts and settings, when, from where. */
-import { Button, Skeleton, Text } from '@mantine/core'
+import { Anchor, Button, Skeleton, Text } from '@mantine/core'
 import { IconCloudOff, IconHistory, IconShieldX, IconTerminal2 } from '@tabler/icons-react'
 import { useInfiniteQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import i18n from 'i18next'
 import { useTranslation } from 'react-i18next'
 import { Face } from '../frame/Face'
 import { Empty } from '../frame/Problem'
+import { contactName } from '../inbox/people'
 import { api, query } from '../kernel/api'
 import type { AuditLine, AuditPage, Role } from '../kernel/contract'
 import { ROLES } from '../kernel/contract'
@@ -92,6 +94,7 @@ function Row({ line }: { line: AuditLine }) {
         <Text component="span" fw={500}>
           {actionName(line.action)}
           {line.whom && line.whom.id !== line.who?.id && `: ${oneLine(line.whom.name, 80)}`}
+          {line.contact && <Customer contact={line.contact} />}
         </Text>
         {details && <span className={classes.details}>{details}</span>}
         <span className={frame.sub}>
@@ -102,6 +105,21 @@ function Row({ line }: { line: AuditLine }) {
         {clock(line.at)}
       </time>
     </div>
+  )
+}
+
+/** Named as they are now, and one step from their conversation. */
+function Customer({ contact }: { contact: NonNullable<AuditLine['contact']> }) {
+  const name = <bdi>{contactName(contact)}</bdi>
+  if (contact.ticket === null) return <>: {name}</>
+  const ticket = String(contact.ticket)
+  return (
+    <>
+      :{' '}
+      <Anchor renderRoot={(props) => <Link to="/inbox/$ticket" params={{ ticket }} {...props} />}>
+        {name}
+      </Anchor>
+    </>
   )
 }
 

@@ -6,6 +6,7 @@ const START = 'https://go.example/l/'
 const facts: SmsFacts = {
   peer: '+4915112345678',
   sender: '+4915199999999',
+  sender_shown: '+49 1519 9999999',
   country: 'DE',
   others: [],
   paused: false,

@@ -26,7 +26,7 @@ export function ticket(id: number, more: Partial<TicketOut> = {}): TicketOut {
     channel: 'webchat',
     status: 'open',
     unread: false,
-    contact: { id, name: 'Maja', email: null, phone: null, verified: false },
+    contact: { id, name: 'Maja', email: null, phone: null, phone_shown: null, verified: false },
     assignee: null,
     preview: 'hello',
     preview_by: 'visitor',

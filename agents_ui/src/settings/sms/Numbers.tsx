@@ -37,7 +37,7 @@ export function NumbersSection({ prices }: { prices: SmsAccount }) {
   const open = (sender: Sender | null) => {
     const id = modals.open({
       title: sender
-        ? i18n.t('settings.sms.editNumber', { number: sender.address })
+        ? i18n.t('settings.sms.editNumber', { number: sender.shown })
         : i18n.t('settings.sms.addNumber'),
       children: (
         <NumberForm
@@ -67,10 +67,10 @@ export function NumbersSection({ prices }: { prices: SmsAccount }) {
 
   const remove = (sender: Sender) =>
     modals.openConfirmModal({
-      title: i18n.t('settings.sms.removeNumber', { number: sender.address }),
+      title: i18n.t('settings.sms.removeNumber', { number: sender.shown }),
       children: <Text>{i18n.t('settings.sms.removeNumberText')}</Text>,
       labels: {
-        confirm: i18n.t('settings.sms.removeNumber', { number: sender.address }),
+        confirm: i18n.t('settings.sms.removeNumber', { number: sender.shown }),
         cancel: i18n.t('common.cancel'),
       },
       confirmProps: { color: 'red' },
@@ -93,7 +93,7 @@ export function NumbersSection({ prices }: { prices: SmsAccount }) {
           <IconPhone size={20} stroke={1.6} aria-hidden />
           <span className={frame.rowText}>
             <span className={classes.sender} dir="ltr">
-              {sender.address}
+              {sender.shown}
             </span>
             <span className={frame.sub}>
               {t(`settings.sms.senderKinds.${sender.kind}`)} · {served(sender)}
@@ -113,7 +113,7 @@ export function NumbersSection({ prices }: { prices: SmsAccount }) {
           </span>
           <Menu position="bottom-end">
             <Menu.Target>
-              <ActionIcon aria-label={t('settings.team.more', { name: sender.address })}>
+              <ActionIcon aria-label={t('settings.team.more', { name: sender.shown })}>
                 <IconDots size={18} />
               </ActionIcon>
             </Menu.Target>
@@ -124,10 +124,10 @@ export function NumbersSection({ prices }: { prices: SmsAccount }) {
                 </Menu.Item>
               )}
               <Menu.Item leftSection={<IconPencil size={16} />} onClick={() => open(sender)}>
-                {t('settings.sms.editNumber', { number: sender.address })}
+                {t('settings.sms.editNumber', { number: sender.shown })}
               </Menu.Item>
               <Menu.Item color="red" leftSection={<IconTrash size={16} />} onClick={() => remove(sender)}>
-                {t('settings.sms.removeNumber', { number: sender.address })}
+                {t('settings.sms.removeNumber', { number: sender.shown })}
               </Menu.Item>
             </Menu.Dropdown>
           </Menu>
