@@ -249,8 +249,8 @@ class Agent(Client):
     async def call(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
         return await self.site.call(self.who, method, path, body, base=self.where(), **options)
 
-    async def write(self, method: str, path: str, body: dict[str, Any], *, give_up: float = 60.0) -> tuple[int, Any]:
-        """Repeats until there is an answer that is not "later"."""
+    async def insist(self, method: str, path: str, body: Any = None, *, give_up: float = 60.0) -> tuple[int, Any]:
+        """Repeats until there is an answer that is not "later", at whatever node is there; (0, None) after `give_up`."""
         deadline = time.monotonic() + give_up
         while True:
             with contextlib.suppress(aiohttp.ClientError, *TROUBLE):
@@ -265,7 +265,7 @@ class Agent(Client):
         key = key or fresh_key()
         self.journal.tried(key, text)
         path = f"/api/tickets/{ticket}/{'notes' if note else 'reply'}"
-        status, answer = await self.write("POST", path, {"key": key, "text": text})
+        status, answer = await self.insist("POST", path, {"key": key, "text": text})
         if status == 200:
             self.journal.acked(key, answer["ticket"]["thread"], answer["entry"]["seq"])
         elif status:
@@ -293,7 +293,9 @@ class Agent(Client):
         for state in ("open", "closed"):
             cursor = ""
             while cursor is not None:
-                status, page = await self.call("GET", f"/api/tickets?status={state}&limit=100&cursor={cursor}")
+                status, page = await self.insist(
+                    "GET", f"/api/tickets?status={state}&limit=100&cursor={cursor}", give_up=5
+                )
                 if status != 200:
                     raise TimeoutError("no list")
                 for ticket in page["tickets"]:
@@ -314,7 +316,7 @@ class Agent(Client):
 
     async def _refetch(self, thread: int) -> None:
         self.resets += 1
-        status, page = await self.call("GET", f"/api/threads/{thread}/entries")
+        status, page = await self.insist("GET", f"/api/threads/{thread}/entries", give_up=5)
         if status != 200:
             raise TimeoutError("no page")
         self.journal.dropped(thread)
