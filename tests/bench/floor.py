@@ -2,6 +2,7 @@
 
 `relay`   a visitor's message is stored durably (group commit), then sent to every agent, and an agent's to its visitor; starlette
 `form`    a form POST with one durable insert; starlette, and `/hello` without the insert
+`signed`  a text as the provider posts it: bare ASGI that checks the signature, with the same insert
 `echo`    a bare ASGI socket that sends back what it gets: what an idle socket must cost
 
 Served by uvicorn with uvloop, httptools and websockets-sansio, without compression, as the product is.
@@ -10,12 +11,14 @@ Served by uvicorn with uvloop, httptools and websockets-sansio, without compress
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 import queue
 import sqlite3
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -145,6 +148,27 @@ form = Starlette(
 )
 
 
+async def signed(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await receive()
+        async with lifespan(form):
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    body = (await receive())["body"]
+    fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
+    given = next((value for name, value in scope["headers"] if name == b"x-twilio-signature"), b"")
+    text = os.environ["BENCH_FLOOR_ADDRESS"] + "".join([name + fields[name] for name in sorted(fields)])
+    wanted = b64encode(hmac.digest(os.environ["BENCH_FLOOR_TOKEN"].encode(), text.encode(), "sha1"))
+    status = 200 if hmac.compare_digest(wanted, given) else 403
+    if status == 200:
+        await State.writer.put((1, fields.get("From", ""), fields.get("Body", ""), time.time()))
+    headers = [(b"content-type", b"text/xml"), (b"content-length", b"11")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"<Response/>"})
+
+
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         while True:
@@ -158,9 +182,9 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.send", "text": message["text"]})
 
 
-def start(name: str, folder: Path, *, env: dict[str, str] | None = None) -> Child:
+def start(name: str, folder: Path, *, env: dict[str, str] | None = None, port: int | None = None) -> Child:
     """One of the floors as a process: use it as a context manager."""
-    port = free_port()
+    port = port or free_port()
     argv = [sys.executable, "-m", "uvicorn", f"tests.bench.floor:{name}", "--port", str(port), "--loop", "uvloop"]
     argv += ["--http", "httptools", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
     argv += ["--no-access-log", "--log-level", "warning"]
