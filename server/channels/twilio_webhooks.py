@@ -148,6 +148,7 @@ def sign(token: str, address: str, params: Iterable[tuple[str, str]]) -> str:
 
 _SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 MOST_MEDIA = 10
+_MEDIA = [(f"MediaUrl{number}", f"MediaContentType{number}") for number in range(MOST_MEDIA)]
 # What tells another product's webhook apart, and its name for whoever looks for it.
 OTHERS = {
     "CallSid": "calls",
@@ -188,12 +189,9 @@ def parse_text(params: Mapping[str, str], headers: Mapping[str, str]) -> Inbound
 
 def _media(params: Mapping[str, str]) -> tuple[Media, ...]:
     """The addresses that are there, whatever `NumMedia` promises (S9)."""
-    found = []
-    for number in range(MOST_MEDIA):
-        url = params.get(f"MediaUrl{number}", "")
-        if url:
-            found.append(Media(url[:2_000], params.get(f"MediaContentType{number}", "")[:100].lower()))
-    return tuple(found)
+    return tuple(
+        [Media(params[url][:2_000], params.get(kind, "")[:100].lower()) for url, kind in _MEDIA if params.get(url)]
+    )
 
 
 def _country(raw: str) -> str:

@@ -130,6 +130,7 @@ SHAFT = (
 )
 
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_ASCII_EDGES = "".join(char for char in map(chr, range(128)) if not char.isalnum())
 _TAPBACK = re.compile(
     r"^(?:liked|loved|disliked|laughed at|emphasi[sz]ed|questioned|reacted .{1,12} to|removed an? .{1,20} from|[\u2764\U0001f44d]\ufe0f? to)"
     r"\s*[“\"«„]",
@@ -170,7 +171,7 @@ def without_accents(text: str) -> str:
 
 def bare(folded: str) -> str:
     """Without punctuation and emoji around it: " Stop!! 🙏" is "stop"."""
-    return _EDGES.sub("", folded)
+    return folded.strip(_ASCII_EDGES) if folded.isascii() else _EDGES.sub("", folded)
 
 
 def classify(text: str, mode: Mode, *, pending_opt_in: bool = False, keywords: frozenset[str] = frozenset()) -> Meaning:
@@ -213,6 +214,8 @@ def _once(word: str) -> str:
 
 def _lookup(words: dict[str, str], single: str) -> str | None:
     """The language of a keyword."""
+    if not single:
+        return None
     return words.get(single) or words.get(without_accents(single))
 
 

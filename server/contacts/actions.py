@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, exists, func, insert, select, update
 
 from server.accounts.audit import record
 from server.accounts.rules import Agent
@@ -12,7 +12,7 @@ from server.contacts import rules
 from server.contacts.rules import ContactChanged, Known
 from server.errors import NotFound
 from server.kernel.sql import Statement, Tx
-from server.schema import contacts
+from server.schema import contacts, senders
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,22 @@ def _with(column_name: str) -> Statement:
 
 _WITH_PHONE, _WITH_PEER = _with("phone"), _with("peer")
 _ACTIVE = Statement(update(contacts).where(contacts.c.id == bindparam("contact")).values(active_at=bindparam("now")))
+_who = contacts.alias("who")
+_who_is_meant = func.coalesce(_who.c.merged_into, _who.c.id)
+_TEXTED = Statement(
+    update(contacts)
+    .where(
+        contacts.c.id
+        == select(_who_is_meant)
+        .where(_who.c.phone == bindparam("address"))
+        .order_by(func.coalesce(_who.c.active_at, _who.c.created_at).desc(), _who_is_meant.desc())
+        .limit(1)
+        .scalar_subquery(),
+        exists().where(senders.c.address == bindparam("ours")),
+    )
+    .values(active_at=bindparam("now"))
+    .returning(contacts.c.id)
+)
 _NEW = Statement(
     insert(contacts)
     .values(
@@ -58,9 +74,17 @@ _NEW = Statement(
 )
 
 
-def known(tx: Tx, e164: str) -> ByPhone | None:
-    """As `by_phone` for a number in its canonical form, which somebody has; None: nobody has exactly this."""
-    return _found(tx, _WITH_PHONE, e164)
+def texted(tx: Tx, e164: str, ours: str) -> int | None:
+    """As `by_phone` at one look: whom a text is from that was sent to our number `ours`. None, and nothing is changed:
+    nobody has exactly this number, or that one is not ours."""
+    _hold(tx, e164)
+    found: int | None = tx.value(_TEXTED, address=e164, ours=ours, now=tx.now)
+    return found
+
+
+def everybody(tx: Tx, e164: str) -> list[int]:
+    """All who have this number, whoever is meant by it first."""
+    return [row.meant for row in tx.all(_WITH_PHONE, address=e164)]
 
 
 def by_phone(tx: Tx, e164: str | None, peer: str, country: str = "") -> ByPhone:
@@ -76,15 +100,19 @@ def by_phone(tx: Tx, e164: str | None, peer: str, country: str = "") -> ByPhone:
 
 
 def _found(tx: Tx, having: Statement, address: str) -> ByPhone | None:
-    """The lock makes the first two texts of a stranger, at once on two nodes, one contact; a unique key could not,
-    because people share numbers."""
-    tx.hold(f"sms:{address}")
+    _hold(tx, address)
     rows = tx.all(having, address=address)
     if not rows:
         return None
     contact, *others = [row.meant for row in rows]
     tx.run(_ACTIVE, contact=contact, now=tx.now)
     return ByPhone(contact, others, False)
+
+
+def _hold(tx: Tx, address: str) -> None:
+    """Makes the first two texts of a stranger, at once on two nodes, one contact; a unique key could not, because people
+    share numbers."""
+    tx.hold(f"sms:{address}")
 
 
 _KNOWN = Statement(

@@ -18,7 +18,18 @@ from server.inbox import entries
 from server.inbox.rules import folded_name, is_online, phone_digits
 from server.kernel.clock import rfc3339
 from server.kernel.sql import Conn, Statement
-from server.schema import attachments, contacts, drafts, sites_seen, threads, tickets, timeline, users, visitors
+from server.schema import (
+    attachments,
+    contacts,
+    drafts,
+    senders,
+    sites_seen,
+    threads,
+    tickets,
+    timeline,
+    users,
+    visitors,
+)
 
 
 class Ticket(NamedTuple):
@@ -176,10 +187,14 @@ _LOCK_THREAD = Statement(
     _tickets().where(tickets.c.thread_id == bindparam("thread")).with_for_update(of=[threads, tickets]), into=Ticket
 )
 
-# The one SMS ticket of a contact, locked like the above, with what a text is judged by.
+# The one SMS ticket of a contact, locked like the above, with what a text to one of our numbers is judged by.
 _SMS_OF = Statement(
     _tickets()
-    .add_columns(contacts.c.country, contacts.c.language)
+    .add_columns(
+        contacts.c.country,
+        contacts.c.language,
+        select(senders.c.kind).where(senders.c.address == bindparam("ours")).scalar_subquery().label("sender_kind"),
+    )
     .where(threads.c.contact_id == bindparam("contact"), threads.c.channel == "sms")
     .with_for_update(of=[threads, tickets])
 )
@@ -220,10 +235,10 @@ def ticket_to_write(tx: Conn, ticket_id: int, dedupe: str) -> tuple[Ticket | Non
     return (None, True) if row is None else (Ticket._make(row[:-1]), row[-1])
 
 
-def sms_ticket(tx: Conn, contact: int) -> tuple[Ticket, str, str] | None:
-    """The ticket of a contact's SMS thread, locked, with their country and language."""
-    row = tx.first(_SMS_OF, contact=contact)
-    return None if row is None else (Ticket._make(row[:-2]), row.country, row.language)
+def sms_ticket(tx: Conn, contact: int, ours: str) -> tuple[Ticket, str, str, str] | None:
+    """The ticket of a contact's SMS thread, locked, with their country and language, and what kind of number `ours` is."""
+    row = tx.first(_SMS_OF, contact=contact, ours=ours)
+    return None if row is None else (Ticket._make(row[:-3]), *row[-3:])
 
 
 # --- lists: keyset pages along the indexes of `tickets` ------------------------------------------

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
@@ -48,18 +48,27 @@ class Received:
     meaning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Came:
-    """The text and everything known about it when its meaning is acted on."""
+class _From(NamedTuple):
+    """Whose text it is."""
 
-    text: InboundText
-    body: str  # cleaned
     phone: str  # E.164, or the carrier's name for whoever has none
     is_phone: bool
-    everybody: list[int]  # with this number
     thread: SmsThread
     ticket: Ticket | None  # before this text
     sender_kind: str  # of our number
+
+
+class _Came(NamedTuple):
+    """The text and everything known about it when its meaning is acted on. A named tuple for the reason of `Ticket`."""
+
+    text: InboundText
+    body: str  # cleaned
+    phone: str
+    is_phone: bool
+    everybody: list[int]  # with this number, where a keyword speaks for all of them
+    thread: SmsThread
+    ticket: Ticket | None
+    sender_kind: str
     words: KeywordSettings
     inbox: InboxSettings
 
@@ -134,26 +143,19 @@ _MACHINE_ANSWERS = Statement(
 
 def receive_text(tx: Tx, text: InboundText, words: KeywordSettings, inbox: InboxSettings) -> Received:
     """Stores a text exactly once and does what it asks. A repeat, by its id or its idempotency token, does nothing."""
-    sender_kind = tx.value(_OURS, address=text.to.rpartition(":")[2])
-    if sender_kind is None:
+    whose = _at_a_look(tx, text) or _looked_for(tx, text)
+    if whose is None:
         return Received(Outcome.NOT_OURS)
-    # Reading a number costs more than storing the text. Whoever is a contact by exactly this one needs none of it.
-    meant = people.known(tx, text.sender) if text.sender.startswith("+") else None
-    is_phone, phone = meant is not None, text.sender
-    if meant is None:
-        whose = phones.sender(text.sender)
-        is_phone = isinstance(whose, phones.Phone)
-        phone = whose.e164 if isinstance(whose, phones.Phone) else whose.address
-        country = whose.country if isinstance(whose, phones.Phone) and whose.country else text.country
-        meant = people.by_phone(tx, phone if is_phone else None, phone, country)
-    thread, ticket = _thread(tx, meant.contact, phone, text.to)
-    body = rules.clean_text(text.body)
-    meaning = _meaning(tx, text, meant.contact, words)
+    thread = whose.thread
+    if (thread.peer, thread.sender) != (whose.phone, text.to):
+        tx.run(_NUMBERS, thread=thread.id, new_peer=whose.phone, new_sender=text.to)
+        thread = thread._replace(peer=whose.phone, sender=text.to)
+    meaning = _meaning(tx, text, thread.contact, words)
     kept = tx.run(
         _KEEP,
         sid=text.sid,
         idempotency_token=text.idempotency_token,
-        contact_id=meant.contact,
+        contact_id=thread.contact,
         thread_id=thread.id,
         meaning=_name(meaning),
         params=dict(text.params),
@@ -161,7 +163,13 @@ def receive_text(tx: Tx, text: InboundText, words: KeywordSettings, inbox: Inbox
     )
     if not kept:
         return Received(Outcome.REPEATED)
-    came = _Came(text, body, phone, is_phone, meant.everybody, thread, ticket, sender_kind, words, inbox)
+    everybody = [thread.contact]
+    if whose.is_phone and not isinstance(meaning, keywords.Plain):
+        everybody = people.everybody(tx, whose.phone)
+    body = rules.clean_text(text.body)
+    came = _Came(
+        text, body, whose.phone, whose.is_phone, everybody, thread, whose.ticket, whose.sender_kind, words, inbox
+    )
     _act(tx, came, meaning)
     return Received(Outcome.STORED, thread.id, _name(meaning))
 
@@ -171,20 +179,37 @@ def receive_listed(tx: Tx, text: InboundText) -> Received:
     return receive_text(tx, text, KEYWORDS.load(tx), INBOX.load(tx))
 
 
-def _thread(tx: Tx, contact: int, peer: str, sender: str) -> tuple[SmsThread, Ticket | None]:
-    """The contact's thread for life, locked, with the numbers of this text, and its ticket: nearly always one look."""
-    known = queries.sms_ticket(tx, contact)
-    ticket: Ticket | None = None
-    if known is not None:
-        ticket, country, language = known
-        found = SmsThread(ticket.thread, contact, ticket.contact_name, country, language, ticket.peer, ticket.sender)
-    else:
-        found = _first_text(tx, contact, peer, sender)
-        ticket = queries.locked_ticket_of(tx, found.id)
-    if (found.peer, found.sender) != (peer, sender):
-        tx.run(_NUMBERS, thread=found.id, new_peer=peer, new_sender=sender)
-        found = found._replace(peer=peer, sender=sender)
-    return found, ticket
+def _at_a_look(tx: Tx, text: InboundText) -> _From | None:
+    """Nearly every text is from somebody who has a ticket, by exactly this number. Two statements then, and the number is
+    not read, which costs more than storing the text."""
+    ours = _address(text.to)
+    contact = people.texted(tx, text.sender, ours) if text.sender.startswith("+") else None
+    known = queries.sms_ticket(tx, contact, ours) if contact is not None else None
+    if known is None:
+        return None
+    ticket, country, language, kind = known
+    thread = SmsThread(
+        ticket.thread, ticket.contact, ticket.contact_name, country, language, ticket.peer, ticket.sender
+    )
+    return _From(text.sender, True, thread, ticket, kind)
+
+
+def _looked_for(tx: Tx, text: InboundText) -> _From | None:
+    """Everybody else: strangers, who become contacts, and whoever has no ticket. None: not sent to a number of ours."""
+    kind = tx.value(_OURS, address=_address(text.to))
+    if kind is None:
+        return None
+    whose = phones.sender(text.sender)
+    is_phone = isinstance(whose, phones.Phone)
+    phone = whose.e164 if isinstance(whose, phones.Phone) else whose.address
+    country = whose.country if isinstance(whose, phones.Phone) and whose.country else text.country
+    meant = people.by_phone(tx, phone if is_phone else None, phone, country)
+    thread = _first_text(tx, meant.contact, phone, text.to)
+    return _From(phone, is_phone, thread, queries.locked_ticket_of(tx, thread.id), kind)
+
+
+def _address(number: str) -> str:
+    return number.rpartition(":")[2]
 
 
 def _first_text(tx: Tx, contact: int, peer: str, sender: str) -> SmsThread:

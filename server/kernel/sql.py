@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -99,7 +100,8 @@ class _Compiled:
         if exported is not None and len(exported):
             keys = [str(key) for key in exported.keys()]
             named: Any = namedtuple  # the fields are known only now
-            self.make = (into or named("Row", keys, rename=True))._make
+            # What `_make` does, without counting: a row has as many cells as its statement columns.
+            self.make = partial(tuple.__new__, into or named("Row", keys, rename=True))
             for place, column in enumerate(exported):
                 convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
                 if convert is not None:

@@ -184,6 +184,33 @@ async def test_a_text_to_a_number_that_is_not_ours_is_refused(world: World) -> N
     assert await world.count(contacts) == await world.count(timeline) == 0
 
 
+async def test_a_text_of_somebody_we_know_to_a_number_that_is_not_ours_changes_nothing(world: World) -> None:
+    maria = await world.texter()
+    await maria.says("Hi")
+    before = await world.rows(contacts), await world.rows(threads), await world.rows(timeline)
+    await world.advance(minutes=1)
+    maria.to = "+12025550199"
+    assert (await maria.says("Hi again")).outcome is Outcome.NOT_OURS
+    assert (await world.rows(contacts), await world.rows(threads), await world.rows(timeline)) == before
+
+
+async def test_a_merged_persons_number_leads_to_whom_they_became(world: World) -> None:
+    maria = await world.texter()
+    await maria.says("Hi")
+    survivor = await maria.known()
+    await world.advance(minutes=1)
+
+    def merged(tx: Any) -> None:
+        tx.run(contacts.insert().values(phone=maria.number, created_at=tx.now, active_at=tx.now, merged_into=survivor))
+
+    await world.app.write(merged)
+    await maria.says("It is me")
+    (thread,) = await world.rows(threads)
+    assert thread.contact_id == survivor and thread.last_seq == 2
+    active = {row.id: row.active_at for row in await world.rows(contacts)}
+    assert active[survivor] == max(active.values())
+
+
 # --- keywords -------------------------------------------------------------------------------------------
 
 
