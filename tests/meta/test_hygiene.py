@@ -82,3 +82,22 @@ def test_every_picture_of_the_readme_is_there_and_light_dark_and_phone_are_shown
     assert shown == {str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.png")}
     wanted = {f"docs/{what}-{how}.png" for what in ("console", "widget") for how in ("light", "dark", "phone")}
     assert wanted <= shown
+
+
+def test_each_component_of_mantine_comes_with_its_style() -> None:
+    """Without it nothing fails: a link is the browser's own blue."""
+    source = ROOT / "agents_ui/src"
+    styles = {path.stem for path in (ROOT / "agents_ui/node_modules/@mantine/core/styles").glob("*.css")}
+    always = _styles((source / "frame/mantine.ts").read_text())
+    seen = 0
+    for path in source.rglob("*.tsx"):
+        text = path.read_text()
+        for names in re.findall(r"import \{([^}]*)\} from '@mantine/core'", text):
+            used = {name.strip() for name in names.split(",")} & styles
+            seen += len(used)
+            assert used <= always | _styles(text), f"{path.relative_to(ROOT)} imports no style of {used - always}"
+    assert seen > 100
+
+
+def _styles(text: str) -> set[str]:
+    return set(re.findall(r"@mantine/core/styles/(\w+)\.css", text))
