@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +21,6 @@ from server.web import auth
 from tests.accounts_app import (
     HOME,
     PASSWORD,
-    accounts_app,
     advance,
     agent,
     app_with,
@@ -36,12 +33,6 @@ from tests.accounts_app import (
 
 ELSEWHERE = Browser("198.51.100.9", "a stranger")
 OLGA = "olga@shop.example"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.pg)])
-async def app(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[App]:
-    async with accounts_app(tmp_path, request.param) as built:
-        yield built
 
 
 # --- the owner ----------------------------------------------------------------------------------

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +21,6 @@ from tests.accounts_app import (
     HOME,
     OTHER_PASSWORD,
     PASSWORD,
-    accounts_app,
     actions_logged,
     advance,
     colleague,
@@ -36,12 +33,6 @@ from tests.accounts_app import (
 
 ELSEWHERE = Browser("198.51.100.9", "a stranger")
 OLGA = "olga@shop.example"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.pg)])
-async def app(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[App]:
-    async with accounts_app(tmp_path, request.param) as built:
-        yield built
 
 
 # --- links --------------------------------------------------------------------------------------
