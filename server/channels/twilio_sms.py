@@ -12,7 +12,7 @@ import json
 import re
 from base64 import b64encode
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -80,6 +80,7 @@ class TwilioSms:
     def __init__(self, sid: str, user: str, password: str, service: str, url: str) -> None:
         self._sid, self._user, self._password, self._service = sid, user, password, service
         self._base = url.rstrip("/")
+        self._messages = f"/2010-04-01/Accounts/{sid}/Messages.json"
         self._session: aiohttp.ClientSession | None = None
         self._client: Any = None
 
@@ -150,30 +151,34 @@ class TwilioSms:
     async def send(self, text: Text) -> Sent:
         import aiohttp
 
-        wanted: dict[str, Any] = {"to": text.recipient, "body": text.body}
+        form: dict[str, Any] = {"To": text.recipient, "Body": text.body}
         if text.sender:
-            wanted["from_"] = text.sender
+            form["From"] = text.sender
         if self._service:
-            wanted["messaging_service_sid"] = self._service
+            form["MessagingServiceSid"] = self._service
         if text.media:
-            wanted["media_url"] = list(text.media)
+            form["MediaUrl"] = list(text.media)
         if text.callback:
-            wanted["status_callback"] = text.callback
+            form["StatusCallback"] = text.callback
         if text.validity_s is not None:
-            wanted["validity_period"] = text.validity_s
+            form["ValidityPeriod"] = text.validity_s
         try:
-            made = await self._opened().messages.create_async(**wanted)
+            # What `messages.create_async` asks for, one floor lower: it hands twenty-six parameters through four functions
+            # and reads every date of the answer, a quarter of what a send cost.
+            answer = await self._opened().request_async("POST", f"{HOME}{self._messages}", data=form)
+            made = json.loads(answer.text)
+            sid, status = made.get("sid"), made.get("status")
         except _Refused as refusal:
             return judge(refusal)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return NotSent(f"Twilio could not be reached ({type(error).__name__}).")
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
             return Unclear(f"Twilio did not answer ({type(error).__name__}).")
-        except Exception as error:  # an answer the SDK cannot read, after a 2xx: it may well have been sent
+        except Exception as error:  # an answer that cannot be read, after a 2xx: it may well have been sent
             return Unclear(f"Twilio's answer could not be read ({type(error).__name__}).")
-        if not isinstance(made.sid, str) or not made.sid:
+        if not isinstance(sid, str) or not sid:
             return Unclear("Twilio's answer named no message.")
-        return Accepted(made.sid, str(made.status or "queued"))
+        return Accepted(sid, str(status or "queued"))
 
     # --- looking
 
@@ -352,6 +357,7 @@ async def whole(content: Any) -> bytes:
     return bytes(found)
 
 
+@lru_cache(64)
 def moved(url: str, base: str) -> str:
     """The SDK's address, at `base` instead of its own host. At Twilio itself other hosts than the first keep theirs."""
     parts = urlsplit(url)
