@@ -33,8 +33,12 @@ CONNECTIONS = 128  # requests at a time
 # first. Twice as many while connections stay free after that (a commit takes long then), half as many when they do not.
 BEGIN_AT_ONCE, BEGIN_AT_MOST = 4, 64
 # Begun while every connection is in use: each then sends its next at once instead of waiting for a commit. They wait in the
-# channel, which opens no more than its connections.
+# channel, which opens no more than its connections. At least half of them at a time: a commit of one costs as much.
 AHEAD = 16
+CLAIMS = (
+    192  # in hand, claimed again when a third is left: small, so that a reply overtakes soon and no claim takes long
+)
+GATHER_S = 0.005  # outcomes for one commit, while more than half of the connections are in use
 SLICE_S = 30.0  # a run ends after this and another follows: a job fits its lease
 LAST_S = 3.0  # that a stopping process gives to requests on their way
 
@@ -136,12 +140,11 @@ class Pump:
             now = self._app.clock.monotonic()
             over, held = now >= until, self._resume_at - now
             if not over and held <= 0:
-                if self._look and len(self._heap) < CONNECTIONS:
-                    await self._claim()
-                if self._heap and self._in_flight < self._most():
-                    await self._begin(channel)
+                if self._heap and (places := self._places()) > 0:
+                    await self._begin(channel, places)
                     continue
-                if self._look and len(self._heap) < CONNECTIONS:
+                if self._look and len(self._heap) < CLAIMS // 3:
+                    await self._claim()
                     continue
             # From here to the wait nothing is awaited: what happens meanwhile sets the event afterwards.
             if over or (not self._tasks and (held > 0 or not (self._heap or self._look))):
@@ -154,21 +157,24 @@ class Pump:
                 async with asyncio.timeout(max(pause, 0.01)):
                     await self._event.wait()
 
-    def _most(self) -> int:
-        """How many may be begun: only while the provider takes all that we may send at a time, some ahead."""
-        return self._room + AHEAD if self._room == CONNECTIONS else self._room
+    def _places(self) -> int:
+        """How many may be begun now: some ahead only while the provider takes all that we may send at a time."""
+        if self._room < CONNECTIONS:
+            return self._room - self._in_flight
+        places = CONNECTIONS + AHEAD - self._in_flight
+        return places if places >= min(len(self._heap), AHEAD // 2) else 0
 
     async def _claim(self) -> None:
         self._look = False
-        room = claiming.BATCH - len(self._heap)
+        room = CLAIMS - len(self._heap)
         got = await self._app.write(claiming.claim, room)
         failpoints.reach("outbound_claimed")
         for claim in got.claims:
             heapq.heappush(self._heap, claim)
         self._look = self._look or len(got.claims) >= room
 
-    async def _begin(self, channel: SmsChannel) -> None:
-        count = min(len(self._heap), self._most() - self._in_flight, self._stride)
+    async def _begin(self, channel: SmsChannel, places: int) -> None:
+        count = min(len(self._heap), places, self._stride)
         full = count == self._stride
         self._stride = min(self._stride * 2, BEGIN_AT_MOST) if full else max(self._stride // 2, BEGIN_AT_ONCE)
         batch = [heapq.heappop(self._heap) for _ in range(count)]
@@ -209,6 +215,8 @@ class Pump:
 
     async def _settle_all(self) -> None:
         while self._done:
+            if self._in_flight > CONNECTIONS // 2:
+                await asyncio.sleep(GATHER_S)
             batch, self._done = self._done, []
             await self._settle(batch)
 

@@ -12,11 +12,13 @@ from sqlalchemy import update
 from server import reactions
 from server.channels.base import Accepted, Listed, NotSent, Rejected, Report, Unclear, Verdict
 from server.consent import actions as consent
-from server.delivery import claiming, jobs, settling
+from server.delivery import actions, claiming, jobs, pump, settling
 from server.delivery import senders as numbers
+from server.delivery.actions import Send
 from server.delivery.rules import OutboundSettled, SenderKind, State
 from server.delivery.senders import Wanted
 from server.delivery.settings import SMS
+from server.kernel.sql import Tx
 from server.schema import credits, outbound, suppressions
 from server.schema import senders as senders_table
 from tests.sms import PHONE, TOLL_FREE, of, open_sms, person, queue
@@ -318,6 +320,37 @@ async def test_a_reply_overtakes_a_campaign_whose_answers_are_slow(world: World)
         await overtook.wait()
     await world.worker.idle()
     assert [row.state for row in await world.rows(outbound)] == ["accepted", "accepted"]
+
+
+async def test_a_reply_waits_for_few_of_a_long_campaign_s_texts(world: World) -> None:
+    """Those on their way, those begun ahead, those in hand: not for all that is due."""
+    fake = await open_sms(world, Wanted(TOLL_FREE, SenderKind.TOLL_FREE, "US", rate=1_000))
+    contact = await person(world)
+    full, answered = asyncio.Event(), asyncio.Event()
+
+    async def slow(text: Any) -> Accepted:
+        if len(fake.texts) == pump.CONNECTIONS + pump.AHEAD:
+            full.set()
+        await answered.wait()
+        return Accepted(f"SM-{text.body}", "queued")
+
+    def campaign(tx: Tx) -> None:
+        for n in range(500):
+            actions.queue(tx, Send(f"c{n}", "reply", "conversation", contact, PHONE, f"campaign {n}", priority=20))
+
+    fake.answers.extend([slow] * 501)
+    await world.app.write(campaign)
+    await world.worker.step()
+    async with asyncio.timeout(10):
+        await full.wait()
+    await queue(world, contact, "reply", priority=0, body="reply")
+    assert len(fake.texts) == pump.CONNECTIONS + pump.AHEAD, "no more than these may be unclear after a kill"
+    answered.set()
+    await world.worker.idle()
+    await world.advance()
+    place = [text.body for text in fake.texts].index("reply")
+    assert place <= pump.CONNECTIONS + pump.AHEAD + pump.CLAIMS
+    assert {row.state for row in await world.rows(outbound)} == {"accepted"} and len(fake.texts) == 501
 
 
 async def test_what_the_carrier_took_is_charged_once_and_answers_to_keywords_are_free(world: World) -> None:
