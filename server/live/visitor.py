@@ -35,7 +35,8 @@ class VisitorSession:
     """One visitor behind one connection: who they are, where they stand, what they may do."""
 
     __slots__ = (
-        "_again", "_looking", "_page", "_typed_at", "_typed_email", "_typed_name", "_user_agent", "before", "connection", "hub", "identity",
+        "_again", "_looking", "_page", "_saying", "_typed_at", "_typed_email", "_typed_name", "_user_agent", "before", "connection", "hub",
+        "identity",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +49,7 @@ class VisitorSession:
         self._user_agent = user_agent
         self._typed_email: str | None = None
         self._typed_name: str | None = None
+        self._saying = 0  # messages at the writer, whose outcome is not known yet
         self._typed_at = 0.0
         self._looking = False
         self._again = False
@@ -202,6 +204,7 @@ class VisitorSession:
         started = self.hub.monotonic()
 
         def settle(written: Written | None, error: BaseException | None) -> None:
+            self._saying -= 1
             if error is not None:
                 self._failed(error, frame.id)
             elif written is not None and written.entry is not None:
@@ -209,6 +212,7 @@ class VisitorSession:
                 metrics.ACK_SECONDS.observe(self.hub.monotonic() - started)
             done()
 
+        self._saying += 1
         self.hub.app.submit(visitor_actions.receive, said, done=settle, lane=self.identity.key)
 
     def _stored(self, written: Written) -> None:
@@ -229,18 +233,32 @@ class VisitorSession:
                 raise Refused("invalid", "This does not look like an e-mail address.", field="email")
         if frame.email is None and frame.name is None:
             raise Refused("invalid", "Tell a name or an e-mail address.")
-        if self.connection.thread is None:
-            # Nothing is stored before the first message; it goes along with it.
-            self._typed_email = email or self._typed_email
+        if self.connection.thread is None and not self._saying:
             if frame.name is not None:
                 match rules.visitor_name(frame.name, frozenset()):
-                    case rules.Name(value):
-                        self._typed_name = value
+                    case rules.Name():
+                        pass
                     case rules.Impossible(code, message):
                         raise Refused(code, message, field="name")
+            self._keep(email, frame.name)
             done()
             return
-        self._submit(frame.id, done, visitor_actions.introduce, self.identity.key, frame.id, email, frame.name)
+
+        # The first message may be at the writer without what was typed here: this follows it in its lane.
+        def settle(written: Any, error: BaseException | None) -> None:
+            if error is not None:
+                self._failed(error, frame.id)
+            elif written is None:
+                self._keep(email, frame.name)  # that message was refused: with the next one, then
+            done()
+
+        step = visitor_actions.introduce
+        self.hub.app.submit(step, self.identity.key, frame.id, email, frame.name, done=settle, lane=self.identity.key)
+
+    def _keep(self, email: str | None, name: str | None) -> None:
+        """Nothing is stored before the first message; what was typed goes along with it."""
+        self._typed_email = email or self._typed_email
+        self._typed_name = rules.clean_line(name, 80) if name is not None else self._typed_name
 
     def _typing(self) -> None:
         now = self.hub.monotonic()

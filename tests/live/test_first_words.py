@@ -31,3 +31,29 @@ async def test_nothing_is_stored_of_a_visitor_who_only_looks(online: Online) -> 
     assert await online.world.count(visitors) == 0
     await zoe.says("Now I ask.")
     assert await online.world.count(visitors) == 1
+
+
+async def test_who_introduces_themselves_while_their_first_words_are_being_stored_is_heard(online: Online) -> None:
+    zoe = await online.visitor()
+    await zoe.sends({"type": "say", "id": online.key(), "text": "Hello?"})
+    await zoe.sends({"type": "introduce", "id": online.key(), "email": "zoe@example.com", "name": "Zoe"})
+    kinds = [(await zoe.wire.hears("entry"))["entry"]["kind"] for _ in range(3)]
+    assert kinds == ["message", "message", "contact"]  # the greeting stands first
+    assert [row.email for row in await online.world.rows(visitors)] == ["zoe@example.com"]
+
+
+async def test_the_name_of_a_colleague_is_refused_in_that_moment_too(online: Online) -> None:
+    await online.agent("ana")
+    zoe = await online.visitor()
+    await zoe.sends({"type": "say", "id": online.key(), "text": "Hello?"})
+    await zoe.sends({"type": "introduce", "id": "as-ana-01", "name": "Ana"})
+    assert (await zoe.wire.hears("refused", id="as-ana-01"))["code"] == "reserved_name"
+
+
+async def test_what_was_typed_before_a_refused_message_goes_along_with_the_next(online: Online) -> None:
+    zoe = await online.visitor()
+    await zoe.sends({"type": "say", "id": "first-words", "text": " "})
+    await zoe.sends({"type": "introduce", "id": online.key(), "email": "zoe@example.com"})
+    await zoe.wire.hears("refused", id="first-words")
+    await zoe.says("Hello?")
+    assert [row.email for row in await online.world.rows(visitors)] == ["zoe@example.com"]
