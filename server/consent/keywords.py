@@ -1,8 +1,8 @@
 """What a text message means for consent: keywords, near misses, and everything else. Pure (SPEC KEY-1..15, AMB-1).
 
 Three modes. `smart` (default): a text that is nothing but a keyword acts as one; a clear request among
-other words ("please stop texting me") is a `StopRequest`, which pauses marketing and asks an agent; a
-mere mention ("bus stop at 5?") is nothing. `contains`: any stop word anywhere stops. `exact`: only the
+other words ("STOP I never signed up", see `wishes`) is a `StopRequest`, which pauses marketing and asks an
+agent; a mere mention ("bus stop at 5?") is nothing. `contains`: any stop word anywhere stops. `exact`: only the
 bare word.
 """
 
@@ -12,6 +12,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Literal
+
+from server.consent.wishes import asks_to_stop
 
 Mode = Literal["smart", "contains", "exact"]
 
@@ -185,7 +187,7 @@ def classify(text: str, mode: Mode, *, pending_opt_in: bool = False, keywords: f
         return Stop(language)
     if mode == "contains" and (language := _mentioned(folded)) is not None:
         return Stop(language, with_text=True)
-    if mode == "smart" and _asks_to_stop(folded):
+    if mode == "smart" and asks_to_stop(folded):
         return StopRequest()
     if (language := _lookup(START, said)) is not None:
         return Start(language)
@@ -225,64 +227,6 @@ def _mentioned(folded: str) -> str | None:
         if language is not None:
             return language
     return None
-
-
-# A wish to get no more texts, in words. Each names the texts, the sender or the list; so "stop" alone in a
-# sentence about a bus, an order or a leak is none.
-_THINGS = r"(?:text(?:s|ing|ed)?|txt(?:s|ing)?|messag(?:e|es|ing)|sms|spam(?:ming)?|mail(?:s|ing)?|ads?|promo(?:s|tions?)?|offers?|notifications?|alerts?|marketing|these|this)"
-_REQUESTS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"\b(?:stop|quit|cease|end)\s+(?:(?:sending|with|all|the|your|any|me|us|to)\s+){{0,4}}{_THINGS}\b",
-        r"\b(?:stop|quit)\s+(?:contacting|bothering|harassing|annoying)\s+(?:me|us)\b",
-        rf"\b(?:do\s*n[o']?t|don't|dont|do not|never|no longer)\s+(?:(?:ever|want|wish|like|need|to|any|more|get|receive|send|me|your|these|the)\s+){{0,6}}(?:{_THINGS}|contact)\b",
-        rf"\bno\s+more\s+(?:(?:of|your|these)\s+){{0,2}}{_THINGS}\b",
-        r"\b(?:unsubscribe|unsub|opt)\s+(?:me|us|out|my number|this number)\b",
-        r"\b(?:please|pls|plz)\s+(?:unsubscribe|opt\s*out|remove me)\b",
-        r"\b(?:remove|delete|take)\s+(?:me|my number|my phone|this number|us)\s+(?:off|from|out|please|pls)\b",
-        r"\b(?:lose|delete|forget)\s+(?:my|this)\s+number\b",
-        r"\bleave\s+me\s+alone\b",
-        r"\bwrong\s+number\b.*\bstop\b|\bstop\b.*\bwrong\s+number\b",
-        r"\b(?:i\s+)?(?:revoke|withdraw)\s+(?:my\s+)?consent\b",
-        r"\b(?:arr[eê]tez|stoppez)\s+(?:de\s+|les\s+|vos\s+|ces\s+)?(?:m['e]?\s*)?(?:envoyer|[eé]crire|messages?|sms|textos?)\b",
-        r"\bne\s+m['e]\s*(?:envoyez|[eé]crivez)\s+plus\b",
-        r"\b(?:keine|nie\s+wieder)\s+(?:sms|nachrichten|werbung)\b(?:\s+mehr)?",
-        r"\b(?:no|dejen? de|deje de)\s+(?:me\s+)?(?:env[ií]e[ns]?|enviarme|mand(?:en|arme)|escrib(?:an|irme))\b",
-        r"\b(?:nie\s+chc[eę]\s+(?:wi[eę]cej|dostawa[cć])|prosz[eę]\s+(?:przesta[cć]|mnie\s+wypisa[cć]|nie\s+pisa[cć]))",
-        r"(?:не\s+пишите|не\s+присылайте|не\s+шлите|отпишите\s+меня|хватит\s+(?:писать|слать|спамить)|прекратите\s+(?:писать|присылать|рассылку))",
-        r"(?:문자|메시지|광고).{0,6}(?:그만|보내지\s*마|중단|거부)",
-    )
-)
-_NOT_A_REQUEST = re.compile(
-    r"\b(?:don'?t|do\s+not|never|please\s+don'?t)\s+(?:you\s+)?(?:ever\s+)?(?:stop|quit|end|cancel|unsubscribe)\b"
-)
-
-
-# A stop word with nothing but manners around it. Not "cancel" and "end": an order may be meant.
-_WORD = re.compile(r"\b(?:stop(?:\s*all)?|unsubscribe|unsub|quit|revoke|opt[\s-]?out)\b")
-_MANNERS = frozenset(
-    "please pls plz kindly just now immediately asap already again ok okay hi hello hey dear sir madam thanks thank thx ty you u can "
-    "could would will it this that all i said at once enough and".split()
-)
-
-
-# Each of the above in ASCII has one of these words. Few texts do, and looking for all of it costs more than storing one.
-_OPENERS = frozenset(
-    "stop stopall quit cease end do don dont donot never no unsubscribe unsub opt optout remove delete take lose forget leave revoke "
-    "withdraw arretez stoppez ne keine nie deje dejen prosze".split()
-)
-
-
-def _asks_to_stop(folded: str) -> bool:
-    if folded.isascii() and _OPENERS.isdisjoint(re.findall(r"[^\W_]+", folded)):
-        return False
-    if _NOT_A_REQUEST.search(folded):
-        return False
-    plain = folded.replace("’", "'")
-    if any(pattern.search(plain) for pattern in _REQUESTS):
-        return True
-    rest, found = _WORD.subn(" ", plain)
-    return found > 0 and _MANNERS.issuperset(re.findall(r"[^\W_]+", rest))
 
 
 @dataclass(frozen=True, slots=True)

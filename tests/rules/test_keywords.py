@@ -39,7 +39,7 @@ REQUESTS = [
 MENTIONS = [
     "don't stop", "bus stop at 5?", "the end", "cancel my appointment", "quit smoking program?", "Please don't stop texting me!",
     "when does the sale end?", "I want to cancel order 1042", "stop the delivery please", "my order won't stop loading",
-    "please cancel", "cancel it now please", "thank you, end", "non-stop", "one stop shop", "I can't stop laughing", "is it on? I hit stop and it runs",
+    "cancel it now please", "non-stop", "one stop shop", "I can't stop laughing", "is it on? I hit stop and it runs",
     "unstoppable", "endless", "cancelled", "stopover in Oslo?", "I could not end the call", "quit smoking", "Bus 4 stops here", "your texts are fun",
     "can you stop by the shop?", "what's the end date", "remove the second item", "is this a text from you?", "", "🙏", "?",
 ]  # fmt: skip
@@ -152,7 +152,8 @@ WISHES = (
     "do not don't dont donot do n't never no longer ever want wish like need to more get receive send my of unsubscribe unsub opt out "
     "opt-out optout number please pls plz remove delete take phone off from lose forget leave alone wrong i revoke withdraw consent "
     "arretez stoppez de les vos m' envoyer messages ne m'envoyez plus keine nie wieder werbung mehr no dejen deje me envien enviarme "
-    "nie chce wiecej prosze przestac order bus"
+    "nie chce wiecej prosze przestac order bus cancel end quit subscription contact is this who make it leave me mich ab melden bitte geen "
+    "schrijf uit dejen de baja nao quero non voglio ricevere sms pisz mnie usun rezygnuje z newslettera dajcie mi spokoj yes sign by"
 ).split()
 
 
@@ -169,7 +170,18 @@ def test_plain_letters_are_read_as_decorated_ones_are(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["stop " * 300, "please " * 270, "don't " * 300, "a" * 1600, "no more " * 200, "sms " * 400]
+    "text",
+    [
+        "stop " * 300,
+        "please " * 270,
+        "don't " * 300,
+        "a" * 1600,
+        "no more " * 200,
+        "sms " * 400,
+        "stop the " * 170,
+        "nie chcę więcej " * 100,
+        "stop. " * 260,
+    ],
 )
 def test_a_text_of_full_length_is_read_at_once(text: str) -> None:
     """No pattern may go back over what it has read again and again."""
