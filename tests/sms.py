@@ -22,7 +22,7 @@ from server.delivery.senders import Wanted
 from server.delivery.settings import SMS, Account, SmsSettings
 from server.kernel.sealing import PURPOSE, seal
 from server.kernel.sql import Tx
-from server.schema import contacts
+from server.schema import contacts, threads
 from tests.world import World
 
 ACCOUNT = "AC" + "0" * 31 + "1"
@@ -110,6 +110,12 @@ def new_person(tx: Tx, phone: str = PHONE, subscribed: bool = True) -> int:
         for purpose in (Purpose.SMS_MARKETING, Purpose.SMS_TRANSACTIONAL):
             record(tx, Change(contact, purpose, Status.SUBSCRIBED, Method.AGENT, "test", address=phone))
     return contact
+
+
+def new_thread(tx: Tx, contact: int, phone: str = PHONE) -> int:
+    """Their one SMS thread, empty."""
+    row = {"token": tx.token(18), "channel": "sms", "contact_id": contact, "peer": phone}
+    return int(tx.value(insert(threads).values(**row, changed_at=tx.now, created_at=tx.now).returning(threads.c.id)))
 
 
 async def person(world: World, phone: str = PHONE, *, subscribed: bool = True) -> int:

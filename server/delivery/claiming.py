@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, exists, or_, select, update
 
 from server.channels.base import Text
 from server.consent import queries as consent
 from server.consent import rules as consent_rules
+from server.consent.rules import SendPurpose
 from server.delivery import media, queries, rules, settling
 from server.delivery.actions import PUMP, wake
 from server.delivery.rules import Sender, State
@@ -31,6 +32,23 @@ _waiting = or_(
     outbound.c.state == State.QUEUED.value,
     (outbound.c.state == State.CLAIMED.value) & (outbound.c.claimed_until <= bindparam("now", type_=Instant)),
 )
+# What is said to one person leaves in its order: the next begins when the one before has an outcome, also while that one
+# waits to be tried again. Rows of a thread are made under its lock, so the lower id was said first. An answer to a keyword
+# waits for answers to keywords only: it has five minutes. Whoever ends one looks for the next (settling, pump).
+_before = outbound.alias("before")
+_its_turn = or_(
+    outbound.c.priority > 0,
+    ~exists().where(
+        _before.c.thread_id == outbound.c.thread_id,
+        _before.c.id < outbound.c.id,
+        _before.c.priority == 0,
+        _before.c.state.in_(sorted(rules.HERE)),
+        or_(
+            outbound.c.purpose != SendPurpose.COMPLIANCE.value,
+            _before.c.purpose == SendPurpose.COMPLIANCE.value,
+        ),
+    ),
+)
 _DUE = Statement(
     select(outbound.c.id, outbound.c.segments, outbound.c.priority)
     .where(
@@ -38,6 +56,7 @@ _DUE = Statement(
         outbound.c.sender == bindparam("by"),
         outbound.c.due_at <= bindparam("now", type_=Instant),
         _waiting,
+        _its_turn,
     )
     .order_by(outbound.c.priority, outbound.c.due_at, outbound.c.id)
     .limit(bindparam("most"))
@@ -165,6 +184,8 @@ _CLAIMED = Statement(
         outbound.c.turn,
         outbound.c.token,
         outbound.c.contact_id,
+        outbound.c.thread_id,
+        outbound.c.priority,
         outbound.c.purpose,
         outbound.c.recipient,
         outbound.c.sender,
@@ -188,12 +209,13 @@ _PUT_BACK = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Marked `sending` and committed: its request must leave now or never."""
+    """Marked `sending` and committed: its request must leave now or never. `thread`: where others may wait for it."""
 
     id: int
     turn: int
     attempt: int
     text: Text
+    thread: int | None
 
 
 def begin(tx: Tx, claims: list[Claim], public_url: str) -> list[Ready]:
@@ -245,6 +267,7 @@ def _ready(tx: Tx, row: Row, public_url: str) -> Ready:
             addresses,
             f"{public_url}{rules.STATUS_PATH}?m={row.token}.{attempt}",
         ),
+        row.thread_id if row.priority == 0 else None,
     )
 
 

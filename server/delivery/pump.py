@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from server.channels.base import NotSent, Rejected, Sent, SmsChannel, Verdict
-from server.delivery import actions, claiming, settling
+from server.delivery import actions, claiming, queries, settling
 from server.delivery.claiming import Claim, Ready
 from server.delivery.rules import STALE_S
 from server.delivery.settings import Account, current
@@ -181,6 +181,7 @@ class Pump:
         began = self._app.clock.monotonic()
         ready = await self._app.write(claiming.begin, batch, self._app.settings.public_url)
         failpoints.reach("outbound_attempt_written")
+        self._look = self._look or len(ready) < len(batch)  # what will not leave holds nothing behind it any more
         for one in ready:
             self._in_flight += 1
             self._start(self._send(channel, one, began), f"sms-{one.id}")
@@ -201,7 +202,7 @@ class Pump:
             self._in_flight -= 1
         metrics.SMS_SECONDS.labels(type(sent).__name__.lower()).observe(self._app.clock.monotonic() - started)
         self._learn(sent)
-        self._done.append(Outcome(one.id, one.turn, one.attempt, sent, self._random.random()))
+        self._done.append(Outcome(one.id, one.turn, one.attempt, sent, self._random.random(), one.thread))
         if self._settler is None or self._settler.done():
             self._settler = self._start(self._settle_all(), "sms-settle")
 
@@ -235,9 +236,22 @@ class Pump:
                     return
             else:
                 failpoints.reach("outbound_result_written")
+                await self._next_replies({one.thread for one in batch if one.thread is not None})
                 return
             await asyncio.sleep(pause)
         log.error("outbound_given_up", messages=[one.id for one in batch])  # `unknown` before long
+
+    async def _next_replies(self, threads: set[int]) -> None:
+        """Looks for what waited for these replies. After the commit: a reply queued beside it saw them on their way."""
+        if not threads:
+            return
+        try:
+            if await self._app.read(queries.waits_behind, threads):
+                self._look = True
+                self._event.set()
+        except Exception:
+            self._look = True  # looking is never wrong
+            log.exception("next_replies_not_seen")
 
 
 def of(app: App) -> Pump:

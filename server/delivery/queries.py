@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -171,6 +172,22 @@ def not_received(conn: Conn, sids: list[str]) -> list[str]:
     """Those of them that no webhook has brought."""
     known = {row.sid for row in conn.all(_RECEIVED, sids=sids)} if sids else set()
     return [sid for sid in sids if sid not in known]
+
+
+_BEHIND = Statement(
+    select(outbound.c.id)
+    .where(
+        outbound.c.thread_id.in_(bindparam("threads", expanding=True)),
+        outbound.c.priority == 0,
+        outbound.c.state == State.QUEUED.value,
+    )
+    .limit(1)
+)
+
+
+def waits_behind(conn: Conn, threads: Iterable[int]) -> bool:
+    """Does a reply in one of these threads wait for its turn?"""
+    return conn.first(_BEHIND, threads=list(threads)) is not None
 
 
 def _counted(*states: State) -> Select[Any]:

@@ -44,6 +44,7 @@ _RANK: dict[State, int] = {
     State.DELIVERED: 5,
 }
 OPEN = frozenset({State.QUEUED, State.CLAIMED, State.SENDING, State.UNKNOWN})  # the carrier's first word decides
+HERE = frozenset({State.QUEUED, State.CLAIMED, State.SENDING})  # no outcome yet: replies behind it in its thread wait
 TERMINAL = frozenset({State.UNDELIVERED, State.FAILED, State.DELIVERED, State.SKIPPED, State.CANCELLED})
 LEFT_US = frozenset({State.ACCEPTED, State.SENT, State.UNDELIVERED, State.DELIVERED})
 

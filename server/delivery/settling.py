@@ -122,6 +122,7 @@ class Outcome:
     attempt: int
     sent: Sent
     luck: float = 0.5
+    thread: int | None = None  # where other replies may wait for this one
 
 
 # --- moving -----------------------------------------------------------------------------------------
@@ -147,6 +148,9 @@ def _move(tx: Tx, row: Outbound, state: State, reason: str, detail: str, sid: st
     )
     if won:
         _announce(tx, row, state, reason, detail)
+        first = row.priority == 0 and row.state in rules.HERE and row.thread is not None
+        if first and queries.waits_behind(tx, [row.thread or 0]):
+            wake(tx, tx.now)
     return won > 0
 
 

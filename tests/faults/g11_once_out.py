@@ -32,7 +32,7 @@ from tests.faults.carrier import LYING, Running, carrier
 from tests.faults.sender import Nursery, nursery
 from tests.faults.tally import Tally
 from tests.services import create_database, free_port
-from tests.sms import TOKEN, TOLL_FREE, new_person, settings_of
+from tests.sms import TOKEN, TOLL_FREE, new_person, new_thread, settings_of
 
 SECRET = "k3y-of-the-fault-tests-0123456789abcdef"
 FAILPOINTS = (
@@ -94,16 +94,18 @@ async def _with(settings: Settings, work: Any, *args: Any) -> Any:
 
 
 async def _fill(app: App, replies: int, rate: int) -> None:
-    """19 of 20 to a number of their own; the rest to one of the first hundred, once more."""
+    """19 of 20 to a number of their own; the rest to one of the first hundred, once more, behind the first."""
 
     def rows(tx: Tx) -> None:
         SMS.save(tx, settings_of(app))
         senders.add(tx, Wanted(TOLL_FREE, SenderKind.TOLL_FREE, "US", rate=rate))
         numbers = [f"+1202555{n:04d}" for n in range(replies - replies // 20)]
         people = {number: new_person(tx, number) for number in numbers}
+        threads = {number: new_thread(tx, people[number], number) for number in numbers[:100]}
         for n in range(replies):
             number = numbers[n] if n < len(numbers) else numbers[n % 100]
-            send = Send(f"reply:{n}", "reply", "conversation", people[number], number, f"reply {n}")
+            whom = (people[number], number, f"reply {n}", threads.get(number))
+            send = Send(f"reply:{n}", "reply", "conversation", *whom)
             actions.queue(tx, send)
             actions.queue(tx, send)  # pressed twice
 
@@ -197,6 +199,8 @@ async def _verdict(app: App, tally: Tally, journal: dict[str, Any], replies: int
         tally.floor(f"killed at {place}", reached[place], 1)
     twice = {body: count for body, count in taken.items() if count > 1}
     tally.zero("sent twice", len(twice), twice)
+    overtaken = _overtaken([one["body"] for one in journal["messages"]], rows)
+    tally.zero("replies that overtook an earlier one to the same person", len(overtaken), overtaken)
     tally.zero("rows missing or too many", abs(len(rows) - replies))
     sids = {one["sid"]: one["body"] for one in journal["messages"]}
     over = [row for row in rows if row.state in OVER]
@@ -214,3 +218,17 @@ async def _verdict(app: App, tally: Tally, journal: dict[str, Any], replies: int
     tally.zero("reports that match nothing", sum(one.outbound_id is None for one in reports))
     tally.note("left for a person", len(unknown))
     tally.floor("reports applied", len(reports), replies // 2)
+
+
+def _overtaken(taken: list[str], rows: list[Any]) -> list[str]:
+    """Replies that the carrier took before an earlier one of their thread."""
+    places = {body: place for place, body in reversed([*enumerate(taken)])}
+    last: dict[int, int] = {}
+    found = []
+    for row in sorted(
+        (row for row in rows if row.thread_id is not None and row.body in places), key=lambda row: row.id
+    ):
+        if places[row.body] < last.get(row.thread_id, -1):
+            found.append(row.body)
+        last[row.thread_id] = places[row.body]
+    return found
