@@ -34,6 +34,8 @@ MAX_TERM = 40  # characters
 SNIPPET = 160  # characters around the first hit
 SLICE = 1_000  # entries whose words are indexed in one transaction: less than 10 ms
 WINDOWS = (20_000, 80_000)  # newest rows scanned before the index is asked (PostgreSQL)
+INDEXED_BEGINNING = 3  # letters (SQLite, migration 0002)
+NEAR = 2_000  # entries in which a common word stands often enough for a page (SQLite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,9 @@ def _statement(sql: str, **types: Any) -> Statement:
 
 _FTS5 = _statement(
     f"SELECT {_COLUMNS} FROM timeline_fts f JOIN timeline t ON t.id = f.rowid "  # noqa: S608 - constants only
-    "WHERE f.timeline_fts MATCH :words AND f.rowid < :before ORDER BY f.rowid DESC LIMIT :n",
+    "WHERE f.timeline_fts MATCH :words AND f.rowid > :after AND f.rowid < :before ORDER BY f.rowid DESC LIMIT :n",
     words=Text(),
+    after=BigInteger(),
     before=BigInteger(),
     n=BigInteger(),
 )
@@ -176,8 +179,27 @@ def search(conn: Conn, query: str, before: int | None, limit: int) -> list[Hit]:
 
 
 def _sqlite(conn: Conn, words: list[str], before: int | None, limit: int) -> list[Row]:
-    match = " ".join(f'"{word}"' for word in words) + "*"
-    return conn.all(_FTS5, words=match, before=before or 2**62, n=limit)
+    """FTS5 reads a whole word newest first and stops, but collects every entry with a word that only begins so: of a
+    common one millions. So the whole word is asked for first; where it is common, the others that belong on the page
+    are among the newest few, and the index of beginnings tells which those may be."""
+    *whole, last = words
+    before = min(before or 2**62, newest(conn) + 1)
+
+    def ask(match: str, after: int = 0, most: int = limit) -> list[Row]:
+        return conn.all(_FTS5, words=match, after=after, before=before, n=most)
+
+    if len(last) > INDEXED_BEGINNING:
+        rows = ask(_quoted(words))
+        if len(rows) == limit and before - rows[-1].id <= NEAR:
+            begun = re.compile(rf"(?<![^\W_]){re.escape(_fold(last))}")
+            maybe = ask(_quoted([*whole, last[:INDEXED_BEGINNING]]) + "*", rows[-1].id, NEAR)
+            page = {row.id: row for row in rows} | {row.id: row for row in maybe if begun.search(_fold(row.body))}
+            return [page[number] for number in sorted(page, reverse=True)[:limit]]
+    return ask(_quoted(words) + "*")
+
+
+def _quoted(words: list[str]) -> str:
+    return " ".join(f'"{word}"' for word in words)
 
 
 def _postgres(conn: Conn, words: list[str], before: int | None, limit: int) -> list[Row]:
@@ -197,6 +219,8 @@ def _postgres(conn: Conn, words: list[str], before: int | None, limit: int) -> l
 
 def _fold(text: str) -> str:
     """As the index sees it, character for character: lower case, without accents."""
+    if text.isascii():
+        return text.lower()
     return "".join((unicodedata.normalize("NFD", char)[0].casefold() or char)[0] for char in text)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+
 from sqlalchemy import bindparam, column, delete, insert, select, table, update
 
 from server.inbox import queries, search
-from server.kernel.sql import Statement, Tx
+from server.kernel.sql import Conn, Statement, Tx
 from server.schema import timeline
 from tests.world import World
 
@@ -49,6 +52,42 @@ async def test_what_was_said_is_found_at_once_newest_first(world: World) -> None
     await zoe.says("My kettle is red")
     assert await found(world, "red kett") == ["My kettle is red"]
     assert await the_index_is_whole(world)
+
+
+async def test_a_common_word_is_found_with_all_that_begins_like_it_newest_first(world: World) -> None:
+    chance = random.Random(7)
+    words = [
+        "refund",
+        "refunds",
+        "Refundées",
+        "refuse",
+        "prerefund",
+        "re_fund",
+        "réfund",
+        "kettle",
+        "чайник",
+        "чайника",
+    ]
+    zoe, _ = await world.conversation("Where is my refund?")
+    for _ in range(120):
+        await zoe.says(" ".join(chance.choices(words, k=chance.randint(1, 3))))
+    await search.keep_up(world.app)
+
+    def pages(conn: Conn, query: str, near: int) -> list[list[int]]:
+        kept, search.NEAR = search.NEAR, near
+        try:
+            read: list[list[int]] = [[hit.id for hit in search.search(conn, query, None, 7)]]
+            while len(read[-1]) == 7:
+                read.append([hit.id for hit in search.search(conn, query, read[-1][-1], 7)])
+            return read
+        finally:
+            search.NEAR = kept
+
+    for query in ("refund", "REFUND", "refunds", "kettle refund", "refund kettle", "чайник", "refu", "kettles"):
+        near, plain = [await world.app.read(pages, query, near) for near in (2_000, 0)]
+        assert near == plain, query
+        assert [*itertools.chain(*near)] == sorted({*itertools.chain(*near)}, reverse=True)
+    assert len(await world.app.read(pages, "refund", 2_000)) > 8
 
 
 async def test_words_are_indexed_in_slices_each_entry_once_whoever_asks_at_the_same_time(world: World) -> None:
