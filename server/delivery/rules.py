@@ -228,13 +228,14 @@ class BadSender:
     field: str = "address"
 
 
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
-_SHORT = re.compile(r"\d{3,8}")
+_SHORT = re.compile(r"[0-9]{3,8}")
 _LETTERS = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}")
 
 
-def check_sender(address: str, kind: SenderKind, countries: Iterable[str]) -> BadSender | None:
-    """Does the address fit its kind, and do its countries?"""
+def check_sender(address: str, kind: SenderKind, country: str, countries: Iterable[str]) -> BadSender | None:
+    """Does the address fit its kind and country, and do the countries that it serves exist and take it?"""
+    import phonenumbers  # 20 MB of tables: not at start
+
     shape = {SenderKind.SHORT_CODE: _SHORT, SenderKind.ALPHANUMERIC: _LETTERS}.get(kind, _E164)
     if not shape.fullmatch(address) or address != address.strip():
         said = {
@@ -242,9 +243,36 @@ def check_sender(address: str, kind: SenderKind, countries: Iterable[str]) -> Ba
             SenderKind.ALPHANUMERIC: "A sender name has 1 to 11 letters, digits and spaces, and at least one letter.",
         }.get(kind, "Write the number with + and its country code, for example +18885550199.")
         return BadSender("bad_sender", said)
+    for field, places in (("country", [country]), ("countries", sorted(countries))):
+        nowhere = [one for one in places if one not in phonenumbers.SUPPORTED_REGIONS]
+        if nowhere:
+            return BadSender("unknown_country", f"There is no country {', '.join(nowhere)}.", field)
     refused = sorted(NO_LETTERS.intersection(countries)) if kind is SenderKind.ALPHANUMERIC else []
     if refused:
         return BadSender("no_letters_there", f"Networks of {', '.join(refused)} accept no sender name.", "countries")
+    return _contradicted(address, kind, country) if shape is _E164 else None
+
+
+def _contradicted(address: str, kind: SenderKind, country: str) -> BadSender | None:
+    """What the numbering plans know of a number against what is said of it. Of one that they do not know: nothing."""
+    import phonenumbers
+
+    if not country_of(address):
+        return None
+    number = phonenumbers.parse(address)
+    types = phonenumbers.PhoneNumberType
+    found = phonenumbers.number_type(number)
+    if found == types.UNKNOWN:
+        return None
+    free = found == types.TOLL_FREE
+    if free != (kind is SenderKind.TOLL_FREE):
+        said = "This is a toll-free number." if free else "This is not a toll-free number."
+        return BadSender("wrong_kind", said, "kind")
+    # A toll-free number belongs to all who share its calling code, as +1 is of the US and of Canada.
+    shared = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[number.country_code or 0]
+    homes = set(shared) if free else {country_of(address)}
+    if "001" not in shared and not homes & {country, _SAME_NETWORKS.get(country, country)}:
+        return BadSender("wrong_country", f"This is not a number of {country}.", "country")
     return None
 
 

@@ -59,7 +59,7 @@ def _whole(wanted: Wanted) -> Sender:
     """With every default filled in. Raises `Refused` where the address does not fit its kind or its countries."""
     can = rules.capabilities(wanted.kind, wanted.country)
     countries = tuple(dict.fromkeys(wanted.countries)) if wanted.countries else can.countries
-    bad = rules.check_sender(wanted.address, wanted.kind, countries)
+    bad = rules.check_sender(wanted.address, wanted.kind, wanted.country, countries)
     if bad is not None:
         raise Refused(bad.code, bad.message, field=bad.field)
     letters = wanted.kind is SenderKind.ALPHANUMERIC
@@ -78,7 +78,8 @@ def _whole(wanted: Wanted) -> Sender:
 
 
 def add(tx: Tx, wanted: Wanted) -> Sender:
-    """Raises `Refused` `bad_sender` or `no_letters_there`, `Conflict` `sender_exists`."""
+    """Raises `Refused` `bad_sender`, `wrong_kind`, `wrong_country`, `unknown_country` or `no_letters_there`, `Conflict`
+    `sender_exists`."""
     one = _whole(wanted)
     made = tx.value(
         _ADD,

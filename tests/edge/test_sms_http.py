@@ -66,6 +66,11 @@ async def test_a_number_gets_what_its_kind_can_and_letters_are_refused_where_net
     assert (german["sender"]["mms"], german["sender"]["inbound"]) == (False, False)
     for bad in ({**NUMBER, "address": "8885550199"}, {**NUMBER, "kind": "short_code"}, {**letters, "address": "12345"}):
         assert (await olga.post("/api/sms/senders", bad)).status == 422
+    for address, kind in (("+1٢٠٢٥٥٥٠١٥٠", "long_code"), ("١٢٣٤٥", "short_code")):
+        other = {"address": address, "kind": kind, "country": "US"}
+        assert (await olga.post("/api/sms/senders", other)).json()["error"]["code"] == "bad_sender"
+    nowhere = (await olga.post("/api/sms/senders", {**NUMBER, "country": "XX"})).json()["error"]
+    assert (nowhere["code"], nowhere["field"]) == ("unknown_country", "country")
     changed = await olga.send("PUT", f"/api/sms/senders/{made['id']}", {**NUMBER, "rate": 20, "enabled": False})
     assert (changed.json()["sender"]["rate"], changed.json()["sender"]["enabled"]) == (20, False)
     assert (await olga.send("DELETE", f"/api/sms/senders/{made['id']}")).status == 200

@@ -89,6 +89,34 @@ def test_a_number_is_from_where_the_library_says() -> None:
         assert rules.country_of(written) == rules._SAME_NETWORKS.get(theirs, theirs), written
 
 
+@pytest.mark.parametrize(
+    ("address", "kind", "country", "code"),
+    [
+        ("+18885550199", "toll_free", "US", None), ("+18885550199", "toll_free", "CA", None),
+        ("+12025550150", "long_code", "US", None), ("+447400123456", "long_code", "GB", None),
+        ("+447700900123", "long_code", "GB", None), ("+999123456789", "long_code", "DE", None),
+        ("+441481960194", "long_code", "GG", None), ("+441481960194", "long_code", "GB", None),
+        ("12345", "short_code", "US", None), ("HARBOUR", "alphanumeric", "GB", None),
+        ("+1٢٠٢٥٥٥٠١٥٠", "long_code", "US", "bad_sender"), ("+１２０２５５５０１５０", "long_code", "US", "bad_sender"),
+        ("١٢٣٤٥", "short_code", "US", "bad_sender"), ("12345\n", "short_code", "US", "bad_sender"),
+        ("+442079460123", "toll_free", "GB", "wrong_kind"), ("+18885550199", "long_code", "US", "wrong_kind"),
+        ("+442079460123", "long_code", "US", "wrong_country"), ("+12025550150", "long_code", "CA", "wrong_country"),
+        ("+448081570123", "toll_free", "US", "wrong_country"), ("+12025550150", "long_code", "XX", "unknown_country"),
+        ("12345", "short_code", "XX", "unknown_country"), ("HARBOUR", "alphanumeric", "EU", "unknown_country"),
+    ],
+)  # fmt: skip
+def test_what_numbering_plans_know_of_a_sender_is_not_contradicted(
+    address: str, kind: str, country: str, code: str | None
+) -> None:
+    bad = rules.check_sender(address, SenderKind(kind), country, [country])
+    assert (bad.code if bad else None) == code
+
+
+def test_a_sender_serves_countries_that_exist() -> None:
+    bad = rules.check_sender("12345", SenderKind.SHORT_CODE, "US", ["US", "ZZ"])
+    assert bad is not None and (bad.code, bad.field) == ("unknown_country", "countries") and "ZZ" in bad.message
+
+
 def test_a_state_goes_forward_only_and_delivered_is_the_end() -> None:
     assert rules.settle(State.SENT, State.ACCEPTED) is State.SENT
     assert rules.settle(State.UNDELIVERED, State.DELIVERED) is State.DELIVERED
