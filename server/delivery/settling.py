@@ -172,8 +172,8 @@ def unclear(tx: Tx, outbound_id: int, turn: int, attempt: int, words: str) -> No
     row = queries.one(tx, outbound_id, lock=True)
     if row is None or row.state is not State.SENDING or (row.turn, row.attempts) != (turn, attempt):
         return
+    # Not charged: who settles it as sent charges it, and what never left costs nothing (CAM-44).
     if _move(tx, row, State.UNKNOWN, "unclear", words):
-        _charge(tx, row)
         look(tx, row.id, 0)
 
 
@@ -185,7 +185,7 @@ def look(tx: Tx, outbound_id: int, looks: int) -> None:
 
 
 def _charge(tx: Tx, row: Outbound | Row, document: SmsSettings | None = None) -> None:
-    """One line of the ledger when the carrier took it, delivered or not (CAM-44); free kinds have none."""
+    """One line of the ledger when it is known that the carrier took it, delivered or not (CAM-44); free kinds have none."""
     if not rules.charged(row.kind):
         return
     country, mms = rules.country_of(row.recipient), bool(row.media)
@@ -401,9 +401,11 @@ def decide(tx: Tx, agent: Agent, outbound_id: int, outcome: str, address: str = 
     if row is None:
         raise NotFound()
     sent = outcome == "sent"
-    words = "" if sent else "It did not arrive, as a colleague says."
+    words = "" if sent else "It did not arrive, as a colleague says. It was not charged."
     if row.state is not State.UNKNOWN or not _move(tx, row, State.SENT if sent else State.FAILED, "decided", words):
         raise Conflict("not_unknown", "What became of this message is known by now.")
+    if sent:
+        _charge(tx, row)
     record(tx, agent.id, "outbound_decided", str(row.id), address, outcome=outcome)
     after = queries.one(tx, outbound_id)
     assert after is not None

@@ -88,6 +88,30 @@ async def test_a_month_s_credits_stand_beside_the_plan(online: Online) -> None:
     assert found["by"] == [{"kind": "reply", "country": "US", "messages": 1, "credits": 2}]
 
 
+async def test_an_unclear_text_is_charged_when_it_is_known_that_it_was_sent(online: Online) -> None:
+    fake = await open_sms(online.world)
+    contact = await person(online.world)
+    ana, olga = await online.agent("ana", socket=False), await online.agent("olga", socket=False)
+
+    async def used() -> Any:
+        return (await olga.get("/api/sms/credits")).json()["used"]
+
+    fake.answers.extend([Unclear("no answer")] * 3)
+    lost, arrived, late = [await queue(online.world, contact, key, body="x" * 161) for key in ("a", "b", "c")]
+    for one in (lost, arrived, late):
+        await settled(online, one, State.UNKNOWN)
+    assert await used() == 0
+    words = (await ana.post(f"/api/outbound/{lost.id}/decide", {"outcome": "not_sent"})).json()["outbound"]["detail"]
+    assert "was not charged" in words and await used() == 0
+    await ana.post(f"/api/outbound/{arrived.id}/decide", {"outcome": "sent"})
+    assert await used() == 2
+    told = {"AccountSid": ACCOUNT, "MessageSid": "SM77", "MessageStatus": "delivered"}
+    assert await report(online, told, f"?m={late.token}.1") == 200
+    assert await used() == 4
+    assert await report(online, {**told, "MessageSid": "SM78"}, f"?m={lost.token}.1") == 200
+    assert await used() == 6, "the carrier has it after all: the colleague was wrong"
+
+
 async def settled(online: Online, sent: Any, state: State = State.ACCEPTED) -> None:
     for _ in range(20):
         await online.world.advance(seconds=1)
