@@ -25,13 +25,13 @@ _MESSAGE = Statement(select(outbound.c.media).where(outbound.c.token == bindpara
 
 
 def check(conn: Conn, tokens: tuple[str, ...]) -> None:
-    """Can these files be sent as an MMS (CAM-30)? Raises `Refused` `mms_not_supported` or `mms_too_large`."""
+    """Can these files be sent as an MMS (CAM-30)? Raises `Refused` `mms_wrong_type` or `mms_too_large`."""
     total = 0
     found = {row.token: row for row in conn.all(_FILES, tokens=list(tokens))}
     for token in tokens:
         row = found.get(token)
         if row is None or row.type not in rules.MMS_TYPES:
-            raise Refused("mms_not_supported", "A text message carries PNG, JPEG and GIF pictures only.", field="files")
+            raise Refused("mms_wrong_type", "A text message carries PNG, JPEG and GIF pictures only.", field="files")
         total += row.size
     if total > rules.MAX_MMS_BYTES:
         raise Refused("mms_too_large", "The pictures of one text message must be under 600 KB together.", field="files")

@@ -259,6 +259,7 @@ async def test_a_picture_makes_it_an_mms_and_what_cannot_go_is_kept(people: Peop
     from PIL import Image
 
     good, wrong, heavy = tmp_path / "mug.png", tmp_path / "mug.webp", tmp_path / "heavy.png"
+    (fake := tmp_path / "fake.png").write_text('<svg xmlns="http://www.w3.org/2000/svg"><circle r="9"/></svg>')
     Image.new("RGB", (40, 30), "teal").save(good)
     Image.new("RGB", (40, 30), "teal").save(wrong)
     Image.effect_noise((1200, 900), 90).save(heavy)
@@ -274,7 +275,18 @@ async def test_a_picture_makes_it_an_mms_and_what_cannot_go_is_kept(people: Peop
     for name in ("mug.webp", "heavy.png"):
         await desk.page.get_by_role("button", name=f"Remove {name}").click()
 
+    await picker.set_input_files(fake)  # the browser believes its name
+    await expect(desk.page.get_by_text("Only PNG, JPEG and GIF pictures can be sent.")).to_be_visible()
+    await desk.page.get_by_role("button", name="Remove fake.png").click()
+    await expect(desk.box).to_have_value("sms mms: here")
+
+    special = desk.page.get_by_role("group", name="Special characters")
+    await desk.box.fill("sms mms: “here” it is")
+    await expect(special).to_be_visible()
     await picker.set_input_files(good)
+    await expect(special).to_be_hidden()
+    await expect(desk.page.locator("mark")).to_have_count(0)
+    await desk.box.fill("sms mms: here")
     await expect(desk.page.get_by_text("With a picture this goes as MMS")).to_be_visible()
     await expect(desk.page.get_by_text("MMS · 13 / 1,600 · 3 credits")).to_be_visible()
     await desk.page.get_by_role("button", name="Send", exact=True).click()
@@ -498,6 +510,11 @@ async def test_an_sms_ticket_is_accessible_and_fits_a_telephone(people: People) 
     assert await serious(desk.page) == []
     await desk.page.set_viewport_size({"width": 390, "height": 844})
     assert await desk.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    await desk.box.fill("x" * 1_703)
+    meter = desk.page.get_by_text("1,703 / 1,600 · 12 segments · 12 credits")
+    await expect(meter).to_be_visible()
+    assert await meter.evaluate("(it) => it.parentElement.scrollWidth - it.parentElement.clientWidth") <= 0
+    assert await desk.box.evaluate("(it) => getComputedStyle(it).borderTopColor") == "rgba(0, 0, 0, 0)"
     boss = await people.agent("olga", "/settings/account", viewport={"width": 390, "height": 844})
     for path in ("/settings/inbox", "/settings/sms"):
         await boss.page.goto(people.site.console + path)

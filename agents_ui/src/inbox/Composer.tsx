@@ -170,6 +170,7 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
         className={classes.box}
         data-note={note || undefined}
         data-over={dropping || undefined}
+        data-long={over > 0 || undefined}
         onDragOver={(event) => {
           if (note || !pictures || !event.dataTransfer.types.includes('Files')) return
           event.preventDefault()
@@ -193,7 +194,7 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
           aria-label={t('inbox.mode')}
         />
         <div className={classes.writing}>
-          {writing && <Highlights ref={backdrop} text={draft.text} />}
+          {writing && !writing.mms && <Highlights ref={backdrop} text={draft.text} />}
           <Textarea
             ref={box}
             variant="unstyled"
@@ -230,7 +231,7 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
         )}
         {writing && (
           <>
-            <SpecialStrip text={draft.text} onText={write} />
+            {!writing.mms && <SpecialStrip text={draft.text} onText={write} />}
             {writing.mms && (
               <div className={sms.strip}>
                 <IconPhoto size={16} stroke={1.7} aria-hidden />

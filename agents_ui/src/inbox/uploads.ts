@@ -16,10 +16,10 @@ export interface Upload {
 
 const MOST = 10
 
-/** `unfit`: why a file cannot go this way, before anything is sent. */
+/** `unfit`: why a file cannot go this way: asked before anything is sent, and again of what the server found it to be. */
 export function useUploads(
   ticket: number,
-  unfit?: (file: Blob) => string | null,
+  unfit?: (file: Pick<Blob, 'type' | 'size'>) => string | null,
 ): {
   uploads: readonly Upload[]
   add: (files: readonly File[]) => void
@@ -48,21 +48,23 @@ export function useUploads(
         }
         const control = new AbortController()
         running.current.set(id, control)
+        const failed = (why: string) => {
+          running.current.delete(id)
+          setUploads((all) =>
+            all.map((upload) => (upload.id === id ? { ...upload, state: 'failed', problem: why } : upload)),
+          )
+        }
         setUploads((all) => [...all, { id, name: file.name, state: 'uploading', problem: '' }])
         api
           .upload<Stored>('/api/files', file, file.name, control.signal)
           .then((stored) => {
+            const found = unfit?.(stored) ?? null
+            if (found !== null) return failed(found)
             setDraft(ticket, { files: [...(useDrafts.getState().byTicket[ticket]?.files ?? []), stored] })
             return remove(id)
           })
           .catch((error: unknown) => {
-            if (control.signal.aborted) return
-            running.current.delete(id)
-            setUploads((all) =>
-              all.map((upload) =>
-                upload.id === id ? { ...upload, state: 'failed', problem: explain(error) } : upload,
-              ),
-            )
+            if (!control.signal.aborted) failed(explain(error))
           })
       }
     },

@@ -9,17 +9,19 @@ export function Meter({ writing, id }: { writing: Writing; id: string }) {
   const { t } = useTranslation()
   const { cost, mms, chars, over, credits } = writing
   const number = new Intl.NumberFormat(locale())
-  const parts =
-    mms || over > 0
-      ? [mms ? 'MMS' : '', `${number.format(chars)} / ${number.format(MAX_TEXT)}`]
-      : [
-          `${number.format(cost.units)} / ${number.format(cost.units + cost.left)}`,
-          t('sms.segments', { count: cost.segments }),
-        ]
+  // Of the message, where that is what ends the text; else of the segment it stands in.
+  const whole = mms || over > 0
+  const [used, room] = whole ? [chars, MAX_TEXT] : [cost.units, cost.units + cost.left]
+  const parts = [mms ? 'MMS' : '', `${number.format(used)} / ${number.format(room)}`]
+  if (!mms) parts.push(t('sms.segments', { count: cost.segments }))
   if (credits !== null) parts.push(t('sms.credits', { count: credits }))
   return (
     <span id={id} className={classes.meter} data-over={over > 0 || undefined}>
-      {parts.filter(Boolean).join(' · ')}
+      {/* Where it does not fit on a line it breaks between its parts. */}
+      {parts
+        .filter(Boolean)
+        .map((part) => part.replaceAll(' ', '\u00a0'))
+        .join(' · ')}
     </span>
   )
 }
