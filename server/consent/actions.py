@@ -306,7 +306,7 @@ def _mark(
 def confirm_stop(tx: Tx, phone: str, contact_ids: Iterable[int], *, user: int, wording: str = "") -> Stopped:
     """The one tap: an agent agrees that they asked to stop. As their own STOP, with who decided."""
     return _stop(
-        tx, phone, contact_ids, Method.KEYWORD, Suppressed.STOP, "", f"user:{user}", wording, "confirmed by an agent"
+        tx, phone, contact_ids, Method.REQUEST, Suppressed.STOP, "", f"user:{user}", wording, "confirmed by an agent"
     )
 
 

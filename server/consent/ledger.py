@@ -240,7 +240,9 @@ _BLANK = Statement(
     .values(
         address="",
         reason="",
-        wording=case((consent_ledger.c.method == Method.KEYWORD, ""), else_=consent_ledger.c.wording),
+        wording=case(
+            (consent_ledger.c.method.in_((Method.KEYWORD, Method.REQUEST)), ""), else_=consent_ledger.c.wording
+        ),
     )
 )
 

@@ -15,9 +15,9 @@ from server.consent.settings import LITIGATORS
 from server.kernel.sql import Conn, Row, Statement
 from server.schema import consent_kinds, consent_ledger, consents, contacts, litigators, opt_ins, suppressions, users
 
-_consents = select(consents.c.contact_id, consents.c.purpose, consents.c.status, consents.c.paused_at).where(
-    consents.c.contact_id.in_(bindparam("contacts", expanding=True))
-)
+_consents = select(
+    consents.c.contact_id, consents.c.purpose, consents.c.status, consents.c.method, consents.c.paused_at
+).where(consents.c.contact_id.in_(bindparam("contacts", expanding=True)))
 _CONSENTS = Statement(_consents)
 _CONSENTS_SHARED = Statement(_consents.with_for_update(read=True))
 _SUPPRESSION = Statement(
@@ -77,12 +77,14 @@ def facts_of(
     if lock:
         conn.hold(*(f"{channel}:{address}" for address in addresses), shared=True)
     statuses: dict[int, dict[str, str]] = {contact: {} for contact, _ in whom}
+    methods: dict[int, dict[str, str]] = {contact: {} for contact, _ in whom}
     paused: set[int | str] = set()  # contacts, and numbers
     suppressed: dict[str, tuple[str, datetime]] = {}
     required: list[tuple[str, str]] = []
     listed: set[str] = set()
     for row in conn.all(_CONSENTS_SHARED if lock else _CONSENTS, contacts=list(statuses)):
         statuses[row.contact_id][row.purpose] = row.status
+        methods[row.contact_id][row.purpose] = row.method
         if row.paused_at is not None and row.purpose == Purpose.SMS_MARKETING:
             paused.add(row.contact_id)
     for row in conn.all(_AROUND, channel=channel, addresses=addresses):
@@ -103,6 +105,7 @@ def facts_of(
         found.append(
             Facts(
                 statuses=stands,
+                methods=methods[contact],
                 paused=contact in paused or address in paused,
                 suppressed=word,
                 suppressed_at=at,
@@ -132,6 +135,29 @@ _LISTED = Statement(select(litigators.c.phone).where(litigators.c.phone == bindp
 def litigator(conn: Conn, phone: str) -> bool:
     """Does this number stand on the owner's list, and does that count now?"""
     return conn.first(_LISTED, phone=phone) is not None and LITIGATORS.load(conn).on
+
+
+_WORDS = Statement(
+    select(consent_ledger.c.status, consent_ledger.c.method, consent_ledger.c.wording)
+    .where(
+        consent_ledger.c.contact_id == bindparam("contact"),
+        consent_ledger.c.purpose == Purpose.SMS_MARKETING.value,
+        consent_ledger.c.applied,
+    )
+    .order_by(consent_ledger.c.n.desc())
+    .limit(50)
+)
+
+
+def stops(conn: Conn, contact: int) -> list[tuple[str, str]]:
+    """Their own opt-outs since they last came back, newest first: by which method, in which words."""
+    found = []
+    for row in conn.all(_WORDS, contact=contact):
+        if row.status == rules.Status.UNSUBSCRIBED and row.method in rules.OWN_NO:
+            found.append((row.method, row.wording))
+        elif row.status in set(rules.Status) and row.method in rules.OWN_WORD:
+            break
+    return found
 
 
 _AT = Statement(select(contacts.c.id).where(contacts.c.phone == bindparam("phone")).order_by(contacts.c.id))
@@ -170,7 +196,7 @@ SHOWN = 200  # newest rows of the history
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Where somebody stands on one purpose; `method` None: nothing was ever said. `name`: of a consent of the owner's."""
+    """Where somebody stands on one purpose; `method` None: no word stands. `name`: of a consent of the owner's."""
 
     purpose: str
     name: str | None
@@ -255,8 +281,8 @@ def contact_consents(conn: Conn, contact: int) -> ContactConsents | None:
 def _consent(purpose: str, name: str | None, channel: str, required: bool, row: Row | None) -> Consent:
     if row is None:
         return Consent(purpose, name, channel, required, rules.Status.NEVER_SUBSCRIBED)
-    # A pause alone leaves a row on which nothing was ever said.
-    said = row.happened_at > rules.EARLIEST or row.status != rules.Status.NEVER_SUBSCRIBED
+    # A pause alone leaves a row on which nothing was ever said; START one on which nothing stands any more.
+    said = row.status != rules.Status.NEVER_SUBSCRIBED
     return Consent(
         purpose,
         name,

@@ -7,8 +7,8 @@ allow a send. What each role may change is `accounts.rules`; what a text means i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -49,6 +49,7 @@ class Method(StrEnum):
     """How a change came about (CON-2)."""
 
     KEYWORD = "keyword"  # the person's own text
+    REQUEST = "request"  # the person asked in their own words, and somebody here said that it was a STOP (AMB-1)
     DOUBLE_OPT_IN = "double_opt_in"  # the person's own YES to our question
     GATEWAY = "gateway"  # the carrier says so (21610, OptOutType)
     DEACTIVATION = "deactivation"  # their carrier says the number was given up (CON-8)
@@ -60,7 +61,7 @@ class Method(StrEnum):
 
 
 OWN_WORD = frozenset({Method.KEYWORD, Method.DOUBLE_OPT_IN})  # came from the person's own phone
-OWN_NO = frozenset({Method.KEYWORD, Method.GATEWAY})
+OWN_NO = frozenset({Method.KEYWORD, Method.REQUEST, Method.GATEWAY})
 START_UNDOES = OWN_NO | {Method.DEACTIVATION}  # whoever has the number now may say START, and then it is theirs
 LIFTS_PAUSE = OWN_WORD | OWN_NO  # they have said it clearly themselves; nobody need decide any more
 
@@ -102,6 +103,7 @@ class Facts:
     """
 
     statuses: Mapping[str, str]  # by purpose; what is missing was never subscribed
+    methods: Mapping[str, str] = field(default_factory=dict)  # by purpose: how it came to stand so
     paused: bool = False  # asked to stop in their own words; an agent decides (AMB-1)
     suppressed: str | None = None  # of the address
     suppressed_at: datetime | None = None
@@ -113,6 +115,13 @@ class Facts:
 
     def status(self, purpose: str) -> str:
         return self.statuses.get(purpose, Status.NEVER_SUBSCRIBED)
+
+    def no(self, purposes: Iterable[str]) -> str:
+        """Why none of these counts: the person's own no is the firmest, since only their START takes it back."""
+        refused = [purpose for purpose in purposes if self.status(purpose) == Status.UNSUBSCRIBED]
+        if any(self.methods.get(purpose) in START_UNDOES for purpose in refused):
+            return "opted_out"
+        return "taken_off" if refused else "not_subscribed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +153,7 @@ SENTENCES = {
     "deactivated": "The carrier says that this number was given up. Whoever has it next has agreed to nothing.",
     "litigator": "This number is on your list of people known for suing over texts; nothing is sent to it.",
     "opted_out": "They opted out of texts. Only they can change that: by texting START.",
+    "taken_off": "They were taken off texts here, not by a text of their own.",
     "no_sender": "None of your numbers can text this country and hear the answer.",
     "not_subscribed": "They have not agreed to texts.",
     "too_late": "A confirmation may be sent within five minutes of an opt-out only.",
@@ -178,12 +188,12 @@ def _may_text(purpose: SendPurpose, facts: Facts, now: datetime) -> Verdict:
     if purpose is SendPurpose.AUTO_REPLY:
         # Anybody who wrote may be told that nobody reads this (SET-5); not who has said no, nor who may have.
         if Status.SUBSCRIBED not in either and Status.UNSUBSCRIBED in either:
-            return _blocked("opted_out")
+            return _blocked(facts.no(SMS_PURPOSES))
         return _blocked("paused") if facts.paused else Allowed()
     # A promotion needs the marketing consent; an answer or a transactional text either (AMB-23, AMB-25, CON-4).
-    counted = {marketing} if purpose is SendPurpose.MARKETING else either
-    if Status.SUBSCRIBED not in counted:
-        return _blocked("opted_out" if Status.UNSUBSCRIBED in counted else "not_subscribed")
+    counted = SMS_PURPOSES[:1] if purpose is SendPurpose.MARKETING else SMS_PURPOSES
+    if all(facts.status(one) != Status.SUBSCRIBED for one in counted):
+        return _blocked(facts.no(counted))
     if purpose is SendPurpose.CONVERSATION:
         return Allowed()
     if facts.missing:
@@ -240,8 +250,10 @@ HINTS = {
     "deactivated": "Ask for another number, or answer by e-mail. If the number is theirs, they can text START.",
     "litigator": "Answer by e-mail. An owner, admin or manager can take the number off the list under Settings → SMS.",
     "opted_out": "When they text START, you can answer again.",
+    "taken_off": "START does not bring that back: they can text a subscribe keyword, if you have one, or an owner, admin or "
+    "manager records their new yes.",
     "no_sender": "Add a number for this country under Settings → SMS.",
-    "not_subscribed": "They can text a subscribe keyword, or an owner, admin or manager records their consent.",
+    "not_subscribed": "They can text a subscribe keyword, if you have one, or an owner, admin or manager records their consent.",
 }
 
 

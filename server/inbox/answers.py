@@ -34,6 +34,7 @@ class SmsDetails(BaseModel):
     sender_shown: str | None
     others: list[ContactBrief]
     price: Price  # credits of a segment; of an MMS, null where none can be sent
+    keyword: str | None  # a word that subscribes whoever texts it; null while there is none
     link_start: str | None  # what every short link begins with; null while links stay as they are typed
 
 

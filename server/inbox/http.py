@@ -189,6 +189,7 @@ def _texts(panel: standing.Panel, public_url: str) -> dict[str, Any]:
             _brief(queries.ContactBrief(one.id, one.name, one.email, one.phone, verified=False)) for one in panel.others
         ],
         "price": panel.price.model_dump(),
+        "keyword": panel.keyword,
         "link_start": None if panel.links is None else prefix(public_url, panel.links),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from server.consent import queries as consents
-from server.consent.rules import AddressChanged, ConsentChanged, Purpose
+from server.consent.rules import AddressChanged, ConsentChanged, Purpose, Status
 from server.contacts.rules import ContactChanged
 from server.delivery.rules import LEFT_US, OutboundSettled, SendersChanged, State, may_retry
 from server.inbox import entries, queries, standing
@@ -56,6 +56,10 @@ def note_consent(tx: Tx, event: ConsentChanged) -> None:
     if thread is None:
         return
     for change in event.changes:
+        if (
+            change.status == Status.NEVER_SUBSCRIBED
+        ):  # START found nothing to bring back: no news, and it reads as a loss
+            continue
         data: dict[str, Any] = {"purpose": change.purpose, "status": change.status, "method": change.method}
         name = consents.name_of(tx, change.purpose)
         if name is not None:

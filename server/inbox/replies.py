@@ -36,7 +36,7 @@ class Going:
 def send(tx: Tx, ticket: Ticket, text: str, files: list[dict[str, Any]], dedupe: str, base: str) -> Going:
     """Queues it. `files` as they stand in the entry; `base`: our public address, under which short links stand.
 
-    Raises `Conflict` opted_out, not_subscribed, unreachable, deactivated, litigator, no_sender (INB-9, also at the API), `Refused` too_long,
+    Raises `Conflict` opted_out, taken_off, not_subscribed, unreachable, deactivated, litigator, no_sender (INB-9, also at the API), `Refused` too_long,
     mms_not_supported (there), mms_wrong_type, mms_too_large.
     """
     thread = standing.by_id(tx, ticket.thread)

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, select, update
 from server.consent import queries as consents
 from server.consent import rules as consent_rules
 from server.consent.rules import Facts
+from server.consent.settings import KEYWORDS
 from server.contacts import queries as people
 from server.delivery import queries as delivery
 from server.delivery.settings import SMS, Price, price
@@ -115,7 +116,7 @@ def look_again(tx: Tx, after: int) -> int | None:
 class Panel:
     """What panel and composer of an SMS thread say. `others`: who else has this number (AMB-33). `price`: credits of a
     segment and of an MMS, None where no picture can be sent. `links`: the domain of short links, "" for our own address,
-    None while links stay as they are typed."""
+    None while links stay as they are typed. `keyword`: a word that subscribes whoever texts it."""
 
     thread: SmsThread
     statuses: Mapping[str, str]  # by purpose
@@ -124,6 +125,7 @@ class Panel:
     others: list[people.Brief]
     price: Price
     links: str | None
+    keyword: str | None
 
 
 def panel(conn: Conn, thread_id: int) -> Panel | None:
@@ -142,4 +144,5 @@ def panel(conn: Conn, thread_id: int) -> Panel | None:
         others=people.same_number(conn, thread.contact),
         price=costs,
         links=LINKS.load(conn).domain if INBOX.load(conn).shorten_links else None,
+        keyword=next((one.word for one in KEYWORDS.load(conn).subscribe), None),
     )

@@ -243,7 +243,7 @@ class ContactBrief(Frame):
 
 
 # Why no SMS may be sent (INB-8, 9).
-Barred = Literal["not_subscribed", "opted_out", "unreachable", "deactivated", "litigator", "no_sender"]
+Barred = Literal["not_subscribed", "opted_out", "taken_off", "unreachable", "deactivated", "litigator", "no_sender"]
 
 
 class TicketOut(Frame):

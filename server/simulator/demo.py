@@ -12,6 +12,8 @@ from server.accounts import links
 from server.accounts.actions import Browser, SignedIn
 from server.accounts.rules import Agent, Role
 from server.app import build, close
+from server.consent import settings as consent_settings
+from server.consent.settings import KeywordSettings, SubscribeKeyword
 from server.inbox import actions as inbox
 from server.inbox import settings as inbox_settings
 from server.inbox import timeline, visitor_actions, widget
@@ -86,6 +88,8 @@ async def _shop(app: App, settings: Settings, owner: Agent) -> None:
         sites=[settings.demo_url] if settings.demo_url else [],
     )
     await app.write(widget.save, wanted)
+    words = KeywordSettings(subscribe=[SubscribeKeyword(word="JOIN")], help_contact="care@fern-kettle.example")
+    await app.write(consent_settings.change, owner, words, HERE.address)
     # They want to see what came broken; without a word from the owner pictures stay hidden (AMB-6).
     await app.write(inbox_settings.change, owner, InboxSettings(show_media=ShowMedia(sms=True)), HERE.address)
 

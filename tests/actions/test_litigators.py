@@ -105,7 +105,7 @@ async def test_off_holds_nothing_and_gives_nothing_back_and_on_takes_anew(world:
     await switch(world, True)
     assert await blocked(world, contact) == "litigator"
     await switch(world, False)
-    assert await blocked(world, contact) == "opted_out"
+    assert await blocked(world, contact) == "taken_off"
     assert Status.SUBSCRIBED not in (await statuses(world, contact)).values()
     yes = Change(contact, MARKETING, Status.SUBSCRIBED, Method.FORM, "test")
     assert (await world.app.write(actions.record, yes)).applied
@@ -127,13 +127,13 @@ async def test_the_ticket_shows_it_at_once_and_no_more_when_the_number_is_taken_
     lines = [row.data for row in await world.rows(timeline, timeline.c.kind == "consent")]
     assert {line["method"] for line in lines[-1:]} == {"litigator"}
     await switch(world, False)
-    assert await barred() == "opted_out"
+    assert await barred() == "taken_off"
     await switch(world, True)
     who = await olga(world)
     assert await world.app.write(losses.remove_litigator, who, maria.number, "203.0.113.7")
     assert not await world.app.write(losses.remove_litigator, who, maria.number, "203.0.113.7")
-    assert await barred() == "opted_out"
+    assert await barred() == "taken_off"
     await add(world, maria.number, "+12025550777")
     assert await world.app.write(losses.clear_litigators, who, "203.0.113.7") == 2
-    assert await barred() == "opted_out" and await world.count(litigators) == 0
+    assert await barred() == "taken_off" and await world.count(litigators) == 0
     assert await world.app.write(losses.clear_litigators, who, "203.0.113.7") == 0

@@ -11,7 +11,8 @@ from PIL import Image
 from server.accounts import audit
 from server.consent import actions as consent
 from server.consent import queries as consents
-from server.consent.rules import Purpose, Suppressed
+from server.consent.rules import SMS_PURPOSES, Purpose, Status, Suppressed
+from server.consent.settings import KEYWORDS, KeywordSettings, SubscribeKeyword
 from server.delivery import senders as numbers
 from server.delivery.rules import OutboundSettled, SenderKind, SendersChanged, State
 from server.delivery.senders import Wanted
@@ -110,6 +111,33 @@ async def test_a_stop_bars_the_reply_and_a_dead_number_too(world: World) -> None
     assert other is not None
     await world.app.write(consent.suppress, "sms", tom.number, Suppressed.DEAD)
     assert await barred(world, ana, other) == "unreachable"
+
+
+async def test_who_was_taken_off_by_hand_is_not_said_to_have_opted_out(world: World) -> None:
+    """START leaves what a colleague took; a yes that is written down brings it back (AMB-32)."""
+    ana, maria, ticket = await answerable(world)
+    contact = await maria.known()
+    olga = (await world.agent("olga")).agent
+    for purpose in SMS_PURPOSES:
+        wish = consent.Wish(contact, purpose, Status.UNSUBSCRIBED, "she rang")
+        await world.app.write(consent.decide, ana.agent, wish)
+    assert await barred(world, ana, ticket) == "taken_off"
+    await maria.says("START")
+    assert await barred(world, ana, ticket) == "taken_off"
+    wish = consent.Wish(contact, Purpose.SMS_TRANSACTIONAL, Status.SUBSCRIBED, "she rang again")
+    await world.app.write(consent.decide, olga, wish)
+    assert (await world.ticket(ticket)).barred is None
+
+
+async def test_the_composer_names_a_keyword_that_exists(world: World) -> None:
+    _, _, ticket = await answerable(world)
+    panel = await world.app.read(standing.panel, ticket.thread)
+    assert panel is not None and panel.keyword is None
+    await world.app.write(
+        KEYWORDS.save, KeywordSettings(subscribe=[SubscribeKeyword(word="TEA"), SubscribeKeyword(word="JOIN")])
+    )
+    panel = await world.app.read(standing.panel, ticket.thread)
+    assert panel is not None and panel.keyword == "TEA"
 
 
 async def test_inb_11_a_country_that_no_number_of_ours_hears_cannot_be_answered(world: World) -> None:
@@ -260,6 +288,11 @@ async def test_yes_takes_them_off_the_texts_with_the_one_confirmation(world: Wor
     assert len(await maria.told()) == 1
     grey = [entry for entry in await maria.entries() if entry.kind == "consent" and entry.data.get("status")]
     assert {entry.author_name for entry in grey} == {"Ana"}
+    assert {entry.data["method"] for entry in grey} == {"request"}, "they asked, and somebody here did it"
+    found = await world.app.read(consents.contact_consents, await maria.known())
+    assert found is not None and {one.method for one in found.consents[:2]} == {"request"}
+    await maria.says("START")
+    assert (await world.ticket(ticket)).barred is None, "it was their wish, so their START undoes it"
 
 
 async def test_no_lifts_the_pause_and_says_nothing_to_them(world: World) -> None:

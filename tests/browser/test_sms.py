@@ -85,6 +85,7 @@ async def test_stop_closes_the_composer_at_once_and_start_brings_back_what_stop_
     await arthur.texts("START")
     await expect(desk.box).to_have_value("sms stop: a draft that is kept")
     await expect(desk.log.get_by_text("SMS marketing: subscribed · by keyword")).to_be_visible()
+    await expect(desk.log.get_by_text("not subscribed ·")).to_have_count(0)
     # What STOP did not take, START does not give.
     await expect(side.get_by_text("SMS service messages not subscribed")).to_be_visible()
     await desk.box.press("Enter")

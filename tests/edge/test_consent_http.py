@@ -56,7 +56,7 @@ async def test_support_may_only_opt_out_and_a_manager_may_grant(online: Online) 
         "subscribed", "agent", f"user:{mona.desk.id}",
     )  # fmt: skip
     gone = (await ana.post(path, entry("unsubscribed"))).json()
-    assert gone["barred"] == "opted_out"
+    assert gone["barred"] == "taken_off"
     assert [(line["status"], line["who"], line["reason"]) for line in gone["history"]] == [
         ("unsubscribed", "Ana", "said so on the phone"),
         ("subscribed", "Mona", "said so on the phone"),

@@ -12,6 +12,7 @@ from PIL import Image
 from server import migrate, up
 from server.app import build, close
 from server.consent import chain, proof
+from server.consent.settings import KEYWORDS
 from server.inbox import files, media
 from server.inbox.settings import INBOX
 from server.kernel.jobs import Job
@@ -55,6 +56,12 @@ async def test_there_are_tickets_in_every_state_on_both_channels(told: World) ->
     assert {row.barred for row in texts} >= {None, "not_subscribed", "opted_out"}
     assert [row.stop_asked for row in texts].count(True) == 1
     assert len(await told.rows(users)) == 3
+
+
+async def test_key_10_join_subscribes_and_help_names_a_contact(told: World) -> None:
+    words = await told.app.read(KEYWORDS.load)
+    assert words.words() == {"JOIN"} and words.help_contact
+    assert any("care@fern-kettle.example" in row.body for row in await told.rows(outbound) if row.kind == "keyword")
 
 
 async def test_every_text_went_through_the_one_door_and_came_to_an_end(told: World) -> None:

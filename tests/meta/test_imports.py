@@ -14,7 +14,7 @@ STDLIB_TIME = {"asyncio", "time", "random", "secrets", "uuid"}
 # Pattern of a module → patterns it must never import. The first row that fits decides.
 NEVER: list[tuple[str, str]] = [
     (r"server\.\w+\.rules$", r"sqlalchemy|starlette|asyncio|server\.kernel|server\.web|server\.live|server\.\w+\.(queries|actions|http|jobs)"),
-    (r"server\.(consent\.(keywords|chain)|delivery\.segments)$", r"sqlalchemy|starlette|asyncio|server\.(kernel|web|live|inbox|accounts)"),
+    (r"server\.(consent\.(keywords|wishes|chain)|delivery\.segments)$", r"sqlalchemy|starlette|asyncio|server\.(kernel|web|live|inbox|accounts)"),
     (r"server\.errors$", r"server\."),
     (r"server\.settings$", r"server\."),
     (r"server\.schema(\.\w+)?$", r"server\.(?!kernel\.columns|schema)"),

@@ -32,8 +32,9 @@ NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 S, U, N = Status.SUBSCRIBED, Status.UNSUBSCRIBED, Status.NEVER_SUBSCRIBED
 
 
-def facts(marketing: Status = N, transactional: Status = N, **more: object) -> Facts:
-    return Facts({Purpose.SMS_MARKETING: marketing, Purpose.SMS_TRANSACTIONAL: transactional}, **more)  # type: ignore[arg-type]
+def facts(marketing: Status = N, transactional: Status = N, method: Method = Method.KEYWORD, **more: object) -> Facts:
+    statuses = {Purpose.SMS_MARKETING: marketing, Purpose.SMS_TRANSACTIONAL: transactional}
+    return Facts(statuses, dict.fromkeys(statuses, method), **more)  # type: ignore[arg-type]
 
 
 def asked(purpose: SendPurpose, found: Facts, channel: rules.Channel = "sms") -> str:
@@ -70,6 +71,23 @@ def test_amb_23_who_may_be_texted_what(
     assert asked(SendPurpose.MARKETING, found) == promotion
     assert asked(SendPurpose.TRANSACTIONAL, found) == service
     assert asked(SendPurpose.AUTO_REPLY, found) == automatic
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_con_6_who_was_taken_off_here_is_told_apart_from_who_said_stop(method: Method) -> None:
+    """START brings back what their own text took, so only then it is named as the way out."""
+    code = "opted_out" if method in rules.START_UNDOES else "taken_off"
+    for found in (facts(U, U, method), facts(U, N, method)):
+        for purpose in (SendPurpose.CONVERSATION, SendPurpose.MARKETING, SendPurpose.AUTO_REPLY):
+            assert asked(purpose, found) == code
+        why = barred(found)
+        assert why is not None and why.code == code and ("text START" in why.hint) is (code == "opted_out")
+    both = Facts(
+        {Purpose.SMS_MARKETING: U, Purpose.SMS_TRANSACTIONAL: U},
+        {Purpose.SMS_MARKETING: Method.AGENT, Purpose.SMS_TRANSACTIONAL: Method.KEYWORD},
+    )
+    assert asked(SendPurpose.CONVERSATION, both) == "opted_out", "their own word is the firmest"
+    assert asked(SendPurpose.MARKETING, both) == "taken_off"
 
 
 def test_con_5_never_having_subscribed_blocks_texts_and_not_mail() -> None:
@@ -209,7 +227,7 @@ def test_con_7_dates_before_1990_are_raised_and_the_future_is_refused() -> None:
 
 
 @pytest.mark.parametrize("method", list(Method))
-@pytest.mark.parametrize("own", [Method.KEYWORD, Method.GATEWAY])
+@pytest.mark.parametrize("own", [Method.KEYWORD, Method.REQUEST, Method.GATEWAY])
 def test_g12_only_their_own_text_is_a_yes_after_their_own_no(method: Method, own: Method) -> None:
     mine = method in (Method.KEYWORD, Method.DOUBLE_OPT_IN)
     for current in (stands(U, own, taken=True), stands(U, own)):

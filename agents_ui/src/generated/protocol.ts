@@ -259,7 +259,17 @@ export interface TicketFrame {
  */
 export interface TicketOut {
   assignee: number | null
-  barred: ('not_subscribed' | 'opted_out' | 'unreachable' | 'deactivated' | 'litigator' | 'no_sender') | null
+  barred:
+    | (
+        | 'not_subscribed'
+        | 'opted_out'
+        | 'taken_off'
+        | 'unreachable'
+        | 'deactivated'
+        | 'litigator'
+        | 'no_sender'
+      )
+    | null
   channel: 'webchat' | 'sms'
   closed_at: string | null
   closing_at: string | null

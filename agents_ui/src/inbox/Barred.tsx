@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next'
 import { useCan } from '../accounts/session'
 import type { TicketOut } from '../generated/protocol'
 import { oneLine } from '../kernel/text'
+import { useSmsFacts } from '../sms/writing'
 import { undoClose } from './actions'
 import type { Bar } from './barred'
 import classes from './Composer.module.css'
@@ -23,7 +24,16 @@ interface BarredProps {
 export function Barred({ ticket, reason, draft, onNote, children }: BarredProps) {
   const { t } = useTranslation()
   const channels = useCan('channels')
-  const wayOut = reason === 'ended' || reason === 'closing' ? '' : t(`inbox.wayOut.${reason}`)
+  const word = useSmsFacts(ticket)?.keyword
+  const wayOut = explainWayOut()
+
+  function explainWayOut() {
+    if (reason === 'ended' || reason === 'closing') return ''
+    if (word && (reason === 'not_subscribed' || reason === 'taken_off'))
+      return t(`inbox.wayOutWord.${reason}`, { word })
+    return t(`inbox.wayOut.${reason}`)
+  }
+
   return (
     <div className={classes.dock}>
       {children}

@@ -66,6 +66,8 @@ export interface SmsFacts {
   suppressed: string | null
   /** Credits of a segment; of an MMS, null where none can be sent. */
   price: { sms: number; mms: number | null }
+  /** A word that subscribes whoever texts it (KEY-10); null while there is none. */
+  keyword: string | null
   /** What every short link begins with; null while links stay as they are. */
   link_start: string | null
 }

@@ -5,6 +5,7 @@ import { oneLine } from '../kernel/text'
 export const BUILT_IN = ['email_marketing', 'sms_marketing', 'sms_transactional'] as const
 const METHODS = [
   'keyword',
+  'request',
   'double_opt_in',
   'gateway',
   'deactivation',

@@ -12,6 +12,7 @@ const facts: SmsFacts = {
   paused: false,
   suppressed: null,
   price: { sms: 12, mms: null },
+  keyword: null,
   link_start: START,
 }
 
