@@ -14,14 +14,28 @@ from server.consent import keywords, wordings
 from server.consent.keywords import BadKeyword, Mode
 from server.kernel.documents import Document
 from server.kernel.sql import Tx
+from server.links.rules import find_urls
 
 MOST_CHARS = 320  # of an answer: two or three parts, and enough for every rule a carrier has
-_LINK = re.compile(r"https?:|www\.|(?<![@\w.-])(?:[\w-]+\.)+(?:[a-z]{2,24})(?![\w@])(?:/\S*)?", re.IGNORECASE)
+# A name without https:// before it. What ends in a word that begins with a capital is two sentences without a space
+# ("Thanks.Reply STOP"), unless telephones know it as a domain; of other scripts those that are domains.
+_KNOWN = "com|net|org|biz|ru|uk|kr|pl|jp"
+_SCRIPTS = (
+    "рф|рус|бел|укр|срб|мкд|мон|қаз|бг|москва|сайт|онлайн|дети|орг|ком|한국|닷컴|닷넷|中国|中國|公司|网络|网址|在线|商城|网店|台灣|台湾|香港"
+    "|みんな|コム|ストア|ελ|ευ|հայ|გე|भारत|ไทย|ישראל|قطر|مصر|امارات|السعودية|ایران"
+)
+_NAMED = re.compile(
+    rf"(?<![@\w.-])(?:[\w-]+\.)+(?:[a-z]{{2,24}}|[A-Z]{{2,24}}|xn--[a-z0-9-]{{2,59}}|(?i:{_KNOWN})|(?i:{_SCRIPTS}))(?![\w@])"
+)
+_NUMBERED = re.compile(
+    r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.]\w)", re.ASCII
+)
 
 
 def has_link(text: str) -> bool:
-    """An address of a website, also without https://. An e-mail address is none."""
-    return _LINK.search(text) is not None
+    """An address of a website, also without https://, in full-width letters, or of a number. An e-mail address is none."""
+    text = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
+    return bool(find_urls(text) or _NAMED.search(text) or _NUMBERED.search(text))
 
 
 def _text(value: str) -> str:

@@ -39,7 +39,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "en": {
         "stop": "{brand}: You are unsubscribed and get no more texts from us. Text START to come back.",
         "start": "{brand}: You are subscribed again. Text HELP for help, STOP to opt out.",
-        "help": "{brand}: Write to us here and we answer. {contact}Text STOP to opt out. Msg & data rates may apply.",
+        "help": "{brand}: {contact}Text STOP to opt out. Msg & data rates may apply.",
         "confirm_ask": "{brand}: Reply YES to get offers by text. Msg frequency varies, msg & data rates may apply. Text HELP for help, STOP to opt out.",
         "confirmed": "{brand}: Thank you, you are subscribed. Text HELP for help, STOP to opt out.",
         "subscribed": "{brand}: Thank you, you are subscribed to offers by text. Msg & data rates may apply. Text HELP for help, STOP to opt out.",
@@ -47,7 +47,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "fr": {
         "stop": "{brand} : vous êtes désinscrit et ne recevrez plus de SMS de notre part. Envoyez START pour revenir.",
         "start": "{brand} : vous êtes de nouveau inscrit. Envoyez AIDE pour de l'aide, STOP pour vous désinscrire.",
-        "help": "{brand} : écrivez-nous ici, nous répondons. {contact}Envoyez STOP pour vous désinscrire.",
+        "help": "{brand} : {contact}Envoyez STOP pour vous désinscrire.",
         "confirm_ask": "{brand} : répondez OUI pour recevoir nos offres par SMS. Envoyez AIDE pour de l'aide, STOP pour vous désinscrire.",
         "confirmed": "{brand} : merci, vous êtes inscrit. Envoyez AIDE pour de l'aide, STOP pour vous désinscrire.",
         "subscribed": "{brand} : merci, vous recevrez nos offres par SMS. Envoyez AIDE pour de l'aide, STOP pour vous désinscrire.",
@@ -55,7 +55,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "nl": {
         "stop": "{brand}: je bent afgemeld en krijgt geen sms meer van ons. Stuur START om terug te komen.",
         "start": "{brand}: je bent weer aangemeld. Stuur HELP voor hulp, STOP om je af te melden.",
-        "help": "{brand}: schrijf ons hier, wij antwoorden. {contact}Stuur STOP om je af te melden.",
+        "help": "{brand}: {contact}Stuur STOP om je af te melden.",
         "confirm_ask": "{brand}: antwoord YES om onze aanbiedingen per sms te krijgen. Stuur HELP voor hulp, STOP om je af te melden.",
         "confirmed": "{brand}: bedankt, je bent aangemeld. Stuur HELP voor hulp, STOP om je af te melden.",
         "subscribed": "{brand}: bedankt, je krijgt onze aanbiedingen per sms. Stuur HELP voor hulp, STOP om je af te melden.",
@@ -63,7 +63,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "de": {
         "stop": "{brand}: Sie sind abgemeldet und erhalten keine SMS mehr von uns. Mit START kommen Sie zurück.",
         "start": "{brand}: Sie sind wieder angemeldet. HILFE für Hilfe, STOP zum Abmelden.",
-        "help": "{brand}: Schreiben Sie uns hier, wir antworten. {contact}Mit STOP melden Sie sich ab.",
+        "help": "{brand}: {contact}Mit STOP melden Sie sich ab.",
         "confirm_ask": "{brand}: Antworten Sie YES, um unsere Angebote per SMS zu erhalten. HILFE für Hilfe, STOP zum Abmelden.",
         "confirmed": "{brand}: Danke, Sie sind angemeldet. HILFE für Hilfe, STOP zum Abmelden.",
         "subscribed": "{brand}: Danke, Sie erhalten unsere Angebote per SMS. HILFE für Hilfe, STOP zum Abmelden.",
@@ -71,7 +71,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "it": {
         "stop": "{brand}: la tua iscrizione è annullata e non riceverai più SMS da noi. Invia START per tornare.",
         "start": "{brand}: sei di nuovo iscritto. Invia AIUTO per assistenza, STOP per annullare.",
-        "help": "{brand}: scrivici qui e ti rispondiamo. {contact}Invia STOP per annullare l'iscrizione.",
+        "help": "{brand}: {contact}Invia STOP per annullare l'iscrizione.",
         "confirm_ask": "{brand}: rispondi YES per ricevere le nostre offerte via SMS. Invia AIUTO per assistenza, STOP per annullare.",
         "confirmed": "{brand}: grazie, sei iscritto. Invia AIUTO per assistenza, STOP per annullare.",
         "subscribed": "{brand}: grazie, riceverai le nostre offerte via SMS. Invia AIUTO per assistenza, STOP per annullare.",
@@ -79,7 +79,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "es": {
         "stop": "{brand}: te has dado de baja y no recibirás más SMS nuestros. Envía START para volver.",
         "start": "{brand}: vuelves a estar suscrito. Envía AYUDA para recibir ayuda, STOP para darte de baja.",
-        "help": "{brand}: escríbenos aquí y te respondemos. {contact}Envía STOP para darte de baja.",
+        "help": "{brand}: {contact}Envía STOP para darte de baja.",
         "confirm_ask": "{brand}: responde YES para recibir nuestras ofertas por SMS. Envía AYUDA para recibir ayuda, STOP para darte de baja.",
         "confirmed": "{brand}: gracias, ya estás suscrito. Envía AYUDA para recibir ayuda, STOP para darte de baja.",
         "subscribed": "{brand}: gracias, recibirás nuestras ofertas por SMS. Envía AYUDA para recibir ayuda, STOP para darte de baja.",
@@ -87,7 +87,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "pt": {
         "stop": "{brand}: a sua subscrição foi cancelada e não receberá mais SMS nossas. Envie START para voltar.",
         "start": "{brand}: a sua subscrição está de novo ativa. Envie AJUDA para obter ajuda, STOP para cancelar.",
-        "help": "{brand}: escreva-nos aqui e respondemos. {contact}Envie STOP para cancelar.",
+        "help": "{brand}: {contact}Envie STOP para cancelar.",
         "confirm_ask": "{brand}: responda YES para receber as nossas ofertas por SMS. Envie AJUDA para obter ajuda, STOP para cancelar.",
         "confirmed": "{brand}: obrigado, a sua subscrição está ativa. Envie AJUDA para obter ajuda, STOP para cancelar.",
         "subscribed": "{brand}: obrigado, vai receber as nossas ofertas por SMS. Envie AJUDA para obter ajuda, STOP para cancelar.",
@@ -95,7 +95,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "sv": {
         "stop": "{brand}: du är avregistrerad och får inga fler sms från oss. Skicka START för att komma tillbaka.",
         "start": "{brand}: du är registrerad igen. Skicka HELP för hjälp, STOP för att avsluta.",
-        "help": "{brand}: skriv till oss här så svarar vi. {contact}Skicka STOP för att avsluta.",
+        "help": "{brand}: {contact}Skicka STOP för att avsluta.",
         "confirm_ask": "{brand}: svara YES för att få våra erbjudanden via sms. Skicka HELP för hjälp, STOP för att avsluta.",
         "confirmed": "{brand}: tack, du är registrerad. Skicka HELP för hjälp, STOP för att avsluta.",
         "subscribed": "{brand}: tack, du får våra erbjudanden via sms. Skicka HELP för hjälp, STOP för att avsluta.",
@@ -103,7 +103,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "no": {
         "stop": "{brand}: du er avmeldt og får ingen flere SMS fra oss. Send START for å komme tilbake.",
         "start": "{brand}: du er påmeldt igjen. Send HELP for hjelp, STOP for å melde deg av.",
-        "help": "{brand}: skriv til oss her, så svarer vi. {contact}Send STOP for å melde deg av.",
+        "help": "{brand}: {contact}Send STOP for å melde deg av.",
         "confirm_ask": "{brand}: svar YES for å få tilbudene våre på SMS. Send HELP for hjelp, STOP for å melde deg av.",
         "confirmed": "{brand}: takk, du er påmeldt. Send HELP for hjelp, STOP for å melde deg av.",
         "subscribed": "{brand}: takk, du får tilbudene våre på SMS. Send HELP for hjelp, STOP for å melde deg av.",
@@ -111,7 +111,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "fi": {
         "stop": "{brand}: tilauksesi on peruttu, etkä saa meiltä enää tekstiviestejä. Palaa lähettämällä START.",
         "start": "{brand}: tilauksesi on taas voimassa. Apua saat viestillä HELP, tilauksen perut viestillä STOP.",
-        "help": "{brand}: kirjoita meille tähän, niin vastaamme. {contact}Peru tilaus lähettämällä STOP.",
+        "help": "{brand}: {contact}Peru tilaus lähettämällä STOP.",
         "confirm_ask": "{brand}: vastaa YES, niin saat tarjouksemme tekstiviestillä. Apua saat viestillä HELP, tilauksen perut viestillä STOP.",
         "confirmed": "{brand}: kiitos, tilauksesi on voimassa. Apua saat viestillä HELP, tilauksen perut viestillä STOP.",
         "subscribed": "{brand}: kiitos, saat tarjouksemme tekstiviestillä. Apua saat viestillä HELP, tilauksen perut viestillä STOP.",
@@ -119,7 +119,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "da": {
         "stop": "{brand}: du er afmeldt og får ikke flere sms'er fra os. Send START for at komme tilbage.",
         "start": "{brand}: du er tilmeldt igen. Send HELP for hjælp, STOP for at afmelde dig.",
-        "help": "{brand}: skriv til os her, så svarer vi. {contact}Send STOP for at afmelde dig.",
+        "help": "{brand}: {contact}Send STOP for at afmelde dig.",
         "confirm_ask": "{brand}: svar YES for at få vores tilbud på sms. Send HELP for hjælp, STOP for at afmelde dig.",
         "confirmed": "{brand}: tak, du er tilmeldt. Send HELP for hjælp, STOP for at afmelde dig.",
         "subscribed": "{brand}: tak, du får vores tilbud på sms. Send HELP for hjælp, STOP for at afmelde dig.",
@@ -127,7 +127,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "hu": {
         "stop": "{brand}: leiratkozott, több SMS-t nem kap tőlünk. Ha visszatérne, küldje: START.",
         "start": "{brand}: újra feliratkozott. Segítség: HELP, leiratkozás: STOP.",
-        "help": "{brand}: írjon nekünk ide, és válaszolunk. {contact}Leiratkozás: STOP.",
+        "help": "{brand}: {contact}Leiratkozás: STOP.",
         "confirm_ask": "{brand}: válaszoljon YES szóval, ha SMS-ben szeretné kapni ajánlatainkat. Segítség: HELP, leiratkozás: STOP.",
         "confirmed": "{brand}: köszönjük, feliratkozott. Segítség: HELP, leiratkozás: STOP.",
         "subscribed": "{brand}: köszönjük, ajánlatainkat SMS-ben küldjük. Segítség: HELP, leiratkozás: STOP.",
@@ -135,7 +135,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "pl": {
         "stop": "{brand}: wypisano Cię i nie dostaniesz od nas więcej SMS-ów. Aby wrócić, wyślij START.",
         "start": "{brand}: znowu jesteś na liście. Wyślij POMOC po pomoc, STOP, aby się wypisać.",
-        "help": "{brand}: napisz do nas tutaj, odpowiemy. {contact}Wyślij STOP, aby się wypisać.",
+        "help": "{brand}: {contact}Wyślij STOP, aby się wypisać.",
         "confirm_ask": "{brand}: odpowiedz YES, aby dostawać nasze oferty SMS-em. Wyślij POMOC po pomoc, STOP, aby się wypisać.",
         "confirmed": "{brand}: dziękujemy, jesteś na liście. Wyślij POMOC po pomoc, STOP, aby się wypisać.",
         "subscribed": "{brand}: dziękujemy, będziemy przysyłać nasze oferty SMS-em. Wyślij POMOC po pomoc, STOP, aby się wypisać.",
@@ -143,7 +143,7 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "ru": {
         "stop": "{brand}: вы отписаны и больше не получите от нас СМС. Чтобы вернуться, отправьте СТАРТ.",
         "start": "{brand}: вы снова подписаны. Отправьте ПОМОЩЬ для справки, СТОП для отписки.",
-        "help": "{brand}: напишите нам сюда, мы ответим. {contact}Отправьте СТОП для отписки.",
+        "help": "{brand}: {contact}Отправьте СТОП для отписки.",
         "confirm_ask": "{brand}: ответьте YES, чтобы получать наши предложения по СМС. ПОМОЩЬ для справки, СТОП для отписки.",
         "confirmed": "{brand}: спасибо, вы подписаны. Отправьте ПОМОЩЬ для справки, СТОП для отписки.",
         "subscribed": "{brand}: спасибо, вы будете получать наши предложения по СМС. ПОМОЩЬ для справки, СТОП для отписки.",
@@ -151,11 +151,31 @@ TEXTS: dict[str, dict[Kind, str]] = {
     "ko": {
         "stop": "{brand}: 수신거부되었으며 더 이상 문자를 보내지 않습니다. 다시 받으려면 START를 보내주세요.",
         "start": "{brand}: 다시 수신하도록 설정되었습니다. 도움말은 HELP, 수신거부는 STOP을 보내주세요.",
-        "help": "{brand}: 여기로 문자를 보내시면 답변해 드립니다. {contact}수신거부는 STOP을 보내주세요.",
+        "help": "{brand}: {contact}수신거부는 STOP을 보내주세요.",
         "confirm_ask": "{brand}: 혜택 문자를 받으려면 YES로 답장해 주세요. 도움말은 HELP, 수신거부는 STOP을 보내주세요.",
         "confirmed": "{brand}: 감사합니다. 수신 신청이 완료되었습니다. 도움말은 HELP, 수신거부는 STOP을 보내주세요.",
         "subscribed": "{brand}: 감사합니다. 혜택을 문자로 보내드립니다. 도움말은 HELP, 수신거부는 STOP을 보내주세요.",
     },
+}
+
+# Where to ask for help, before the contact of the settings. Without one nothing is promised: an answer here may be
+# barred for whoever agreed to nothing (INB-8).
+HELP_AT = {
+    "en": "Help",
+    "fr": "Aide ",
+    "nl": "Hulp",
+    "de": "Hilfe",
+    "it": "Assistenza",
+    "es": "Ayuda",
+    "pt": "Ajuda",
+    "sv": "Hjälp",
+    "no": "Hjelp",
+    "fi": "Apua",
+    "da": "Hjælp",
+    "hu": "Segítség",
+    "pl": "Pomoc",
+    "ru": "Помощь",
+    "ko": "도움말",
 }
 
 
@@ -178,5 +198,5 @@ def editable(kind: str, country: str) -> bool:
 def worded(kind: Kind, language: str, brand: str, contact: str) -> str:
     """Our own text. `contact`: where to ask for help; may be empty."""
     # No str.format: a brand may hold braces.
-    text = TEXTS[language][kind].replace("{contact}", f"{contact}. " if contact else "")
+    text = TEXTS[language][kind].replace("{contact}", f"{HELP_AT[language]}: {contact}. " if contact else "")
     return text.replace("{brand}", brand)

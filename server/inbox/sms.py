@@ -16,9 +16,9 @@ from server.consent import actions as consent
 from server.consent import keywords
 from server.consent import queries as consents
 from server.consent.keywords import Meaning
-from server.consent.rules import SMS_PURPOSES, Status
+from server.consent.rules import SMS_PURPOSES, Method, Status
 from server.consent.settings import KEYWORDS, KeywordSettings
-from server.consent.texts import answer
+from server.consent.texts import answer, carrier_blocks
 from server.consent.wordings import Kind
 from server.contacts import actions as people
 from server.contacts import rules as phones
@@ -283,17 +283,19 @@ def _act(tx: Tx, came: _Came, meaning: Meaning) -> None:
         case keywords.StopRequest():
             consent.ask_to_stop(tx, came.phone, came.everybody, source=came.source, wording=came.body)
         case keywords.Start(language):
+            blocked = _blocked(tx, came)
             done = consent.start(
                 tx, came.phone, came.everybody, language=language, source=came.source, wording=came.body
             )
             if done.restored:
-                _answer(tx, came, "start", language)
+                _answer(tx, came, "start", language, blocked=blocked)
         case keywords.Confirm(language):
+            blocked = _blocked(tx, came)
             said = consent.confirm_opt_in(
                 tx, came.thread.contact, came.phone, source=came.source, said=came.body, language=language
             )
             if said is not None:
-                _answer(tx, came, "confirmed", language)
+                _answer(tx, came, "confirmed", language, blocked=blocked)
         case keywords.Help(language):
             _answer(tx, came, "help", language)
         case keywords.Subscribe(keyword):
@@ -405,7 +407,15 @@ def _subscribe(tx: Tx, came: _Came, keyword: str) -> None:
         _send(tx, came, question, "opt_in", "compliance", keyword="confirm_ask")
 
 
-def _words(tx: Tx, came: _Came, kind: Kind, language: str, word: str = "") -> str | None:
+def _blocked(tx: Tx, came: _Came) -> bool:
+    """Had the carrier blocked them? Then it tells them itself that they are back; after "ARRET" it had not."""
+    return any(
+        method == Method.GATEWAY or (method == Method.KEYWORD and carrier_blocks(came.words, came.sender_kind, wording))
+        for method, wording in consents.stops(tx, came.thread.contact)
+    )
+
+
+def _words(tx: Tx, came: _Came, kind: Kind, language: str, word: str = "", *, blocked: bool = True) -> str | None:
     return answer(
         kind,
         came.thread.country,
@@ -416,13 +426,14 @@ def _words(tx: Tx, came: _Came, kind: Kind, language: str, word: str = "") -> st
         sender_kind=came.sender_kind,
         said=came.text.body,
         opt_out=came.text.opt_out,
+        blocked=blocked,
     )
 
 
-def _answer(tx: Tx, came: _Came, kind: Kind, language: str, word: str = "") -> None:
+def _answer(tx: Tx, came: _Came, kind: Kind, language: str, word: str = "", *, blocked: bool = True) -> None:
     if not came.is_phone or consents.litigator(tx, came.phone):
         return
-    said = _words(tx, came, kind, language, word)
+    said = _words(tx, came, kind, language, word, blocked=blocked)
     if said is not None:
         _send(tx, came, said, "keyword", "compliance", keyword=kind)
 

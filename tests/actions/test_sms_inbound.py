@@ -276,12 +276,66 @@ async def test_amb_32_start_brings_back_what_stop_took_and_nothing_more(world: W
     assert await marketing(maria) == "never_subscribed"
     grey = [(e.data["purpose"], e.data["status"]) for e in await maria.entries() if e.kind == "consent"]
     assert ("sms_transactional", "unsubscribed") in grey and ("sms_transactional", "subscribed") in grey
+    assert "never_subscribed" not in {status for _, status in grey}, "what START did not bring back is no news"
+    found = await world.app.read(consents.contact_consents, await maria.known())
+    assert found is not None
+    assert [(one.status, one.method) for one in found.consents[:2]] == [
+        ("never_subscribed", None),
+        ("subscribed", "keyword"),
+    ]
 
 
 async def test_s15_start_from_a_number_that_never_consented_creates_no_consent(world: World) -> None:
     maria = await world.texter()
     await maria.says("START")
     assert await marketing(maria) == "never_subscribed" and await maria.told() == [] and await maria.ticket() is None
+
+
+@pytest.mark.parametrize(
+    ("script", "answers"),
+    [
+        (("ARRET", "START"), 2),
+        (("wypisz", "UNSTOP"), 2),
+        (("Stop.", "start"), 2),
+        (("STOP", "START"), 0),
+        (("ARRET", "STOP", "START"), 1),
+        (("STOP", "ARRET", "START"), 0),
+        (("STOP", "START", "ARRET", "START"), 2),
+        (("ARRET", "START", "START"), 2),
+        (("STOP", "start!"), 1),
+    ],
+)
+async def test_key_13_start_is_answered_once_by_whoever_had_taken_them_off(
+    world: World, script: tuple[str, ...], answers: int
+) -> None:
+    """A carrier says that they are back only where it had blocked them itself; "ARRET" it does not know."""
+    maria = await world.texter("+447911123470", agreed=True)
+    maria.to = UK
+    for said in script:
+        await maria.says(said)
+    assert len(await maria.told()) == answers
+    found = await world.app.read(consents.facts, await maria.known(), maria.number)
+    assert found.suppressed is None and found.status(Purpose.SMS_TRANSACTIONAL) == "subscribed"
+
+
+async def test_key_13_yes_is_answered_by_us_where_the_carrier_had_not_blocked_them(world: World) -> None:
+    await set_up(world, subscribe=[SubscribeKeyword(word="JOIN")])
+    maria = await world.texter("+447911123471")
+    maria.to = UK
+    await maria.says("JOIN")
+    await maria.says("YES")
+    assert await marketing(maria) == "subscribed" and len(await maria.told()) == 2
+
+
+async def test_key_4_help_without_a_contact_promises_no_answer(world: World) -> None:
+    await set_up(world, gateway="off", brand="Kettle & Co")
+    maria = await world.texter("+447911123472")
+    maria.to = UK
+    await maria.says("HELP")
+    assert await maria.told() == ["Kettle & Co: Text STOP to opt out. Msg & data rates may apply."]
+    await set_up(world, gateway="off", brand="Kettle & Co", help_contact="care@kettle.example")
+    await maria.says("HELP")
+    assert (await maria.told())[-1].startswith("Kettle & Co: Help: care@kettle.example. ")
 
 
 async def test_amb_2_help_is_answered_and_opens_no_ticket(world: World) -> None:
@@ -292,7 +346,25 @@ async def test_amb_2_help_is_answered_and_opens_no_ticket(world: World) -> None:
     assert await maria.ticket() is None and len(await maria.told()) == 1
 
 
-@pytest.mark.parametrize("text", ["bus stop at 5?", "don't stop", "cancel my appointment", "the end"])
+@pytest.mark.parametrize("text", ["STOP I never signed up", "Who is this? STOP", "cancel all texts", "그만 보내세요"])
+async def test_amb_1_a_stop_word_beside_other_words_is_a_wish(world: World, text: str) -> None:
+    maria = await world.texter(agreed=True)
+    await maria.says(text)
+    ticket = await maria.ticket()
+    assert ticket is not None and (ticket.status, ticket.stop_asked) == ("open", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bus stop at 5?",
+        "don't stop",
+        "cancel my appointment",
+        "the end",
+        "Can I stop this order?",
+        "do not like this color",
+    ],
+)
 async def test_a_mere_mention_opens_a_ticket_and_changes_nothing(world: World, text: str) -> None:
     maria = await world.texter(agreed=True)
     await maria.says(text)

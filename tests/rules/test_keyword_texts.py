@@ -84,6 +84,38 @@ def test_key_13_the_carriers_answer_is_the_only_one(
     assert (answer is None) is carrier
 
 
+@pytest.mark.parametrize(
+    ("sender_kind", "said", "blocked", "carrier"),
+    [
+        ("long_code", "START", True, True), ("long_code", "START", False, False), ("long_code", "YES", False, False),
+        ("toll_free", "START", True, True), ("toll_free", "UNSTOP", False, False), ("long_code", "STOP", False, True),
+        ("long_code", "HELP", False, True), ("short_code", "START", True, False),
+    ],
+)  # fmt: skip
+def test_key_13_a_carrier_says_only_to_whom_it_had_blocked_that_they_are_back(
+    sender_kind: str, said: str, blocked: bool, carrier: bool
+) -> None:
+    assert texts.carrier_answers(PLAIN, sender_kind, said, None, blocked) is carrier
+
+
+@pytest.mark.parametrize(
+    ("sender_kind", "said", "blocks"),
+    [("long_code", " stop ", True), ("long_code", "ARRET", False), ("long_code", "START", False), ("toll_free", "STOP", True), ("toll_free", "QUIT", False), ("short_code", "STOP", False)],
+)  # fmt: skip
+def test_key_13_which_words_make_the_carrier_block(sender_kind: str, said: str, blocks: bool) -> None:
+    assert texts.carrier_blocks(PLAIN, sender_kind, said) is blocks
+
+
+def test_key_4_help_promises_no_answer_here(  # whoever agreed to nothing cannot be answered (INB-8)
+) -> None:
+    for language in TEXTS:
+        bare = wordings.worded("help", language, "Kettle", "")
+        assert (
+            bare != wordings.worded("help", language, "Kettle", "care@kettle.example")
+            and wordings.HELP_AT[language].strip() not in bare
+        )
+
+
 def test_key_8_editing_one_countrys_text_touches_no_other() -> None:
     edited = KeywordText(country="DE", language="en", kind="help", text="Write to us, Monday to Friday.")
     settings = PLAIN.model_copy(update={"texts": [edited]})
@@ -117,7 +149,10 @@ def test_a_brand_with_braces_is_only_a_name() -> None:
 @pytest.mark.parametrize(
     ("text", "link"),
     [("see https://a.example", True), ("WWW.SHOP", True), ("go to shop.example/x now", True), ("kettle.co.uk", True), ("mail care@kettle.example", False),
-     ("care+sms@mail.kettle.example.", False), ("Mon.–Fri. 9–5", False), ("e.g. tomorrow", False), ("v2.0", False), ("Reply YES. Then wait.", False), ("10.30 Uhr", False)],
+     ("care+sms@mail.kettle.example.", False), ("Mon.–Fri. 9–5", False), ("e.g. tomorrow", False), ("v2.0", False), ("Reply YES. Then wait.", False), ("10.30 Uhr", False),
+     ("магазин.рф", True), ("ｓｈｏｐ．ｃｏｍ/x", True), ("203.0.113.5/a", True), ("http://203.0.113.5", True), ("Thanks.Reply STOP to end", False), ("Kettle.Com", True), ("shop\u200b.com", True),
+     ("네이버.한국", True), ("xn--80aaa.xn--p1ai", True), ("Спасибо.Ответим завтра", False), ("спасибо.ответим", False), ("감사합니다.도움말은 HELP", False), ("KETTLE.COM", True), ("shop.com-sale", True), ("Thanks.It is on its way", False),
+     ("1.2.3", False), ("+1.202.555.0150", False), ("Call 202.555.0150", False), ("почта@магазин.рф", False)],
 )  # fmt: skip
 def test_what_counts_as_a_link(text: str, link: bool) -> None:
     assert has_link(text) is link

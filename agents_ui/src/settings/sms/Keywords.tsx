@@ -1,7 +1,7 @@
 /** How texts are read, and which words subscribe (SPEC KEY-5, KEY-10, AMB-1). */
 import '@mantine/core/styles/Radio.css'
 import { ActionIcon, Button, Radio, Select, Stack, Text, TextInput } from '@mantine/core'
-import { IconTrash } from '@tabler/icons-react'
+import { IconAlertTriangle, IconTrash } from '@tabler/icons-react'
 import { type FormEvent, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { explain } from '../../frame/toasts'
@@ -54,6 +54,12 @@ export function ReadingSection({ values, change, errors }: Editing<Keywords>) {
           maw={360}
           onChange={(event) => change({ help_contact: event.currentTarget.value })}
         />
+        {values.help_contact.trim() === '' && (
+          <p className={frame.warn} role="status">
+            <IconAlertTriangle size={16} stroke={1.7} aria-hidden />
+            {t('settings.sms.helpContactMissing')}
+          </p>
+        )}
         <Select
           label={t('settings.sms.gateway')}
           description={t('settings.sms.gatewayText')}
