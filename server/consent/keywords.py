@@ -187,7 +187,7 @@ def classify(text: str, mode: Mode, *, pending_opt_in: bool = False, keywords: f
         return Stop(language)
     if mode == "contains" and (language := _mentioned(folded)) is not None:
         return Stop(language, with_text=True)
-    if mode == "smart" and asks_to_stop(folded):
+    if mode == "smart" and (asks_to_stop(folded) or ("\n" in text and asks_to_stop(_by_line(text)))):
         return StopRequest()
     if (language := _lookup(START, said)) is not None:
         return Start(language)
@@ -198,6 +198,11 @@ def classify(text: str, mode: Mode, *, pending_opt_in: bool = False, keywords: f
     if word.upper() in keywords:
         return Subscribe(word.upper())
     return Plain()
+
+
+def _by_line(text: str) -> str:
+    """Folded, with each line as a sentence of its own: people write STOP on a line by itself."""
+    return ". ".join(fold(line) for line in _SIGNATURE.sub("", text).split("\n"))
 
 
 _SPELLED = re.compile(r"[^\W_](?:[\W_]+[^\W_]){3,9}")  # s t o p, S.T.O.P.

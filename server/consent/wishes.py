@@ -79,7 +79,8 @@ _REQUESTS = tuple(
         r"\b(?:unsubscribe|unsub|opt) (?:me|us|my number|this number|from)\b",
         r"\boptout (?:of|from|me)\b|\b(?:please|pls|plz) (?:unsubscribe|unsub|optout|remove me)\b",
         rf"\b(?:remove|delete) (?:me|us|my (?:phone )?number|my phone|this number)(?: (?:off|from|out)\b|{_POLITELY})",
-        r"\b(?:take|get|cut|drop) (?:me|us|my (?:phone )?number|my phone|my name|this number) (?:off|from your|from this|out of (?:your|this))\b",
+        r"\b(?:take|get) (?:me|us|my (?:phone )?number|my phone|my name|this number) off\b(?! (?:at|here|the (?:bus|train|tram))\b)",
+        r"\btake (?:me|us|my (?:phone )?number|my phone|my name|this number) (?:from|out of) (?:your|this)\b",
         r"(?<!dont )(?<!not )\b(?:lose|forget) (?:my|this) number\b",
         r"\bleave (?:me|us) alone\b",
         r"\b(?:revoke|withdraw) (?:my )?(?:consent|permission)\b",
@@ -130,12 +131,11 @@ _NOT_A_REQUEST = re.compile(
 
 # Each of the above in ASCII has one of these words. Few texts do, and looking for all of it costs more than storing one.
 _OPENERS = frozenset(
-    "cease terminate do don dont donot never no opt delete take get cut drop lose forget leave withdraw arretez arrete stoppez cessez ne "
-    "desabonnez desinscrivez retirez supprimez me laissez keine nie mochte moechte will wollen wunsche geen wil meld schrijf dejen deje "
-    "paren pare basta nao non darme denme dame deme quiero remova cancellatemi disiscrivetemi smettetela prosze mnie wypiszcie wypisac usun "
-    "usuncie o z daj dajcie sms".split()
+    "cease terminate n nt not don dont never no opt delete take off lose forget leave withdraw arretez arrete stoppez cessez ne "
+    "desabonnez desinscrivez retirez supprimez laissez mehr keine nie geen meld schrijf dejen deje paren pare basta nao non darme denme "
+    "dame deme quiero remova tire tira cancellatemi disiscrivetemi smettetela mnie wypiszcie wypisac wypisanie usun usuncie daj dajcie".split()
 ) | {word for word in _CLEAR | _UNCLEAR if word.isascii()}
-_OPENING = re.compile(r"\b(?:schreib|schick|send|meld|trag|lass|hor|losch|przesta)")
+_OPENING = re.compile(r"\b(?:meld|trag|lass|hor|losch|przesta)")
 
 
 def asks_to_stop(folded: str) -> bool:

@@ -153,7 +153,8 @@ WISHES = (
     "opt-out optout number please pls plz remove delete take phone off from lose forget leave alone wrong i revoke withdraw consent "
     "arretez stoppez de les vos m' envoyer messages ne m'envoyez plus keine nie wieder werbung mehr no dejen deje me envien enviarme "
     "nie chce wiecej prosze przestac order bus cancel end quit subscription contact is this who make it leave me mich ab melden bitte geen "
-    "schrijf uit dejen de baja nao quero non voglio ricevere sms pisz mnie usun rezygnuje z newslettera dajcie mi spokoj yes sign by"
+    "schrijf uit dejen de baja nao quero non voglio ricevere sms pisz mnie usun rezygnuje z newslettera dajcie mi spokoj yes sign by take "
+    "off out darme quiero la tire remova mehr schreibt mir nichts horen sie auf wypisanie o get darme"
 ).split()
 
 

@@ -181,6 +181,8 @@ quit job, need a new address
 remove the blue one from my order
 remove it
 take me to the shop
+can you drop us off at the shop?
+get me off at the next one
 get me two of them
 can you take us from the airport?
 delete my order
@@ -261,6 +263,14 @@ def test_a_wish_for_no_more_texts_is_seen_in_whatever_words(text: str) -> None:
 @pytest.mark.parametrize("text", WISHES)
 def test_in_mode_exact_a_sentence_stays_a_sentence(text: str) -> None:
     assert classify(text, "exact") == Plain()
+
+
+@pytest.mark.parametrize(
+    "text", ["I never signed up\nSTOP\nwho is this", "Hi\nplease stop\nAnna Meyer", "please\nremove me\nfrom this"]
+)
+def test_a_line_by_itself_is_a_sentence(text: str) -> None:
+    assert classify(text, "smart") == StopRequest()
+    assert classify("When is\nthe next\nbus?\nAnna", "smart") == Plain()
 
 
 @pytest.mark.parametrize("text", NO_WISHES)
