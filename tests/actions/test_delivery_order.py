@@ -129,6 +129,8 @@ async def test_a_report_that_comes_before_the_answer_lets_the_next_go(world: Wor
     fake = await open_sms(world, FAST)
     first, _ = await talk(world, *"01")
     await world.app.write(claiming.begin, (await world.app.write(claiming.claim, 100)).claims, "http://x")
+    await world.advance()
+    assert heard(fake) == [], "it has been looked for, and waits"
     await world.app.write(settling.report, Report("SM9", "sent"), first.token, 1)
     await world.advance()
     assert heard(fake) == ["1"]

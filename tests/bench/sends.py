@@ -28,7 +28,7 @@ from server.settings import Settings
 from tests.bench.report import Line, beside
 from tests.bench.setting import Setting
 from tests.faults.carrier import carrier
-from tests.sms import ACCOUNT, TOKEN, TOLL_FREE, new_person, settings_of
+from tests.sms import ACCOUNT, TOKEN, TOLL_FREE, new_person, new_thread, settings_of
 
 IN_FLIGHT = 128
 CALLBACK = "https://desk.example/webhooks/twilio/status?m=abcdefghijklmnopqrstuvwx.1"
@@ -104,7 +104,9 @@ async def _door(setting: Setting, url: str, count: int) -> dict[str, float]:
         for number in range(count):
             phone = f"+1202{5_550_000 + number}"
             contact = new_person(tx, phone)
-            actions.queue(tx, Send(f"reply:{number}", "reply", "conversation", contact, phone, f"reply {number}"))
+            thread = new_thread(tx, contact, phone)
+            whom = (contact, phone, f"reply {number}", thread)
+            actions.queue(tx, Send(f"reply:{number}", "reply", "conversation", *whom))
 
     try:
         await app.write(fill)
