@@ -44,22 +44,24 @@ def normal(password: str) -> str | None:
 
 
 def new_password(password: str, *, email: str, name: str) -> str:
-    """The form that is hashed; or `Refused` ("weak_password") with what to do instead.
+    """The form that is hashed; or `Refused` ("long_password", "short_password", "weak_password") with what to do instead.
 
     `email` and `name`: whose it will be; a password made of them is no secret.
     """
     text = normal(password)
     if text is None:
-        raise _weak(f"A password has at most {MAX_BYTES} bytes and no NUL character.")
+        raise _refused("long_password", f"A password has at most {MAX_BYTES} bytes and no NUL character.")
     if len(text) < MIN_CHARS:
-        raise _weak(f"Use at least {MIN_CHARS} characters. A few words in a row are easy to remember.")
+        words = f"Use at least {MIN_CHARS} characters. A few words in a row are easy to remember."
+        raise _refused("short_password", words)
     if guessable(text, (*PRODUCT_WORDS, *_personal(email, name))):
-        raise _weak("This is among the first that somebody would try. A few unrelated words are better.")
+        words = "This is among the first that somebody would try. A few unrelated words are better."
+        raise _refused("weak_password", words)
     return text
 
 
-def _weak(message: str) -> Refused:
-    return Refused("weak_password", message, field="password")
+def _refused(code: str, message: str) -> Refused:
+    return Refused(code, message, field="password")
 
 
 # Two ends of the keyboard's rows, the alphabet, the figures: what fingers and children run along.

@@ -236,8 +236,9 @@ def _mentioned(folded: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class BadKeyword:
-    """Why a subscribe keyword cannot be used, in words."""
+    """Why a subscribe keyword cannot be used, as a stable code and in words."""
 
+    code: str
     reason: str
 
 
@@ -245,12 +246,13 @@ def subscribe_keyword(raw: str) -> str | BadKeyword:
     """A shop's own keyword in capitals: 3-20 of A-Z and 0-9, no common word, nothing carriers forbid (KEY-10)."""
     word = raw.strip().upper()
     if not re.fullmatch(r"[A-Z0-9]{3,20}", word):
-        return BadKeyword("Use 3 to 20 letters A–Z and digits, without spaces.")
+        return BadKeyword("keyword_form", "Use 3 to 20 letters A–Z and digits, without spaces.")
     lowered = word.lower()
     if lowered in COMMON_WORDS or any(_lookup(words, lowered) for words in (STOP, START, HELP, CONFIRM)):
         return BadKeyword(
-            "This word is too common, or means something else already; people would subscribe by accident."
+            "keyword_common",
+            "This word is too common, or means something else already; people would subscribe by accident.",
         )
     if any(theme in lowered for theme in SHAFT):
-        return BadKeyword("Carriers refuse keywords about sex, hate, alcohol, firearms or tobacco.")
+        return BadKeyword("keyword_shaft", "Carriers refuse keywords about sex, hate, alcohol, firearms or tobacco.")
     return word

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -10,6 +11,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from server.accounts.audit import record
 from server.accounts.rules import Agent, is_blank, one_line
 from server.errors import Conflict, NotFound
+from server.kernel.documents import unfit
 from server.kernel.sql import Conn, Row, Statement, Tx
 from server.schema import consent_kinds, consents
 
@@ -31,7 +33,7 @@ class Kind(BaseModel):
     def _name(cls, value: str) -> str:
         value = one_line(value)
         if is_blank(value):
-            raise ValueError("give the consent a name")
+            raise unfit("invalid", "Give the consent a name.")
         return value
 
     @field_validator("description")
@@ -54,7 +56,7 @@ class Counted(Defined):
 
 
 _ALL = Statement(select(consent_kinds).where(consent_kinds.c.deleted_at.is_(None)).order_by(consent_kinds.c.id))
-_NAMED = Statement(select(consent_kinds.c.id).where(consent_kinds.c.name == bindparam("name")))
+_NAMES = Statement(select(consent_kinds.c.id, consent_kinds.c.name))  # also of those that were removed
 _ADD = Statement(
     insert(consent_kinds)
     .values({name: bindparam(name) for name in "name description channel required created_at".split()})
@@ -119,8 +121,9 @@ def add(tx: Tx, agent: Agent, wanted: Kind, address: str) -> Defined:
 def change(tx: Tx, agent: Agent, kind: int, wanted: Kind, address: str) -> Defined:
     """Raises `NotFound`, `Conflict` `name_taken`."""
     tx.hold("consent_kinds")
-    _check_name(tx, wanted.name, kind)
     before = _existing(tx, kind)
+    if wanted.name != before.name:
+        _check_name(tx, wanted.name, kind)
     tx.run(_CHANGE, kind=kind, **{f"new_{name}": value for name, value in wanted.model_dump().items()})
     renamed = {"name": [before.name, wanted.name]} if before.name != wanted.name else {}
     record(tx, agent.id, "consent_changed", wanted.name, address, required=wanted.required, **renamed)
@@ -149,7 +152,11 @@ def _existing(tx: Tx, kind: int) -> Defined:
 
 
 def _check_name(tx: Tx, name: str, own: int | None) -> None:
-    found = tx.value(_NAMED, name=name)
-    if found is not None and found != own:
+    """People would not tell "Newsletter" from "newsletter"; nor would a file's heading."""
+    if any(row.id != own and _folded(row.name) == _folded(name) for row in tx.all(_NAMES)):
         words = "There is a consent of this name, or there was one. Choose another, so that old answers stay apart."
         raise Conflict("name_taken", words, field="name")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()

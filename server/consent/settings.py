@@ -6,13 +6,14 @@ import re
 import unicodedata
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from server.accounts.audit import settings_changed
 from server.accounts.rules import Agent, one_line
 from server.consent import keywords, wordings
 from server.consent.keywords import BadKeyword, Mode
-from server.kernel.documents import Document
+from server.kernel.documents import Document, unfit
 from server.kernel.sql import Tx
 from server.links.rules import find_urls
 
@@ -58,7 +59,7 @@ class SubscribeKeyword(BaseModel):
     def _word(cls, value: str) -> str:
         word = keywords.subscribe_keyword(value)
         if isinstance(word, BadKeyword):
-            raise ValueError(word.reason)
+            raise unfit(word.code, word.reason)
         return word
 
     @field_validator("text")
@@ -77,24 +78,35 @@ class KeywordText(BaseModel):
     kind: Literal["stop", "start", "help", "confirm_ask", "confirmed", "subscribed"]
     text: str = Field(max_length=MOST_CHARS)
 
-    @field_validator("text")
+    # One by one and in the order of the fields, so that each refusal names the field it is about.
+    @field_validator("language")
     @classmethod
-    def _clean(cls, value: str) -> str:
-        value = _text(value)
-        if not value:
-            raise ValueError("an answer cannot be empty; leave it out to use our own words")
+    def _spoken(cls, value: str, info: ValidationInfo) -> str:
+        country = info.data.get("country", "")
+        if value not in wordings.COUNTRIES.get(country, ()):
+            raise unfit("answer_place", f"There are no answers in {value!r} for {country!r}.")
         return value
 
-    @model_validator(mode="after")
-    def _fits(self) -> KeywordText:
-        spoken = wordings.COUNTRIES.get(self.country)
-        if spoken is None or self.language not in spoken:
-            raise ValueError(f"there are no answers in {self.language!r} for {self.country!r}")
-        if not wordings.editable(self.kind, self.country):
-            raise ValueError("carriers send this answer themselves, so it cannot be changed")
-        if self.kind != "subscribed" and has_link(self.text):
-            raise ValueError("carriers forbid links in this answer; name an e-mail address or a phone number")
-        return self
+    @field_validator("kind")
+    @classmethod
+    def _ours(cls, value: str, info: ValidationInfo) -> str:
+        if not wordings.editable(value, info.data.get("country", "")):
+            raise unfit("answer_fixed", "Carriers send this answer themselves, so it cannot be changed.")
+        return value
+
+    @field_validator("text")
+    @classmethod
+    def _clean(cls, value: str, info: ValidationInfo) -> str:
+        value = _text(value)
+        if not value:
+            raise unfit("answer_empty", "An answer cannot be empty; leave it out to use our own words.")
+        if info.data.get("kind") != "subscribed" and has_link(value):
+            raise _link_forbidden()
+        return value
+
+
+def _link_forbidden() -> PydanticCustomError:
+    return unfit("link_forbidden", "Carriers forbid links in this answer; name an e-mail address or a phone number.")
 
 
 class KeywordSettings(BaseModel):
@@ -120,7 +132,7 @@ class KeywordSettings(BaseModel):
     def _contact(cls, value: str) -> str:
         value = one_line(value).rstrip(".")
         if has_link(value):
-            raise ValueError("carriers forbid links in this answer; name an e-mail address or a phone number")
+            raise _link_forbidden()
         return value
 
     @field_validator("subscribe")
@@ -129,7 +141,7 @@ class KeywordSettings(BaseModel):
         words = [item.word for item in value]
         twice = next((word for word in words if words.count(word) > 1), None)
         if twice is not None:
-            raise ValueError(f"the keyword {twice} is there twice")
+            raise unfit("keyword_twice", f"The keyword {twice} is there twice.")
         return value
 
     @field_validator("texts")
@@ -137,7 +149,7 @@ class KeywordSettings(BaseModel):
     def _one_each(cls, value: list[KeywordText]) -> list[KeywordText]:
         places = [(item.country, item.language, item.kind) for item in value]
         if len(set(places)) < len(places):
-            raise ValueError("one answer is there twice")
+            raise unfit("answer_twice", "One answer is there twice.")
         return value
 
     def words(self) -> frozenset[str]:

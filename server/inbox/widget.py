@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 from server.accounts.audit import settings_changed
 from server.accounts.rules import Agent
 from server.inbox.rules import clean_line, clean_text
-from server.kernel.documents import Document
+from server.kernel.documents import Document, unfit
 from server.kernel.sql import Statement, Tx
 from server.schema import sites_seen
 
@@ -53,7 +53,7 @@ class WidgetSettings(BaseModel):
     def _link(cls, value: str) -> str:
         value = value.strip()
         if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
-            raise ValueError("must be a full address that begins with https://")
+            raise unfit("bad_address", "Write the full address; it begins with https://.")
         return value
 
     @field_validator("sites")
@@ -69,7 +69,7 @@ class WidgetSettings(BaseModel):
 
 
 def site_origin(site: str) -> str:
-    """`https://shop.example` from what an owner types. Raises `ValueError` with a sentence."""
+    """`https://shop.example` from what an owner types. Raises `unfit`."""
     site = site.strip().lower()
     if "://" not in site:
         site = "https://" + site
@@ -77,9 +77,9 @@ def site_origin(site: str) -> str:
         parts = urlsplit(site)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise ValueError(f"{site[:60]!r} is not a site: write it like https://shop.example.com") from None
+        raise unfit("bad_site", f"{site[:60]!r} is not a site: write it like https://shop.example.com.") from None
     if parts.scheme not in ("http", "https") or not re.fullmatch(r"[a-z0-9.\-]+|\[[0-9a-f:]+\]", host):
-        raise ValueError(f"{site[:60]!r} is not a site: write it like https://shop.example.com")
+        raise unfit("bad_site", f"{site[:60]!r} is not a site: write it like https://shop.example.com.")
     default = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port and port != default else "")
 

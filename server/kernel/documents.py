@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
+from pydantic_core import PydanticCustomError
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
@@ -19,6 +20,7 @@ from server.kernel.sql import Conn, Statement, Tx
 from server.schema import settings
 
 TOPIC = "settings"
+UNFIT = "unfit"
 CACHE_S = 3.0
 
 M = TypeVar("M", bound=BaseModel)
@@ -30,6 +32,14 @@ _PUT = Statement(
         index_elements=["name"], set_={"value": _put.excluded.value, "updated_at": _put.excluded.updated_at}
     )
 )
+
+
+def unfit(code: str, sentence: str) -> PydanticCustomError:
+    """What a validator raises where a person typed something: `code` is the answer's, and the console has words for it.
+
+    A plain `ValueError` would reach the screen as "texts.0: Value error, …".
+    """
+    return PydanticCustomError(UNFIT, "{sentence}", {"code": code, "sentence": sentence})
 
 
 class Document(Generic[M]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from server.kernel.documents import Document
+from server.kernel.documents import Document, unfit
 from server.links import rules
 
 
@@ -22,7 +22,7 @@ class LinkSettings(BaseModel):
 
 
 def normal_domain(value: str) -> str:
-    """`go.brand.example` (and a port, where there is one) from what an owner types. Raises `ValueError` with a sentence."""
+    """`go.brand.example` (and a port, where there is one) from what an owner types. Raises `unfit`."""
     value = value.strip()
     if not value:
         return ""
@@ -34,7 +34,7 @@ def normal_domain(value: str) -> str:
         target = ""
     host, slash, path = target.partition("://")[2].partition("/")
     if not host or not slash or path:
-        raise ValueError(f"{value[:60]!r} is not a domain: write it like go.brand.example")
+        raise unfit("bad_domain", f"{value[:60]!r} is not a domain: write it like go.brand.example.")
     return host
 
 

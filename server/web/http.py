@@ -25,6 +25,7 @@ from server.accounts.rules import Actor, Agent, Anonymous, Can, Visitor, authori
 from server.errors import BadRequest, Forbidden, Refused, TooLarge, TooSlow, UnsupportedType
 from server.kernel import failpoints, metrics, reserve
 from server.kernel.context import App
+from server.kernel.documents import UNFIT
 from server.kernel.strict_json import BadJson, parse
 from server.web import auth, limits
 
@@ -257,12 +258,16 @@ async def read_json(request: Request) -> Any:
 
 
 def validate(model: type[BaseModel], value: Any) -> Any:
-    """The model, or `Refused` that names the first field at fault and lists the others in words."""
+    """The model, or `Refused` that names the first field at fault: in the validator's own words (`documents.unfit`), or
+    as code "invalid" with what is wrong there and elsewhere, which begins with the field's name and is for programs."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        problems = error.errors(include_url=False, include_input=False)
         first = ".".join(str(part) for part in problems[0]["loc"]) or None
+        if problems[0]["type"] == UNFIT:
+            told = problems[0]["ctx"]
+            raise Refused(told["code"], told["sentence"], field=first) from None
         words = "; ".join(f"{'.'.join(str(p) for p in e['loc']) or 'body'}: {e['msg']}" for e in problems[:5])
         raise Refused("invalid", words, field=first) from None
 

@@ -95,7 +95,9 @@ def test_long_passwords_of_any_alphabet_are_accepted_unchanged(password: str) ->
 def test_short_common_and_personal_passwords_are_refused_with_a_reason(password: str) -> None:
     with pytest.raises(Refused) as refusal:
         new_password(password, email="anna.schmidt@lamps.example", name="Anna Schmidt")
-    assert (refusal.value.code, refusal.value.field) == ("weak_password", "password")
+    assert refusal.value.code in ("long_password", "short_password", "weak_password")
+    assert (refusal.value.code == "short_password") == (len(password) < 15)
+    assert refusal.value.field == "password"
     assert len(refusal.value.message) > 20
     assert len(password) < 5 or password not in refusal.value.message
 
@@ -123,7 +125,7 @@ def test_no_password_whatever_breaks_the_rule(password: str) -> None:
     try:
         accepted = new_password(password, email="anna@lamps.example", name="Anna")
     except Refused as refusal:
-        assert refusal.code == "weak_password"
+        assert refusal.code in ("long_password", "short_password", "weak_password")
     else:
         assert passwords.MIN_CHARS <= len(accepted) and len(accepted.encode()) <= passwords.MAX_BYTES
 
@@ -198,6 +200,7 @@ def test_a_number_is_shown_as_people_read_it_and_what_is_none_as_it_is(number: s
 def test_a_name_is_one_line_and_cannot_turn_the_sentence_around() -> None:
     assert rules.person_name("  Anna\r\n Schmidt\t\u202e ") == "Anna Schmidt"
     assert rules.person_name("علی\u200cرضا") == "علی\u200cرضا"  # the joiner belongs to the name
+    assert rules.person_name("A\u200bn\u2060na\ufeff") == "Anna"
     for bad in ("", "  \n", "\u202e", "\u200f\u200b", "x" * 81):
         with pytest.raises(Refused):
             rules.person_name(bad)

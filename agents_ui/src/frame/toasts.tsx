@@ -43,6 +43,9 @@ export function undoToast(message: string, undo: () => void): string {
 /** An error in the reader's words: ours for the codes we know, the server's sentence otherwise. */
 export function explain(error: unknown): string {
   if (!(error instanceof ApiError)) return i18n.t('errors.failed')
+  // What is wrong with a body's shape begins with the field's name and is meant for programs.
+  if (error.code === 'invalid' && /^(body|[a-z_]+[.\w]*): /.test(error.message))
+    return i18n.t('errors.misfit')
   return explainCode(error.code, error.message)
 }
 

@@ -34,6 +34,14 @@ export function AnswersSection({ values, change, errors }: Editing<Keywords>) {
     change({ texts: same ? others : [...others, { country, language, kind, text }] })
   }
 
+  // The answer that an error is about ("texts.2.text") may be one of another country: then it is named instead.
+  const wrong = values.texts.find((_, at) => errors[`texts.${at}.text`])
+  const wrongHere = wrong !== undefined && wrong === own(wrong.kind)
+  const wrongPlace =
+    wrong && !wrongHere
+      ? `${countryName(wrong.country)}, ${languageName(wrong.language)}: ${errors.texts}`
+      : errors.texts
+
   return (
     <Section title={t('settings.sms.answers')} text={t('settings.sms.answersText')}>
       <Group mb="md">
@@ -53,9 +61,9 @@ export function AnswersSection({ values, change, errors }: Editing<Keywords>) {
           w={180}
         />
       </Group>
-      {errors.texts && (
+      {errors.texts && !wrongHere && (
         <Text c="red" size="sm" mb="sm" role="alert">
-          {errors.texts}
+          {wrongPlace}
         </Text>
       )}
       <div className={frame.stack}>
@@ -77,12 +85,13 @@ export function AnswersSection({ values, change, errors }: Editing<Keywords>) {
                 }
                 description={editable ? undefined : t('settings.sms.carrierSays')}
                 value={text}
+                error={wrongHere && wrong.kind === kind && errors.texts}
                 disabled={!editable}
                 onChange={(event) => write(kind, event.currentTarget.value)}
                 autosize
                 minRows={2}
                 maxRows={6}
-                maxLength={600}
+                maxLength={320}
                 lang={language}
                 dir="auto"
               />

@@ -136,7 +136,7 @@ export function SubscribeSection({ values, change, errors }: Editing<Keywords>) 
             aria-label={t('settings.sms.answerOf', { word: item.word })}
             placeholder={t('settings.sms.ownWords')}
             value={item.text}
-            maxLength={600}
+            maxLength={320}
             onChange={(event) => put(item.word, { text: event.currentTarget.value })}
             className={classes.answer}
             dir="auto"
