@@ -1,4 +1,4 @@
-"""The audit log: who did what to accounts and settings, when, from where. Append-only.
+"""The audit log: who did what to accounts, settings and consents, when, from where. Append-only.
 
 `record` is a step for whoever changes something; `page` is what owner and admins read, newest first.
 """
@@ -18,7 +18,8 @@ from server.schema import audit, contacts, tickets, users
 
 # In these `target` is the id of the account it was done to.
 TO_A_USER = frozenset({"login_failed", "password_change_failed", "user_changed", "signin_link_made", "reset_link_made"})
-TO_A_CONTACT = frozenset({"contact_changed"})  # in these, the id of the contact
+# In these, the id of the contact.
+TO_A_CONTACT = frozenset({"contact_changed", "consent_given", "consent_withdrawn", "stop_confirmed", "stop_declined"})
 
 
 @dataclass(frozen=True, slots=True)

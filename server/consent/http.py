@@ -55,13 +55,20 @@ async def change_consent(app: App, call: Call) -> Any:
     wish = actions.Wish(
         path_id(call, "contact"), body.purpose, Status(body.status), body.reason, _moment(body.happened_at)
     )
-    return _wire(await app.write(_change, call.agent, wish))
+    return _wire(await app.write(_change, call.agent, wish, call.address))
 
 
-def _change(tx: Tx, agent: Agent, wish: actions.Wish) -> queries.ContactConsents:
-    actions.decide(tx, agent, wish)
+def _change(tx: Tx, agent: Agent, wish: actions.Wish, address: str) -> queries.ContactConsents:
+    done = actions.decide(tx, agent, wish)
     found = queries.contact_consents(tx, wish.contact)
     assert found is not None
+    if done.applied:
+        name = queries.name_of(tx, wish.purpose)
+        told = {"purpose": wish.purpose, "consent": name, "status": [done.before, done.status]}
+        if wish.status is Status.SUBSCRIBED:
+            record(tx, agent.id, "consent_given", str(wish.contact), address, **told)
+        else:
+            record(tx, agent.id, "consent_withdrawn", str(wish.contact), address, **told)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from server.accounts.audit import record
 from server.accounts.rules import Agent
 from server.consent import actions as consent
 from server.consent import rules as consent_rules
@@ -78,7 +79,7 @@ def _check_pictures(tx: Tx, thread: SmsThread, tokens: tuple[str, ...]) -> None:
         raise Refused("mms_not_supported", "None of your numbers can send pictures to this country.", field="files")
 
 
-def answer_stop_wish(tx: Tx, agent: Agent, ticket_id: int, confirm: bool, client_key: str) -> Ticket:
+def answer_stop_wish(tx: Tx, agent: Agent, ticket_id: int, confirm: bool, client_key: str, address: str = "") -> Ticket:
     """They asked to stop in their own words: yes, as their STOP and with the one confirmation; or no, it meant
     something else (AMB-1). Where nothing is asked any more, nothing happens."""
     thread = _thread(tx, ticket_id)
@@ -90,8 +91,10 @@ def answer_stop_wish(tx: Tx, agent: Agent, ticket_id: int, confirm: bool, client
     if repeated or not ticket.stop_asked or not thread.peer:
         return ticket
     if not confirm:
+        record(tx, agent.id, "stop_declined", str(thread.contact), address)
         consent.lift_pause(tx, thread.peer, [thread.contact], user=agent.id)
         return settled(tx, ticket_id)
+    record(tx, agent.id, "stop_confirmed", str(thread.contact), address)
     done = consent.confirm_stop(tx, thread.peer, [thread.contact], user=agent.id)
     if done.first:
         _confirm(tx, thread)

@@ -19,7 +19,9 @@ class OptOutBody(Keyed):
 async def answer_stop_wish(app: App, call: Call) -> Any:
     """Say whether somebody who asked in their own words to stop is to get no more texts."""
     body: OptOutBody = call.body
-    ticket = await app.write(replies.answer_stop_wish, call.agent, path_id(call, "ticket"), body.confirm, body.key)
+    ticket = await app.write(
+        replies.answer_stop_wish, call.agent, path_id(call, "ticket"), body.confirm, body.key, call.address
+    )
     return {"ticket": ticket.wire(app.clock.now())}
 
 

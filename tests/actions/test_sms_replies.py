@@ -22,6 +22,7 @@ from server.inbox import reactions, replies, settings, standing, widget
 from server.inbox.queries import Ticket
 from server.inbox.settings import INBOX, InboxSettings, ShowMedia
 from server.kernel import jobs
+from server.schema import audit as audit_lines
 from server.schema import outbound, senders, short_links, tickets
 from tests.texters import OURS, UK, Texter
 from tests.world import Desk, World
@@ -293,6 +294,8 @@ async def test_yes_takes_them_off_the_texts_with_the_one_confirmation(world: Wor
     assert found is not None and {one.method for one in found.consents[:2]} == {"request"}
     await maria.says("START")
     assert (await world.ticket(ticket)).barred is None, "it was their wish, so their START undoes it"
+    [line] = await world.rows(audit_lines, audit_lines.c.action == "stop_confirmed")
+    assert (line.user_id, line.target) == (ana.id, str(ticket.contact))
 
 
 async def test_no_lifts_the_pause_and_says_nothing_to_them(world: World) -> None:
@@ -301,6 +304,7 @@ async def test_no_lifts_the_pause_and_says_nothing_to_them(world: World) -> None
     assert (after.stop_asked, after.barred) == (False, None) and await maria.told() == []
     found = await world.app.read(consents.facts, await maria.known(), maria.number)
     assert not found.paused and found.status(Purpose.SMS_MARKETING) == "subscribed"
+    assert len(await world.rows(audit_lines, audit_lines.c.action == "stop_declined")) == 1
 
 
 async def test_their_own_stop_answers_the_question(world: World) -> None:

@@ -309,6 +309,23 @@ async def test_opting_out_by_hand_takes_a_reason(people: People) -> None:
     await expect(desk.box).to_be_hidden()
 
 
+async def test_an_owner_records_a_yes_and_everybody_may_answer_then(people: People) -> None:
+    maya = await phone(people, "maya")
+    await maya.texts("sms yes: good morning")
+    ana = await opened(people, "sms yes: good morning")
+    await expect(ana.page.get_by_role("heading", name="Subscriptions")).to_be_visible()
+    await expect(ana.page.get_by_role("button", name="Record consent")).to_have_count(0)
+    olga = await opened(people, "sms yes: good morning", "olga")
+    await olga.page.get_by_role("button", name="Record consent: SMS marketing").click()
+    dialog = olga.page.get_by_role("dialog", name="Record consent: SMS marketing")
+    await expect(dialog.get_by_role("button", name="Record consent")).to_be_disabled()
+    await dialog.get_by_label("How do you know?").fill("said so on the telephone")
+    await dialog.get_by_role("button", name="Record consent").click()
+    await expect(ana.log.get_by_text("SMS marketing: subscribed · Olga")).to_be_visible()
+    await expect(ana.box).to_be_visible()
+    await expect(olga.page.get_by_role("button", name="Record consent: SMS marketing")).to_have_count(0)
+
+
 async def test_a_closed_ticket_opens_again_by_its_button_and_by_undo(people: People) -> None:
     maya = await phone(people, "maya")
     await maya.texts("sms close: thanks!")
@@ -401,7 +418,15 @@ async def test_the_account_keeps_its_secret_and_numbers_and_keywords_hold(people
     await word.press("Enter")
     await expect(page.get_by_text("KETTLE", exact=True)).to_be_visible()
     await page.get_by_label("Name in the answers").fill("Fern & Kettle")
-    await page.get_by_label("After HELP").fill("Fern & Kettle: just ask. STOP to opt out.")
+    # What is wrong is said at its field.
+    people.watch.forgive(r"422 .*/api/sms/keywords")
+    helping = page.get_by_label("After HELP")
+    await helping.fill("See https://kettle.example")
+    await page.get_by_role("region", name="Unsaved changes").get_by_role("button", name="Save").click()
+    await expect(helping).to_have_accessible_description(re.compile("Carriers forbid links in this answer"))
+    await expect(page.get_by_text("Value error")).to_have_count(0)
+    await expect(page.get_by_text("texts.0")).to_have_count(0)
+    await helping.fill("Fern & Kettle: just ask. STOP to opt out.")
     assert await serious(page) == []
     await saved(page)
 

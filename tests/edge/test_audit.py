@@ -62,6 +62,24 @@ async def test_a_contact_is_named_as_they_are_called_now_and_leads_to_their_newe
     assert gone["contact"] is None and (bob["contact"]["name"], bob["contact"]["ticket"]) == ("Bob", None)
 
 
+async def test_a_consent_changed_by_hand_stands_in_the_log_with_what_it_was_before(online: Online) -> None:
+    olga, ana = await online.agent("olga", socket=False), await online.agent("ana", socket=False)
+    ticket = await online.world.sms_ticket()
+    path = f"/api/contacts/{ticket.contact}/consents"
+    kind = (await olga.post("/api/consents", {"name": "Phone calls"})).json()["consent"]
+    body = {"purpose": kind["purpose"], "reason": "said so on the phone"}
+    assert (await olga.post(path, body | {"status": "subscribed"})).status == 200
+    assert (await ana.post(path, body | {"status": "subscribed"})).status == 403
+    assert (await ana.post(path, body | {"status": "unsubscribed"})).status == 200
+    taken, given = (await olga.get("/api/audit?limit=2")).json()["lines"]
+    assert (given["action"], taken["action"]) == ("consent_given", "consent_withdrawn")
+    assert (given["who"]["name"], taken["who"]["name"]) == ("Olga", "Ana")
+    assert given["contact"]["id"] == taken["contact"]["id"] == ticket.contact and given["address"] and taken["address"]
+    what = {"purpose": kind["purpose"], "consent": "Phone calls"}
+    assert given["detail"] == what | {"status": ["never_subscribed", "subscribed"]}
+    assert taken["detail"] == what | {"status": ["subscribed", "unsubscribed"]}
+
+
 async def test_pages_meet_without_a_gap_while_new_lines_arrive(online: Online) -> None:
     adam = await online.agent("adam", socket=False)
     for number in range(7):

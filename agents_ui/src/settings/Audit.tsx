@@ -13,6 +13,7 @@ import type { AuditLine, AuditPage, Role } from '../kernel/contract'
 import { ROLES } from '../kernel/contract'
 import { oneLine } from '../kernel/text'
 import { clock, dayName, exactTime, sameDay, useNow } from '../kernel/time'
+import { purposeName, statusName } from '../sms/consents'
 import classes from './Audit.module.css'
 import { PageHead } from './Section'
 import frame from './Settings.module.css'
@@ -149,6 +150,10 @@ export function detailsOf({ action, target, detail }: AuditLine): string {
   const role = pair('role')
   if (role) found.push(`${roleName(role[0])} → ${roleName(role[1])}`)
   if (name) found.push(`${oneLine(String(name[0]), 80)} → ${oneLine(String(name[1]), 80)}`)
+  if (typeof detail.purpose === 'string')
+    found.push(purposeName(detail.purpose, String(detail.consent ?? '')))
+  const status = pair('status')
+  if (status) found.push(`${statusName(String(status[0]))} → ${statusName(String(status[1]))}`)
   const disabled = pair('disabled')
   if (disabled) found.push(i18n.t(disabled[1] ? 'audit.disabled' : 'audit.enabled'))
   if (action === 'login' && target === 'link') found.push(i18n.t('audit.byLink'))

@@ -1,10 +1,10 @@
-/** Whether they may be written to, for what, since when and how; taking them off by hand. */
+/** Whether they may be written to, for what, since when and how; writing down by hand what they said. */
 import { Button, Group, Stack, Text, TextInput } from '@mantine/core'
 import { modals } from '@mantine/modals'
 import { IconCircleCheck, IconCircleDashed, IconCircleX, IconPlayerPause } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import i18n from 'i18next'
-import { type FormEvent, useEffect, useState } from 'react'
+import { type FormEvent, type ReactNode, useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useCan } from '../accounts/session'
 import { explain, toast } from '../frame/toasts'
@@ -26,6 +26,7 @@ export function Consents({ contact, thread }: { contact: number; thread: number 
   const { t } = useTranslation()
   const queries = useQueryClient()
   const may = useCan('consent_withdraw')
+  const mayRecord = useCan('consent_grant')
   const key = ['consents', contact]
   const { data } = useQuery({
     queryKey: key,
@@ -41,20 +42,28 @@ export function Consents({ contact, thread }: { contact: number; thread: number 
     [queries, contact, thread],
   )
   if (!data) return null
+  const show = (fresh: ContactConsents) => queries.setQueryData(key, fresh)
   const texts = data.consents.filter((one) => one.channel === 'sms' && one.status === 'subscribed')
   return (
     <section className={details.section}>
       <h3 className={details.heading}>{t('sms.subscriptions')}</h3>
       {data.consents.map((one) => (
-        <Row key={one.purpose} consent={one} />
+        <Row key={one.purpose} consent={one}>
+          {mayRecord && recordable(one, data) && (
+            <Button
+              size="compact-xs"
+              variant="subtle"
+              className={classes.record}
+              aria-label={t('sms.recordOf', { what: purposeName(one.purpose, one.name ?? '') })}
+              onClick={() => askRecord(contact, one, show)}
+            >
+              {t('sms.record')}
+            </Button>
+          )}
+        </Row>
       ))}
       {may && texts.length > 0 && (
-        <Button
-          size="compact-sm"
-          variant="default"
-          mt={10}
-          onClick={() => askOptOut(contact, texts, (fresh) => queries.setQueryData(key, fresh))}
-        >
+        <Button size="compact-sm" variant="default" mt={10} onClick={() => askOptOut(contact, texts, show)}>
           {t('sms.optOut')}
         </Button>
       )}
@@ -62,7 +71,15 @@ export function Consents({ contact, thread }: { contact: number; thread: number 
   )
 }
 
-function Row({ consent }: { consent: Consent }) {
+const OWN_NO = new Set(['keyword', 'request', 'gateway'])
+
+/** A yes can be written down, but not over their own STOP, and not to texts without a number. */
+const recordable = (one: Consent, { phone }: ContactConsents) =>
+  one.status !== 'subscribed' &&
+  (one.channel !== 'sms' || phone !== null) &&
+  !(one.status === 'unsubscribed' && OWN_NO.has(one.method ?? ''))
+
+function Row({ consent, children }: { consent: Consent; children?: ReactNode }) {
   const { t } = useTranslation()
   const paused = consent.paused_at !== null && consent.status === 'subscribed'
   const Mark = paused ? IconPlayerPause : PICTURES[consent.status]
@@ -82,50 +99,86 @@ function Row({ consent }: { consent: Consent }) {
           {how && ` · ${how}`}
         </span>
       </span>
+      {children}
     </div>
   )
 }
 
 function askOptOut(contact: number, texts: Consent[], onDone: (fresh: ContactConsents) => void): void {
+  const what = texts.map((one) => purposeName(one.purpose, one.name ?? '')).join(', ')
+  ask(i18n.t('sms.optOutTitle'), i18n.t('sms.optedOut'), onDone, {
+    contact,
+    purposes: texts.map((one) => one.purpose),
+    status: 'unsubscribed',
+    text: i18n.t('sms.optOutText', { what }),
+    label: i18n.t('sms.reason'),
+    example: i18n.t('sms.reasonExample'),
+    button: i18n.t('sms.optOut'),
+  })
+}
+
+function askRecord(contact: number, one: Consent, onDone: (fresh: ContactConsents) => void): void {
+  const what = purposeName(one.purpose, one.name ?? '')
+  ask(i18n.t('sms.recordOf', { what }), i18n.t('sms.recorded'), onDone, {
+    contact,
+    purposes: [one.purpose],
+    status: 'subscribed',
+    text: i18n.t('sms.recordText'),
+    label: i18n.t('sms.howKnown'),
+    example: i18n.t('sms.howKnownExample'),
+    button: i18n.t('sms.record'),
+  })
+}
+
+interface Entry {
+  contact: number
+  purposes: string[]
+  status: 'subscribed' | 'unsubscribed'
+  text: string
+  label: string
+  example: string
+  button: string
+}
+
+function ask(title: string, done: string, onDone: (fresh: ContactConsents) => void, entry: Entry): void {
   const id = modals.open({
-    title: i18n.t('sms.optOutTitle'),
+    title,
     children: (
-      <OptOut
-        contact={contact}
-        texts={texts}
+      <ByHand
+        {...entry}
         onDone={(fresh) => {
           modals.close(id)
           onDone(fresh)
-          toast(i18n.t('sms.optedOut'))
+          toast(done)
         }}
       />
     ),
   })
 }
 
-function OptOut({
+function ByHand({
   contact,
-  texts,
+  purposes,
+  status,
+  text,
+  label,
+  example,
+  button,
   onDone,
-}: {
-  contact: number
-  texts: Consent[]
-  onDone: (fresh: ContactConsents) => void
-}) {
-  const { t } = useTranslation()
+}: Entry & { onDone: (fresh: ContactConsents) => void }) {
   const [reason, setReason] = useState('')
   const [error, setError] = useState<string | null>(null)
   const [busy, setBusy] = useState(false)
 
-  async function optOut(event: FormEvent) {
+  async function write(event: FormEvent) {
     event.preventDefault()
     setBusy(true)
     try {
       let fresh: ContactConsents | null = null
-      for (const { purpose } of texts)
+      for (const purpose of purposes)
         fresh = await api.post<ContactConsents>(`/api/contacts/${contact}/consents`, {
           purpose,
-          status: 'unsubscribed',
+          status,
           reason: reason.trim(),
         })
       if (fresh) onDone(fresh)
@@ -136,16 +189,12 @@ function OptOut({
   }
 
   return (
-    <form onSubmit={(event) => void optOut(event)}>
+    <form onSubmit={(event) => void write(event)}>
       <Stack>
-        <Text>
-          {t('sms.optOutText', {
-            what: texts.map((one) => purposeName(one.purpose, one.name ?? '')).join(', '),
-          })}
-        </Text>
+        <Text>{text}</Text>
         <TextInput
-          label={t('sms.reason')}
-          placeholder={t('sms.reasonExample')}
+          label={label}
+          placeholder={example}
           value={reason}
           error={error}
           maxLength={500}
@@ -158,8 +207,13 @@ function OptOut({
           }}
         />
         <Group justify="flex-end">
-          <Button type="submit" color="red" loading={busy} disabled={!reason.trim()}>
-            {t('sms.optOut')}
+          <Button
+            type="submit"
+            {...(status === 'unsubscribed' && { color: 'red' })}
+            loading={busy}
+            disabled={!reason.trim()}
+          >
+            {button}
           </Button>
         </Group>
       </Stack>
