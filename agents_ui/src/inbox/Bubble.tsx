@@ -12,7 +12,7 @@ import { Attachments } from './Attachments'
 import classes from './Bubble.module.css'
 import type { Sending } from './outbox'
 import { contactName } from './people'
-import type { Bubble } from './rows'
+import { type Bubble, isKeyword } from './rows'
 import { RichText } from './RichText'
 import { sendAgain } from './sending'
 
@@ -30,7 +30,7 @@ export const BubbleView = memo(function BubbleView({ row, contact, channel, onEd
   const sms = channel === 'sms'
   const hidden = Number(entry?.data.media_hidden ?? 0)
   const mms = sms && row.side === 'us' && !row.note && (entry?.data.mms === true || row.files.length > 0)
-  const keyword = row.side === 'them' && typeof entry?.data.keyword === 'string'
+  const keyword = isKeyword(entry)
   const author = row.side === 'them' ? contactName(contact) : oneLine(entry?.author.name ?? '', 60)
   return (
     <div

@@ -45,6 +45,17 @@ describe('a thread on the screen', () => {
     expect(bubbles(rowsOf([fake], [], facts))[0]).toMatchObject({ side: 'them', note: false })
   })
 
+  it('lets each keyword stand alone, so that its mark is nobody else’s', () => {
+    const said = [entry(1), entry(2, { data: { keyword: 'stop' } }), entry(3), entry(4)]
+    const ends = bubbles(rowsOf(said, [], facts)).map((row) => [row.first, row.last])
+    expect(ends).toEqual([
+      [true, true],
+      [true, true],
+      [true, false],
+      [false, true],
+    ])
+  })
+
   it('groups what one person says in a row, and cuts the group where the ticks change', () => {
     const said = [1, 2, 3].map((seq) => entry(seq, { author: agent }))
     const ends = (seenUpTo: number) =>

@@ -161,8 +161,13 @@ function grouped(rows: Row[]): Row[] {
   return rows
 }
 
+export const isKeyword = (entry: EntryOut | null) =>
+  entry?.author.type !== 'agent' && typeof entry?.data.keyword === 'string'
+
 function together(above: Bubble, row: Bubble): boolean {
   if (above.side !== row.side || above.note !== row.note) return false
   if (Date.parse(row.at) - Date.parse(above.at) > TOGETHER_MS) return false
+  // A group tells its kind once, at its end: a keyword stands alone, or ordinary words would look like one (INB-51).
+  if (isKeyword(above.entry) || isKeyword(row.entry)) return false
   return row.sending !== null || above.entry === null || above.entry.author.id === row.entry?.author.id
 }
