@@ -3,6 +3,7 @@
 const $ = (id) => document.getElementById(id)
 const FACES = ['a', 'b', 'c']
 const KINDS = { toll_free: 'toll-free', long_code: 'number', alphanumeric: 'sends only' }
+const READER = navigator.languages.find((code) => code.split('-')[0] === 'en') ?? 'en'
 const URLS = /https?:\/\/[^\s<>"]+[^\s<>".,:;!?)\]}'’]/g
 
 let state = null
@@ -26,13 +27,14 @@ const home = (one) => state.numbers.find((n) => n.inbound && (one.country === 'U
 const other = () => chosen[person] ?? (chosen[person] = newest(me()) ?? home(me()))
 const newest = (one) =>
   [...one.talks].sort((a, b) => b.messages.at(-1).at.localeCompare(a.messages.at(-1).at))[0]?.with
+// Numbers and times as the console writes them.
 const pretty = (number) =>
   number
-    .replace(/^\+1(\d{3})(\d{3})(\d{4})$/, '+1 $1 $2 $3')
+    .replace(/^\+1(\d{3})(\d{3})(\d{4})$/, '+1 $1-$2-$3')
     .replace(/^\+44(\d{4})(\d{6})$/, '+44 $1 $2')
     .replace(/^\+48(\d{3})(\d{3})(\d{3})$/, '+48 $1 $2 $3')
 const clock = (at, seconds = false) =>
-  new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', ...(seconds ? { second: '2-digit', hourCycle: 'h23' } : {}) })
+  new Date(at).toLocaleTimeString(READER, { hour: 'numeric', minute: '2-digit', ...(seconds ? { second: '2-digit' } : {}) })
 
 // --- what is shown
 
@@ -121,11 +123,16 @@ function stayDown() {
   if (down) $('talk').scrollTop = $('talk').scrollHeight
 }
 
+let height = 0 // of the list; where it has just changed, nobody scrolled: what stands below it grew
+
 $('talk').addEventListener('scroll', () => {
   const list = $('talk')
-  down = list.scrollHeight - list.scrollTop - list.clientHeight < 60
+  if (list.clientHeight === height) down = list.scrollHeight - list.scrollTop - list.clientHeight < 60
 })
-new ResizeObserver(stayDown).observe($('talk')) // what stands below it grew
+new ResizeObserver(() => {
+  height = $('talk').clientHeight
+  stayDown()
+}).observe($('talk'))
 
 function showTalk() {
   const list = $('talk')

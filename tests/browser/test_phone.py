@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from PIL import Image
@@ -80,8 +81,34 @@ async def test_the_page_is_accessible_and_fits_every_width(people: People) -> No
     await expect(page.get_by_role("log").get_by_text("Czy wysyłacie")).to_be_visible()
     assert await serious(page) == []
     last = page.get_by_role("log").locator(".said").last
+    await page.reload()
+    await expect(last.locator("time")).to_be_in_viewport(ratio=1)
     for width in (320, 390, 768, 1024, 1440):
         await page.set_viewport_size({"width": width, "height": 800})
         await expect(last).to_be_in_viewport(ratio=0.9)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
         assert await serious(page) == [], width
+        await expect(last.locator("time")).to_be_in_viewport(ratio=1)
+    assert re.fullmatch(r"[1-9]\d?:\d\d [AP]M", (await last.locator("time").inner_text()).replace("\u202f", " "))
+
+
+async def test_what_nobody_read_is_counted_beside_the_name_and_not_over_it(people: People) -> None:
+    page = await opened(people, "maya")
+    await page.evaluate(
+        """() => {
+          for (const badge of document.querySelectorAll('.unread')) {
+            badge.hidden = false
+            badge.textContent = '12'
+          }
+        }"""
+    )
+    for width in (320, 390, 768, 1440):
+        await page.set_viewport_size({"width": width, "height": 800})
+        assert await page.evaluate(
+            """() => [...document.querySelectorAll('.person')].every((one) => {
+              const range = document.createRange()
+              range.selectNodeContents(one.querySelector('b').firstChild)
+              const [name, badge] = [range.getBoundingClientRect(), one.querySelector('.unread').getBoundingClientRect()]
+              return badge.right <= name.left || badge.left >= name.right || badge.bottom <= name.top
+            })"""
+        ), width

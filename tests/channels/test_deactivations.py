@@ -55,6 +55,22 @@ async def test_the_real_sdk_reads_where_the_days_list_is(sim: Simulated) -> None
     assert (await sim.online.get(path)).status == 403, "it lives for two minutes"
 
 
+async def test_the_page_tells_of_lists_that_name_somebody_and_not_of_empty_ones(sim: Simulated) -> None:
+    async def read(days_ago: int) -> None:
+        day = sim.online.world.now.date() - timedelta(days=days_ago)
+        await asyncio.to_thread(sim.client().messaging.v1.deactivations().fetch, date=day)
+
+    def told() -> list[str]:
+        return [call.detail for call in sim.carrier.calls if call.what == "List of numbers given up"]
+
+    await read(0)
+    await read(1)
+    assert told() == []
+    await give_up(sim, "maya")
+    await read(0)
+    assert set(told()) == {f"of {sim.online.world.now.date()}"}
+
+
 async def test_our_channel_reads_the_same_numbers_and_says_when_there_is_no_list(sim: Simulated) -> None:
     mine, day = sim.carrier.account, sim.online.world.now.date()
     async with channel(sim.base, mine.sid, mine.token) as opened:
