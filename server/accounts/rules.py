@@ -229,15 +229,14 @@ def required_email(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """NFC on one line, without control characters and without marks that turn the writing direction."""
-    kept = "".join(
-        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in text if c not in _DIRECTION
-    )
+    """NFC on one line, without control characters, zero-width spaces and marks that turn the writing direction."""
+    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in text if c not in _DROPPED)
     return unicodedata.normalize("NFC", " ".join(kept.split()))
 
 
-# Half a bracketed direction mark in a name would turn the sentence it stands in.
-_DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Half a bracketed direction mark in a name would turn the sentence it stands in; with a zero-width space it is another
+# name that looks the same. Joiners (U+200C, U+200D) stay: Persian and families of emoji are written with them.
+_DROPPED = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u2060\ufeff")
 
 
 def is_blank(text: str) -> bool:

@@ -211,6 +211,8 @@ def auto_response(on: bool, to: Literal["non_consented", "all"], consented: bool
 # --- text from strangers ------------------------------------------------------------------------
 
 BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
+# And zero-width spaces, but not the joiners, which Persian and emoji are written with.
+_HIDDEN = BIDI | dict.fromkeys((0x200B, 0x2060, 0xFEFF))
 CLUSTER_CAP = 8  # combining marks kept on one character (W13)
 RESERVED_NAMES = {
     "support", "admin", "administrator", "agent", "system", "team", "staff", "moderator", "threadline", "bot",
@@ -260,8 +262,8 @@ def preview(text: str, files: int) -> str:
 
 
 def clean_line(text: str, limit: int) -> str:
-    """One inert line: no line breaks, control or direction-changing characters, cut to `limit`."""
-    text = clean_text(text[: limit * 4]).translate(BIDI)
+    """One inert line: no line breaks, control, zero-width or direction-changing characters, cut to `limit`."""
+    text = clean_text(text[: limit * 4].translate(_HIDDEN))
     return " ".join(text.split())[:limit].strip()
 
 

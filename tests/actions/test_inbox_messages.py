@@ -365,6 +365,12 @@ async def test_a_visitor_cannot_take_the_teams_name(world: World, name: str) -> 
     assert (await zoe.ticket()).contact_name == ""
 
 
+async def test_a_name_is_kept_without_what_nobody_sees_in_it(world: World) -> None:
+    zoe, _ = await world.conversation()
+    await zoe.introduces(name="Zo\u200be\ufeff")
+    assert (await zoe.ticket()).contact_name == "Zoe"
+
+
 async def test_what_was_typed_before_the_first_message_comes_with_it(world: World) -> None:
     zoe = await world.visitor()
     zoe.info = VisitorInfo(typed_name="Zoe", typed_email="zoe@example.com", page_url="https://shop.example/cart")

@@ -42,6 +42,17 @@ async def test_visitor_and_agent_talk_without_a_reload(people: People) -> None:
     assert await visitor.texts() == ["Hi! How can we help?", *await desk.texts()]
 
 
+async def test_what_nobody_can_see_is_not_sent(people: People) -> None:
+    visitor = await people.visitor()
+    send = visitor.frame.get_by_role("button", name="Send", exact=True)
+    for nothing in ("\u200b\u200d\ufeff", " \u2060\n"):
+        await visitor.says(nothing)
+        await expect(send).to_be_disabled()
+    await visitor.says("can be seen")
+    await visitor.marked("can be seen", "sent")
+    assert await visitor.texts() == ["Hi! How can we help?", "can be seen"]
+
+
 async def test_each_sees_the_other_typing(people: People) -> None:
     desk, visitor = await people.agent("ana"), await people.visitor()
     await visitor.says("typing: hello?")

@@ -107,6 +107,21 @@ async def test_what_waits_survives_a_reload_while_the_line_is_cut(people: People
     assert sorted(people.site.stored("outbox ")) == ["outbox answer", "outbox one", "outbox two", "outbox yes?"]
 
 
+async def test_who_goes_offline_is_told_at_once_and_sends_when_back(people: People) -> None:
+    people.watch.forgive(BROKEN_LINE)
+    desk, visitor = await conversation(people, "offline")
+    frame, context = visitor.frame, visitor.page.context
+    await expect(frame.locator(".presence")).to_be_visible()
+    await context.set_offline(True)
+    await expect(frame.get_by_text("You are offline.")).to_be_visible(timeout=1_500)
+    await expect(frame.locator(".presence")).to_be_hidden()
+    await visitor.says("offline later")
+    await visitor.marked("offline later", "offline")
+    await context.set_offline(False)
+    await expect(desk.bubble("offline later")).to_be_visible()
+    await expect(frame.get_by_text("You are offline.")).to_be_hidden()
+
+
 async def test_without_websockets_the_chat_works_both_ways(people: People) -> None:
     people.watch.forgive(r"WebSocket connection to .* failed")
     desk = await people.agent("ana")

@@ -16,6 +16,7 @@ MARIA = Known("Maria", "maria@shop.example")
 
 def test_what_is_left_out_stays_and_nothing_takes_away() -> None:
     assert renamed(NOBODY, " Maria\tSilva ", None) == Known("Maria Silva", None)
+    assert renamed(NOBODY, "Ma\u200bria", None) == Known("Maria", None), "nobody sees that it is another name"
     assert renamed(MARIA, None, "NEW@shop.example") == Known("Maria", "new@shop.example")
     assert renamed(MARIA, "", None) == Known("", "maria@shop.example")
     assert renamed(MARIA, None, "  ") == Known("Maria", None)

@@ -63,7 +63,7 @@ const link = makeLink({
     downSince = Date.now()
     happen({ on: 'down' })
   },
-  final: (code) => refused(code),
+  final: refused,
 })
 const view = makeView(document.getElementById('app')!, {
   close: () => host.tell({ type: 'close' }),
@@ -88,7 +88,7 @@ const view = makeView(document.getElementById('app')!, {
     store.set('mute', on ? null : '1')
     draw()
   },
-  scrolled: () => looking(),
+  scrolled: looking,
   older: () => void loadExtras().then((lazy) => lazy.older(base, headers(), state, happen), String),
   base,
   headers,
@@ -360,8 +360,9 @@ store.watch((key) => {
   if (key === null || key.includes(':out:')) happen({ on: 'outbox', outbox: slot.outbox() })
 })
 
-for (const name of ['online', 'focus']) window.addEventListener(name, () => link.wake())
-window.addEventListener('offline', draw)
+for (const name of ['online', 'focus']) window.addEventListener(name, link.wake)
+// A socket would not notice for 45 s. Where the browser is wrong about it, the next try says so.
+window.addEventListener('offline', link.restart)
 window.addEventListener('resize', draw)
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') link.wake()

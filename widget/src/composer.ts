@@ -5,7 +5,7 @@ import { MAX_TEXT } from './frames'
 import type { File } from './frames'
 import { fill, words } from './lang'
 import { kit, loadExtras } from './lazy'
-import { length } from './text'
+import { cleanName, length } from './text'
 
 export interface ComposerWishes extends FileWishes {
   send(text: string, files: File[]): void
@@ -98,7 +98,8 @@ export function makeComposer(wishes: ComposerWishes): Composer {
     const n = length(text) - MAX_TEXT
     say(over, n > 0 ? fill(words.tooLong, { n }) : '')
     set(area, 'aria-invalid', n > 0 ? 'true' : null)
-    button.disabled = (!text && files.length === 0) || n > 0 || chips.querySelector('.busy') !== null
+    button.disabled =
+      (!cleanName(text) && files.length === 0) || n > 0 || chips.querySelector('.busy') !== null
     if (!keep) return
     clearTimeout(saving)
     saving = window.setTimeout(save, SOON_MS)

@@ -95,7 +95,7 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
     say(presenceText, s.online ? words.onlineShort : words.awayShort)
     say(hi, words.hi)
     say(lead, s.online ? words.online : words.away)
-    presence.hidden = lead.hidden = !s.known
+    presence.hidden = lead.hidden = !s.known || around.offline
     label(more, words.menu)
     label(shut, words.close)
 
