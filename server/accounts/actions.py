@@ -86,9 +86,9 @@ def touch_sessions(tx: Tx, ids: Iterable[int]) -> None:
     tx.run(update(sessions).where(sessions.c.id.in_(list(ids))).values(seen_at=tx.now))
 
 
-def note_refused_origin(tx: Tx, code: str, origin: str) -> None:
+def note_refused_origin(tx: Tx, code: str, origin: str, address: str) -> None:
     """Another site tried to write with somebody's cookie."""
-    record(tx, None, "write_refused", origin, code=code)
+    record(tx, None, "write_refused", origin, address, code=code)
 
 
 # --- the owner ----------------------------------------------------------------------------------

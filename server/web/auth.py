@@ -57,27 +57,28 @@ def own_origin(app: App, origin: str | None) -> bool:
     return origin.lower() == app.settings.public_url.removesuffix(usual)
 
 
-def check_origin(app: App, headers: Mapping[str, str]) -> None:
-    """Refuses a write that another site may have caused (C6): `Forbidden` "bad_origin" or "cross_site"."""
+def check_origin(app: App, headers: Mapping[str, str], address: str = "") -> None:
+    """Refuses a write that another site may have caused (C6): `Forbidden` "bad_origin" or "cross_site". `address`: for the log."""
     if headers.get("sec-fetch-site") == "cross-site":
-        raise _from_elsewhere(app, headers, Forbidden("This request came from another site.", "cross_site"))
+        raise _from_elsewhere(app, headers, address, Forbidden("This request came from another site.", "cross_site"))
     if not own_origin(app, headers.get("origin")):
         where = app.settings.public_url
         raise _from_elsewhere(
             app,
             headers,
+            address,
             Forbidden(f"Writes are accepted from {where} only; open Threadline there.", "bad_origin"),
         )
 
 
-def _from_elsewhere(app: App, headers: Mapping[str, str], refusal: Refused) -> Refused:
+def _from_elsewhere(app: App, headers: Mapping[str, str], address: str, refusal: Refused) -> Refused:
     origin = (headers.get("origin") or "")[:100]
     log.warning("refused_origin", code=refusal.code, origin=origin)
     # Somebody's browser was made to try: that belongs into the audit log, though not as often as it is tried.
     if _cookie(headers, _cookie_name(app)) is not None:
         noted: Rate = app.parts.setdefault("refused_origins", Rate(app.clock, 20, 60))
         if noted.take("") == 0:
-            _submit(app, actions.note_refused_origin, refusal.code, origin)
+            _submit(app, actions.note_refused_origin, refusal.code, origin, address)
     return refusal
 
 

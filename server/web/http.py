@@ -139,8 +139,9 @@ class _Runner:
     async def _answer(self, request: Request) -> Response:
         endpoint, app = self.endpoint, self.app
         headers = headers_of(request.scope)
+        address = limits.client_address(app.settings, request.scope)
         if endpoint.writes and not endpoint.cors:
-            auth.check_origin(app, headers)
+            auth.check_origin(app, headers, address)
         actor: Actor
         if isinstance(endpoint.needs, Visiting):
             actor = await auth.visitor_from_header(app, headers)
@@ -157,7 +158,7 @@ class _Runner:
             query=read_query(request.scope.get("query_string", b"")),
             body=body,
             request=request,
-            address=limits.client_address(app.settings, request.scope),
+            address=address,
         )
         await failpoints.pause("in_handler")
         if app.db.reserve.spent:

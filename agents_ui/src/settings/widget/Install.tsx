@@ -41,7 +41,9 @@ export function InstallSection({ sites }: { sites: readonly string[] }) {
             <div>
               <Text fw={500}>{t('settings.widget.seen', { origin: oneLine(place.origin, 120) })}</Text>
               <Text size="sm" c="dimmed" title={exactTime(place.last_seen)}>
-                {oneLine(place.page, 160)} · {ago(place.last_seen, now)}
+                {/* Across sites browsers tell the site and not the page. */}
+                {place.page !== '' && place.page !== `${place.origin}/` && `${oneLine(place.page, 160)} · `}
+                {ago(place.last_seen, now)}
               </Text>
             </div>
           </div>
