@@ -94,7 +94,12 @@ class Visitor:
         """By the eye: its shadow root is closed, so only the screen shows where it is."""
         size = self.page.viewport_size
         assert size is not None
-        await self.page.mouse.click(size["width"] - 48, size["height"] - 48)
+        x, y = size["width"] - 48, size["height"] - 48
+        # Drawn a moment after its configuration came: before all that is on the page.
+        await self.page.wait_for_function(
+            "([x, y]) => document.elementFromPoint(x, y)?.style.zIndex === '2147483000'", arg=[x, y]
+        )
+        await self.page.mouse.click(x, y)
 
     async def finds_frame(self) -> Frame:
         found = next(filter(is_ours, self.page.frames), None)

@@ -93,8 +93,9 @@ class Client:
             self.after = 0.0
 
     async def _session(self) -> None:
+        # `max_queue`: the line is read on while an answer of another kind is waited for, as a browser does.
         async with connect(
-            socket_url(self.where(), self.path), compression=None, ping_interval=None, max_size=2**20, open_timeout=4,
+            socket_url(self.where(), self.path), compression=None, ping_interval=None, max_size=2**20, max_queue=None, open_timeout=4,
             close_timeout=0.5, origin=PUBLIC_URL, additional_headers=self.headers(), proxy=None,
         ) as ws:  # fmt: skip
             self.ws = ws
