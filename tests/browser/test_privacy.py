@@ -28,7 +28,9 @@ async def test_looking_around_stores_nothing_on_the_server(own_people: People) -
     await visitor.goes("/plants")
     await visitor.opens_chat()
     await expect(visitor.box).to_have_value("I am only thinking aloud")
-    assert site.counts() | SEEN == before
+    looked = site.counts() | SEEN
+    assert looked["jobs"] <= before["jobs"]  # the last of the server's start may have ended meanwhile
+    assert looked | {"jobs": 0} == before | {"jobs": 0}
 
     await visitor.box.press("Enter")
     await site.has_stored("I am only thinking aloud")

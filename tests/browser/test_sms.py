@@ -309,13 +309,13 @@ async def test_opting_out_by_hand_takes_a_reason(people: People) -> None:
     await expect(desk.box).to_be_hidden()
 
 
-async def test_an_owner_records_a_yes_and_everybody_may_answer_then(people: People) -> None:
-    maya = await phone(people, "maya")
+async def test_an_owner_records_a_yes_and_everybody_may_answer_then(own_people: People) -> None:
+    maya = await phone(own_people, "maya")
     await maya.texts("sms yes: good morning")
-    ana = await opened(people, "sms yes: good morning")
+    ana = await opened(own_people, "sms yes: good morning")
     await expect(ana.page.get_by_role("heading", name="Subscriptions")).to_be_visible()
     await expect(ana.page.get_by_role("button", name="Record consent")).to_have_count(0)
-    olga = await opened(people, "sms yes: good morning", "olga")
+    olga = await opened(own_people, "sms yes: good morning", "olga")
     await olga.page.get_by_role("button", name="Record consent: SMS marketing").click()
     dialog = olga.page.get_by_role("dialog", name="Record consent: SMS marketing")
     await expect(dialog.get_by_role("button", name="Record consent")).to_be_disabled()
