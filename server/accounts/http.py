@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from server.accounts import actions, answers, audit, commands, identity, links, queries, rules, team
 from server.accounts.actions import Browser, SignedIn
-from server.accounts.rules import Agent, Can, Role, Rotation, capabilities, may, shown_phone
+from server.accounts.rules import Agent, Can, Role, Rotation, capabilities, may
+from server.contacts.rules import shown_phone
 from server.errors import Forbidden
 from server.kernel.clock import rfc3339
 from server.kernel.context import App

@@ -13,7 +13,6 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, Literal
 
 from server.errors import Conflict, Forbidden, NotFound, Refused, SignInRequired
@@ -230,13 +229,13 @@ def required_email(text: str) -> str:
 
 def one_line(text: str) -> str:
     """NFC on one line, without control characters, zero-width spaces and marks that turn the writing direction."""
-    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in text if c not in _DROPPED)
+    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in text if c not in HIDDEN)
     return unicodedata.normalize("NFC", " ".join(kept.split()))
 
 
 # Half a bracketed direction mark in a name would turn the sentence it stands in; with a zero-width space it is another
 # name that looks the same. Joiners (U+200C, U+200D) stay: Persian and families of emoji are written with them.
-_DROPPED = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u2060\ufeff")
+HIDDEN = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u2060\ufeff")
 
 
 def is_blank(text: str) -> bool:
@@ -263,19 +262,6 @@ def person_name(text: str) -> str:
     if is_blank(name) or len(name) > NAME_CHARS:
         raise Refused("invalid", f"A name has 1 to {NAME_CHARS} characters.", field="name")
     return name
-
-
-@lru_cache(maxsize=4096)
-def shown_phone(number: str | None) -> str | None:
-    """As people read it: `+1 202-555-0150` for +12025550150. What is no number in E.164 (a short code, a name) as it is."""
-    if number is None or not number.startswith("+"):
-        return number
-    import phonenumbers  # its tables cost time and memory that a start need not pay
-
-    try:
-        return phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-    except phonenumbers.NumberParseException:
-        return number
 
 
 # --- sessions, links, guessing ------------------------------------------------------------------

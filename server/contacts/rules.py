@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from server.accounts.rules import is_blank, one_line
@@ -217,3 +218,16 @@ def clean_email(raw: str) -> str | None:
         return validate_email(raw.strip(), check_deliverability=False).normalized.lower()
     except EmailNotValidError:
         return None
+
+
+@lru_cache(maxsize=4096)
+def shown_phone(number: str | None) -> str | None:
+    """As people read it: `+1 202-555-0150` for +12025550150. What is no number in E.164 (a short code, a name) as it is."""
+    if number is None or not number.startswith("+"):
+        return number
+    import phonenumbers
+
+    try:
+        return phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    except phonenumbers.NumberParseException:
+        return number

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, Response
 
-from server.accounts.rules import Can, authorise, shown_phone
+from server.accounts.rules import Can, authorise
 from server.consent import losses
-from server.contacts.rules import BadPhone, Phone, normal_phone
+from server.contacts.rules import BadPhone, Phone, normal_phone, shown_phone
 from server.delivery import actions, answers, changes, media, queries, rules, settling
 from server.delivery.queries import Outbound
 from server.delivery.rules import Sender, SenderKind, State

@@ -35,9 +35,8 @@ BEGIN_AT_ONCE, BEGIN_AT_MOST = 4, 64
 # Begun while every connection is in use: each then sends its next at once instead of waiting for a commit. They wait in the
 # channel, which opens no more than its connections. At least half of them at a time: a commit of one costs as much.
 AHEAD = 16
-CLAIMS = (
-    192  # in hand, claimed again when a third is left: small, so that a reply overtakes soon and no claim takes long
-)
+# In hand, claimed again when a third is left: few, so that a reply overtakes soon and no claim takes long.
+CLAIMS = 192
 GATHER_S = 0.005  # outcomes for one commit, while more than half of the connections are in use
 SLICE_S = 30.0  # a run ends after this and another follows: a job fits its lease
 LAST_S = 3.0  # that a stopping process gives to requests on their way

@@ -148,8 +148,8 @@ def _move(tx: Tx, row: Outbound, state: State, reason: str, detail: str, sid: st
     )
     if won:
         _announce(tx, row, state, reason, detail)
-        first = row.priority == 0 and row.state in rules.HERE and row.thread is not None
-        if first and queries.waits_behind(tx, [row.thread or 0]):
+        reply_ends = row.priority == 0 and row.state in rules.HERE
+        if reply_ends and row.thread is not None and queries.waits_behind(tx, [row.thread]):
             wake(tx, tx.now)
     return won > 0
 

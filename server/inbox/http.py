@@ -11,8 +11,9 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import FileResponse, Response
 
-from server.accounts.rules import Actor, Agent, Can, Owned, Visitor, authorise, shown_phone
+from server.accounts.rules import Actor, Agent, Can, Owned, Visitor, authorise
 from server.consent.rules import SMS_PURPOSES, Status
+from server.contacts.rules import shown_phone
 from server.errors import Forbidden, NotFound, Refused
 from server.inbox import actions, answers, entries, files, queries, search, standing, widget
 from server.inbox.actions import Outgoing

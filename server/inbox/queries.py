@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, exists, func, or_, select, tuple_
 
-from server.accounts.rules import shown_phone
+from server.contacts.rules import shown_phone
 from server.inbox import entries
 from server.inbox.rules import folded_name, is_online, phone_digits
 from server.kernel.clock import rfc3339

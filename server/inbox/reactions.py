@@ -56,9 +56,8 @@ def note_consent(tx: Tx, event: ConsentChanged) -> None:
     if thread is None:
         return
     for change in event.changes:
-        if (
-            change.status == Status.NEVER_SUBSCRIBED
-        ):  # START found nothing to bring back: no news, and it reads as a loss
+        # START found nothing to bring back: no news, and it reads as a loss.
+        if change.status == Status.NEVER_SUBSCRIBED:
             continue
         data: dict[str, Any] = {"purpose": change.purpose, "status": change.status, "method": change.method}
         name = consents.name_of(tx, change.purpose)

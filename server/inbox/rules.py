@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from server.accounts.rules import HIDDEN
 from server.accounts.rules import is_blank as is_blank  # asked under these names, too
 from server.contacts.rules import clean_email as clean_email
 
@@ -210,9 +211,8 @@ def auto_response(on: bool, to: Literal["non_consented", "all"], consented: bool
 
 # --- text from strangers ------------------------------------------------------------------------
 
-BIDI = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
-# And zero-width spaces, but not the joiners, which Persian and emoji are written with.
-_HIDDEN = BIDI | dict.fromkeys((0x200B, 0x2060, 0xFEFF))
+# What no name may hold, and the single marks of direction, which a stranger's line does not need either.
+UNSEEN = dict.fromkeys([*map(ord, HIDDEN), 0x200E, 0x200F, 0x061C])
 CLUSTER_CAP = 8  # combining marks kept on one character (W13)
 RESERVED_NAMES = {
     "support", "admin", "administrator", "agent", "system", "team", "staff", "moderator", "threadline", "bot",
@@ -263,7 +263,7 @@ def preview(text: str, files: int) -> str:
 
 def clean_line(text: str, limit: int) -> str:
     """One inert line: no line breaks, control, zero-width or direction-changing characters, cut to `limit`."""
-    text = clean_text(text[: limit * 4].translate(_HIDDEN))
+    text = clean_text(text[: limit * 4].translate(UNSEEN))
     return " ".join(text.split())[:limit].strip()
 
 

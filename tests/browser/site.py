@@ -99,6 +99,12 @@ class Site:
             while not all(self.stored(text) for text in texts):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
+    async def has_started(self) -> None:
+        """Waits until the work that a start gives itself is done; only its alarms stay."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.counts()["jobs"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     def counts(self) -> dict[str, int]:
         """Rows of every table, but for the database's own and the alarms that a start sets for itself."""
         tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
-from server.accounts.rules import shown_phone
+from server.contacts.rules import shown_phone
 from tests.browser.axe import serious
 from tests.browser.people import Desk, People
 from tests.browser.phone import connect, phone

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import insert
 
 from server.accounts.audit import record
-from server.accounts.rules import shown_phone
+from server.contacts.rules import shown_phone
 from server.schema import contacts, jobs
 from tests.online import Online
 

@@ -176,27 +176,6 @@ def test_what_is_no_address_is_refused(typed: str) -> None:
         rules.required_email(typed)
 
 
-@pytest.mark.parametrize(
-    ("number", "shown"),
-    [
-        ("+12025550150", "+1 202-555-0150"),
-        ("+48512345678", "+48 512 345 678"),
-        ("+821012345678", "+82 10-1234-5678"),
-        ("+79161234567", "+7 916 123-45-67"),
-        ("+80012345678", "+800 1234 5678"),
-        ("72345", "72345"),
-        ("KETTLE", "KETTLE"),
-        ("", ""),
-        ("+", "+"),
-        ("+999123", "+999123"),
-        ("+1" + "2" * 400, "+1" + "2" * 400),
-        (None, None),
-    ],
-)
-def test_a_number_is_shown_as_people_read_it_and_what_is_none_as_it_is(number: str | None, shown: str | None) -> None:
-    assert rules.shown_phone(number) == shown
-
-
 def test_a_name_is_one_line_and_cannot_turn_the_sentence_around() -> None:
     assert rules.person_name("  Anna\r\n Schmidt\t\u202e ") == "Anna Schmidt"
     assert rules.person_name("علی\u200cرضا") == "علی\u200cرضا"  # the joiner belongs to the name

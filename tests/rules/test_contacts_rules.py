@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.contacts.rules import NAME_CHARS, ContactChanged, Known, renamed
+from server.contacts.rules import NAME_CHARS, ContactChanged, Known, renamed, shown_phone
 from server.errors import Conflict, Refused
 from server.inbox.rules import is_blank
 
@@ -54,3 +54,24 @@ def test_whom_the_shop_vouches_for_is_left_as_they_are() -> None:
 def test_what_was_changed_is_told_by_field() -> None:
     assert ContactChanged(1, 2, "Ana", "Maria").fields == ["name"]
     assert ContactChanged(1, 2, "Ana", email="").fields == ["email"]
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("+12025550150", "+1 202-555-0150"),
+        ("+48512345678", "+48 512 345 678"),
+        ("+821012345678", "+82 10-1234-5678"),
+        ("+79161234567", "+7 916 123-45-67"),
+        ("+80012345678", "+800 1234 5678"),
+        ("72345", "72345"),
+        ("KETTLE", "KETTLE"),
+        ("", ""),
+        ("+", "+"),
+        ("+999123", "+999123"),
+        ("+1" + "2" * 400, "+1" + "2" * 400),
+        (None, None),
+    ],
+)
+def test_a_number_is_shown_as_people_read_it_and_what_is_none_as_it_is(number: str | None, shown: str | None) -> None:
+    assert shown_phone(number) == shown
