@@ -122,6 +122,7 @@ function happen(event: Event): void {
 
 function queue(kind: Pending['kind'], text: string, files: File[] = []): void {
   happen({ on: 'queue', item: { id: newId(), at: Date.now(), kind, text, files } })
+  link.wake() // who writes does not sit out a pause
   view.log.toEnd()
 }
 
@@ -320,7 +321,7 @@ async function language(): Promise<void> {
 // --- this browser -----------------------------------------------------------------------------------------------
 
 function looking(): void {
-  const now = open && document.visibilityState === 'visible' && view.log.atEnd()
+  const now = open && !document.hidden && view.log.atEnd()
   if (now !== state.looking) happen({ on: 'look', looking: now })
 }
 
@@ -365,7 +366,7 @@ for (const name of ['online', 'focus']) window.addEventListener(name, link.wake)
 window.addEventListener('offline', link.restart)
 window.addEventListener('resize', draw)
 document.addEventListener('visibilitychange', () => {
-  if (document.visibilityState === 'visible') link.wake()
+  if (!document.hidden) link.wake()
   else keep()
   looking()
   draw()
@@ -387,8 +388,8 @@ document.addEventListener('resume', back)
 
 /** 128 random bits; getRandomValues also exists on plain-http pages, randomUUID does not. */
 function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return Array.from(bytes, (b) => (b + 256).toString(16).slice(1)).join('')
+  const bytes = [...crypto.getRandomValues(new Uint8Array(16))]
+  return bytes.map((b) => (b + 256).toString(16).slice(1)).join('')
 }
 
 // Opened by its own address, without a page around it: a plain full-window chat.

@@ -1,4 +1,5 @@
 /** The HTTP API: JSON in, JSON out, one error type. */
+import { heardFromServer } from './online'
 
 const TIMEOUT_MS = 20_000
 
@@ -50,6 +51,8 @@ async function answer<T>(request: Promise<Response>, path: string): Promise<T> {
   } catch {
     throw new ApiError(0, 'unreachable', 'The server could not be reached.')
   }
+  // A proxy answers for a server that is away, with 502 to 504.
+  if (response.status < 500) heardFromServer()
   if (response.ok) return body as T
   const error = (body as { error?: Partial<ErrorBody> } | null)?.error
   if (response.status === 401 && path !== '/api/login' && error?.code !== 'bad_credentials') signedOut()

@@ -9,6 +9,7 @@ export const OFFLINE_TRY_MS = 30_000
 
 let offline = false
 const waiting = new Set<() => void>()
+const listeners = new Set<() => void>()
 
 function release(): void {
   offline = false
@@ -21,9 +22,16 @@ addEventListener('online', release)
 
 export const isOffline = (): boolean => offline
 
-/** A frame or an answer arrived. */
+/** A frame or an answer arrived: the server can be reached. */
 export function heardFromServer(): void {
   if (offline) release()
+  for (const listener of listeners) listener()
+}
+
+/** Calls `listener` whenever we hear from the server; the answer ends that. */
+export function whenHeard(listener: () => void): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
 }
 
 /** At once while there is a network; otherwise when it is back, or after half a minute to try all the same. */

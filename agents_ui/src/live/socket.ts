@@ -3,11 +3,13 @@
  * dead, backoff with full jitter. It knows nothing of threads; without React.
  */
 import type { AgentIn, Out } from '../generated/protocol'
-import { heardFromServer, isOffline, OFFLINE_TRY_MS } from '../kernel/online'
+import { heardFromServer, isOffline, OFFLINE_TRY_MS, whenHeard } from '../kernel/online'
 import { backoffMs, FINAL_CODES } from './backoff'
 
 const PING_MS = 20_000
 const SILENCE_MS = 45_000
+/** Between two tries at least, when an answer to something else shows that the server can be reached. */
+const HEARD_MS = 3_000
 const VERSION = 1
 
 export type Phase = 'connecting' | 'live' | 'waiting' | 'ended'
@@ -28,8 +30,12 @@ export class LiveSocket {
   #pinged = 0
   #ticking: ReturnType<typeof setInterval> | null = null
   #retry: ReturnType<typeof setTimeout> | null = null
+  #tried = 0
+  #due = 0
   #after = 0
+  #told = false
   #stopped = false
+  #deaf: () => void = () => {}
 
   constructor(url: string, listener: Listener) {
     this.#url = url
@@ -41,6 +47,7 @@ export class LiveSocket {
     addEventListener('online', this.#hurry)
     addEventListener('offline', this.#lost)
     document.addEventListener('visibilitychange', this.#look)
+    this.#deaf = whenHeard(this.#answered)
     this.#connect()
   }
 
@@ -49,6 +56,7 @@ export class LiveSocket {
     removeEventListener('online', this.#hurry)
     removeEventListener('offline', this.#lost)
     document.removeEventListener('visibilitychange', this.#look)
+    this.#deaf()
     this.#close()
   }
 
@@ -65,7 +73,7 @@ export class LiveSocket {
     this.#listener.phase('connecting')
     const socket = new WebSocket(this.#url)
     this.#socket = socket
-    this.#heard = Date.now()
+    this.#heard = this.#tried = Date.now()
     this.#ticking = setInterval(this.#tick, 5_000)
     socket.onopen = () => {
       this.#pinged = Date.now()
@@ -112,6 +120,13 @@ export class LiveSocket {
     if (this.#retry) this.#connect()
   }
 
+  /** An agent who works gets answers: then the line is not left broken for the rest of a long pause. */
+  readonly #answered = (): void => {
+    if (!this.#retry || this.#told) return
+    const due = Math.max(Date.now(), this.#tried + HEARD_MS)
+    if (due < this.#due) this.#wait(due - Date.now())
+  }
+
   readonly #lost = (): void => {
     if (this.#retry || this.#stopped) return
     this.#closed(1006)
@@ -127,9 +142,16 @@ export class LiveSocket {
       return
     }
     this.#listener.phase('waiting')
-    const wait = isOffline() ? OFFLINE_TRY_MS : this.#after + backoffMs(this.#attempt++)
+    // Whom the server sent away for a while stays away: everybody at once would be a stampede.
+    this.#told = this.#after > 0
+    this.#wait(isOffline() ? OFFLINE_TRY_MS : this.#after + backoffMs(this.#attempt++))
     this.#after = 0
-    this.#retry = setTimeout(() => this.#connect(), wait)
+  }
+
+  #wait(ms: number): void {
+    if (this.#retry) clearTimeout(this.#retry)
+    this.#due = Date.now() + ms
+    this.#retry = setTimeout(() => this.#connect(), ms)
   }
 
   #close(): void {
