@@ -96,8 +96,7 @@ class SqliteWriter:
         self._interactive: deque[Work] = deque()
         self._bulk: deque[Work] = deque()
         self._wake = threading.Event()
-        self._idle = False
-        self._waking = False
+        self._at_work = False
         self._stopping = False
         self._db = connect(path, sync=sync)
         self._identity = Identity(path)
@@ -120,15 +119,20 @@ class SqliteWriter:
         if len(queue) >= self._limit:
             raise Busy()
         queue.append(work)
-        if self._idle and not self._waking:
-            # Not before this turn of the loop is over: what arrived with it then goes into the same
-            # transaction, and the two threads do not fight for the interpreter meanwhile.
-            self._waking = True
-            self._complete.soon(self._wake_up)
+        if not self._at_work:
+            self._at_work = True
+            self._complete.soon(self._begin)
 
-    def _wake_up(self) -> None:
-        self._waking = False
-        self._wake.set()
+    def _begin(self) -> None:
+        """On the loop, when its turn is over: the writer may take what has come together.
+
+        The loop hands over, the writer never helps itself: what arrived in one turn goes into one transaction, and
+        the two threads do not fight for the interpreter, which costs a switch and a half a function.
+        """
+        if self._interactive or self._bulk:
+            self._wake.set()
+        else:
+            self._at_work = False
 
     def close(self) -> None:
         self._stopping = True
@@ -136,23 +140,21 @@ class SqliteWriter:
         self._thread.join(30)
 
     def _loop(self) -> None:
-        while True:
-            if not self._interactive and not self._bulk:
-                if self._stopping:
-                    break
-                # Say "idle" before looking again: a `put` in between then sets the event.
-                self._idle = True
-                if not self._interactive and not self._bulk and not self._stopping:
-                    self._wake.wait()
-                self._idle = False
-                self._wake.clear()
-                continue
-            if self._interactive:
-                self._batch([self._interactive.popleft() for _ in range(min(BATCH, len(self._interactive)))])
-            if self._bulk:
-                self._batch([self._bulk.popleft()])
+        while not self._stopping:
+            self._wake.wait()
+            self._wake.clear()
+            self._take()
+            self._complete.turn_over(self._begin)
+        while self.waiting:
+            self._take()
         self._db.execute("PRAGMA optimize")
         self._db.close()
+
+    def _take(self) -> None:
+        if self._interactive:
+            self._batch([self._interactive.popleft() for _ in range(min(BATCH, len(self._interactive)))])
+        if self._bulk:
+            self._batch([self._bulk.popleft()])
 
     def _batch(self, works: list[Work]) -> None:
         """Runs `works` until each has an outcome; several transactions when one breaks."""

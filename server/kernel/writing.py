@@ -75,6 +75,13 @@ class Completion:
         """On the loop, after what it is doing. For callers on the loop."""
         self._loop.call_soon(call)
 
+    def turn_over(self, call: Callable[[], None]) -> None:
+        """On the loop, after the turn that answers what was completed until now. For the writer's thread."""
+        try:
+            self._loop.call_soon_threadsafe(self.soon, call)
+        except RuntimeError:  # the loop is gone: so is everybody who could ask for more
+            return
+
     def __call__(self, outcomes: list[Outcome]) -> None:
         try:
             self._loop.call_soon_threadsafe(self._settle, outcomes)

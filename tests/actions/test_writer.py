@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -102,6 +103,24 @@ async def test_what_waits_together_is_committed_once(sqlite: World) -> None:
     connection(sqlite).set_trace_callback(None)
     assert len(await stored(sqlite)) >= 100
     assert len(commits) == 2, "one for the step that held them, one for the hundred"
+
+
+async def test_a_writer_that_is_done_waits_for_the_turn_of_the_loop_to_end(sqlite: World) -> None:
+    """It would take what is there and fight the loop for the interpreter, for a smaller transaction."""
+    commits: list[str] = []
+    loop = asyncio.get_running_loop()
+    async with Held(sqlite) as held:
+        connection(sqlite).set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+        early = asyncio.ensure_future(sqlite.app.write(put, "early"))
+        await asyncio.sleep(0)
+        # One turn: the writer is let go, the loop is busy for a while, somebody else writes.
+        loop.call_soon(held.release)
+        loop.call_soon(time.sleep, 0.05)
+        late = asyncio.ensure_future(sqlite.app.write(put, "late"))
+        await asyncio.gather(early, late)
+    connection(sqlite).set_trace_callback(None)
+    assert {"early", "late"} <= await stored(sqlite)
+    assert len(commits) == 2, "one for the step that held them, one for the two"
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
