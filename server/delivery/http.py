@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.responses import FileResponse, Response
 
 from server.accounts.rules import Can, authorise
@@ -19,7 +19,7 @@ from server.delivery.settings import CHECKED_ON, PRICES, SMS, Price, SmsSettings
 from server.errors import NotFound, Refused
 from server.kernel.clock import rfc3339
 from server.kernel.context import App
-from server.kernel.documents import TOPIC
+from server.kernel.documents import TOPIC, unfit
 from server.web.http import PUBLIC, Call, Endpoint, path_id
 
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
@@ -47,6 +47,14 @@ class SmsBody(Body):
     monthly_credits: int | None = Field(None, ge=0, le=1_000_000_000)
     prices: dict[Country, Price] = Field(default_factory=dict, max_length=250)
     paused_countries: list[Country] | None = Field(None, max_length=250)  # which stay paused; null: all
+
+    @field_validator("prices", "paused_countries")
+    @classmethod
+    def _somewhere(cls, value: Any) -> Any:
+        nowhere = rules.no_countries(sorted(value or ()))
+        if nowhere:
+            raise unfit("unknown_country", nowhere)
+        return value
 
     def secrets(self) -> dict[str, Any]:
         """Those that are to change."""

@@ -232,10 +232,16 @@ _SHORT = re.compile(r"[0-9]{3,8}")
 _LETTERS = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}")
 
 
-def check_sender(address: str, kind: SenderKind, country: str, countries: Iterable[str]) -> BadSender | None:
-    """Does the address fit its kind and country, and do the countries that it serves exist and take it?"""
+def no_countries(codes: Iterable[str]) -> str:
+    """Which of these are the codes of no country, as a sentence; "" where all are (ISO 3166, two capitals)."""
     import phonenumbers  # 20 MB of tables: not at start
 
+    nowhere = [code for code in codes if code not in phonenumbers.SUPPORTED_REGIONS]
+    return f"There is no country {', '.join(nowhere)}." if nowhere else ""
+
+
+def check_sender(address: str, kind: SenderKind, country: str, countries: Iterable[str]) -> BadSender | None:
+    """Does the address fit its kind and country, and do the countries that it serves exist and take it?"""
     shape = {SenderKind.SHORT_CODE: _SHORT, SenderKind.ALPHANUMERIC: _LETTERS}.get(kind, _E164)
     if not shape.fullmatch(address) or address != address.strip():
         said = {
@@ -244,9 +250,9 @@ def check_sender(address: str, kind: SenderKind, country: str, countries: Iterab
         }.get(kind, "Write the number with + and its country code, for example +18885550199.")
         return BadSender("bad_sender", said)
     for field, places in (("country", [country]), ("countries", sorted(countries))):
-        nowhere = [one for one in places if one not in phonenumbers.SUPPORTED_REGIONS]
+        nowhere = no_countries(places)
         if nowhere:
-            return BadSender("unknown_country", f"There is no country {', '.join(nowhere)}.", field)
+            return BadSender("unknown_country", nowhere, field)
     refused = sorted(NO_LETTERS.intersection(countries)) if kind is SenderKind.ALPHANUMERIC else []
     if refused:
         return BadSender("no_letters_there", f"Networks of {', '.join(refused)} accept no sender name.", "countries")

@@ -55,6 +55,16 @@ async def test_it_is_not_switched_on_without_an_account(online: Online) -> None:
     assert (answer.status, answer.json()["error"]["field"]) == (422, "auth_token")
 
 
+@pytest.mark.parametrize("wrong", [{"prices": {"US": {"sms": 1}, "XX": {"sms": 1}}}, {"paused_countries": ["XX"]}])
+async def test_a_price_and_a_pause_are_of_a_country_that_exists(online: Online, wrong: dict[str, Any]) -> None:
+    olga = await online.agent("olga", socket=False)
+    answer = await olga.send("PUT", "/api/sms/settings", {**SETTINGS, **wrong})
+    error = answer.json()["error"]
+    assert (answer.status, error["code"], error["field"]) == (422, "unknown_country", next(iter(wrong)))
+    assert error["message"] == "There is no country XX."
+    assert (await olga.get("/api/sms/settings")).json()["auth_token"] == {"set": False}, "nothing of it is kept"
+
+
 async def test_a_number_gets_what_its_kind_can_and_letters_are_refused_where_networks_do(online: Online) -> None:
     olga = await online.agent("olga", socket=False)
     made = (await olga.post("/api/sms/senders", NUMBER)).json()["sender"]
