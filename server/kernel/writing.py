@@ -77,15 +77,15 @@ class Completion:
 
     def turn_over(self, call: Callable[[], None]) -> None:
         """On the loop, after the turn that answers what was completed until now. For the writer's thread."""
-        try:
-            self._loop.call_soon_threadsafe(self.soon, call)
-        except RuntimeError:  # the loop is gone: so is everybody who could ask for more
-            return
+        self._on_loop(self.soon, call)
 
     def __call__(self, outcomes: list[Outcome]) -> None:
+        self._on_loop(self._settle, outcomes)
+
+    def _on_loop(self, call: Callable[..., None], *args: Any) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._settle, outcomes)
-        except RuntimeError:  # the loop is gone: everything is committed, nobody is left to tell
+            self._loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:  # the loop is gone: everything is committed, nobody is left to tell or to ask for more
             return
 
     def _settle(self, outcomes: list[Outcome]) -> None:

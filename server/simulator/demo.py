@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from server.accounts import actions as accounts
 from server.accounts import links
@@ -21,7 +21,7 @@ from server.inbox.actions import Outgoing
 from server.inbox.queries import Ticket
 from server.inbox.settings import InboxSettings, ShowMedia
 from server.inbox.visitor_actions import Inbound, VisitorInfo
-from server.kernel.clock import ManualClock
+from server.kernel.clock import ManualClock, SystemClock
 from server.kernel.context import App
 from server.kernel.ids import digest
 from server.settings import Settings
@@ -49,7 +49,7 @@ class _Told:
 
 async def fill(settings: Settings, connect_phone: Callable[[App], Awaitable[None]]) -> None:
     """`connect_phone` sets SMS up. Owner, team, widget and some thirty conversations in every state that exists."""
-    now = datetime.now(UTC)
+    now = SystemClock().now()
     clock = ManualClock(now - timedelta(days=14))
     app = await build(settings, clock=clock)
     try:
