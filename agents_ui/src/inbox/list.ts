@@ -63,12 +63,22 @@ export function withPage(list: TicketList, tickets: readonly TicketOut[], cursor
   return { rows: [...list.rows, ...tickets.filter((ticket) => !held.has(ticket.id))], cursor }
 }
 
-/** A fresh page from the server, lifted to the newer summaries that the socket brought meanwhile. */
-export function newest(tickets: readonly TicketOut[], known: ReadonlyMap<number, TicketOut>): TicketOut[] {
-  return tickets.map((ticket) => {
-    const other = known.get(ticket.id)
-    return other && other.rev > ticket.rev ? other : ticket
-  })
+/**
+ * A list whose page was on its way while the socket told of more: what changed meanwhile takes its place, also what the
+ * page does not hold because it was read before. `before` and `now`: every summary known when the page was asked for, and when
+ * it came.
+ */
+export function caughtUp(
+  list: TicketList,
+  before: ReadonlyMap<number, TicketOut>,
+  now: ReadonlyMap<number, TicketOut>,
+  filter: Filter,
+  me: number,
+): TicketList {
+  let found = list
+  for (const ticket of now.values())
+    if (before.get(ticket.id) !== ticket) found = place(found, ticket, filter, me)
+  return found
 }
 
 /** The ticket to go to when `id` leaves the list: the one below, else the one above. */

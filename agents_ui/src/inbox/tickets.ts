@@ -4,8 +4,8 @@ import { useSession } from '../accounts/session'
 import type { TicketOut } from '../generated/protocol'
 import { api, query } from '../kernel/api'
 import type { TicketPage } from '../kernel/contract'
-import { setCounts } from '../live/store'
-import { DEFAULT_FILTER, EMPTY_LIST, type Filter, newest, place, type TicketList, withPage } from './list'
+import { setCounts, useLive } from '../live/store'
+import { caughtUp, DEFAULT_FILTER, EMPTY_LIST, type Filter, place, type TicketList, withPage } from './list'
 
 const PAGE = 50
 /** After a reconnect so many rows are fetched again at most; further down one scrolls again. */
@@ -47,10 +47,11 @@ export function showList(filter: Filter): void {
   void refreshList()
 }
 
-/** Fetches the rows on the screen again, newest state first; what the socket brought meanwhile wins by `rev`. */
+/** Fetches the rows on the screen again, newest state first; what the socket brought meanwhile wins. */
 export async function refreshList(): Promise<void> {
   const mine = ++load
-  const { filter, list } = useTickets.getState()
+  const { filter, list, byId } = useTickets.getState()
+  const { unread, open } = useLive.getState()
   const wanted = Math.min(Math.max(list.rows.length, 1), REFRESH_ROWS)
   try {
     let fresh: TicketList = EMPTY_LIST
@@ -58,35 +59,35 @@ export async function refreshList(): Promise<void> {
       const answer = await page(filter, fresh.cursor)
       if (mine !== load) return
       fresh = withPage(fresh, answer.tickets, answer.cursor)
-      setCounts(answer.counts)
+      // What the socket counted meanwhile is newer.
+      const counted = useLive.getState()
+      if (counted.unread === unread && counted.open === open) setCounts(answer.counts)
     } while (fresh.cursor !== null && fresh.rows.length < wanted)
-    settle(filter, fresh)
+    show(fresh, byId, fresh.rows)
   } catch {
     if (mine === load && useTickets.getState().phase === 'loading') useTickets.setState({ phase: 'failed' })
   }
 }
 
-function settle(filter: Filter, fresh: TicketList): void {
-  const { byId } = useTickets.getState()
-  let list: TicketList = { rows: newest(fresh.rows, byId), cursor: fresh.cursor }
-  // A newer summary may no longer belong here, or stand elsewhere.
-  for (const row of list.rows) if (byId.get(row.id) === row) list = place(list, row, filter, me())
-  useTickets.setState({ list, phase: 'ready', byId: learnt(byId, list.rows) })
+/** A list that came; `before`: every summary known when it was asked for. */
+function show(list: TicketList, before: ReadonlyMap<number, TicketOut>, tickets: readonly TicketOut[]): void {
+  const { filter, byId } = useTickets.getState()
+  useTickets.setState({
+    list: caughtUp(list, before, byId, filter, me()),
+    phase: 'ready',
+    byId: learnt(byId, tickets),
+  })
 }
 
 export async function nextPage(): Promise<void> {
-  const { filter, list, paging } = useTickets.getState()
+  const { filter, list, paging, byId } = useTickets.getState()
   if (paging || list.cursor === null) return
   const mine = load
   useTickets.setState({ paging: true })
   try {
     const answer = await page(filter, list.cursor)
     if (mine !== load) return
-    const { list: now, byId } = useTickets.getState()
-    useTickets.setState({
-      list: withPage(now, newest(answer.tickets, byId), answer.cursor),
-      byId: learnt(byId, answer.tickets),
-    })
+    show(withPage(useTickets.getState().list, answer.tickets, answer.cursor), byId, answer.tickets)
   } catch {
     // The next scroll asks again.
   } finally {
