@@ -1,7 +1,8 @@
 """Twilio's REST side, by its own SDK: send, list, media, account. The only module that imports the SDK.
 
-The SDK builds requests and reads answers; how they travel is ours: one shared connection pool with explicit
+The SDK builds requests and reads answers; how they travel is ours (`http_client.py`): one shared connection pool with explicit
 time-outs, the address a setting, and every way a network can fail told apart by one question: may it have been done?
+Files come by aiohttp, piece by piece.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from server.channels.base import (
     Unclear,
     Verdict,
 )
+from server.channels.http_client import HttpClient, Limits, NotAnswered, NotConnected
 from server.errors import ChannelError
 from server.kernel import failpoints
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 CONNECT_S = 5.0
 TOTAL_S = 15.0  # Twilio answers within one or two; after this the outcome is unclear
 CONNECTIONS = 128  # at a time; more waits here, not at Twilio (429)
+FILES = 16  # fetched at a time
 # An idle connection that the other side closes at the moment we use it makes a send unclear: let go of it sooner.
 IDLE_S = 10.0
 MAX_ANSWER = 4_000_000  # bytes
@@ -81,6 +84,10 @@ class TwilioSms:
         self._sid, self._user, self._password, self._service = sid, user, password, service
         self._base = url.rstrip("/")
         self._messages = f"/2010-04-01/Accounts/{sid}/Messages.json"
+        self._pair = b64encode(f"{user}:{password}".encode()).decode()
+        # The wait for a free connection belongs to connecting: who never got one sent nothing, and is not unclear.
+        limits = Limits(CONNECTIONS, CONNECT_S, TOTAL_S, IDLE_S, MAX_ANSWER)
+        self._http = HttpClient(limits, sent=_stop_after if failpoints.active(SENT) else None)
         self._session: aiohttp.ClientSession | None = None
         self._client: Any = None
 
@@ -88,21 +95,13 @@ class TwilioSms:
 
     def _opened(self) -> Any:
         if self._client is None:
-            import aiohttp  # with the SDK half a second and 20 MB: only who sends pays for it
+            # Half a second and 20 MB: only who sends pays for it.
             from twilio.http.async_http_client import AsyncTwilioHttpClient
             from twilio.http.response import Response
             from twilio.rest import Client
 
-            self._session = session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE_S, ttl_dns_cache=60),
-                # `connect` covers the wait for a free connection: who never got one sent nothing, and is not unclear.
-                timeout=aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S, sock_connect=CONNECT_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[_traced()] if failpoints.active(SENT) else None,
-            )
             _never_garbage()
-            pair = b64encode(f"{self._user}:{self._password}".encode()).decode()
-            base = self._base
+            http, authorization, base = self._http, f"Basic {self._pair}", self._base
 
             class Http(AsyncTwilioHttpClient):  # type: ignore[misc] # the SDK has no types
                 """The SDK's own client makes a session without time-outs and loses what a 429 says in its headers."""
@@ -121,36 +120,45 @@ class TwilioSms:
                     timeout: float | None = None,  # noqa: ASYNC109 - the SDK's signature
                     allow_redirects: bool = False,
                 ) -> Any:
-                    body = urlencode(data, doseq=True).encode() if data else None
-                    headers = {**(headers or {}), "Authorization": f"Basic {pair}"}
-                    async with session.request(
+                    address = moved(url, base)
+                    if params:
+                        address += f"{'&' if '?' in address else '?'}{urlencode(params, doseq=True)}"
+                    answer = await http.ask(
                         method,
-                        moved(url, base),
-                        params={name: str(value) for name, value in params.items()} if params else None,
-                        data=body,
-                        headers=headers,
-                        allow_redirects=False,
-                    ) as answer:
-                        text = (await whole(answer.content)).decode("utf-8", "replace")
-                        if answer.status == 307 and twilio_lists.asked_for(url):
-                            return Response(200, twilio_lists.led_to(text, answer.headers.get("Location")))
-                        if not 200 <= answer.status < 300:
-                            raise _Refused(answer.status, answer.headers.get("Retry-After"), text)
-                        return Response(answer.status, text, answer.headers)
+                        address,
+                        {**(headers or {}), "Authorization": authorization},
+                        urlencode(data, doseq=True).encode() if data else b"",
+                    )
+                    text = answer.body.decode("utf-8", "replace")
+                    if answer.status == 307 and twilio_lists.asked_for(url):
+                        return Response(200, twilio_lists.led_to(text, answer.header("Location")))
+                    if not 200 <= answer.status < 300:
+                        raise _Refused(answer.status, answer.header("Retry-After"), text)
+                    return Response(answer.status, text)
 
             self._client = Client(self._user, self._password, self._sid, http_client=Http(), environment={"": ""})
         return self._client
 
+    def _files(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            import aiohttp
+
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=FILES, keepalive_timeout=IDLE_S),
+                timeout=aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S, sock_connect=CONNECT_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-        self._session = self._client = None
+        session, self._session, self._client = self._session, None, None
+        await self._http.close()
+        if session is not None:
+            await session.close()
 
     # --- sending
 
     async def send(self, text: Text) -> Sent:
-        import aiohttp
-
         form: dict[str, Any] = {"To": text.recipient, "Body": text.body}
         if text.sender:
             form["From"] = text.sender
@@ -170,10 +178,10 @@ class TwilioSms:
             sid, status = made.get("sid"), made.get("status")
         except _Refused as refusal:
             return judge(refusal)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return NotSent(f"Twilio could not be reached ({type(error).__name__}).")
-        except (TimeoutError, OSError, aiohttp.ClientError) as error:
-            return Unclear(f"Twilio did not answer ({type(error).__name__}).")
+        except NotConnected as error:
+            return NotSent(f"Twilio could not be reached ({error}).")
+        except NotAnswered as error:
+            return Unclear(f"Twilio did not answer ({error}).")
         except Exception as error:  # an answer that cannot be read, after a 2xx: it may well have been sent
             return Unclear(f"Twilio's answer could not be read ({type(error).__name__}).")
         if not isinstance(sid, str) or not sid:
@@ -221,14 +229,10 @@ class TwilioSms:
         ]
 
     async def fetch_media(self, url: str, most: int) -> tuple[bytes, str]:
-        self._opened()
-        session = self._session
-        assert session is not None
-        address = self._media_address(url)
         import aiohttp
 
-        pair = b64encode(f"{self._user}:{self._password}".encode()).decode()
-        headers = {"Authorization": f"Basic {pair}"}
+        session, address = self._files(), self._media_address(url)
+        headers = {"Authorization": f"Basic {self._pair}"}
         try:
             for _ in range(4):
                 async with session.get(address, headers=headers, allow_redirects=False) as answer:
@@ -263,9 +267,7 @@ class TwilioSms:
         address = await self._asked(ask())
         if address is None:
             return NoList()
-        session = self._session
-        assert session is not None
-        return await twilio_lists.read(session, address, self._base, self._led_on)
+        return await twilio_lists.read(self._files(), address, self._base, self._led_on)
 
     def _media_address(self, url: str) -> str:
         """Only the provider's own addresses of messages' files: whatever else a request names is not fetched."""
@@ -308,8 +310,6 @@ class TwilioSms:
 
     async def _asked(self, call: Any) -> Any:
         """A read's answer; every failure is a `ChannelError` in words."""
-        import aiohttp
-
         try:
             return await call
         except _Refused as refusal:
@@ -321,8 +321,8 @@ class TwilioSms:
             raise ChannelError(
                 f"{words} ({code or refusal.status}) {masked(said)}".strip(), permanent=permanent
             ) from None
-        except (TimeoutError, OSError, aiohttp.ClientError) as error:
-            raise ChannelError(f"Twilio could not be reached ({type(error).__name__}).") from None
+        except (NotConnected, NotAnswered) as error:
+            raise ChannelError(f"Twilio could not be reached ({error}).") from None
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -335,26 +335,9 @@ def _never_garbage() -> None:
     gc.freeze()
 
 
-def _traced() -> Any:
+def _stop_after() -> None:
     """For fault tests: stops a moment after a request was handed to the network, before its answer."""
-    import aiohttp
-
-    async def sent(*_: Any) -> None:
-        asyncio.get_running_loop().call_later(0.005, failpoints.reach, SENT)
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_chunk_sent.append(sent)
-    return trace
-
-
-async def whole(content: Any) -> bytes:
-    """A body of at most `MAX_ANSWER` bytes."""
-    found = bytearray()
-    async for piece in content.iter_any():
-        found += piece
-        if len(found) > MAX_ANSWER:
-            raise ValueError("an answer without end")
-    return bytes(found)
+    asyncio.get_running_loop().call_later(0.005, failpoints.reach, SENT)
 
 
 @lru_cache(64)
