@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import BigInteger, Integer, Text, bindparam, column, func, select, update, values
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts.audit import record
@@ -23,7 +23,7 @@ from server.delivery import queries, rules
 from server.delivery.actions import wake
 from server.delivery.queries import Outbound
 from server.delivery.rules import OutboundSettled, State
-from server.delivery.settings import SMS, SmsSettings, price
+from server.delivery.settings import SMS, price
 from server.errors import Conflict, NotFound
 from server.kernel import jobs, metrics
 from server.kernel.columns import Instant
@@ -46,23 +46,29 @@ _MOVE = Statement(
         claimed_until=None,
     )
 )
-# The common case in one statement: it was `sending`, and the carrier took it.
+# The common case in one statement for all of a batch: they were `sending`, and the carrier took them.
+_taken = (
+    values(column("outbound", BigInteger), column("attempt", Integer), column("sid", Text), name="taken")
+    .data([(bindparam("outbound", type_=BigInteger), bindparam("attempt"), bindparam("new_sid"))])
+    .cte()
+)
 _ACCEPT = Statement(
     update(outbound)
     .where(
-        outbound.c.id == bindparam("outbound"),
-        outbound.c.attempts == bindparam("attempt"),
+        outbound.c.id == _taken.c.outbound,
+        outbound.c.attempts == _taken.c.attempt,
         outbound.c.state == State.SENDING.value,
     )
     .values(
         state=State.ACCEPTED.value,
-        sid=bindparam("new_sid"),
+        sid=_taken.c.sid,
         reason="",
         detail="",
         settled_at=bindparam("now", type_=Instant),
     )
     .returning(
         outbound.c.id,
+        outbound.c.attempts,
         outbound.c.thread_id,
         outbound.c.seq,
         outbound.c.contact_id,
@@ -184,24 +190,29 @@ def look(tx: Tx, outbound_id: int, looks: int) -> None:
         jobs.enqueue(tx, RECONCILE, payload, run_at=tx.now + pause, key=f"{RECONCILE}:{outbound_id}", priority=10)
 
 
-def _charge(tx: Tx, row: Outbound | Row, document: SmsSettings | None = None) -> None:
+def _charge(tx: Tx, rows: Iterable[Outbound | Row]) -> None:
     """One line of the ledger when it is known that the carrier took it, delivered or not (CAM-44); free kinds have none."""
-    if not rules.charged(row.kind):
+    charged = [row for row in rows if rules.charged(row.kind)]
+    if not charged:
         return
-    country, mms = rules.country_of(row.recipient), bool(row.media)
-    cost = price(document or SMS.load(tx), country)
-    each = (cost.mms if cost.mms is not None else cost.sms) if mms else cost.sms
-    tx.run(
-        _CHARGE,
-        outbound_id=row.id,
-        at=tx.now,
-        kind=row.kind,
-        country=country,
-        mms=mms,
-        segments=row.segments,
-        each=each,
-        total=rules.credits(row.kind, row.segments, mms, each),
-    )
+    document, lines = SMS.load(tx), []
+    for row in charged:
+        country, mms = rules.country_of(row.recipient), bool(row.media)
+        cost = price(document, country)
+        each = (cost.mms if cost.mms is not None else cost.sms) if mms else cost.sms
+        lines.append(
+            {
+                "outbound_id": row.id,
+                "at": tx.now,
+                "kind": row.kind,
+                "country": country,
+                "mms": mms,
+                "segments": row.segments,
+                "each": each,
+                "total": rules.credits(row.kind, row.segments, mms, each),
+            }
+        )
+    tx.many(_CHARGE, lines)
 
 
 # --- the pump's third beat --------------------------------------------------------------------------
@@ -209,17 +220,24 @@ def _charge(tx: Tx, row: Outbound | Row, document: SmsSettings | None = None) ->
 
 def outcomes(tx: Tx, found: list[Outcome]) -> None:
     """Writes what network calls led to, in the order of ids: two pumps never wait for each other in a circle."""
+    found = sorted(found, key=lambda each: each.id)
     sids = [one.sent.sid for one in found if isinstance(one.sent, Accepted)]
     # A report may be looking for the same sid right now: of the two, the second must see the first (G10).
     tx.hold(*map(_by, sids))
     parked: dict[str, list[Row]] = {}
     for row in tx.all(_PARKED, sids=sids) if sids else ():
         parked.setdefault(row.sid, []).append(row)
-    document = SMS.load(tx)
-    for one in sorted(found, key=lambda each: each.id):
+    taken = [
+        {"outbound": one.id, "attempt": one.attempt, "new_sid": one.sent.sid}
+        for one in found
+        if isinstance(one.sent, Accepted)
+    ]
+    accepted = {(row.id, row.attempts): row for row in tx.many(_ACCEPT, taken, now=tx.now)}
+    _charge(tx, accepted.values())
+    for one in found:
         match one.sent:
             case Accepted(sid, status):
-                _accepted(tx, one, sid, status, parked.get(sid, []), document)
+                _accepted(tx, one, sid, status, parked.get(sid, []), accepted.get((one.id, one.attempt)))
             case Rejected():
                 _rejected(tx, one, one.sent)
             case Unclear(message):
@@ -232,10 +250,8 @@ def _by(sid: str) -> str:
     return f"sid:{sid}"
 
 
-def _accepted(tx: Tx, one: Outcome, sid: str, status: str, parked: list[Row], document: SmsSettings) -> None:
-    row = tx.first(_ACCEPT, outbound=one.id, attempt=one.attempt, new_sid=sid, now=tx.now)
+def _accepted(tx: Tx, one: Outcome, sid: str, status: str, parked: list[Row], row: Row | None) -> None:
     if row is not None:
-        _charge(tx, row, document)
         _announce(tx, row, State.ACCEPTED, "", "")
     elif not _accepted_late(tx, one, sid):
         return
@@ -259,7 +275,7 @@ def _accepted_late(tx: Tx, one: Outcome, sid: str) -> bool:
     if row.state in rules.OPEN or row.sid is None:
         after = rules.settle(row.state, State.ACCEPTED)
         _move(tx, row, after, "", "", sid)
-        _charge(tx, row)
+        _charge(tx, [row])
     return True
 
 
@@ -367,7 +383,7 @@ def report(tx: Tx, told: Report, token: str | None = None, attempt: int | None =
 def _first_word(tx: Tx, row: Outbound, sid: str) -> None:
     """The carrier speaks of a message before its create call was answered here: so it was sent."""
     _move(tx, row, rules.settle(row.state, State.ACCEPTED), "", "", sid)
-    _charge(tx, row)
+    _charge(tx, [row])
     tx.run(_MATCH, of_sid=sid, outbound=row.id)
 
 
@@ -405,7 +421,7 @@ def decide(tx: Tx, agent: Agent, outbound_id: int, outcome: str, address: str = 
     if row.state is not State.UNKNOWN or not _move(tx, row, State.SENT if sent else State.FAILED, "decided", words):
         raise Conflict("not_unknown", "What became of this message is known by now.")
     if sent:
-        _charge(tx, row)
+        _charge(tx, [row])
     record(tx, agent.id, "outbound_decided", str(row.id), address, outcome=outcome)
     after = queries.one(tx, outbound_id)
     assert after is not None

@@ -10,6 +10,7 @@ engine and no session at run time; everything that touches the database is a pla
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -55,6 +56,9 @@ def _with_constants(dialect: Dialect) -> Dialect:
 _CONSTANTS = {dialect.name: _with_constants(dialect) for dialect in (SQLITE, POSTGRES)}
 
 SHORT = 64  # elements of a list whose statement is kept
+TOGETHER = 64  # rows in one statement
+_ROW = re.compile(r"\bVALUES (\((?:[^()]|\([^()]*\))*\))")
+_PLACE = {"sqlite": "?", "postgresql": "%s"}
 
 Row = Any  # a named tuple whose fields are the statement's column keys
 
@@ -73,7 +77,9 @@ class _Plan(NamedTuple):
 class _Compiled:
     """One statement for one dialect: text, order and conversion of parameters, conversion of rows."""
 
-    __slots__ = ("converts", "defaults", "inner", "lists", "make", "names", "pick", "plans", "results", "sql")
+    __slots__ = (
+        "converts", "defaults", "inner", "lists", "make", "names", "pick", "place", "plans", "repeated", "results", "sql"
+    )  # fmt: skip
 
     def __init__(
         self, stmt: Any, dialect: Dialect, columns: Sequence[str] | None = None, into: type[Any] | None = None
@@ -81,6 +87,8 @@ class _Compiled:
         inner = stmt.compile(dialect=dialect, column_keys=columns)
         self.inner = inner
         self.sql: str = inner.string
+        self.place = _PLACE[dialect.name]
+        self.repeated: dict[int, str] = {}  # with so many rows in its VALUES
         defaults = inner.params
         self.names: list[str] = list(inner.positiontup or ())
         self.lists = [name for name in self.names if inner.binds[name].expanding]
@@ -135,6 +143,29 @@ class _Compiled:
             value = params[name] if place is None else params[name][place]
             out.append(value if convert is None or value is None else convert(value))
         return plan.sql, out
+
+    def bind_many(self, rows: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        """Text and values with its one row of `VALUES` written once for each of `rows`."""
+        row = _ROW.search(self.sql)
+        assert row is not None, "no row of VALUES to repeat"
+        first = self.sql.count(self.place, 0, row.start())
+        end = first + row[1].count(self.place)
+        sql = self.repeated.get(len(rows))
+        if sql is None:
+            start, after = row.span(1)
+            sql = self.repeated[len(rows)] = self.sql[:start] + ", ".join([row[1]] * len(rows)) + self.sql[after:]
+        converts = dict(self.converts)
+        places = [(name, converts.get(place)) for place, name in enumerate(self.names)]
+
+        def of(params: Mapping[str, Any], some: Sequence[tuple[str, Callable[[Any], Any] | None]]) -> list[Any]:
+            found = [(params[name], convert) for name, convert in some]
+            return [value if convert is None or value is None else convert(value) for value, convert in found]
+
+        rest = {**self.defaults, **shared}
+        out = of(rest, places[:first])
+        for params in rows:
+            out += of(params, places[first:end])
+        return sql, out + of(rest, places[end:])
 
     def _plan(self, params: Mapping[str, Any]) -> _Plan:
         state = self.inner.construct_expanded_state(dict(params), escape_names=False)
@@ -309,9 +340,21 @@ class Tx(Conn):
         for stmt, params in last:
             self._run(stmt, params)
 
-    def many(self, stmt: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
-        for params in rows:
-            self._run(stmt, params)
+    def many(self, stmt: Statement, rows: Sequence[Mapping[str, Any]], **shared: Any) -> list[Row]:
+        """Runs a statement with one row of `VALUES` for all `rows` together, and gives what it returns, in any order.
+
+        `shared` are its parameters outside of that row. Rows go by powers of two, so that few texts are prepared.
+        """
+        found: list[Row] = []
+        done = 0
+        while done < len(rows):
+            size = min(1 << (len(rows) - done).bit_length() - 1, TOGETHER)
+            compiled = stmt.on(self.dialect)
+            cursor = self._execute(*compiled.bind_many(rows[done : done + size], shared))
+            if compiled.make is not None:
+                found += [compiled.row(raw) for raw in cursor.fetchall()]
+            done += size
+        return found
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

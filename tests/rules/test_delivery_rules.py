@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import phonenumbers
@@ -87,6 +88,17 @@ def test_a_number_is_from_where_the_library_says() -> None:
         written = phonenumbers.format_number(one, phonenumbers.PhoneNumberFormat.E164)
         theirs = phonenumbers.region_code_for_number(phonenumbers.parse(written)) or ""
         assert rules.country_of(written) == rules._SAME_NETWORKS.get(theirs, theirs), written
+
+
+def test_in_north_america_six_digits_say_it() -> None:
+    chance = random.Random(1)
+    seen = set()
+    for _ in range(4_000):
+        number = 10_000 * chance.randrange(200_000, 1_000_000) + chance.randrange(10_000)
+        theirs = phonenumbers.region_code_for_number(phonenumbers.PhoneNumber(1, number)) or ""
+        assert rules.country_of(f"+1{number}") == theirs, number
+        seen.add(theirs)
+    assert len(seen) > 20
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""One statement for many rows (`Tx.many`), on both databases."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import BigInteger, Text, bindparam, column, insert, select, update, values
+
+from server.kernel.columns import Instant
+from server.kernel.sql import TOGETHER, Statement, Tx
+from server.schema import contacts
+from server.schema import settings as table
+from tests.world import World
+
+_PUT = Statement(
+    insert(table)
+    .values(name=bindparam("name"), value=bindparam("value"), updated_at=bindparam("now"))
+    .returning(table.c.name)
+)
+_new = (
+    values(column("contact", BigInteger), column("name", Text), name="new")
+    .data([(bindparam("contact", type_=BigInteger), bindparam("new_name", type_=Text))])
+    .cte()
+)
+_NAME = Statement(
+    update(contacts)
+    .where(contacts.c.id == _new.c.contact, contacts.c.created_at <= bindparam("until", type_=Instant))
+    .values(name=_new.c.name)
+    .returning(contacts.c.id, contacts.c.name)
+)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, TOGETHER - 1, TOGETHER, 3 * TOGETHER + 7])
+async def test_many_rows_in_few_statements(world: World, count: int) -> None:
+    asked: list[str] = []
+
+    def put(tx: Tx) -> list[str]:
+        execute = tx._execute
+        tx._execute = lambda sql, given: (asked.append(sql), execute(sql, given))[1]  # type: ignore[func-returns-value]
+        rows = [{"name": f"n{number}", "value": {"of": [number, None]}, "now": tx.now} for number in range(count)]
+        return sorted(row.name for row in tx.many(_PUT, rows))
+
+    assert await world.app.write(put) == sorted(f"n{number}" for number in range(count))
+    stored = await world.app.read(lambda conn: conn.all(select(table).where(table.c.name.like("n%"))))
+    assert {row.name: row.value for row in stored if row.name[1:].isdigit()} == {
+        f"n{number}": {"of": [number, None]} for number in range(count)
+    }
+    assert {row.updated_at for row in stored} <= {world.clock.now()}
+    assert len(asked) == count // TOGETHER + (count % TOGETHER).bit_count()
+
+
+async def test_each_row_gets_what_was_meant_for_it_and_what_is_shared_counts_for_all(world: World) -> None:
+    def change(tx: Tx) -> tuple[dict[int, str], dict[int, str]]:
+        ids = [tx.value(insert(contacts).values(created_at=tx.now).returning(contacts.c.id)) for _ in range(11)]
+        wanted = {one: f"who? %s {one}" for one in reversed(ids)}
+        rows = [{"contact": one, "new_name": name} for one, name in wanted.items()]
+        rows.append({"contact": max(ids) + 1, "new_name": "nobody"})
+        return wanted, {row.id: row.name for row in tx.many(_NAME, rows, until=tx.now)}
+
+    wanted, named = await world.app.write(change)
+    assert named == wanted
+    stored = await world.app.read(lambda conn: conn.all(select(contacts.c.id, contacts.c.name)))
+    assert {row.id: row.name for row in stored if row.id in wanted} == wanted
