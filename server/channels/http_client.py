@@ -23,11 +23,15 @@ from aiohappyeyeballs import start_connection
 
 ADDRESSES_S = 60.0  # how long a name's addresses are believed
 NEXT_ADDRESS_S = 0.25  # one that does not answer gets company after this (RFC 8305)
-MOST_HEADERS = 65_536  # bytes
+MOST_HEADERS = 65_536  # bytes, about: a piece of the network is looked at whole
 
 
 class NotConnected(OSError):
     """Nothing of the request left: repeating it is safe. Says why in one word."""
+
+
+class Unwritable(NotConnected, ValueError):
+    """A request that cannot be written: no address, or a header of more than one line."""
 
 
 class NotAnswered(OSError):
@@ -65,13 +69,13 @@ class _Origin(NamedTuple):
 
 @lru_cache(64)
 def _apart(url: str) -> tuple[_Origin, str, str]:
-    """Where to, what `Host` says, and the target. Raises ValueError for what is no address, or not encoded as one."""
+    """Where to, what `Host` says, and the target. Raises `Unwritable` for what is no address, or not encoded as one."""
     parts = urlsplit(url)
     target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
     if parts.scheme not in ("http", "https") or not parts.hostname or not f"{target}{parts.netloc}".isascii():
-        raise ValueError("no address for HTTP")
+        raise Unwritable("no address for HTTP")
     if any(letter <= " " or letter == "\x7f" for letter in target):
-        raise ValueError("an address with spaces or control characters")
+        raise Unwritable("an address with spaces or control characters")
     tls = parts.scheme == "https"
     return _Origin(tls, parts.hostname, parts.port or (443 if tls else 80)), parts.netloc.rpartition("@")[2], target
 
@@ -89,15 +93,18 @@ class HttpClient:
     async def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """One request and its whole answer, whatever its status. Nothing is repeated, no redirect followed.
 
-        Raises `NotConnected`, `NotAnswered`, and ValueError for a request that cannot be written.
+        Raises `NotConnected` or `NotAnswered`.
         """
         origin, host, target = _apart(url)
         lines = "".join([f"\n{name}: {value}" for name, value in headers.items()])
         if lines.count("\n") != len(headers) or "\r" in lines:
-            raise ValueError("a header of more than one line")
+            raise Unwritable("a header of more than one line")
         length = f"\nContent-Length: {len(body)}" if body or method not in ("GET", "DELETE") else ""
         head = f"{method} {target} HTTP/1.1\nHost: {host}{lines}{length}\n\n"
-        raw = head.replace("\n", "\r\n").encode("latin-1") + body
+        try:
+            raw = head.replace("\n", "\r\n").encode("latin-1") + body
+        except UnicodeEncodeError:
+            raise Unwritable("a header beyond Latin-1") from None
         loop, pool = asyncio.get_running_loop(), self._pool(origin)
         until = loop.time() + self._limits.total_s
         line = await pool.take()
@@ -174,8 +181,10 @@ class _Pool:
                 made = await loop.create_connection(lambda: _Line(self), sock=sock, ssl=self._tls, server_hostname=name)
         except BaseException as error:
             self._return(None)
-            if isinstance(error, OSError | RuntimeError):  # RuntimeError: uvloop's word for a socket that is gone
+            if self._addresses is not None and self._addresses.done():  # else others wait for the same look-up
                 self._addresses = None
+            # RuntimeError: uvloop's word for a socket that is gone; UnicodeError: a name that cannot be one.
+            if isinstance(error, OSError | RuntimeError | UnicodeError):
                 raise NotConnected(type(error).__name__) from None
             raise
         self._being_made -= 1
@@ -193,8 +202,8 @@ class _Pool:
         return await asyncio.shield(self._addresses)
 
     def free(self, line: _Line) -> None:
-        """`line` has its answer."""
-        if not self._next(line):
+        """`line` has its answer, unless it is closed by now: then its place is given on where it is lost."""
+        if line.open and not self._next(line):
             loop = asyncio.get_running_loop()
             line.free_since = loop.time()
             self._free.append(line)
@@ -260,7 +269,8 @@ class _Line(asyncio.Protocol):
     def _clear(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._size = 0
+        self._size = self._left = 0  # bytes that came, and how many of a body may come yet
+        self._head = True  # is being read
         self._to_the_end = False  # the body ends where the connection does
         self._whole: Answer | None = None
         self._keep = False
@@ -270,6 +280,7 @@ class _Line(asyncio.Protocol):
         return self._transport is not None and not self._transport.is_closing()
 
     def cut(self) -> None:
+        self._to_the_end = False
         if self._transport is not None:
             self._transport.abort()
 
@@ -278,6 +289,7 @@ class _Line(asyncio.Protocol):
             raise NotConnected("closed")
         loop = asyncio.get_running_loop()
         self._clear()
+        self._left = self._pool.limits.answer
         wanted: asyncio.Future[Answer] = loop.create_future()
         self._wanted = wanted
         timer = loop.call_at(until, self._late, wanted)
@@ -287,7 +299,8 @@ class _Line(asyncio.Protocol):
                 sent()
             return await wanted
         except asyncio.CancelledError:
-            self.cut()
+            if self._wanted is wanted:
+                self.cut()
             raise
         finally:
             timer.cancel()  # the connection may be somebody else's by now: nothing of it is touched here
@@ -310,14 +323,16 @@ class _Line(asyncio.Protocol):
         if self._wanted is None or self._wanted.done():
             return self.cut()  # nothing was asked
         self._size += len(data)
-        if self._size > self._pool.limits.answer + MOST_HEADERS:
-            return self._fail("an answer without end")
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            return self._fail(type(error).__name__)
+            if self._whole is None:
+                return self._fail(type(error).__name__)
+            self._keep = False  # something after the answer
         if self._whole is not None:
             self._answered(self._wanted, self._whole)
+        elif self._left < 0 or self._size > MOST_HEADERS + (0 if self._head else 2 * self._pool.limits.answer):
+            self._fail("an answer without end")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -332,11 +347,12 @@ class _Line(asyncio.Protocol):
 
     def _answered(self, wanted: asyncio.Future[Answer], answer: Answer) -> None:
         self._wanted = None
-        wanted.set_result(answer)
         if self._keep and self.open:
-            self._pool.free(self)
+            # In the next turn: by then it is known whether the other side closed it together with the answer.
+            asyncio.get_running_loop().call_soon(self._pool.free, self)
         else:
             self.cut()
+        wanted.set_result(answer)
 
     # --- the parser's
 
@@ -348,10 +364,14 @@ class _Line(asyncio.Protocol):
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if 100 <= self._parser.get_status_code() < 200:
+            return
+        self._head = False
         named = {name.lower() for name, _ in self._headers}
         self._to_the_end = not named & {b"content-length", b"transfer-encoding"}
 
     def on_body(self, body: bytes) -> None:
+        self._left -= len(body)
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -359,7 +379,9 @@ class _Line(asyncio.Protocol):
             return
         status = self._parser.get_status_code()
         if 100 <= status < 200:  # "go on", before the answer
-            self._headers, self._body, self._to_the_end = [], [], False
+            self._headers, self._body = [], []
             return
+        if not 200 <= status < 600 or self._left < 0:
+            return self._fail(f"status {status}" if self._left >= 0 else "an answer without end")
         self._whole = Answer(status, self._headers, b"".join(self._body))
         self._keep = self._parser.should_keep_alive()

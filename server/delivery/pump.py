@@ -39,6 +39,7 @@ AHEAD = 16
 CLAIMS = 192
 GATHER_S = 0.005  # outcomes for one commit, while more than half of the connections are in use
 SLICE_S = 30.0  # a run ends after this and another follows: a job fits its lease
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between tries to write outcomes
 LAST_S = 3.0  # that a stopping process gives to requests on their way
 
 Connect = Callable[[Account, str], SmsChannel]
@@ -220,25 +221,29 @@ class Pump:
             batch, self._done = self._done, []
             await self._settle(batch)
 
-    async def _settle(self, batch: list[Outcome]) -> None:
+    async def _settle(self, batch: list[Outcome], pauses: tuple[float, ...] = PAUSES) -> None:
         """An outcome must not be lost to a full queue or a moment without a database: it is written again and again."""
-        for pause in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0):
+        alone: tuple[float, ...] = (0.0,)  # one that cannot be written must not hold the others
+        for pause in pauses:
             try:
                 await self._app.write(settling.outcomes, batch)
             except Refused:
                 pass
             except Exception:
                 log.exception("outbound_not_settled", messages=len(batch))
-                if len(batch) > 1:  # one that cannot be written must not hold the others
-                    for one in batch:
-                        await self._settle([one])
-                    return
+                if len(batch) > 1:
+                    alone = PAUSES
+                    break
             else:
                 failpoints.reach("outbound_result_written")
                 await self._next_replies({one.thread for one in batch if one.thread is not None})
                 return
             await asyncio.sleep(pause)
-        log.error("outbound_given_up", messages=[one.id for one in batch])  # `unknown` before long
+        if len(batch) > 1:
+            for one in batch:
+                await self._settle([one], alone)
+        else:
+            log.error("outbound_given_up", message=batch[0].id)  # `unknown` before long
 
     async def _next_replies(self, threads: set[int]) -> None:
         """Looks for what waited for these replies. After the commit: a reply queued beside it saw them on their way."""

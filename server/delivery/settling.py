@@ -227,17 +227,15 @@ def outcomes(tx: Tx, found: list[Outcome]) -> None:
     parked: dict[str, list[Row]] = {}
     for row in tx.all(_PARKED, sids=sids) if sids else ():
         parked.setdefault(row.sid, []).append(row)
-    taken = [
-        {"outbound": one.id, "attempt": one.attempt, "new_sid": one.sent.sid}
-        for one in found
-        if isinstance(one.sent, Accepted)
-    ]
-    accepted = {(row.id, row.attempts): row for row in tx.many(_ACCEPT, taken, now=tx.now)}
+    # One for an attempt: a second answer to it goes the slow way, where it is seen for what it is.
+    taken = {(one.id, one.attempt): one.sent.sid for one in reversed(found) if isinstance(one.sent, Accepted)}
+    rows = [{"outbound": id, "attempt": attempt, "new_sid": sid} for (id, attempt), sid in taken.items()]
+    accepted = {(row.id, row.attempts): row for row in tx.many(_ACCEPT, rows[::-1], now=tx.now)}
     _charge(tx, accepted.values())
     for one in found:
         match one.sent:
             case Accepted(sid, status):
-                _accepted(tx, one, sid, status, parked.get(sid, []), accepted.get((one.id, one.attempt)))
+                _accepted(tx, one, sid, status, parked.get(sid, []), accepted.pop((one.id, one.attempt), None))
             case Rejected():
                 _rejected(tx, one, one.sent)
             case Unclear(message):

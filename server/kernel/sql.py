@@ -147,7 +147,9 @@ class _Compiled:
     def bind_many(self, rows: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]) -> tuple[str, list[Any]]:
         """Text and values with its one row of `VALUES` written once for each of `rows`."""
         row = _ROW.search(self.sql)
-        assert row is not None, "no row of VALUES to repeat"
+        # A "?" or a bracket inside a constant, or a list, would put values in wrong places: such a statement runs alone.
+        plain = not self.lists and self.sql.count(self.place) == len(self.names)
+        assert row is not None and plain, "no row of VALUES that can be repeated"
         first = self.sql.count(self.place, 0, row.start())
         end = first + row[1].count(self.place)
         sql = self.repeated.get(len(rows))
@@ -164,7 +166,7 @@ class _Compiled:
         rest = {**self.defaults, **shared}
         out = of(rest, places[:first])
         for params in rows:
-            out += of(params, places[first:end])
+            out += of({**self.defaults, **params}, places[first:end])
         return sql, out + of(rest, places[end:])
 
     def _plan(self, params: Mapping[str, Any]) -> _Plan:

@@ -18,6 +18,7 @@ from server.delivery.actions import Send
 from server.delivery.rules import OutboundSettled, SenderKind, State
 from server.delivery.senders import Wanted
 from server.delivery.settings import SMS
+from server.kernel import metrics
 from server.kernel.sql import Tx
 from server.schema import credits, outbound, suppressions
 from server.schema import senders as senders_table
@@ -295,6 +296,41 @@ async def test_an_answer_that_comes_after_it_was_given_up_still_settles_it(world
     await world.app.write(settling.outcomes, [outcome])
     row = await of(world, sent)
     assert (row.state, row.sid) == (State.ACCEPTED, "SM7")
+
+
+async def test_two_answers_to_one_attempt_are_not_hidden_by_their_batch(world: World) -> None:
+    await open_sms(world)
+    sent = await queue(world, await person(world))
+    claims = (await world.app.write(claiming.claim, 10)).claims
+    [ready] = await world.app.write(claiming.begin, claims, "http://x")
+    before = metrics.SMS_TWICE._value.get()
+    both = [settling.Outcome(ready.id, ready.turn, ready.attempt, Accepted(sid, "queued")) for sid in ("SMa", "SMb")]
+    await world.app.write(settling.outcomes, both)
+    row = await of(world, sent)
+    assert (row.state, row.sid) == (State.ACCEPTED, "SMa")
+    assert metrics.SMS_TWICE._value.get() == before + 1
+    assert len(await world.rows(credits)) == 1
+
+
+async def test_an_answer_that_cannot_be_written_holds_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of ours by one sid: a clash, for ever. The others of the batch have their outcome all the same."""
+    monkeypatch.setattr(pump, "PAUSES", (0.0, 0.0))
+    await open_sms(world)
+    contact = await person(world)
+    for number in range(4):
+        await queue(world, contact, f"reply:{number}", priority=20)
+    claims = (await world.app.write(claiming.claim, 10)).claims
+    ready = await world.app.write(claiming.begin, claims, "http://x")
+    sids = ("SMa", "SMb", "SMa", "SMc")
+    await pump.of(world.app)._settle(
+        [
+            settling.Outcome(one.id, one.turn, one.attempt, Accepted(sid, "queued"))
+            for one, sid in zip(ready, sids, strict=True)
+        ],
+        pump.PAUSES,
+    )
+    states = [(row.state, row.sid) for row in await world.rows(outbound)]
+    assert states == [("accepted", "SMa"), ("accepted", "SMb"), ("sending", None), ("accepted", "SMc")]
 
 
 async def test_a_reply_overtakes_a_campaign_whose_answers_are_slow(world: World) -> None:

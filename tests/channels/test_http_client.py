@@ -153,7 +153,15 @@ async def test_answers_in_all_their_forms(parts: tuple[bytes, ...], close: bool,
         ((b"HTTP/1.1 200 X\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",), False),
         ((b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",), False),
         ((b"HTTP/1.1 200 X\r\nContent-Length: 90000\r\n\r\n", b"x" * 90_000), False),
-        ((b"HTTP/1.1 200 X\r\nX: " + b"x" * 90_000,), False),
+        ((b"HTTP/1.1 200 X\r\nX: ", b"x" * 90_000, b"y"), False),
+        ((b"HTTP/1.1 103 X\r\nX: " + b"x" * 900 + b"\r\n\r\n",) * 90, False),
+        ((b"HTTP/1.1 200 X\r\nContent-Length: 11000\r\n\r\n", b"x" * 11_000), False),
+        (
+            (b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 90_000, b"\r\na\r\n0\r\n\r\n"),
+            False,
+        ),
+        ((b"HTTP/1.1 000 X\r\nContent-Length: 0\r\n\r\n",), False),
+        ((b"HTTP/1.1 999 X\r\nContent-Length: 0\r\n\r\n",), False),
         ((b"HTTP/1.1 200 X\r\nContent-Length: 9999999999999999999999\r\n\r\n",), False),
     ],
 )
@@ -183,6 +191,72 @@ async def test_more_answers_than_questions_end_the_connection() -> None:
             assert (await http.ask("POST", one.url, {}, b"x")).body == b"ok"
             await asyncio.sleep(0.05)
         assert one.made == 3
+
+
+@pytest.mark.parametrize("after", [b"garbage\r\n\r\n", b"\x00", b"HTTP/1.1 100"])
+async def test_what_comes_after_an_answer_does_not_spoil_it(after: bytes) -> None:
+    async with peer(saying(OK + after)) as one, client() as http:
+        for _ in range(2):
+            assert (await http.ask("POST", one.url, {}, b"x")).body == b"ok"
+
+
+async def test_who_closes_together_with_the_answer_spoils_nobody_elses_request() -> None:
+    """A balancer that drains: the next request must not be written on a connection whose end lies in the socket."""
+
+    async def last_word(_: bytes, writer: Writer) -> None:
+        writer.write(OK)
+        writer.close()
+
+    async with peer(last_word) as one, client(Limits(2, 1.0, 2.0, 5.0, 100)) as http:
+        answers = await asyncio.gather(*(http.ask("POST", one.url, {}, b"%d" % n) for n in range(60)))
+    assert [answer.body for answer in answers] == [b"ok"] * 60
+    assert len(one.asked) == 60
+
+
+async def test_who_gives_up_in_the_moment_of_the_answer_cuts_nobody_else() -> None:
+    async def slowly(_: bytes, writer: Writer) -> None:
+        await asyncio.sleep(0.005)
+        writer.write(OK)
+
+    async with peer(slowly) as one, client(Limits(1, 1.0, 2.0, 5.0, 100)) as http:
+        for _ in range(50):
+            first = asyncio.create_task(http.ask("POST", one.url, {}, b"first"))
+            await asyncio.sleep(0.002)
+            (pool,) = http._pools.values()
+            async with asyncio.timeout(5):
+                while not pool._free:  # noqa: ASYNC110 - the very turn in which it is free again
+                    await asyncio.sleep(0)
+            first.cancel()
+            assert (await http.ask("POST", one.url, {}, b"second")).body == b"ok"
+            await asyncio.gather(first, return_exceptions=True)
+    assert one.made == 1
+
+
+async def test_closing_makes_no_whole_answer_of_half_of_one() -> None:
+    async with peer(saying(b'HTTP/1.1 201 Created\r\n\r\n{"sid":')) as one, client() as http:
+        asking = asyncio.create_task(http.ask("POST", one.url, {}, b"x"))
+        await asyncio.sleep(0.05)
+        await http.close()
+        with pytest.raises(NotAnswered):
+            await asking
+
+
+async def test_one_look_up_for_everybody_though_it_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    async def hangs(*_: object, **__: object) -> list[object]:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.4)
+        raise OSError("nobody knows")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hangs, raising=False)
+    async with client(Limits(4, 0.1, 5.0, 5.0, 100)) as http:
+        for _ in range(3):
+            asking = [http.ask("POST", "http://localhost:9", {}, b"x") for _ in range(4)]
+            told = await asyncio.gather(*asking, return_exceptions=True)
+            assert [type(one) for one in told] == [NotConnected] * 4
+        assert asked == 1
 
 
 async def test_nobody_there() -> None:
@@ -274,6 +348,8 @@ async def test_closing_tells_everybody() -> None:
     [
         ("http://localhost/a b", {}),
         ("http://localhost/ä", {}),
+        ("http://a..b/", {}),
+        (f"http://{'a' * 64}.example/", {}),
         ("ftp://localhost/", {}),
         ("/nowhere", {}),
         ("http://localhost/", {"X": "1\r\nY: 2"}),
@@ -284,7 +360,7 @@ async def test_closing_tells_everybody() -> None:
 )
 async def test_what_cannot_be_written_is_not(url: str, headers: dict[str, str]) -> None:
     async with client() as http:
-        with pytest.raises(ValueError):
+        with pytest.raises(NotConnected):  # and therefore surely not sent
             await http.ask("GET", url, headers)
 
 
