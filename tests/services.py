@@ -320,6 +320,12 @@ def _clear(folder: Path) -> None:
                 # PostgreSQL without a last checkpoint, which takes seconds: its data goes next.
                 process.send_signal(signal.SIGQUIT if note.stem == "postgres" else signal.SIGINT)
                 process.wait(10)
+    # `users` last: who is ended in the middle of gigabytes leaves a folder that the next run still takes for one.
+    for one in folder.iterdir():
+        if one.is_dir():
+            shutil.rmtree(one, ignore_errors=True)
+        elif one.name != "users":
+            one.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
