@@ -269,7 +269,7 @@ class _Line(asyncio.Protocol):
     def _clear(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._size = self._left = 0  # bytes that came, and how many of a body may come yet
+        self._size, self._left = 0, self._pool.limits.answer  # bytes that came, and how many of a body may come yet
         self._head = True  # is being read
         self._to_the_end = False  # the body ends where the connection does
         self._whole: Answer | None = None
@@ -289,7 +289,6 @@ class _Line(asyncio.Protocol):
             raise NotConnected("closed")
         loop = asyncio.get_running_loop()
         self._clear()
-        self._left = self._pool.limits.answer
         wanted: asyncio.Future[Answer] = loop.create_future()
         self._wanted = wanted
         timer = loop.call_at(until, self._late, wanted)
@@ -343,7 +342,7 @@ class _Line(asyncio.Protocol):
             if self._whole is not None:
                 self._wanted.set_result(self._whole)
             else:
-                self._wanted.set_exception(NotAnswered(type(exc).__name__ if exc is not None else "closed"))
+                self._fail(type(exc).__name__ if exc is not None else "closed")
 
     def _answered(self, wanted: asyncio.Future[Answer], answer: Answer) -> None:
         self._wanted = None

@@ -227,10 +227,13 @@ def outcomes(tx: Tx, found: list[Outcome]) -> None:
     parked: dict[str, list[Row]] = {}
     for row in tx.all(_PARKED, sids=sids) if sids else ():
         parked.setdefault(row.sid, []).append(row)
-    # One for an attempt: a second answer to it goes the slow way, where it is seen for what it is.
-    taken = {(one.id, one.attempt): one.sent.sid for one in reversed(found) if isinstance(one.sent, Accepted)}
+    taken: dict[tuple[int, int], str] = {}
+    for one in found:
+        if isinstance(one.sent, Accepted):
+            # A second answer to an attempt goes the slow way, where it is seen for what it is.
+            taken.setdefault((one.id, one.attempt), one.sent.sid)
     rows = [{"outbound": id, "attempt": attempt, "new_sid": sid} for (id, attempt), sid in taken.items()]
-    accepted = {(row.id, row.attempts): row for row in tx.many(_ACCEPT, rows[::-1], now=tx.now)}
+    accepted = {(row.id, row.attempts): row for row in tx.many(_ACCEPT, rows, now=tx.now)}
     _charge(tx, accepted.values())
     for one in found:
         match one.sent:

@@ -162,6 +162,8 @@ async def test_answers_in_all_their_forms(parts: tuple[bytes, ...], close: bool,
         ),
         ((b"HTTP/1.1 000 X\r\nContent-Length: 0\r\n\r\n",), False),
         ((b"HTTP/1.1 999 X\r\nContent-Length: 0\r\n\r\n",), False),
+        ((b"HTTP/1.1 000 X\r\n\r\nto the end",), True),
+        ((b"HTTP/1.1 200 X\r\n\r\n", b"x" * 11_000), True),
         ((b"HTTP/1.1 200 X\r\nContent-Length: 9999999999999999999999\r\n\r\n",), False),
     ],
 )
