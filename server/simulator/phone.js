@@ -186,6 +186,7 @@ function showSwitches() {
 }
 
 function showGone() {
+  $('gone').disabled = false
   $('gone').textContent = me().given_up ? `Give ${pretty(me().number)} out again` : `Give ${pretty(me().number)} up`
 }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 
 import pytest
 from PIL import Image
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.axe import serious
 from tests.browser.people import People
@@ -32,6 +33,24 @@ async def test_a_text_from_the_phone_is_a_ticket_within_a_second(people: People)
     await expect(page.get_by_role("log").get_by_text("phone: do you ship")).to_be_visible()
     await expect(box).to_have_value("")
     await expect(desk.row("phone: do you ship to Alaska?")).to_be_visible(timeout=1000)
+
+
+async def test_nothing_is_written_before_it_is_known_to_whom(people: People) -> None:
+    """It said that the server did not answer."""
+    known = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await known.wait()
+        await route.continue_()
+
+    page = await (await people.context()).new_page()
+    await page.route("**/phone/state", late)
+    await page.goto(people.site.phone)
+    box = page.get_by_role("textbox", name="Text message")
+    await expect(box).to_be_disabled()
+    await expect(page.get_by_role("button", name="Send")).to_be_disabled()
+    known.set()
+    await expect(box).to_be_enabled()
 
 
 async def test_the_page_is_used_with_the_keyboard_alone(people: People) -> None:
