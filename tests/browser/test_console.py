@@ -167,9 +167,11 @@ async def no_sideways_scroll(page: Page) -> None:
 async def test_on_a_phone_one_pane_is_shown_at_a_time(people: People) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     visitor = await people.visitor(**phone)
-    box = await (await visitor.frame.frame_element()).bounding_box()
+    frame = await visitor.frame.frame_element()
+    box = await frame.bounding_box()
     assert box is not None and (box["width"], box["height"]) == (390, 844)  # the panel covers the page
     await visitor.frame.get_by_role("button", name="Close chat").click()
+    await frame.wait_for_element_state("hidden")  # the frame only asks the page, which may be opening meanwhile
     await no_sideways_scroll(visitor.page)
     await visitor.page.evaluate("Threadline.open()")
     await visitor.box.fill("phone: a question that is long enough to fill more than one line on this screen")

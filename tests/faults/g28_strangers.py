@@ -45,7 +45,8 @@ async def run(tally: Tally) -> None:
         await crowd.talk(20, _for(3))
         quiet = percentile(crowd.ack_times, 0.99)
         crowd.ack_times.clear()
-        while any(visitor.outbox for visitor in crowd.visitors):  # the crowd's last words are no stranger's
+        # The crowd's last words are no stranger's, nor are the answers to them.
+        while crowd.replies or any(visitor.outbox for visitor in crowd.visitors):
             await asyncio.sleep(0.05)
         before, memory = _rows(site), _memory(site)
         stored, held = await _boots(site, boots)
