@@ -92,6 +92,7 @@ async def _kills_at_points(tally: Tally, times: int) -> None:
                     missed.append(name)
                     node.kill()
                 await _restart(site, crowd, node, tally, f"point-{number}-{name}")
+                await asyncio.sleep(1.5)  # a server that starts at once leaves little time to say something in
 
         await crowd.talk_while(PER_S, torment(), replies=0.4)
         await crowd.settle(40)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import ctypes
 import json
 import os
 import shutil
@@ -32,6 +31,7 @@ from server.app import build, close
 from server.kernel.bus import LocalBus
 from server.settings import Settings
 from server.web import auth
+from tests.faults.nursery import Life, die_with_parent, nursery
 from tests.services import Valkey, create_database, free_port
 
 PUBLIC_URL = "http://site.test"
@@ -50,12 +50,6 @@ LIMITS = {
 
 def _settings(folder: Path, url: str | None) -> Settings:
     return Settings(_env_file=None, data_dir=folder, database_url=url, public_url=PUBLIC_URL, secret_key=SECRET)
-
-
-def _die_with_us() -> None:
-    """No server outlives a harness that was itself killed: PR_SET_PDEATHSIG."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 class Seed:
@@ -110,7 +104,7 @@ class Node:
         self.site, self.number, self.command = site, number, command
         self.port = free_port()
         self.log = site.folder / f"node-{number}.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Life | None = None
         self.starts = 0
 
     @property
@@ -138,10 +132,15 @@ class Node:
             "THREADLINE_FAILPOINT_LOG": str(self.site.failpoint_log),
             "THREADLINE_FAILPOINT_SEED": f"{self.site.seed}-{self.number}-{self.starts}",
         }
+        _, module, *words = self.command
+        if "PYTEST_CURRENT_TEST" in os.environ and not self.site.wrapper and "LD_PRELOAD" not in environment:
+            folder = self.site.folder
+            self.process = nursery().start(module, *words, folder=folder, env=environment, log=self.log)
+            return
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [*self.site.wrapper, sys.executable, *self.command],
-                cwd=self.site.folder, env=environment, stdout=output, stderr=output, preexec_fn=_die_with_us,
+                cwd=self.site.folder, env=environment, stdout=output, stderr=output, preexec_fn=die_with_parent,
             )  # fmt: skip
 
     async def ready(self, within: float = 90.0) -> float:
