@@ -24,16 +24,16 @@ UI_SOURCES := $(shell find agents_ui/src widget 2>/dev/null) \
 up: .venv/.base $(UI)
 	@$(BIN)/python -m server up
 
-# Two passes: what is busy runs on two workers by file; what mostly waits (a browser, a process that is killed, a
-# connection that is cut) runs on three, whatever there is to run. A pass without tests (pytest's code 5) is
+# Two passes, each on four workers: a test waits about half of its time, for PostgreSQL or a clock. First by file;
+# then browsers and guarantees mixed (tests/conftest.py), one by one. A pass without tests (pytest's code 5) is
 # tolerated, two are not.
 test: .venv/.dev $(UI) tests/setup_machine.sh
 	@sh tests/setup_machine.sh
 	@passes=0; \
-	$(PYTEST) -n 2 --dist loadfile tests --ignore=tests/browser --ignore=tests/faults --ignore=tests/bench; \
+	$(PYTEST) -n 4 --dist loadfile tests --ignore=tests/browser --ignore=tests/faults --ignore=tests/bench; \
 	case $$? in 0) passes=1;; 5) ;; *) exit 1;; esac; \
 	slow="$(wildcard tests/browser tests/faults)"; \
-	if [ -n "$$slow" ]; then $(PYTEST) -n 3 --dist loadgroup $$slow; case $$? in 0) passes=1;; 5) ;; *) exit 1;; esac; fi; \
+	if [ -n "$$slow" ]; then $(PYTEST) -n 4 --dist loadgroup $$slow; case $$? in 0) passes=1;; 5) ;; *) exit 1;; esac; fi; \
 	[ $$passes = 1 ] || { echo "make test: not one Python test ran" >&2; exit 1; }
 	$(NPM) test
 

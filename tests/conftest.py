@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 import uvloop
 
+from tests import services
 from tests.online import Online, open_online
 from tests.world import World, open_world
 
@@ -22,6 +24,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if getattr(item, "callspec", None) and item.callspec.params.get("database") == "postgres":
             item.add_marker("pg")
+    # A guarantee mostly waits, a browser never does: mixed, so that the machine is neither idle nor overrun.
+    waiting = [item for item in items if item.get_closest_marker("faults")]
+    busy = [item for item in items if not item.get_closest_marker("faults")]
+    if waiting and any(item.get_closest_marker("browser") for item in busy):
+        items[:] = [item for pair in zip_longest(waiting, busy) for item in pair if item is not None]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    """After the test's own fixtures are closed."""
+    try:
+        return (yield)
+    finally:
+        services.drop_copies()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

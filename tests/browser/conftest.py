@@ -1,4 +1,4 @@
-"""One Chromium and one server for the folder; windows of one's own for each test."""
+"""One Chromium and one server for a worker; windows of one's own for each test."""
 
 from __future__ import annotations
 
@@ -14,22 +14,14 @@ from tests.browser.site import Site, open_site
 from tests.services import Chromium
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A module stays on one worker, which has its own Chromium and its own server."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     with Chromium() as endpoint:
         async with async_playwright() as playwright:
             yield await playwright.chromium.connect_over_cdp(endpoint)
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def site(tmp_path_factory) -> AsyncIterator[Site]:
     """Shared: a test finds its own tickets by its own words."""
     async with open_site(tmp_path_factory.mktemp("site")) as opened:
