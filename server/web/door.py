@@ -1,4 +1,5 @@
-"""uvicorn's HTTP protocol with what it lacks against strangers: an end to headers, in size, number and time.
+"""uvicorn's HTTP protocol with what it lacks against strangers: an end to headers, in size, number and time. And
+answers in one write.
 
 Without it a connection that says nothing, or one header byte a minute, is kept for ever, and a header may grow
 without bound (BAD_INPUTS H1, H6, W38). Bodies have their limits in `web.http.read_body`.
@@ -12,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADERS = 100
 HEADER_BYTES = 32 * 1024  # request line and headers together
+CONTINUE = b"HTTP/1.1 100 "
 HEADERS_S = 10.0  # from the first moment of a connection, or the first byte of a later request
 REFUSALS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
@@ -20,16 +22,52 @@ class HeadersTooLarge(Exception):
     """Raised inside the parser, which then stops."""
 
 
+class _Answers:
+    """What uvicorn writes answers to, on one connection: an answer's head waits for the first of its body, as ASGI asks of
+    a server. Two writes are two packets, two journeys through the kernel, and the reader wakes twice.
+    """
+
+    __slots__ = ("_begun", "_held", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._begun = False
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        if self._begun:
+            self._transport.write(self._held + data if self._held else data)
+            self._held = b""
+        elif data.startswith(CONTINUE):
+            self._transport.write(data)
+        else:
+            self._begun, self._held = True, data
+
+    def done(self) -> None:
+        """The next write begins another answer. One to HEAD has a head only."""
+        if self._held:
+            self._transport.write(self._held)
+        self._begun, self._held = False, b""
+
+    def close(self) -> None:
+        self.done()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+
 class Http(HttpToolsProtocol):
+    _answers: _Answers
     _deadline: asyncio.TimerHandle | None = None
     _headers_done = False
     _whole = False  # has the body of the current request arrived
     _read = 0  # bytes since the request began, while its headers are not complete
-    _size = 0  # of the headers that are
     _too_large = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._answers = _Answers(transport)
         self._deadline = self.loop.call_later(HEADERS_S, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -42,24 +80,24 @@ class Http(HttpToolsProtocol):
             self._read += len(data)
             if self._read > HEADER_BYTES:
                 self._refuse(431)
+            elif self._deadline is None:  # nearly always all of it came at once
+                self._deadline = self.loop.call_later(HEADERS_S, self._late)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._headers_done, self._whole, self._read, self._size = False, False, 0, 0
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(HEADERS_S, self._late)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._size += len(name) + len(value) + 4
-        if self._size + len(self.url) > HEADER_BYTES or len(self.headers) > HEADERS:
-            self._too_large = True
-            raise HeadersTooLarge
+        self._headers_done, self._whole, self._read = False, False, 0
 
     def on_headers_complete(self) -> None:
+        size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+        if size > HEADER_BYTES or len(self.headers) > HEADERS:
+            self._too_large = True
+            raise HeadersTooLarge
         self._in_time()
         self._headers_done = True
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:  # it is no upgrade
+            self.cycle.transport = self._answers  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         self._whole = True
@@ -67,6 +105,7 @@ class Http(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        self._answers.done()
         super().on_response_complete()
         if not self._whole and self._deadline is None:
             # Answered before the body was there (refused, say): whoever goes on sending it does so in vain.

@@ -155,3 +155,64 @@ async def test_hundreds_of_half_open_requests_go_away_and_the_others_are_served(
     await asyncio.gather(*(ended(reader, 10) for reader, _ in held))
     for _, writer in held:
         writer.close()
+
+
+class Sink(asyncio.Transport):
+    """A transport that keeps each write apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.closed
+        self.writes.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+def test_head_and_body_of_an_answer_leave_in_one_write() -> None:
+    sink = Sink()
+    answers = door._Answers(sink)
+    answers.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert sink.writes.pop() == b"HTTP/1.1 100 Continue\r\n\r\n", "somebody waits for it"
+    answers.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert sink.writes == []
+    answers.write(b"first")
+    answers.write(b"HTTP/1.1 100 of a file")
+    answers.done()
+    assert sink.writes == [b"HTTP/1.1 200 OK\r\n\r\nfirst", b"HTTP/1.1 100 of a file"]
+    answers.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+    answers.done()
+    assert sink.writes[2:] == [b"HTTP/1.1 204 No Content\r\n\r\n"]
+    answers.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    answers.close()
+    assert sink.writes[3:] == [b"HTTP/1.1 200 OK\r\n\r\n"] and answers.is_closing()
+
+
+async def test_answers_without_a_body_and_to_requests_in_a_row_come_whole(online: Online) -> None:
+    head = b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n"
+    last = b"Connection: close\r\n\r\n"
+    got = await online.says_raw(GET + b"\r\n" + head + b"\r\n" + GET + b"\r\n" + head + last)
+    assert got.count(b"HTTP/1.1 ") == 4
+    _, body, *rest = got.split(b"\r\n\r\n")
+    assert body.startswith(b"okHTTP/1.1 ") and rest[1].startswith(b"okHTTP/1.1 ") and rest[-1] == b""
+
+
+async def test_who_waits_for_100_continue_gets_it_before_the_answer(online: Online) -> None:
+    reader, writer = await asyncio.open_connection(*online.address)
+    body = b'{"email": "nobody@shop.example", "password": "wrong horse"}'
+    writer.write(
+        b"POST /api/login HTTP/1.1\r\nHost: x\r\nOrigin: " + online.url.encode() + b"\r\nExpect: 100-continue\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+    )
+    async with asyncio.timeout(5):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(body)
+        assert status(await reader.read()) == 401
+    writer.close()
