@@ -129,13 +129,14 @@ def _body_is_named(query: str, body: bytes) -> bool:
 
 @lru_cache(16)
 def origins(public_url: str) -> tuple[str, ...]:
-    """The public address without its port and with it."""
+    """The public address without its port and with it; first as we write it, which is what they have nearly always signed."""
     parts = urlsplit(public_url)
     user, at, _ = parts.netloc.rpartition("@")
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"{parts.scheme}://{user}{at}{host}", f"{parts.scheme}://{user}{at}{host}:{port}"
+    bare, full = f"{parts.scheme}://{user}{at}{host}", f"{parts.scheme}://{user}{at}{host}:{port}"
+    return (bare, full) if parts.port is None else (full, bare)
 
 
 def sign(token: str, address: str, params: Iterable[tuple[str, str]]) -> str:

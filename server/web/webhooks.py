@@ -156,14 +156,13 @@ def pairs(text: str) -> tuple[tuple[str, str], ...]:
     for pair in text.replace("+", " ").split("&"):
         if pair:
             name, _, value = pair.partition("=")
-            found.append((_decoded(name), _decoded(value)) if "%" in pair else (name, value))
+            found.append((_decoded(name), _decoded(value)))
     return tuple(found)
 
 
 def _decoded(quoted: str) -> str:
-    return unquote_to_bytes(
-        quoted
-    ).decode()  # all of it is ASCII, so this is `unquote` without its search for what is not
+    # All of it is ASCII, so this is `unquote` without its search for what is not.
+    return unquote_to_bytes(quoted).decode() if "%" in quoted else quoted
 
 
 async def _body(headers: dict[str, str], receive: Receive) -> bytes:

@@ -136,8 +136,8 @@ def test_a_json_body_is_signed_by_its_hash_in_the_address() -> None:
 def test_origins_of_unusual_addresses() -> None:
     """Where the SDK's `remove_port` takes a password or half an IPv6 address for a port."""
     assert origins("https://u:p@chat.shop.example:8443") == (
-        "https://u:p@chat.shop.example",
         "https://u:p@chat.shop.example:8443",
+        "https://u:p@chat.shop.example",
     )
-    assert origins("http://[::1]:8000") == ("http://[::1]", "http://[::1]:8000")
+    assert origins("http://[::1]:8000") == ("http://[::1]:8000", "http://[::1]")
     assert origins("https://chat.shop.example") == ("https://chat.shop.example", "https://chat.shop.example:443")
