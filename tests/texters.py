@@ -80,7 +80,7 @@ class Texter:
 
     async def sends(self, text: InboundText) -> Received:
         words, inbox = await KEYWORDS.latest(self.world.app), await INBOX.latest(self.world.app)
-        return await self.world.app.write(sms.receive_text, text, words, inbox)
+        return await self.world.app.write_joined(sms.receive_texts, text, words, inbox)
 
     # --- who they are
 

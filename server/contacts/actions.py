@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, exists, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from server.accounts.audit import record
 from server.accounts.rules import Agent
@@ -12,7 +12,7 @@ from server.contacts import rules
 from server.contacts.rules import ContactChanged, Known
 from server.errors import NotFound
 from server.kernel.sql import Statement, Tx
-from server.schema import contacts, senders
+from server.schema import contacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,13 @@ def _with(column_name: str) -> Statement:
 
 _WITH_PHONE, _WITH_PEER = _with("phone"), _with("peer")
 _ACTIVE = Statement(update(contacts).where(contacts.c.id == bindparam("contact")).values(active_at=bindparam("now")))
-_who = contacts.alias("who")
-_who_is_meant = func.coalesce(_who.c.merged_into, _who.c.id)
-_TEXTED = Statement(
-    update(contacts)
-    .where(
-        contacts.c.id
-        == select(_who_is_meant)
-        .where(_who.c.phone == bindparam("address"))
-        .order_by(func.coalesce(_who.c.active_at, _who.c.created_at).desc(), _who_is_meant.desc())
-        .limit(1)
-        .scalar_subquery(),
-        exists().where(senders.c.address == bindparam("ours")),
-    )
-    .values(active_at=bindparam("now"))
-    .returning(contacts.c.id)
+_MEANT = Statement(
+    select(contacts.c.phone, _meant.label("meant"))
+    .where(contacts.c.phone.in_(bindparam("numbers", expanding=True)))
+    .order_by(func.coalesce(contacts.c.active_at, contacts.c.created_at).desc(), _meant.desc())
+)
+_ALL_ACTIVE = Statement(
+    update(contacts).where(contacts.c.id.in_(bindparam("people", expanding=True))).values(active_at=bindparam("now"))
 )
 _NEW = Statement(
     insert(contacts)
@@ -74,11 +66,14 @@ _NEW = Statement(
 )
 
 
-def texted(tx: Tx, e164: str, ours: str) -> int | None:
-    """As `by_phone` at one look: whom a text is from that was sent to our number `ours`. None, and nothing is changed:
-    nobody has exactly this number, or that one is not ours."""
-    _hold(tx, e164)
-    found: int | None = tx.value(_TEXTED, address=e164, ours=ours, now=tx.now)
+def texted(tx: Tx, numbers: list[str]) -> dict[str, int]:
+    """As `by_phone` at one look for several numbers in E.164: whom each is. Who is missing is known to nobody."""
+    tx.hold(*map(_lock_of, numbers))
+    found: dict[str, int] = {}
+    for phone, meant in tx.all(_MEANT, numbers=numbers):
+        found.setdefault(phone, meant)
+    if found:
+        tx.run(_ALL_ACTIVE, people=sorted(set(found.values())), now=tx.now)
     return found
 
 
@@ -112,7 +107,11 @@ def _found(tx: Tx, having: Statement, address: str) -> ByPhone | None:
 def _hold(tx: Tx, address: str) -> None:
     """Makes the first two texts of a stranger, at once on two nodes, one contact; a unique key could not, because people
     share numbers."""
-    tx.hold(f"sms:{address}")
+    tx.hold(_lock_of(address))
+
+
+def _lock_of(address: str) -> str:
+    return f"sms:{address}"
 
 
 _KNOWN = Statement(

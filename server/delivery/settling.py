@@ -212,7 +212,7 @@ def _charge(tx: Tx, rows: Iterable[Outbound | Row]) -> None:
                 "total": rules.credits(row.kind, row.segments, mms, each),
             }
         )
-    tx.many(_CHARGE, lines)
+    tx.run_many(_CHARGE, lines)
 
 
 # --- the pump's third beat --------------------------------------------------------------------------
@@ -233,7 +233,7 @@ def outcomes(tx: Tx, found: list[Outcome]) -> None:
             # A second answer to an attempt goes the slow way, where it is seen for what it is.
             taken.setdefault((one.id, one.attempt), one.sent.sid)
     rows = [{"outbound": id, "attempt": attempt, "new_sid": sid} for (id, attempt), sid in taken.items()]
-    accepted = {(row.id, row.attempts): row for row in tx.many(_ACCEPT, rows, now=tx.now)}
+    accepted = {(row.id, row.attempts): row for row in tx.all_many(_ACCEPT, rows, now=tx.now)}
     _charge(tx, accepted.values())
     for one in found:
         match one.sent:

@@ -109,7 +109,7 @@ def write_message(tx: Tx, agent: Agent, said: Outgoing, base: str = "") -> Writt
         by(agent),
         body=text,
         data=data,
-        public=not note,
+        public=not note and ticket.channel == "webchat",
         dedupe=dedupe,
         body_hash=fingerprint,
     )

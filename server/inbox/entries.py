@@ -26,6 +26,9 @@ RESUME = 200  # entries sent after a bookmark; further behind means `reset`
 IS_MESSAGE = text("timeline.kind IN ('message', 'note')")
 
 
+_OURS = ("public_ref", "sid")  # of an entry's data: what no agent is told
+
+
 class Entry(NamedTuple):
     """One row of the timeline. A named tuple, as `queries.Ticket` is and for the same reason."""
 
@@ -54,7 +57,7 @@ class Entry(NamedTuple):
             "kind": self.kind,
             "author": {"type": self.author_type, "id": self.author_id, "name": self.author_name},
             "text": self.body,
-            "data": {k: v for k, v in self.data.items() if k != "public_ref"} if self.data else {},
+            "data": {k: v for k, v in self.data.items() if k not in _OURS} if self.data else {},
             "at": rfc3339(self.at),
         }
         if not media and "files" in self.data and (self.kind == "media" or self.author_type == "contact"):

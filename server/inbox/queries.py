@@ -22,7 +22,6 @@ from server.schema import (
     attachments,
     contacts,
     drafts,
-    senders,
     sites_seen,
     threads,
     tickets,
@@ -187,15 +186,12 @@ _LOCK_THREAD = Statement(
     _tickets().where(tickets.c.thread_id == bindparam("thread")).with_for_update(of=[threads, tickets]), into=Ticket
 )
 
-# The one SMS ticket of a contact, locked like the above, with what a text to one of our numbers is judged by.
+# The one SMS ticket of each contact, locked like the above and in one order, with country and language.
 _SMS_OF = Statement(
     _tickets()
-    .add_columns(
-        contacts.c.country,
-        contacts.c.language,
-        select(senders.c.kind).where(senders.c.address == bindparam("ours")).scalar_subquery().label("sender_kind"),
-    )
-    .where(threads.c.contact_id == bindparam("contact"), threads.c.channel == "sms")
+    .add_columns(contacts.c.country, contacts.c.language)
+    .where(threads.c.contact_id.in_(bindparam("people", expanding=True)), threads.c.channel == "sms")
+    .order_by(threads.c.id)
     .with_for_update(of=[threads, tickets])
 )
 
@@ -235,10 +231,10 @@ def ticket_to_write(tx: Conn, ticket_id: int, dedupe: str) -> tuple[Ticket | Non
     return (None, True) if row is None else (Ticket._make(row[:-1]), row[-1])
 
 
-def sms_ticket(tx: Conn, contact: int, ours: str) -> tuple[Ticket, str, str, str] | None:
-    """The ticket of a contact's SMS thread, locked, with their country and language, and what kind of number `ours` is."""
-    row = tx.first(_SMS_OF, contact=contact, ours=ours)
-    return None if row is None else (Ticket._make(row[:-3]), *row[-3:])
+def sms_tickets(tx: Conn, people: list[int]) -> dict[int, tuple[Ticket, str, str]]:
+    """The ticket of each contact's SMS thread, locked, with their country and language; nothing for whoever has none."""
+    found = [(Ticket._make(row[:-2]), row[-2], row[-1]) for row in tx.all(_SMS_OF, people=people)]
+    return {known[0].contact: known for known in found}
 
 
 # --- lists: keyset pages along the indexes of `tickets` ------------------------------------------

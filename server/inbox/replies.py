@@ -130,5 +130,5 @@ def _confirm(tx: Tx, thread: SmsThread) -> None:
         ),
     )
     data = {"origin": "keyword", "keyword": "stop", "outbound": queued.id, "segments": queued.segments}
-    entry, _ = append(tx, thread.id, "message", SYSTEM, body=said, data=data)
+    entry, _ = append(tx, thread.id, "message", SYSTEM, body=said, data=data, public=False)
     delivery.place(tx, queued.id, thread.id, entry.seq)

@@ -1,14 +1,15 @@
-"""A text that came in, in one transaction: whose it is, stored once, what it means, and then either what its keyword
+"""Texts that came in, in one transaction: whose they are, stored once, what they mean, and then either what a keyword
 asks or the ticket (SPEC KEY-15, INB-3, 4, 7, 21). Nothing is sent here: answers are queued at the one door.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, null, select, update
+from sqlalchemy import BigInteger, Text, bindparam, column, func, null, select, update, values
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.channels.base import InboundText
@@ -25,14 +26,13 @@ from server.contacts import rules as phones
 from server.delivery import actions as delivery
 from server.delivery.actions import Send
 from server.inbox import entries, media, queries, rules, standing, widget
-from server.inbox.entries import Entry
 from server.inbox.queries import Ticket
 from server.inbox.settings import INBOX, InboxSettings
 from server.inbox.standing import SmsThread
-from server.inbox.timeline import INBOX_TOPIC, SYSTEM, Author, append, facts_of, status_entry
+from server.inbox.timeline import INBOX_TOPIC, SYSTEM, Author, Said, append, append_texts, facts_of, status_entry
 from server.kernel.columns import Instant
-from server.kernel.sql import Clash, Statement, Tx
-from server.schema import carrier_inbound, outbound, senders, threads, tickets
+from server.kernel.sql import TOGETHER, Clash, Statement, Tx
+from server.schema import carrier_inbound, outbound, senders, threads, tickets, timeline
 
 
 class Outcome(StrEnum):
@@ -46,6 +46,7 @@ class Received:
     outcome: Outcome
     thread: int | None = None
     meaning: str = ""
+    seq: int | None = None  # of its entry; a blocked sender's has none
 
 
 class _From(NamedTuple):
@@ -59,7 +60,7 @@ class _From(NamedTuple):
 
 
 class _Came(NamedTuple):
-    """The text and everything known about it when its meaning is acted on. A named tuple for the reason of `Ticket`."""
+    """A new text and everything known about it when its meaning is acted on. A named tuple for the reason of `Ticket`."""
 
     text: InboundText
     body: str  # cleaned
@@ -71,17 +72,40 @@ class _Came(NamedTuple):
     sender_kind: str
     words: KeywordSettings
     inbox: InboxSettings
+    meaning: Meaning
+    verdict: rules.NewTicket | rules.Continue | rules.Hidden
 
     @property
     def source(self) -> str:
         return f"sms:{self.text.sid}"
 
+    @property
+    def hidden(self) -> bool:
+        """A blocked sender's words stand in `carrier_inbound` only; keywords count all the same."""
+        return isinstance(self.verdict, rules.Hidden)
 
-_OURS = Statement(select(senders.c.kind).where(senders.c.address == bindparam("address")))
+    @property
+    def opens_ticket(self) -> bool:
+        """A keyword alone opens none (INB-4, AMB-2); one among other words does (AMB-1)."""
+        match self.meaning:
+            case keywords.Stop(with_text=with_text):
+                return with_text
+            case keywords.StopRequest() | keywords.Plain():
+                return True
+            case _:
+                return False
+
+
+Call = tuple[InboundText, KeywordSettings, InboxSettings]
+
+_OURS = Statement(
+    select(senders.c.address, senders.c.kind).where(senders.c.address.in_(bindparam("addresses", expanding=True)))
+)
 _KEEP = Statement(
     insert(carrier_inbound)
     .values({name: bindparam(name) for name in "sid idempotency_token contact_id thread_id meaning params at".split()})
     .on_conflict_do_nothing()
+    .returning(carrier_inbound.c.sid)
 )
 _NEW_THREAD = Statement(
     insert(threads)
@@ -117,19 +141,29 @@ _NEW_TICKET = Statement(
         opened_at=bindparam("now"),
     )
 )
+_heard = (
+    values(column("ticket", BigInteger), column("seq", BigInteger), column("preview", Text), name="heard")
+    .data([(bindparam("ticket", type_=BigInteger), bindparam("seq", type_=BigInteger), bindparam("preview"))])
+    .cte()
+)
 _INBOUND = Statement(
     update(tickets)
-    .where(tickets.c.id == bindparam("ticket"))
+    .where(tickets.c.id == _heard.c.ticket)
     .values(
         status="open",
         unread=True,
         snoozed_until=null(),
         closed_at=null(),
-        last_inbound_seq=bindparam("seq", type_=tickets.c.last_inbound_seq.type),
+        last_inbound_seq=_heard.c.seq,
         waiting_since=func.coalesce(tickets.c.waiting_since, bindparam("now", type_=Instant)),
         last_message_at=bindparam("now", type_=Instant),
-        preview=bindparam("preview"),
+        preview=_heard.c.preview,
         preview_by="contact",
+    )
+)
+_LAST_TEXT = Statement(
+    select(func.max(timeline.c.seq)).where(
+        timeline.c.thread_id == bindparam("thread"), timeline.c.kind == "message", timeline.c.author_type == "contact"
     )
 )
 _MACHINE_ANSWERS = Statement(
@@ -141,64 +175,113 @@ _MACHINE_ANSWERS = Statement(
 )
 
 
-def receive_text(tx: Tx, text: InboundText, words: KeywordSettings, inbox: InboxSettings) -> Received:
-    """Stores a text exactly once and does what it asks. A repeat, by its id or its idempotency token, does nothing."""
-    whose = _at_a_look(tx, text) or _looked_for(tx, text)
-    if whose is None:
-        return Received(Outcome.NOT_OURS)
-    thread = whose.thread
-    if (thread.peer, thread.sender) != (whose.phone, text.to):
-        tx.run(_NUMBERS, thread=thread.id, new_peer=whose.phone, new_sender=text.to)
-        thread = thread._replace(peer=whose.phone, sender=text.to)
-    meaning = _meaning(tx, text, thread.contact, words)
-    kept = tx.run(
-        _KEEP,
-        sid=text.sid,
-        idempotency_token=text.idempotency_token,
-        contact_id=thread.contact,
-        thread_id=thread.id,
-        meaning=_name(meaning),
-        params=dict(text.params),
-        at=tx.now,
-    )
-    if not kept:
-        return Received(Outcome.REPEATED)
-    everybody = [thread.contact]
-    if whose.is_phone and not isinstance(meaning, keywords.Plain):
-        everybody = people.everybody(tx, whose.phone)
-    body = rules.clean_text(text.body)
-    came = _Came(
-        text, body, whose.phone, whose.is_phone, everybody, thread, whose.ticket, whose.sender_kind, words, inbox
-    )
-    _act(tx, came, meaning)
-    return Received(Outcome.STORED, thread.id, _name(meaning))
+def receive_texts(tx: Tx, calls: Sequence[Call]) -> list[Received]:
+    """Stores texts, each exactly once, and does what they ask. A repeat, by its id or its idempotency token, does nothing.
+
+    A statement serves all of them. Of one person it is one text at a time: the next finds what that one left.
+    """
+    done: dict[int, Received] = {}
+    waiting = dict(enumerate(calls))
+    while waiting:
+        done |= _receive(tx, _of_different_senders(waiting))
+        waiting = {place: call for place, call in waiting.items() if place not in done}
+    return [done[place] for place in range(len(calls))]
 
 
 def receive_listed(tx: Tx, text: InboundText) -> Received:
-    """As `receive_text`, for a text that no webhook brought and the provider lists."""
-    return receive_text(tx, text, KEYWORDS.load(tx), INBOX.load(tx))
+    """As `receive_texts`, for a text that no webhook brought and the provider lists."""
+    (done,) = receive_texts(tx, [(text, KEYWORDS.load(tx), INBOX.load(tx))])
+    return done
 
 
-def _at_a_look(tx: Tx, text: InboundText) -> _From | None:
-    """Nearly every text is from somebody who has a ticket, by exactly this number. Two statements then, and the number is
-    not read, which costs more than storing the text."""
-    ours = _address(text.to)
-    contact = people.texted(tx, text.sender, ours) if text.sender.startswith("+") else None
-    known = queries.sms_ticket(tx, contact, ours) if contact is not None else None
-    if known is None:
-        return None
-    ticket, country, language, kind = known
-    thread = SmsThread(
-        ticket.thread, ticket.contact, ticket.contact_name, country, language, ticket.peer, ticket.sender
-    )
-    return _From(text.sender, True, thread, ticket, kind)
+def _of_different_senders(waiting: Mapping[int, Call]) -> dict[int, Call]:
+    """The first text of each, of as many as one statement takes."""
+    first: dict[str, int] = {}
+    for place, (text, _, _) in waiting.items():
+        first.setdefault(text.sender, place)
+    return {place: waiting[place] for place in list(first.values())[:TOGETHER]}
 
 
-def _looked_for(tx: Tx, text: InboundText) -> _From | None:
-    """Everybody else: strangers, who become contacts, and whoever has no ticket. None: not sent to a number of ours."""
-    kind = tx.value(_OURS, address=_address(text.to))
-    if kind is None:
-        return None
+def _receive(tx: Tx, turn: Mapping[int, Call]) -> dict[int, Received]:
+    """Of texts of different senders, those of different people; what is not in the answer was not touched."""
+    done: dict[int, Received] = {}
+    heard: dict[int, tuple[_From, Meaning]] = {}  # by thread
+    places: dict[int, int] = {}
+    rows: list[dict[str, Any]] = []
+    for place, whose in _whose(tx, turn).items():
+        text, words, _ = turn[place]
+        if whose is None:
+            done[place] = Received(Outcome.NOT_OURS)
+            continue
+        thread = whose.thread
+        if thread.id in heard:  # by another of their numbers
+            continue
+        if (thread.peer, thread.sender) != (whose.phone, text.to):
+            tx.run(_NUMBERS, thread=thread.id, new_peer=whose.phone, new_sender=text.to)
+            whose = whose._replace(thread=thread._replace(peer=whose.phone, sender=text.to))
+        meaning = _meaning(tx, text, thread.contact, words)
+        heard[thread.id], places[thread.id] = (whose, meaning), place
+        rows.append(
+            {
+                "sid": text.sid,
+                "idempotency_token": text.idempotency_token,
+                "contact_id": thread.contact,
+                "thread_id": thread.id,
+                "meaning": _name(meaning),
+                "params": dict(text.params),
+                "at": tx.now,
+            }
+        )
+    new = {row.sid for row in tx.all_many(_KEEP, rows)}
+    came = []
+    for thread_id, (whose, meaning) in heard.items():
+        place = places[thread_id]
+        text, words, inbox = turn[place]
+        if text.sid not in new:
+            done[place] = Received(Outcome.REPEATED)
+            continue
+        everybody = [whose.thread.contact]
+        if whose.is_phone and not isinstance(meaning, keywords.Plain):
+            everybody = people.everybody(tx, whose.phone)
+        ticket = whose.ticket
+        verdict = rules.on_inbound(None if ticket is None else facts_of(ticket))
+        body = rules.clean_text(text.body)
+        about = (whose.phone, whose.is_phone, everybody, whose.thread, ticket, whose.sender_kind)
+        came.append(_Came(text, body, *about, words, inbox, meaning, verdict))
+    stored = _act(tx, came)
+    for one in came:
+        thread_id = one.thread.id
+        done[places[thread_id]] = Received(Outcome.STORED, thread_id, _name(one.meaning), stored.get(thread_id))
+    return done
+
+
+def _whose(tx: Tx, turn: Mapping[int, Call]) -> dict[int, _From | None]:
+    """Whose text each is; None: it was not sent to a number of ours.
+
+    Nearly every text is from somebody who has a ticket, by exactly this number. Such a number is not read, which costs
+    more than storing the text.
+    """
+    texts = [text for text, _, _ in turn.values()]
+    ours = dict(tx.all(_OURS, addresses=list({_address(text.to) for text in texts})))
+    numbers = [text.sender for text in texts if text.sender.startswith("+") and _address(text.to) in ours]
+    meant = people.texted(tx, numbers) if numbers else {}
+    known = queries.sms_tickets(tx, sorted(set(meant.values()))) if meant else {}
+    found: dict[int, _From | None] = {}
+    for place, (text, _, _) in turn.items():
+        kind = ours.get(_address(text.to))
+        if kind is None:
+            found[place] = None
+        elif (one := known.get(meant.get(text.sender, 0))) is not None:
+            ticket, country, language = one
+            about = (ticket.thread, ticket.contact, ticket.contact_name, country, language, ticket.peer, ticket.sender)
+            found[place] = _From(text.sender, True, SmsThread(*about), ticket, kind)
+        else:
+            found[place] = _looked_for(tx, text, kind)
+    return found
+
+
+def _looked_for(tx: Tx, text: InboundText, kind: str) -> _From:
+    """Everybody else: strangers, who become contacts, and whoever has no ticket."""
     whose = phones.sender(text.sender)
     is_phone = isinstance(whose, phones.Phone)
     phone = whose.e164 if isinstance(whose, phones.Phone) else whose.address
@@ -255,29 +338,21 @@ def _name(meaning: Meaning) -> str:
     return _NAMES[type(meaning)]
 
 
-def _opens_ticket(meaning: Meaning) -> bool:
-    """A keyword alone opens none (INB-4, AMB-2); one among other words does (AMB-1)."""
-    match meaning:
-        case keywords.Stop(with_text=with_text):
-            return with_text
-        case keywords.StopRequest() | keywords.Plain():
-            return True
-        case _:
-            return False
+def _act(tx: Tx, came: Sequence[_Came]) -> dict[int, int]:
+    """What new texts of different people do, in the order they came. Where the entry of each stands, by thread."""
+    shown = [one for one in came if not (one.hidden and one.opens_ticket)]
+    stored = _store(tx, shown)
+    _touch_tickets(tx, [(one, *place) for one, place in zip(shown, stored, strict=True) if one.opens_ticket])
+    for one in came:
+        _do(tx, one)
+        if not one.opens_ticket and one.ticket is not None:
+            tx.ring(INBOX_TOPIC, queries.ticket_of(tx, one.thread.id))
+    return {one.thread.id: seq for one, (seq, _) in zip(shown, stored, strict=True)}
 
 
-def _act(tx: Tx, came: _Came, meaning: Meaning) -> None:
-    ticket = came.ticket
-    verdict = rules.on_inbound(None if ticket is None else facts_of(ticket))
-    opens = _opens_ticket(meaning)
-    hidden = isinstance(verdict, rules.Hidden)
-    if not (hidden and opens):  # a blocked sender's words stand in `carrier_inbound` only; keywords count all the same
-        entry, rev = _store(
-            tx, came, meaning, verdict if opens and not isinstance(verdict, rules.Hidden) else None, ticket
-        )
-        if opens:
-            _touch_ticket(tx, came, entry, verdict, ticket, rev)
-    match meaning:
+def _do(tx: Tx, came: _Came) -> None:
+    """What a text means beside its words."""
+    match came.meaning:
         case keywords.Stop(language):
             _stop(tx, came, language)
         case keywords.StopRequest():
@@ -300,55 +375,53 @@ def _act(tx: Tx, came: _Came, meaning: Meaning) -> None:
             _answer(tx, came, "help", language)
         case keywords.Subscribe(keyword):
             _subscribe(tx, came, keyword)
-        case keywords.Plain(tapback) if not tapback and not hidden and came.is_phone:
+        case keywords.Plain(tapback) if not tapback and not came.hidden and came.is_phone:
             _auto_respond(tx, came)
-    if not opens and ticket is not None:
-        tx.ring(INBOX_TOPIC, queries.ticket_of(tx, came.thread.id))
 
 
-def _store(
-    tx: Tx, came: _Came, meaning: Meaning, verdict: rules.NewTicket | rules.Continue | None, ticket: Ticket | None
-) -> tuple[Entry, int]:
-    """The entry, after the line that says their text reopened a closed ticket."""
-    if isinstance(verdict, rules.Continue) and verdict.reopens and ticket is not None and ticket.status == "closed":
-        status_entry(tx, ticket, Author("contact"), "open", None)
-    data: dict[str, Any] = {"origin": "sms"}
-    if not isinstance(meaning, keywords.Plain | keywords.StopRequest):
-        data["keyword"] = _name(meaning)
-    files = media.expect(tx, came.thread.id, came.text)
-    if files:
-        data["files"] = files
-    author = Author("contact", None, came.thread.name)
-    dedupe = f"twilio:{came.text.sid}"
-    entry, rev = append(tx, came.thread.id, "message", author, body=came.body, data=data, dedupe=dedupe)
-    media.fetch_later(tx, came.thread.id, entry.seq, came.text, files)
-    return entry, rev
+def _store(tx: Tx, came: Sequence[_Came]) -> list[tuple[int, int]]:
+    """The entries, each after the line that says their text reopened a closed ticket: their sequence, and the thread's
+    new `rev`."""
+    said: list[Said] = []
+    files: list[list[dict[str, Any]]] = []
+    for one in came:
+        if one.opens_ticket and one.ticket is not None and one.ticket.status == "closed":
+            status_entry(tx, one.ticket, Author("contact"), "open", None)
+        data: dict[str, Any] = {"origin": "sms", "sid": one.text.sid}
+        if not isinstance(one.meaning, keywords.Plain | keywords.StopRequest):
+            data["keyword"] = _name(one.meaning)
+        expected = media.expect(tx, one.thread.id, one.text)
+        if expected:
+            data["files"] = expected
+        files.append(expected)
+        author = Author("contact", None, one.thread.name)
+        said.append(Said(one.thread.id, author, one.body, data))
+    stored = append_texts(tx, said)
+    for one, expected, (seq, _) in zip(came, files, stored, strict=True):
+        media.fetch_later(tx, one.thread.id, seq, one.text, expected)
+    return stored
 
 
-def _touch_ticket(
-    tx: Tx,
-    came: _Came,
-    entry: Entry,
-    verdict: rules.NewTicket | rules.Continue | rules.Hidden,
-    ticket: Ticket | None,
-    rev: int | None = None,
-) -> None:
-    """`rev`: of the thread, where `entry` is the last thing that happened in it."""
-    thread = came.thread
-    preview = rules.preview(came.body, len(came.text.media))
-    if ticket is None:
-        barred = standing.barred(tx, thread)
-        tx.run(
-            _NEW_TICKET,
-            thread=thread.id,
-            contact=thread.contact,
-            barred=barred,
-            seq=entry.seq,
-            preview=preview,
-            now=tx.now,
-        )
-    else:
-        tx.run(_INBOUND, ticket=ticket.id, seq=entry.seq, preview=preview, now=tx.now)
+def _touch_tickets(tx: Tx, touched: Sequence[tuple[_Came, int, int | None]]) -> None:
+    """Their tickets are open, unread and wait; a new one for whoever has none. With each the sequence of its entry, and
+    its thread's new `rev` where that is the last thing that happened in it."""
+    known: list[dict[str, Any]] = []
+    for came, seq, _ in touched:
+        row = {"seq": seq, "preview": rules.preview(came.body, len(came.text.media))}
+        if came.ticket is not None:
+            known.append({**row, "ticket": came.ticket.id})
+        else:
+            thread = came.thread
+            barred = standing.barred(tx, thread)
+            tx.run(_NEW_TICKET, thread=thread.id, contact=thread.contact, barred=barred, now=tx.now, **row)
+    tx.run_many(_INBOUND, known, now=tx.now)
+    for came, seq, rev in touched:
+        _tell(tx, came, seq, rev)
+
+
+def _tell(tx: Tx, came: _Came, seq: int, rev: int | None) -> None:
+    """Who reacts to a text in its ticket, and every list."""
+    ticket, thread = came.ticket, came.thread
     if ticket is None or rev is None:
         after = queries.ticket_of(tx, thread.id)
         assert after is not None
@@ -359,19 +432,18 @@ def _touch_ticket(
             unread=True,
             snoozed_until=None,
             closed_at=None,
-            last_inbound_seq=entry.seq,
+            last_inbound_seq=seq,
             waiting_since=ticket.waiting_since or tx.now,
             last_message_at=tx.now,
-            preview=preview,
+            preview=rules.preview(came.body, len(came.text.media)),
             preview_by="contact",
-            last_seq=entry.seq,
-            last_public_seq=entry.public_seq or 0,
+            last_seq=seq,
             sender=thread.sender,
             peer=thread.peer,
         )
-    if ticket is None or (isinstance(verdict, rules.Continue) and verdict.reopens):
+    if ticket is None or (isinstance(came.verdict, rules.Continue) and came.verdict.reopens):
         tx.announce(rules.TicketOpened(after.id, thread.id, thread.contact, "sms", first=ticket is None))
-    tx.announce(rules.MessageReceived(after.id, thread.id, thread.contact, entry.seq, "sms"))
+    tx.announce(rules.MessageReceived(after.id, thread.id, thread.contact, seq, "sms"))
     tx.ring(INBOX_TOPIC, after)
 
 
@@ -476,7 +548,7 @@ def _send(tx: Tx, came: _Came, body: str, kind: str, purpose: str, keyword: str 
     data: dict[str, Any] = {"origin": origin, "outbound": queued.id, "segments": queued.segments}
     if keyword is not None:
         data["keyword"] = keyword
-    entry, _ = append(tx, thread.id, "message", SYSTEM, body=body, data=data)
+    entry, _ = append(tx, thread.id, "message", SYSTEM, body=body, data=data, public=False)
     delivery.place(tx, queued.id, thread.id, entry.seq)
 
 
@@ -491,9 +563,9 @@ def _tell_of_loop(tx: Tx, came: _Came) -> None:
         return
     ticket = queries.locked_ticket_of(tx, thread.id)
     if ticket is None or ticket.status != "open":
-        said = entries.by_dedupe(tx, f"twilio:{came.text.sid}")
-        assert said is not None
-        _touch_ticket(tx, came, said[0], rules.on_inbound(None if ticket is None else facts_of(ticket)), ticket)
+        seq = tx.value(_LAST_TEXT, thread=thread.id)
+        verdict = rules.on_inbound(None if ticket is None else facts_of(ticket))
+        _touch_tickets(tx, [(came._replace(ticket=ticket, verdict=verdict), seq, None)])
     append(
         tx,
         thread.id,

@@ -6,8 +6,9 @@ row's lock, writes one row, and rings the thread. Whoever changes a ticket locks
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import bindparam, case, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
@@ -51,6 +52,16 @@ _INSERT = Statement(
     insert(timeline)
     .values({name: bindparam(name) for name in ("thread_id", "seq", "public_seq", *_TOLD)})
     .on_conflict_do_nothing(index_elements=[timeline.c.dedupe])
+)
+_TAKE_SEQS = Statement(
+    update(threads)
+    .where(threads.c.id.in_(bindparam("threads", expanding=True)))
+    .values(
+        last_seq=threads.c.last_seq + 1,
+        rev=threads.c.rev + 1,
+        changed_at=bindparam("at", type_=Instant),
+    )
+    .returning(threads.c.id, threads.c.last_seq, threads.c.rev)
 )
 _place = _take_seq.cte("place")
 _row = (
@@ -106,7 +117,10 @@ def append(
     dedupe: str | None = None,
     body_hash: str | None = None,
 ) -> tuple[Entry, int]:
-    """One row at the next sequence, and the thread's new `rev`. Raises `Clash` when `dedupe` was taken meanwhile."""
+    """One row at the next sequence, and the thread's new `rev`. Raises `Clash` when `dedupe` was taken meanwhile.
+
+    `public`: a visitor sees it in their chat. Nothing of an SMS thread is: its customer has a telephone.
+    """
     data = data or {}
     told = {
         "kind": kind,
@@ -132,6 +146,47 @@ def append(
     entry = Entry(thread, seq, public_seq, kind, author.type, author.id, author.name, body, data, ref, dedupe, tx.now)
     tx.ring(thread_topic(thread), entry)
     return entry, rev
+
+
+class Said(NamedTuple):
+    """A text, before it has its place in its thread."""
+
+    thread: int
+    author: Author
+    body: str
+    data: dict[str, Any]
+
+
+def append_texts(tx: Tx, said: Sequence[Said]) -> list[tuple[int, int]]:
+    """As `append` for messages in different SMS threads, all in two statements: the sequence and the new `rev` of each.
+    Whoever keeps their ids keeps them from being written twice."""
+    if not said:
+        return []
+    taken = tx.all(_TAKE_SEQS, threads=[one.thread for one in said], at=tx.now)
+    places = {thread: (seq, rev) for thread, seq, rev in taken}
+    rows: list[dict[str, Any]] = []
+    for thread, author, body, data in said:
+        seq, _ = places[thread]
+        row = {
+            "thread_id": thread,
+            "seq": seq,
+            "public_seq": None,
+            "kind": "message",
+            "author_type": author.type,
+            "author_id": author.id,
+            "author_name": author.name,
+            "body": body,
+            "data": data,
+            "ref_seq": None,
+            "dedupe": None,
+            "body_hash": None,
+            "at": tx.now,
+        }
+        rows.append(row)
+        told = ("message", author.type, author.id, author.name, body, data, None, None, tx.now)
+        tx.ring(thread_topic(thread), Entry(thread, seq, None, *told))
+    tx.run_many(_INSERT, rows)
+    return [places[one.thread] for one in said]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +272,7 @@ def status_entry(
     public: bool = True,
 ) -> None:
     data = {"to": to, "by": author.type}
+    public = public and ticket.channel == "webchat"
     append(tx, ticket.thread, "status", author, data=data, public=public, dedupe=dedupe, body_hash=mark)
 
 

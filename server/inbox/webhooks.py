@@ -28,7 +28,7 @@ async def receive(app: App, posted: Posted) -> Answer:
         alert(app, "webhook_of_another_product", f"The address for texts was given to {text.product}.")
         return refused(400, "wrong_product")
     words, inbox = await KEYWORDS.latest(app), await INBOX.latest(app)
-    done = await app.write(sms.receive_text, text, words, inbox, lane=text.sender)
+    done = await app.write_joined(sms.receive_texts, text, words, inbox, lane=text.sender)
     if done.outcome is Outcome.NOT_OURS:
         alert(app, "webhook_for_another_number", "Texts come in for a number that is not in Settings → SMS → Numbers.")
         return refused(403, "foreign_number")

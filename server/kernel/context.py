@@ -43,6 +43,14 @@ class App:
         result: T = await self.db.write(step, *args, lane=lane, bulk=bulk)
         return result
 
+    async def write_joined(
+        self, step: Callable[[Tx, list[Any]], list[T]], *args: Any, lane: str | int | None = None
+    ) -> T:
+        """As `write` for a step that takes many: `step(tx, [args, ...])` gets the calls of all who wait right now, in
+        the order they came, and gives a result for each. When it fails with several, each runs alone."""
+        result: T = await self.db.write(step, *args, lane=lane, joined=True)
+        return result
+
     def submit(self, step: Callable[..., Any], *args: Any, done: Done, lane: str | int | None = None) -> None:
         """As `write` without waiting; `done(result, error)` runs on the loop after COMMIT."""
         self.db.submit(step, *args, done=done, lane=lane)

@@ -52,12 +52,17 @@ class Database:
     async def read_slowly(self, fn: Callable[..., Any], *args: Any) -> Any:
         return await self._slow.run(fn, args)
 
-    async def write(self, step: Step, *args: Any, lane: str | int | None = None, bulk: bool = False) -> Any:
-        """Runs `step(tx, *args)`; returns only after COMMIT. Raises what the step raised, or `Busy`."""
+    async def write(
+        self, step: Step, *args: Any, lane: str | int | None = None, bulk: bool = False, joined: bool = False
+    ) -> Any:
+        """Runs `step(tx, *args)`; returns only after COMMIT. Raises what the step raised, or `Busy`.
+
+        `joined`: `step(tx, [args, ...])` takes the calls of everybody who waits and gives a result for each.
+        """
         if self.reserve.spent and self.reserve.closed:
             raise StorageFull()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._writer.put(Work(step, args, future_done(future), lane), bulk=bulk)
+        self._writer.put(Work(step, args, future_done(future), lane, joined), bulk=bulk)
         return await future
 
     def submit(self, step: Step, *args: Any, done: Done, lane: str | int | None = None) -> None:

@@ -23,7 +23,7 @@ from psycopg.pq import TransactionStatus
 from server.errors import Busy, Refused, StorageFull
 from server.kernel import failpoints, metrics
 from server.kernel.sql import POSTGRES, Around, Clash, Conn, Statement, Tx
-from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up
+from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up, run_unit, units
 
 log = structlog.get_logger()
 
@@ -184,7 +184,7 @@ class _WriterThread(_Worker):
         tx = self._tx(_Statements(cursor))
         cursor.execute("BEGIN")
         try:
-            result = work.step(tx, *work.args)
+            outcomes = run_unit([work], tx)
             tx.finish(tx.last)
             failpoints.reach("before_commit")
         except Exception as error:
@@ -197,7 +197,7 @@ class _WriterThread(_Worker):
             if not isinstance(error, Refused):
                 log.exception("step_failed", step=getattr(work.step, "__qualname__", str(work.step)))
             return Outcome(work, None, error, [])
-        return self._commit(cursor, [Outcome(work, result, None, tx.bells)])[0]
+        return self._commit(cursor, outcomes)[0]
 
     def _together(self, works: list[Work]) -> list[Outcome] | None:
         """All of `works` in one transaction. None: nothing happened, and each is to run alone.
@@ -210,17 +210,17 @@ class _WriterThread(_Worker):
         last: list[tuple[Statement, Mapping[str, Any]]] = []
         try:
             cursor.execute(BEGIN_TOGETHER)
-            for work in works:
+            for unit in units(works):
                 statements = _Statements(cursor)
                 tx = self._tx(statements)
                 try:
-                    result = work.step(tx, *work.args)
+                    outcomes += run_unit(unit, tx)
                 except Refused as error:
-                    if statements.wrote or cursor.connection.info.transaction_status != TransactionStatus.INTRANS:
+                    writing = cursor.connection.info.transaction_status == TransactionStatus.INTRANS
+                    if len(unit) > 1 or statements.wrote or not writing:
                         raise
-                    outcomes.append(Outcome(work, None, error, []))
+                    outcomes.append(Outcome(unit[0], None, error, []))
                     continue
-                outcomes.append(Outcome(work, result, None, tx.bells))
                 last += tx.last
             self._tx(_Statements(cursor)).finish(last)
             failpoints.reach("before_commit")

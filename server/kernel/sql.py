@@ -74,11 +74,37 @@ class _Plan(NamedTuple):
     values: list[tuple[str, int | None, Callable[[Any], Any] | None]]
 
 
+class _Part(NamedTuple):
+    """Some parameters of a statement, in order; the places among them of those that are converted."""
+
+    names: list[str]
+    converts: list[tuple[int, Callable[[Any], Any]]]
+
+    def values(self, params: Mapping[str, Any]) -> list[Any]:
+        out = [params[name] for name in self.names]
+        for place, convert in self.converts:
+            if out[place] is not None:
+                out[place] = convert(out[place])
+        return out
+
+
+class _Repeat(NamedTuple):
+    """A statement around its one row of `VALUES`. `texts`: with so many rows."""
+
+    before: str
+    row: str
+    after: str
+    head: _Part
+    each: _Part
+    tail: _Part
+    texts: dict[int, str]
+
+
 class _Compiled:
     """One statement for one dialect: text, order and conversion of parameters, conversion of rows."""
 
     __slots__ = (
-        "converts", "defaults", "inner", "lists", "make", "names", "pick", "place", "plans", "repeated", "results", "sql"
+        "converts", "defaults", "inner", "lists", "make", "names", "pick", "place", "plans", "repeat", "results", "sql"
     )  # fmt: skip
 
     def __init__(
@@ -88,7 +114,7 @@ class _Compiled:
         self.inner = inner
         self.sql: str = inner.string
         self.place = _PLACE[dialect.name]
-        self.repeated: dict[int, str] = {}  # with so many rows in its VALUES
+        self.repeat: _Repeat | None = None
         defaults = inner.params
         self.names: list[str] = list(inner.positiontup or ())
         self.lists = [name for name in self.names if inner.binds[name].expanding]
@@ -146,28 +172,34 @@ class _Compiled:
 
     def bind_many(self, rows: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]) -> tuple[str, list[Any]]:
         """Text and values with its one row of `VALUES` written once for each of `rows`."""
+        repeat = self.repeat or self._repeat()
+        sql = repeat.texts.get(len(rows))
+        if sql is None:
+            row = ", ".join([repeat.row] * len(rows))
+            sql = repeat.texts[len(rows)] = repeat.before + row + repeat.after
+        around = {**self.defaults, **shared} if self.defaults else shared
+        out = repeat.head.values(around)
+        for params in rows:
+            out += repeat.each.values({**self.defaults, **params} if self.defaults else params)
+        return sql, out + repeat.tail.values(around)
+
+    def _repeat(self) -> _Repeat:
         row = _ROW.search(self.sql)
         # A "?" or a bracket inside a constant, or a list, would put values in wrong places: such a statement runs alone.
         plain = not self.lists and self.sql.count(self.place) == len(self.names)
         assert row is not None and plain, "no row of VALUES that can be repeated"
-        first = self.sql.count(self.place, 0, row.start())
+        start, after = row.span(1)
+        first = self.sql.count(self.place, 0, start)
         end = first + row[1].count(self.place)
-        sql = self.repeated.get(len(rows))
-        if sql is None:
-            start, after = row.span(1)
-            sql = self.repeated[len(rows)] = self.sql[:start] + ", ".join([row[1]] * len(rows)) + self.sql[after:]
         converts = dict(self.converts)
-        places = [(name, converts.get(place)) for place, name in enumerate(self.names)]
 
-        def of(params: Mapping[str, Any], some: Sequence[tuple[str, Callable[[Any], Any] | None]]) -> list[Any]:
-            found = [(params[name], convert) for name, convert in some]
-            return [value if convert is None or value is None else convert(value) for value, convert in found]
+        def part(low: int, high: int) -> _Part:
+            own = [(place - low, converts[place]) for place in range(low, high) if place in converts]
+            return _Part(self.names[low:high], own)
 
-        rest = {**self.defaults, **shared}
-        out = of(rest, places[:first])
-        for params in rows:
-            out += of({**self.defaults, **params}, places[first:end])
-        return sql, out + of(rest, places[end:])
+        head, each, tail = part(0, first), part(first, end), part(end, len(self.names))
+        self.repeat = _Repeat(self.sql[:start], row[1], self.sql[after:], head, each, tail, {})
+        return self.repeat
 
     def _plan(self, params: Mapping[str, Any]) -> _Plan:
         state = self.inner.construct_expanded_state(dict(params), escape_names=False)
@@ -342,21 +374,29 @@ class Tx(Conn):
         for stmt, params in last:
             self._run(stmt, params)
 
-    def many(self, stmt: Statement, rows: Sequence[Mapping[str, Any]], **shared: Any) -> list[Row]:
+    def all_many(self, stmt: Statement, rows: Sequence[Mapping[str, Any]], **shared: Any) -> list[Row]:
         """Runs a statement with one row of `VALUES` for all `rows` together, and gives what it returns, in any order.
 
         `shared` are its parameters outside of that row. Rows go by powers of two, so that few texts are prepared.
         """
         found: list[Row] = []
+        for compiled, cursor in self._many(stmt, rows, shared):
+            found += [compiled.row(raw) for raw in cursor.fetchall()]
+        return found
+
+    def run_many(self, stmt: Statement, rows: Sequence[Mapping[str, Any]], **shared: Any) -> int:
+        """As `all_many` for a statement that returns nothing: how many rows it touched."""
+        return sum([int(cursor.rowcount) for _, cursor in self._many(stmt, rows, shared)])
+
+    def _many(
+        self, stmt: Statement, rows: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]
+    ) -> Iterator[tuple[_Compiled, Any]]:
+        compiled = stmt.on(self.dialect)
         done = 0
         while done < len(rows):
             size = min(1 << (len(rows) - done).bit_length() - 1, TOGETHER)
-            compiled = stmt.on(self.dialect)
-            cursor = self._execute(*compiled.bind_many(rows[done : done + size], shared))
-            if compiled.make is not None:
-                found += [compiled.row(raw) for raw in cursor.fetchall()]
+            yield compiled, self._execute(*compiled.bind_many(rows[done : done + size], shared))
             done += size
-        return found
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

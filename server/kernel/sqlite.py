@@ -23,7 +23,7 @@ from server.errors import Busy, Refused, StorageFull
 from server.kernel import failpoints, metrics
 from server.kernel.sql import SQLITE, Around, Clash, Conn, Statement, Tx
 from server.kernel.sqlite_file import Identity
-from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up
+from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up, run_unit, units
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ BUSY_TIMEOUT_MS = 5_000
 # Pages of the log before its content moves into the file, which takes two more syncs: at SQLite's own 1,000 every
 # hundred messages. The same few pages change again and again, so waiting makes less work; the log grows to 33 MB.
 CHECKPOINT_PAGES = 8_000
-WRITER_CACHE, READER_CACHE = 65_536, 8_192
+WRITER_CACHE, READER_CACHE = 16_384, 8_192
 GONE = "The server's database file was moved away. Keep what you wrote; an administrator must look at the server."
 
 
@@ -192,16 +192,19 @@ class SqliteWriter:
             return [Outcome(work, None, refused, []) for work in works], []
         outcomes: list[Outcome] = []
         last: list[tuple[Statement, Mapping[str, Any]]] = []
-        for work in works:
+        for unit in [[work] for work in works] if careful else units(works):
             tx = Tx(self._execute, SQLITE, self._now(), self._around)
             if careful:
                 db.execute("SAVEPOINT s")
             changes = db.total_changes
             try:
-                result = work.step(tx, *work.args)
-                outcomes.append(Outcome(work, result, None, tx.bells))
+                outcomes += run_unit(unit, tx)
                 last += tx.last
             except Exception as error:
+                if len(unit) > 1:
+                    self._rollback()
+                    return [], works
+                work = unit[0]
                 if not isinstance(error, (Refused, Clash)):
                     log.exception("step_failed", step=getattr(work.step, "__qualname__", str(work.step)))
                 outcomes.append(Outcome(work, None, error, []))

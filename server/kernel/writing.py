@@ -11,10 +11,11 @@ import structlog
 
 from server.errors import Busy
 from server.kernel import failpoints
+from server.kernel.sql import Tx
 
 log = structlog.get_logger()
 
-Step = Callable[..., Any]  # (tx, *args) -> result
+Step = Callable[..., Any]  # (tx, *args) -> result; where calls may be joined (tx, [args, ...]) -> [result, ...]
 Done = Callable[[Any, BaseException | None], None]  # runs on the event loop, after COMMIT
 Bells = list[tuple[str, Any]]
 
@@ -29,7 +30,12 @@ class Work:
     args: tuple[Any, ...]
     done: Done
     lane: str | int | None = None
+    joined: bool = False  # `step` takes the calls of several at once
     reruns: int = 0
+
+    def run(self, tx: Tx) -> Any:
+        """On its own."""
+        return self.step(tx, [self.args])[0] if self.joined else self.step(tx, *self.args)
 
 
 @dataclass(slots=True)
@@ -113,6 +119,31 @@ def future_done(future: asyncio.Future[Any]) -> Done:
             future.set_result(result)
 
     return done
+
+
+def units(works: list[Work]) -> list[list[Work]]:
+    """`works` of one transaction as they are run: those with the same joined step are one, where the first of them is."""
+    found: list[list[Work]] = []
+    joined: dict[Step, list[Work]] = {}
+    for work in works:
+        if not work.joined:
+            found.append([work])
+        elif (unit := joined.get(work.step)) is not None:
+            unit.append(work)
+        else:
+            found.append(joined.setdefault(work.step, [work]))
+    return found
+
+
+def run_unit(unit: list[Work], tx: Tx) -> list[Outcome]:
+    """Every outcome of one unit. When one of several fails, all do: whose fault it is shows when each runs alone."""
+    if len(unit) == 1:
+        results = [unit[0].run(tx)]
+    else:
+        results = unit[0].step(tx, [work.args for work in unit])
+    outcomes = [Outcome(work, result, None, []) for work, result in zip(unit, results, strict=True)]
+    outcomes[0].bells = tx.bells
+    return outcomes
 
 
 def gave_up(work: Work) -> Outcome:

@@ -73,7 +73,7 @@ Index(
 )
 
 # Append-only: every visible change to a conversation is one row. A change to an earlier row is a
-# new row whose `ref_seq` points back. `public_seq` is a visitor's own dense counter, null for notes.
+# new row whose `ref_seq` points back. `public_seq` is a visitor's own dense counter, null for what they do not see.
 timeline = Table(
     "timeline",
     metadata,
@@ -88,11 +88,18 @@ timeline = Table(
     Column("body", Text, nullable=False, server_default=""),
     Column("data", Json, nullable=False),
     Column("ref_seq", BigInteger),
-    Column("dedupe", Text, unique=True),  # "web:<visitor>:<key>", "agent:<user>:<key>", "twilio:<sid>"
+    Column("dedupe", Text, unique=True),  # "web:<visitor>:<key>", "agent:<user>:<key>"
     Column("body_hash", Text),  # same key with another body is a conflict
     Column("at", Instant, nullable=False),
     UniqueConstraint("thread_id", "seq"),
-    Index("uq_timeline_thread_id_public_seq", "thread_id", "public_seq", unique=True),
+)
+Index(
+    "uq_timeline_thread_id_public_seq",
+    timeline.c.thread_id,
+    timeline.c.public_seq,
+    unique=True,
+    postgresql_where=text("public_seq IS NOT NULL"),
+    sqlite_where=text("public_seq IS NOT NULL"),
 )
 # A page is 50 messages and what points at them, so that ticks never fill it (DESIGN 5).
 Index(

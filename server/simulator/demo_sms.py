@@ -103,14 +103,14 @@ async def _named(app: App, agent: Agent, texting: Texting) -> bool:
 async def _receive(app: App, carrier: Carrier, text: InboundText) -> None:
     """As the webhook does; a picture is fetched at once, and the job that waits for it finds nothing more to do."""
     done = await app.write(sms.receive_listed, text)
-    if not text.media or done.thread is None:
+    if not text.media or done.thread is None or done.seq is None:
         return
-    said = await app.read(entries.by_dedupe, f"twilio:{text.sid}")
+    said = await app.read(entries.at, done.thread, done.seq)
     assert said is not None
     addresses = [
-        {"token": file["token"], "url": item.url} for file, item in zip(said[0].data["files"], text.media, strict=True)
+        {"token": file["token"], "url": item.url} for file, item in zip(said.data["files"], text.media, strict=True)
     ]
-    payload = {"thread": done.thread, "seq": said[0].seq, "files": addresses}
+    payload = {"thread": done.thread, "seq": said.seq, "files": addresses}
     await media.fetch(app, Job(0, media.JOB, payload, 0, 0), carrier)  # type: ignore[arg-type]
 
 

@@ -52,7 +52,10 @@ async def test_inb_3_7_a_text_from_an_unknown_number_makes_a_contact_and_an_open
         world.now,
     )
     (entry,) = await maria.entries()
-    assert entry.for_agents()["author"]["type"] == "contact" and entry.data == {"origin": "sms"}
+    assert entry.for_agents()["author"]["type"] == "contact"
+    assert entry.for_agents()["data"] == {"origin": "sms"} and entry.data["sid"], (
+        "the carrier's id is nothing for agents"
+    )
     assert ticket.barred == "not_subscribed", "writing to us is no consent"
     assert await maria.told() == []
 

@@ -37,7 +37,7 @@ async def test_many_rows_in_few_statements(world: World, count: int) -> None:
         execute = tx._execute
         tx._execute = lambda sql, given: (asked.append(sql), execute(sql, given))[1]  # type: ignore[func-returns-value]
         rows = [{"name": f"n{number}", "value": {"of": [number, None]}, "now": tx.now} for number in range(count)]
-        return sorted(row.name for row in tx.many(_PUT, rows))
+        return sorted(row.name for row in tx.all_many(_PUT, rows))
 
     assert await world.app.write(put) == sorted(f"n{number}" for number in range(count))
     stored = await world.app.read(lambda conn: conn.all(select(table).where(table.c.name.like("n%"))))
@@ -54,7 +54,7 @@ async def test_each_row_gets_what_was_meant_for_it_and_what_is_shared_counts_for
         wanted = {one: f"who? %s {one}" for one in reversed(ids)}
         rows = [{"contact": one, "new_name": name} for one, name in wanted.items()]
         rows.append({"contact": max(ids) + 1, "new_name": "nobody"})
-        return wanted, {row.id: row.name for row in tx.many(_NAME, rows, until=tx.now)}
+        return wanted, {row.id: row.name for row in tx.all_many(_NAME, rows, until=tx.now)}
 
     wanted, named = await world.app.write(change)
     assert named == wanted

@@ -152,14 +152,14 @@ async def test_a_text_that_cannot_be_stored_is_503_and_stored_when_it_comes_agai
     online: Online, monkeypatch: Any
 ) -> None:
     await open_sms(online.world)
-    real = online.app.write
+    real = online.app.write_joined
 
     async def busy(step: Any, *args: Any, **more: Any) -> Any:
         raise Busy()
 
-    monkeypatch.setattr(online.app, "write", busy)
+    monkeypatch.setattr(online.app, "write_joined", busy)
     assert await post(online, payloads.text()) == 503
-    monkeypatch.setattr(online.app, "write", real)
+    monkeypatch.setattr(online.app, "write_joined", real)
     assert await said(online) == []
     assert await post(online, payloads.text()) == 200
     assert await said(online) == ["Where is my parcel?"]

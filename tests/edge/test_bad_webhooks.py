@@ -120,7 +120,7 @@ async def kept(online: Online, case: Case, row: Any) -> None:
     (who,) = await world.rows(contacts, contacts.c.id == row.contact_id)
     assert (who.phone is not None) is case.phone, "what is no telephone never becomes one"
     entries = await world.rows(timeline, timeline.c.thread_id == thread.id, timeline.c.kind == "message")
-    said = next(one for one in entries if one.dedupe == f"twilio:{row.sid}")
+    said = next(one for one in entries if one.data.get("sid") == row.sid)
     if case.body is not None:
         assert said.body == case.body
     files = await world.rows(attachments, attachments.c.owner == f"sms:{row.sid}")

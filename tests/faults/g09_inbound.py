@@ -8,6 +8,7 @@ up on it still lists; the product's hourly look brings that through the same doo
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
 from collections import Counter
@@ -235,7 +236,7 @@ def _verdict(site: Site, tally: Tally, texts: list[Text]) -> None:
     """Every row, against every answer the carrier got."""
     rows, messages, answers = _read(site)
     stored = Counter(sid for sid, _ in rows)
-    shown = Counter(dedupe.removeprefix("twilio:") for dedupe, _ in messages)
+    shown = Counter(json.loads(data)["sid"] for data, _ in messages)
     wanted = {text.sid for text in texts}
     tally.floor("texts stored", len(stored), len(texts))
     tally.zero("never stored", len(wanted - stored.keys()), sorted(wanted - stored.keys())[:3])
@@ -254,7 +255,7 @@ def _verdict(site: Site, tally: Tally, texts: list[Text]) -> None:
 
 
 ROWS = "SELECT sid, thread_id FROM carrier_inbound"
-MESSAGES = "SELECT dedupe, body FROM timeline WHERE kind = 'message' AND dedupe LIKE 'twilio:%'"
+MESSAGES = "SELECT data, body FROM timeline WHERE kind = 'message' AND author_type = 'contact'"
 ANSWERS = "SELECT key FROM outbound WHERE kind = 'keyword'"
 GAPS = "SELECT count(*) FROM threads t WHERE t.last_seq <> (SELECT count(*) FROM timeline e WHERE e.thread_id = t.id)"
 
