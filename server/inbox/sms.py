@@ -203,7 +203,7 @@ def _of_different_senders(waiting: Mapping[int, Call]) -> dict[int, Call]:
 
 
 def _receive(tx: Tx, turn: Mapping[int, Call]) -> dict[int, Received]:
-    """Of texts of different senders, those of different people; what is not in the answer was not touched."""
+    """Of texts of different senders, those of different people; what is not in the answer waits for the next turn."""
     done: dict[int, Received] = {}
     heard: dict[int, tuple[_From, Meaning]] = {}  # by thread
     places: dict[int, int] = {}
@@ -240,6 +240,7 @@ def _receive(tx: Tx, turn: Mapping[int, Call]) -> dict[int, Received]:
         if text.sid not in new:
             done[place] = Received(Outcome.REPEATED)
             continue
+        new.discard(text.sid)  # whoever else brings it repeats it
         everybody = [whose.thread.contact]
         if whose.is_phone and not isinstance(meaning, keywords.Plain):
             everybody = people.everybody(tx, whose.phone)

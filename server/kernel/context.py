@@ -47,7 +47,8 @@ class App:
         self, step: Callable[[Tx, list[Any]], list[T]], *args: Any, lane: str | int | None = None
     ) -> T:
         """As `write` for a step that takes many: `step(tx, [args, ...])` gets the calls of all who wait right now, in
-        the order they came, and gives a result for each. When it fails with several, each runs alone."""
+        the order they came, and gives a result for each. When it fails with several, each runs alone. A lane keeps its
+        order among such calls; other writes of the same lane may be overtaken."""
         result: T = await self.db.write(step, *args, lane=lane, joined=True)
         return result
 

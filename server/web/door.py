@@ -61,8 +61,9 @@ class Http(HttpToolsProtocol):
     _answers: _Answers
     _deadline: asyncio.TimerHandle | None = None
     _headers_done = False
-    _whole = False  # has the body of the current request arrived
-    _read = 0  # bytes since the request began, while its headers are not complete
+    _whole = True  # has the body of the current request arrived; or is there none
+    _read = 0  # bytes without a body in them: of headers, or of what may follow a body in chunks
+    _moved = False  # did the last bytes hold a piece of a body, or the end of a request
     _too_large = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -75,13 +76,20 @@ class Http(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._moved = False
         super().data_received(data)
-        if not self._headers_done and not self.transport.is_closing():
-            self._read += len(data)
-            if self._read > HEADER_BYTES:
-                self._refuse(431)
-            elif self._deadline is None:  # nearly always all of it came at once
+        if self.transport.is_closing():
+            return
+        if self._whole:
+            if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+                # Line ends between requests: uvicorn took them for one and does not watch any more.
                 self._deadline = self.loop.call_later(HEADERS_S, self._late)
+            return
+        self._read = 0 if self._moved else self._read + len(data)
+        if self._read > HEADER_BYTES or len(self.headers) > HEADERS:
+            self._refuse(431)
+        elif not self._headers_done and self._deadline is None:  # nearly always all of it came at once
+            self._deadline = self.loop.call_later(HEADERS_S, self._late)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -99,8 +107,13 @@ class Http(HttpToolsProtocol):
         if self.cycle is not before:  # it is no upgrade
             self.cycle.transport = self._answers  # type: ignore[assignment]
 
+    def on_body(self, body: bytes) -> None:
+        self._moved = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
-        self._whole = True
+        self._whole = self._moved = True
+        self._read = 0
         self._in_time()
         super().on_message_complete()
 

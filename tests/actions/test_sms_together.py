@@ -78,6 +78,7 @@ class People:
             first,
             self.merged.text("From my other number"),
             first,
+            self.stranger.text("Somebody else's id", sid=first.sid),
             self.joins.text("JOIN"),
             self.pictures.text("Look", media=[("https://carrier.example/1", "image/jpeg")]),
             again,
@@ -138,7 +139,7 @@ async def test_what_texts_do_together_is_what_they_do_one_by_one(world: World) -
     ]
     assert await some.state() == await others.state()
     repeated = [one for one in told if isinstance(one, Received) and one.outcome is Outcome.REPEATED]
-    assert len(repeated) == 2, "by its id, and by its idempotency token"
+    assert len(repeated) == 3, "by its id, by its idempotency token, and by an id of somebody else's text"
 
 
 async def test_a_crowd_larger_than_a_statement_is_stored_in_order(world: World) -> None:

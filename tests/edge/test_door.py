@@ -157,6 +157,46 @@ async def test_hundreds_of_half_open_requests_go_away_and_the_others_are_served(
         writer.close()
 
 
+CHUNKED = b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+
+
+@pytest.mark.parametrize("trailer", [b"X-A: y\r\n" * 5_000, b"y" * 30_000], ids=["many", "one that never ends"])
+async def test_what_follows_a_body_in_chunks_has_an_end_too(online: Online, trailer: bytes) -> None:
+    reader, writer = await asyncio.open_connection(*online.address)
+    writer.write(b"POST /api/login HTTP/1.1\r\nHost: x\r\nOrigin: " + online.url.encode() + b"\r\n" + CHUNKED)
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 3_000_000 and not reader.at_eof():
+            writer.write(trailer)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+            sent += len(trailer)
+    assert status(await ended(reader, 3)) in (431, None) and sent < 1_000_000
+    writer.close()
+
+
+async def test_line_ends_between_requests_hold_no_connection(online: Online, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "HEADERS_S", 0.4)
+    reader, writer = await asyncio.open_connection(*online.address)
+    writer.write(GET + b"\r\n")
+    assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+    await asyncio.sleep(0.05)
+    writer.write(b"\r\n")
+    assert await ended(reader, 3) == b""
+    writer.close()
+
+
+async def test_a_request_behind_a_large_body_is_not_charged_with_it(online: Online) -> None:
+    reader, writer = await asyncio.open_connection(*online.address)
+    body = b" " * 40_000
+    writer.write(b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body + GET)
+    await asyncio.sleep(0.3)
+    writer.write(b"Connection: close\r\n\r\n")
+    answers = await ended(reader, 5)
+    assert answers.startswith(b"HTTP/1.1 403") and answers.endswith(b"\r\n\r\nok")  # no Origin; and then the GET
+    writer.close()
+
+
 class Sink(asyncio.Transport):
     """A transport that keeps each write apart."""
 
