@@ -406,21 +406,21 @@ def _store(tx: Tx, came: Sequence[_Came]) -> list[tuple[int, int]]:
 def _touch_tickets(tx: Tx, touched: Sequence[tuple[_Came, int, int | None]]) -> None:
     """Their tickets are open, unread and wait; a new one for whoever has none. With each the sequence of its entry, and
     its thread's new `rev` where that is the last thing that happened in it."""
+    previews = [rules.preview(came.body, len(came.text.media)) for came, _, _ in touched]
     known: list[dict[str, Any]] = []
-    for came, seq, _ in touched:
-        row = {"seq": seq, "preview": rules.preview(came.body, len(came.text.media))}
+    for (came, seq, _), preview in zip(touched, previews, strict=True):
         if came.ticket is not None:
-            known.append({**row, "ticket": came.ticket.id})
+            known.append({"ticket": came.ticket.id, "seq": seq, "preview": preview})
         else:
             thread = came.thread
-            barred = standing.barred(tx, thread)
-            tx.run(_NEW_TICKET, thread=thread.id, contact=thread.contact, barred=barred, now=tx.now, **row)
+            of = {"thread": thread.id, "contact": thread.contact, "barred": standing.barred(tx, thread)}
+            tx.run(_NEW_TICKET, **of, seq=seq, preview=preview, now=tx.now)
     tx.run_many(_INBOUND, known, now=tx.now)
-    for came, seq, rev in touched:
-        _tell(tx, came, seq, rev)
+    for (came, seq, rev), preview in zip(touched, previews, strict=True):
+        _tell(tx, came, seq, rev, preview)
 
 
-def _tell(tx: Tx, came: _Came, seq: int, rev: int | None) -> None:
+def _tell(tx: Tx, came: _Came, seq: int, rev: int | None, preview: str) -> None:
     """Who reacts to a text in its ticket, and every list."""
     ticket, thread = came.ticket, came.thread
     if ticket is None or rev is None:
@@ -436,7 +436,7 @@ def _tell(tx: Tx, came: _Came, seq: int, rev: int | None) -> None:
             last_inbound_seq=seq,
             waiting_since=ticket.waiting_since or tx.now,
             last_message_at=tx.now,
-            preview=rules.preview(came.body, len(came.text.media)),
+            preview=preview,
             preview_by="contact",
             last_seq=seq,
             sender=thread.sender,

@@ -156,7 +156,9 @@ def pairs(text: str) -> tuple[tuple[str, str], ...]:
     for pair in text.replace("+", " ").split("&"):
         if pair:
             name, _, value = pair.partition("=")
-            found.append((_decoded(name), _decoded(value)))
+            if "%" in pair:
+                name, value = _decoded(name), _decoded(value)
+            found.append((name, value))
     return tuple(found)
 
 
