@@ -63,6 +63,7 @@ class Http(HttpToolsProtocol):
     _headers_done = False
     _whole = True  # has the body of the current request arrived; or is there none
     _read = 0  # bytes without a body in them: of headers, or of what may follow a body in chunks
+    _upgraded = False  # from then on the connection is another protocol's
     _moved = False  # did the last bytes hold a piece of a body, or the end of a request
     _too_large = False
 
@@ -78,7 +79,7 @@ class Http(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._moved = False
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._upgraded or self.transport.is_closing():
             return
         if self._whole:
             if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
@@ -90,6 +91,10 @@ class Http(HttpToolsProtocol):
             self._refuse(431)
         elif not self._headers_done and self._deadline is None:  # nearly always all of it came at once
             self._deadline = self.loop.call_later(HEADERS_S, self._late)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._upgraded = True
+        super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -186,6 +186,19 @@ async def test_line_ends_between_requests_hold_no_connection(online: Online, mon
     writer.close()
 
 
+async def test_a_socket_outlives_the_clock_of_its_handshake(online: Online, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "HEADERS_S", 0.3)
+    reader, writer = await asyncio.open_connection(*online.address)
+    writer.write(
+        b"GET /ws/visitor HTTP/1.1\r\nHost: x\r\nOrigin: " + online.url.encode() + b"\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    assert status(await reader.readuntil(b"\r\n\r\n")) == 101
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(), 1)
+    writer.close()
+
+
 async def test_a_request_behind_a_large_body_is_not_charged_with_it(online: Online) -> None:
     reader, writer = await asyncio.open_connection(*online.address)
     body = b" " * 40_000
