@@ -66,6 +66,8 @@ class Http(HttpToolsProtocol):
     _upgraded = False  # from then on the connection is another protocol's
     _moved = False  # did the last bytes hold a piece of a body, or the end of a request
     _too_large = False
+    _idle_since: float | None = None  # since its last answer, on the loop's clock
+    _idle: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -74,6 +76,8 @@ class Http(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._in_time()
+        if self._idle is not None:
+            self._idle.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -124,10 +128,37 @@ class Http(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._answers.done()
-        super().on_response_complete()
+        self._answered()
         if not self._whole and self._deadline is None:
             # Answered before the body was there (refused, say): whoever goes on sending it does so in vain.
             self._deadline = self.loop.call_later(HEADERS_S, self.transport.close)
+
+    def _answered(self) -> None:
+        """As uvicorn's own, but for the clock: that sets one with each answer and cancels it with each request."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            return
+        self._idle_since = self.loop.time()
+        if self._idle is None:
+            self._idle = self.loop.call_later(self.timeout_keep_alive, self._still_idle)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None  # the timer finds that out by itself
+
+    def _still_idle(self) -> None:
+        self._idle = None
+        if self._idle_since is None or self.transport.is_closing():
+            return
+        rest = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if rest > 0:
+            self._idle = self.loop.call_later(rest, self._still_idle)
+        else:
+            self.transport.close()
 
     def _should_upgrade(self) -> bool:
         # The handshake is rebuilt as HTTP/1.1 for the WebSocket parser, which could not tell any more.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 
@@ -196,6 +197,52 @@ async def test_a_socket_outlives_the_clock_of_its_handshake(online: Online, monk
     assert status(await reader.readuntil(b"\r\n\r\n")) == 101
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(reader.read(), 1)
+    writer.close()
+
+
+async def test_a_connection_rests_as_long_as_it_may_and_no_longer(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = door.Http.__init__
+
+    def hasty(self: door.Http, *args: Any, **more: Any) -> None:
+        real(self, *args, **more)
+        self.timeout_keep_alive = 0.5  # type: ignore[assignment]
+
+    monkeypatch.setattr(door.Http, "__init__", hasty)
+    reader, writer = await asyncio.open_connection(*online.address)
+    started = asyncio.get_running_loop().time()
+    for _ in range(5):  # 1.2 s in all: the clock counts from the last answer
+        writer.write(GET + b"\r\n")
+        assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+        await asyncio.sleep(0.3)
+    assert await ended(reader, 3) == b""
+    assert 1.5 < asyncio.get_running_loop().time() - started < 2.5
+    writer.close()
+
+
+async def test_a_long_answer_outlives_the_rest_a_connection_may_take(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = door.Http.__init__
+
+    def hasty(self: door.Http, *args: Any, **more: Any) -> None:
+        real(self, *args, **more)
+        self.timeout_keep_alive = 0.2  # type: ignore[assignment]
+
+    monkeypatch.setattr(door.Http, "__init__", hasty)
+    reader, writer = await asyncio.open_connection(*online.address)
+    writer.write(GET + b"\r\n")
+    assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+    body = b"{}" + b" " * 50
+    writer.write(
+        b"POST /api/login HTTP/1.1\r\nHost: x\r\nOrigin: " + online.url.encode() + b"\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
+    for byte in body:  # half a second, over the end of the clock that the first answer set
+        writer.write(bytes([byte]))
+        await asyncio.sleep(0.01)
+    assert status(await reader.readuntil(b"\r\n\r\n")) in (400, 422)
     writer.close()
 
 
