@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 
 class Verdict(StrEnum):
@@ -85,12 +85,12 @@ class Media:
     type: str  # as the provider names it; the bytes decide
 
 
-@dataclass(frozen=True, slots=True)
-class InboundText:
+class InboundText(NamedTuple):
     """A text that came in. `sender`, `to` as the carrier names them; `opt_out`: STOP, START or HELP it has answered itself."""
 
     sid: str
     idempotency_token: str | None
+    params: dict[str, str]  # every one, as it came
     account: str
     sender: str
     to: str
@@ -98,7 +98,6 @@ class InboundText:
     media: tuple[Media, ...] = ()
     country: str = ""  # of the sender, as the provider derives it; never proof of residence
     opt_out: str | None = None
-    params: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,10 @@ class Keys:
     shared: Mapping[str, bytes] = field(repr=False, default_factory=dict)
 
 
-def keys(tokens: Iterable[str], shared: Mapping[str, str]) -> Keys:
-    """Empty ones are none: anybody could sign with them."""
-    return Keys(
-        tuple(token.encode() for token in tokens if token), {n: key.encode() for n, key in shared.items() if key}
-    )
+@lru_cache(2)  # every webhook asks for those of the one account
+def keys(tokens: tuple[str, ...], shared: tuple[tuple[str, str], ...] = ()) -> Keys:
+    """`shared`: name and key. Empty ones are none: anybody could sign with them."""
+    return Keys(tuple([token.encode() for token in tokens if token]), {n: key.encode() for n, key in shared if key})
 
 
 def verify(
@@ -91,7 +90,7 @@ class Signed(Protocol):
     def signed(self) -> tuple[tuple[str, str], ...]: ...
 
 
-def signed_by(tokens: Iterable[str], shared: Mapping[str, str], public_url: str, posted: Signed) -> bool:
+def signed_by(tokens: tuple[str, ...], shared: tuple[tuple[str, str], ...], public_url: str, posted: Signed) -> bool:
     """`verify` for a request to our public address and the keys of an account."""
     return verify(
         keys(tokens, shared),
@@ -169,7 +168,7 @@ class NoText:
     product: str
 
 
-def parse_text(params: Mapping[str, str], headers: Mapping[str, str]) -> InboundText | NoText:
+def parse_text(params: dict[str, str], headers: Mapping[str, str]) -> InboundText | NoText:
     """A text that came in, with all that was said about it (INTEGRATIONS 1). What is missing is left out, not refused."""
     sid = params.get("MessageSid") or params.get("SmsMessageSid") or params.get("SmsSid") or ""
     if not _SID.fullmatch(sid) or params.get("SmsStatus", "received") not in ("received", "receiving"):
@@ -177,6 +176,7 @@ def parse_text(params: Mapping[str, str], headers: Mapping[str, str]) -> Inbound
     return InboundText(
         sid=sid,
         idempotency_token=headers.get(IDEMPOTENCY, "")[:200] or None,
+        params=params,
         account=params.get("AccountSid", ""),
         sender=params.get("From", ""),
         to=params.get("To", ""),
@@ -184,7 +184,6 @@ def parse_text(params: Mapping[str, str], headers: Mapping[str, str]) -> Inbound
         media=_media(params),
         country=_country(params.get("FromCountry", "")),
         opt_out=_opt_out(params.get("OptOutType", "")),
-        params=params,
     )
 
 

@@ -84,7 +84,7 @@ async def fetch_missing(app: App, hours: int) -> int:
     receive: Receive = app.parts["receive_text"]
     for one in sorted((inbound[sid] for sid in missing), key=lambda each: (each.created_at, each.sid)):
         files = tuple(await channel.media_of(one.sid)) if one.media else ()
-        text = InboundText(one.sid, None, account.sid, one.sender, one.recipient, one.body, files)
+        text = InboundText(one.sid, None, {}, account.sid, one.sender, one.recipient, one.body, files)
         await app.write(receive, text)
         log.warning("sms_caught_up", sid=one.sid)
     return len(missing)

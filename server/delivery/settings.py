@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -46,7 +45,7 @@ class Account:
 
     sid: str
     tokens: tuple[str, ...] = field(repr=False)  # primary first; webhooks may be signed with either
-    shared_keys: Mapping[str, str] = field(repr=False)
+    shared_keys: tuple[tuple[str, str], ...] = field(repr=False)  # name and key
     user: str  # of Basic auth
     password: str = field(repr=False)
     service: str = ""
@@ -71,7 +70,7 @@ def account(document: SmsSettings, key: bytes) -> Account:
     return Account(
         sid=document.account_sid,
         tokens=tuple(found for found in (token, opened(document.secondary_token_sealed)) if found),
-        shared_keys={name: opened(sealed) for name, sealed in document.shared_keys_sealed.items() if opened(sealed)},
+        shared_keys=tuple((name, opened(sealed)) for name, sealed in document.shared_keys_sealed.items()),
         user=document.api_key if by_key else document.account_sid,
         password=secret if by_key else token,
         service=document.messaging_service,

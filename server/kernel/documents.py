@@ -8,6 +8,7 @@ at most three seconds ago, and at once where the change was made.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -64,8 +65,8 @@ class Document(Generic[M]):
         assert isinstance(found, Cached)
         return found
 
-    async def latest(self, app: App) -> M:
-        return await self.cached(app).get()
+    def latest(self, app: App) -> Awaitable[M]:
+        return self.cached(app).get()
 
 
 class Cached(Generic[M]):

@@ -125,7 +125,7 @@ def _text(texting: Texting, number: int, words: str, *, picture: bool) -> Inboun
     sid = _sid(f"in {texting.number} {number}")
     params = {"MessageSid": sid, "From": texting.number, "To": texting.to, "Body": words}
     sent = (Media("https://carrier.example/picture", PICTURE),) if picture else ()
-    return InboundText(sid, None, "", texting.number, texting.to, words, media=sent, params=params)
+    return InboundText(sid, None, params, "", texting.number, texting.to, words, media=sent)
 
 
 def _agree(tx: Tx, texting: Texting) -> None:

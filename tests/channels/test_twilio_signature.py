@@ -20,7 +20,7 @@ TEXT = (
     ("MediaUrl10", ""),
     ("MediaUrl2", "x"),
 )
-KNOWN = keys([TOKEN], {"webhooks_sharedkey_1": "s3cret"})
+KNOWN = keys((TOKEN,), (("webhooks_sharedkey_1", "s3cret"),))
 
 
 class Multi(dict[str, list[str]]):
@@ -95,10 +95,10 @@ def test_a_query_in_another_order_is_another_address() -> None:
 
 
 def test_during_a_rotation_either_token_is_accepted_and_no_token_means_nobody() -> None:
-    both = keys([OTHER, TOKEN], {})
+    both = keys((OTHER, TOKEN))
     assert ours(GOOD, known=both)
-    assert not ours(GOOD, known=keys([], {}))
-    assert not ours(sign("", ORIGIN + PATH, TEXT), known=keys([""], {}))
+    assert not ours(GOOD, known=keys(()))
+    assert not ours(sign("", ORIGIN + PATH, TEXT), known=keys(("",), (("", ""),)))
 
 
 def named(key: str = "webhooks_sharedkey_1", algorithm: str = "HMAC_SHA256") -> dict[str, str]:

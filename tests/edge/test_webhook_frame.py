@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import Busy, StorageFull
-from server.web.webhooks import EMPTY, FORM, MAX_BODY, MAX_FIELDS, Posted, Webhook, pairs
+from server.web import webhooks
+from server.web.webhooks import EMPTY, FORM, MAX_BODY, MAX_FIELDS, Handler, Posted, Webhook, pairs
 
 APP: Any = SimpleNamespace(ids=SimpleNamespace(token=lambda size: "ref"))
 
@@ -30,7 +31,13 @@ class Seen(list[Posted]):
 
 
 async def post(
-    handler: Seen, *parts: bytes, method: str = "POST", query: bytes = b"", kind: str = FORM, length: bool = True
+    handler: Handler,
+    *parts: bytes,
+    method: str = "POST",
+    query: bytes = b"",
+    kind: str = FORM,
+    length: bool = True,
+    hook: Webhook | None = None,
 ) -> int:
     headers = [(b"content-type", kind.encode())] if kind else []
     if length:
@@ -56,7 +63,7 @@ async def post(
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await Webhook(APP, "/hook", handler)(scope, receive, send)
+    await (hook or Webhook(APP, "/hook", handler))(scope, receive, send)
     start, body = sent
     assert body["body"] == EMPTY and dict(start["headers"])[b"content-type"].startswith(b"text/xml")
     return start["status"]
@@ -112,6 +119,42 @@ async def test_other_methods_are_not_answered(method: str) -> None:
 @pytest.mark.parametrize("failure", [Busy(), StorageFull(), RuntimeError("token 1234 is wrong"), OSError()])
 async def test_a_handler_that_fails_stored_nothing_and_says_nothing(failure: Exception) -> None:
     assert await post(Seen(failure), b"Body=hi") == 503
+
+
+async def test_who_cannot_store_in_time_says_so_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "ANSWER_S", 0.3)
+    stuck = asyncio.Event()
+    ended: list[str] = []
+
+    async def handler(app: Any, posted: Posted) -> int:
+        word = dict(posted.params)["Body"]
+        try:
+            await (stuck.wait() if word == "stuck" else asyncio.sleep(float(word)))
+        finally:
+            ended.append(word)
+        return 200
+
+    hook = Webhook(APP, "/hook", handler)
+    started = asyncio.get_running_loop().time()
+    said = [b"stuck", b"0", b"0.1", b"stuck", b"0.25", b"stuck"]
+    got = await asyncio.gather(*[post(handler, b"Body=" + word, hook=hook) for word in said])
+    assert got == [503, 200, 200, 503, 200, 503]
+    assert asyncio.get_running_loop().time() - started < 2 and len(ended) == 6
+    assert await post(handler, b"Body=0.01", hook=hook) == 200
+    await asyncio.sleep(1.1)  # the one clock has run down
+    assert await post(handler, b"Body=stuck", hook=hook) == 503, "and is wound up again"
+
+
+async def test_a_shutdown_is_no_answer_that_came_too_late() -> None:
+    async def handler(app: Any, posted: Posted) -> int:
+        await asyncio.sleep(60)
+        return 200
+
+    task = asyncio.create_task(post(handler, b"Body=hi"))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 @given(st.lists(st.sampled_from(["a", "Z9", "&", "=", "+", ";", "%41", "%26", "%3D", "%C3%A9", "%FF"]), max_size=30))
