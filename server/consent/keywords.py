@@ -157,6 +157,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 def fold(text: str) -> str:
     """One spelling for all: full-width and decorated letters plain, no invisible characters, lower case, single spaces."""
     if text.isascii():  # nothing to unfold
+        if text.isprintable():  # nor a line to leave out
+            return " ".join(text.lower().split())
         return " ".join(_CONTROL.sub("", _SIGNATURE.sub("", text)).lower().split())
     text = unicodedata.normalize("NFKC", _SIGNATURE.sub("", text.translate(_DRAWN)))
     kept = "".join(

@@ -12,6 +12,7 @@ import re
 _APOSTROPHE = re.compile(r"(?<=\w)['’‘`´](?=\w)")
 _BREAK = re.compile(r"[.!?,;:()\[\]\"“”„«»。、¡¿/|]+|\s[-–—]+\s|—")
 _WORDS = re.compile(r"[^\W_]+")
+_APART = {code: " " for code in range(128) if not chr(code).isalnum()}  # what stands between words, in ASCII
 _OPT_OUT = re.compile(r"\bopt out\b")
 
 # Words that mean an opt-out wherever they stand alone.
@@ -140,7 +141,7 @@ _OPENING = re.compile(r"\b(?:meld|trag|lass|hor|losch|przesta)")
 
 def asks_to_stop(folded: str) -> bool:
     """`folded`: as `keywords.fold` leaves it."""
-    if folded.isascii() and _OPENERS.isdisjoint(_WORDS.findall(folded)) and not _OPENING.search(folded):
+    if folded.isascii() and _OPENERS.isdisjoint(folded.translate(_APART).split()) and not _OPENING.search(folded):
         return False
     parts = _BREAK.split(_APOSTROPHE.sub("", folded))
     spoken = (_OPT_OUT.sub("optout", " ".join(_WORDS.findall(part))) for part in parts)

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from server.accounts.rules import HIDDEN
@@ -39,8 +39,7 @@ class TicketOpened:
     first: bool  # born now, rather than reopened
 
 
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
+class MessageReceived(NamedTuple):
     ticket: int
     thread: int
     contact: int

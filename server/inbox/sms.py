@@ -5,7 +5,6 @@ asks or the ticket (SPEC KEY-15, INB-3, 4, 7, 21). Nothing is sent here: answers
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -41,8 +40,7 @@ class Outcome(StrEnum):
     NOT_OURS = "not_ours"  # sent to a number that is none of ours (S6)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     outcome: Outcome
     thread: int | None = None
     meaning: str = ""
@@ -74,6 +72,7 @@ class _Came(NamedTuple):
     inbox: InboxSettings
     meaning: Meaning
     verdict: rules.NewTicket | rules.Continue | rules.Hidden
+    opens_ticket: bool
 
     @property
     def source(self) -> str:
@@ -83,17 +82,6 @@ class _Came(NamedTuple):
     def hidden(self) -> bool:
         """A blocked sender's words stand in `carrier_inbound` only; keywords count all the same."""
         return isinstance(self.verdict, rules.Hidden)
-
-    @property
-    def opens_ticket(self) -> bool:
-        """A keyword alone opens none (INB-4, AMB-2); one among other words does (AMB-1)."""
-        match self.meaning:
-            case keywords.Stop(with_text=with_text):
-                return with_text
-            case keywords.StopRequest() | keywords.Plain():
-                return True
-            case _:
-                return False
 
 
 Call = tuple[InboundText, KeywordSettings, InboxSettings]
@@ -205,8 +193,7 @@ def _of_different_senders(waiting: Mapping[int, Call]) -> dict[int, Call]:
 def _receive(tx: Tx, turn: Mapping[int, Call]) -> dict[int, Received]:
     """Of texts of different senders, those of different people; what is not in the answer waits for the next turn."""
     done: dict[int, Received] = {}
-    heard: dict[int, tuple[_From, Meaning]] = {}  # by thread
-    places: dict[int, int] = {}
+    heard: dict[int, tuple[int, _From, Meaning]] = {}  # by thread
     rows: list[dict[str, Any]] = []
     for place, whose in _whose(tx, turn).items():
         text, words, _ = turn[place]
@@ -220,7 +207,7 @@ def _receive(tx: Tx, turn: Mapping[int, Call]) -> dict[int, Received]:
             tx.run(_NUMBERS, thread=thread.id, new_peer=whose.phone, new_sender=text.to)
             whose = whose._replace(thread=thread._replace(peer=whose.phone, sender=text.to))
         meaning = _meaning(tx, text, thread.contact, words)
-        heard[thread.id], places[thread.id] = (whose, meaning), place
+        heard[thread.id] = place, whose, meaning
         rows.append(
             {
                 "sid": text.sid,
@@ -228,31 +215,31 @@ def _receive(tx: Tx, turn: Mapping[int, Call]) -> dict[int, Received]:
                 "contact_id": thread.contact,
                 "thread_id": thread.id,
                 "meaning": _name(meaning),
-                "params": dict(text.params),
+                "params": text.params,
                 "at": tx.now,
             }
         )
     new = {row.sid for row in tx.all_many(_KEEP, rows)}
     came = []
-    for thread_id, (whose, meaning) in heard.items():
-        place = places[thread_id]
+    for place, (phone, is_phone, thread, ticket, kind), meaning in heard.values():
         text, words, inbox = turn[place]
         if text.sid not in new:
             done[place] = Received(Outcome.REPEATED)
             continue
         new.discard(text.sid)  # whoever else brings it repeats it
-        everybody = [whose.thread.contact]
-        if whose.is_phone and not isinstance(meaning, keywords.Plain):
-            everybody = people.everybody(tx, whose.phone)
-        ticket = whose.ticket
+        everybody = [thread.contact]
+        if is_phone and not isinstance(meaning, keywords.Plain):
+            everybody = people.everybody(tx, phone)
         verdict = rules.on_inbound(None if ticket is None else facts_of(ticket))
         body = rules.clean_text(text.body)
-        about = (whose.phone, whose.is_phone, everybody, whose.thread, ticket, whose.sender_kind)
-        came.append(_Came(text, body, *about, words, inbox, meaning, verdict))
+        opens = _opens_ticket(meaning)
+        came.append(
+            _Came(text, body, phone, is_phone, everybody, thread, ticket, kind, words, inbox, meaning, verdict, opens)
+        )
     stored = _act(tx, came)
     for one in came:
         thread_id = one.thread.id
-        done[places[thread_id]] = Received(Outcome.STORED, thread_id, _name(one.meaning), stored.get(thread_id))
+        done[heard[thread_id][0]] = Received(Outcome.STORED, thread_id, _name(one.meaning), stored.get(thread_id))
     return done
 
 
@@ -324,6 +311,17 @@ def _meaning(tx: Tx, text: InboundText, contact: int, words: KeywordSettings) ->
     return said
 
 
+def _opens_ticket(meaning: Meaning) -> bool:
+    """A keyword alone opens none (INB-4, AMB-2); one among other words does (AMB-1)."""
+    match meaning:
+        case keywords.Plain() | keywords.StopRequest():
+            return True
+        case keywords.Stop(with_text=with_text):
+            return with_text
+        case _:
+            return False
+
+
 _NAMES: dict[type, str] = {
     keywords.Stop: "stop",
     keywords.StopRequest: "stop_request",
@@ -354,6 +352,9 @@ def _act(tx: Tx, came: Sequence[_Came]) -> dict[int, int]:
 def _do(tx: Tx, came: _Came) -> None:
     """What a text means beside its words."""
     match came.meaning:
+        case keywords.Plain(tapback):
+            if not tapback and not came.hidden and came.is_phone:
+                _auto_respond(tx, came)
         case keywords.Stop(language):
             _stop(tx, came, language)
         case keywords.StopRequest():
@@ -376,8 +377,6 @@ def _do(tx: Tx, came: _Came) -> None:
             _answer(tx, came, "help", language)
         case keywords.Subscribe(keyword):
             _subscribe(tx, came, keyword)
-        case keywords.Plain(tapback) if not tapback and not came.hidden and came.is_phone:
-            _auto_respond(tx, came)
 
 
 def _store(tx: Tx, came: Sequence[_Came]) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import bindparam, case, func, null, select, update
+from sqlalchemy import bindparam, case, func, literal_column, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts.rules import Agent
@@ -52,6 +52,19 @@ _INSERT = Statement(
     insert(timeline)
     .values({name: bindparam(name) for name in ("thread_id", "seq", "public_seq", *_TOLD)})
     .on_conflict_do_nothing(index_elements=[timeline.c.dedupe])
+)
+_INSERT_TEXTS = Statement(
+    insert(timeline).values(
+        thread_id=bindparam("thread_id"),
+        seq=bindparam("seq"),
+        kind=literal_column("'message'"),
+        author_type=bindparam("author_type"),
+        author_id=bindparam("author_id"),
+        author_name=bindparam("author_name"),
+        body=bindparam("body"),
+        data=bindparam("data"),
+        at=bindparam("at"),
+    )
 )
 _TAKE_SEQS = Statement(
     update(threads)
@@ -170,22 +183,17 @@ def append_texts(tx: Tx, said: Sequence[Said]) -> list[tuple[int, int]]:
         row = {
             "thread_id": thread,
             "seq": seq,
-            "public_seq": None,
-            "kind": "message",
             "author_type": author.type,
             "author_id": author.id,
             "author_name": author.name,
             "body": body,
             "data": data,
-            "ref_seq": None,
-            "dedupe": None,
-            "body_hash": None,
             "at": tx.now,
         }
         rows.append(row)
         told = ("message", author.type, author.id, author.name, body, data, None, None, tx.now)
         tx.ring(thread_topic(thread), Entry(thread, seq, None, *told))
-    tx.run_many(_INSERT, rows)
+    tx.run_many(_INSERT_TEXTS, rows)
     return [places[one.thread] for one in said]
 
 

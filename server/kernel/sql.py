@@ -74,14 +74,20 @@ class _Plan(NamedTuple):
     values: list[tuple[str, int | None, Callable[[Any], Any] | None]]
 
 
+def _picker(names: Sequence[str]) -> Callable[[Any], Iterable[Any]]:
+    """Takes these values from a mapping, in order; a KeyError names what the caller forgot."""
+    # One name alone would come without its tuple, and none has no getter.
+    return itemgetter(*names) if len(names) > 1 else lambda params: [params[name] for name in names]
+
+
 class _Part(NamedTuple):
     """Some parameters of a statement, in order; the places among them of those that are converted."""
 
-    names: list[str]
+    pick: Callable[[Any], Iterable[Any]]
     converts: list[tuple[int, Callable[[Any], Any]]]
 
     def values(self, params: Mapping[str, Any]) -> list[Any]:
-        out = [params[name] for name in self.names]
+        out = list(self.pick(params))
         for place, convert in self.converts:
             if out[place] is not None:
                 out[place] = convert(out[place])
@@ -121,8 +127,7 @@ class _Compiled:
         self.plans: dict[tuple[int, ...], _Plan] = {}  # of short lists, by their lengths
         # Constants of the statement are parameters with a value; what a caller must give has none.
         self.defaults = {name: defaults[name] for name in self.names if not inner.binds[name].required}
-        # A KeyError names what the caller forgot. (One name alone would come without its tuple.)
-        self.pick: Callable[[Any], Iterable[Any]] = itemgetter(*self.names) if len(self.names) > 1 else self._pick
+        self.pick = _picker(self.names)
         self.converts: list[tuple[int, Callable[[Any], Any]]] = []
         for place, name in enumerate(self.names):
             convert = inner.binds[name].type.dialect_impl(dialect).bind_processor(dialect)
@@ -140,9 +145,6 @@ class _Compiled:
                 convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
                 if convert is not None:
                     self.results.append((place, convert))
-
-    def _pick(self, params: Mapping[str, Any]) -> list[Any]:
-        return [params[name] for name in self.names]
 
     def bind(self, params: Mapping[str, Any]) -> tuple[str, list[Any]]:
         if self.lists:
@@ -195,7 +197,7 @@ class _Compiled:
 
         def part(low: int, high: int) -> _Part:
             own = [(place - low, converts[place]) for place in range(low, high) if place in converts]
-            return _Part(self.names[low:high], own)
+            return _Part(_picker(self.names[low:high]), own)
 
         head, each, tail = part(0, first), part(first, end), part(end, len(self.names))
         self.repeat = _Repeat(self.sql[:start], row[1], self.sql[after:], head, each, tail, {})
