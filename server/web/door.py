@@ -76,8 +76,7 @@ class Http(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._in_time()
-        if self._idle is not None:
-            self._idle.cancel()
+        self._rested()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -98,6 +97,7 @@ class Http(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
+        self._rested()
         super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
@@ -136,7 +136,7 @@ class Http(HttpToolsProtocol):
     def _answered(self) -> None:
         """As uvicorn's own, but for the clock: that sets one with each answer and cancels it with each request."""
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._upgraded:
             return
         self.flow.resume_reading()
         if self.pipeline:
@@ -146,6 +146,11 @@ class Http(HttpToolsProtocol):
         self._idle_since = self.loop.time()
         if self._idle is None:
             self._idle = self.loop.call_later(self.timeout_keep_alive, self._still_idle)
+
+    def _rested(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since = None  # the timer finds that out by itself

@@ -110,14 +110,15 @@ class _Watch:
     """
 
     def __init__(self) -> None:
-        self._until: dict[asyncio.Task[Any], float] = {}  # in the order they began
-        self._late: set[asyncio.Task[Any]] = set()
+        # When, and how often it was being cancelled already; in the order they began.
+        self._until: dict[asyncio.Task[Any], tuple[float, int]] = {}
+        self._late: dict[asyncio.Task[Any], int] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None
-        self._until[task] = loop.time() + ANSWER_S
+        self._until[task] = loop.time() + ANSWER_S, task.cancelling()
         if self._timer is None:
             self._timer = loop.call_later(ANSWER_S, self._look, loop)
 
@@ -125,18 +126,17 @@ class _Watch:
         task = asyncio.current_task()
         assert task is not None
         self._until.pop(task, None)
-        if task in self._late:
-            self._late.discard(task)
-            if task.uncancel() == 0 and kind is asyncio.CancelledError:
-                raise TimeoutError
+        before = self._late.pop(task, None)
+        if before is not None and task.uncancel() <= before and kind is asyncio.CancelledError:
+            raise TimeoutError
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for task, until in list(self._until.items()):
+        for task, (until, before) in list(self._until.items()):
             if until > now:
                 break
             del self._until[task]
-            self._late.add(task)
+            self._late[task] = before
             task.cancel()
         self._timer = loop.call_later(1.0, self._look, loop) if self._until else None
 

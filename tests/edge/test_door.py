@@ -190,26 +190,34 @@ async def test_line_ends_between_requests_hold_no_connection(online: Online, mon
 async def test_a_socket_outlives_the_clock_of_its_handshake(online: Online, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "HEADERS_S", 0.3)
     reader, writer = await asyncio.open_connection(*online.address)
-    writer.write(
-        b"GET /ws/visitor HTTP/1.1\r\nHost: x\r\nOrigin: " + online.url.encode() + b"\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
+    writer.write(upgrade(online))
     assert status(await reader.readuntil(b"\r\n\r\n")) == 101
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(reader.read(), 1)
     writer.close()
 
 
-async def test_a_connection_rests_as_long_as_it_may_and_no_longer(
-    online: Online, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def rests(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     real = door.Http.__init__
 
     def hasty(self: door.Http, *args: Any, **more: Any) -> None:
         real(self, *args, **more)
-        self.timeout_keep_alive = 0.5  # type: ignore[assignment]
+        self.timeout_keep_alive = seconds  # type: ignore[assignment]
 
     monkeypatch.setattr(door.Http, "__init__", hasty)
+
+
+def upgrade(online: Online) -> bytes:
+    return (
+        b"GET /ws/visitor HTTP/1.1\r\nHost: x\r\nOrigin: " + online.url.encode() + b"\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+
+
+async def test_a_connection_rests_as_long_as_it_may_and_no_longer(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests(monkeypatch, 0.5)
     reader, writer = await asyncio.open_connection(*online.address)
     started = asyncio.get_running_loop().time()
     for _ in range(5):  # 1.2 s in all: the clock counts from the last answer
@@ -221,16 +229,27 @@ async def test_a_connection_rests_as_long_as_it_may_and_no_longer(
     writer.close()
 
 
+async def test_a_socket_outlives_the_rest_of_a_request_before_it(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests(monkeypatch, 0.3)
+    reader, writer = await asyncio.open_connection(*online.address)
+    writer.write(GET + b"\r\n")
+    assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+    # The second request has no answer yet when the third makes the connection a socket.
+    writer.write(GET + b"\r\n" + upgrade(online))
+    answer = await reader.readuntil(b"\r\n\r\n")
+    while b" 101 " not in answer:
+        answer += await reader.readuntil(b"\r\n\r\n")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(), 1)
+    writer.close()
+
+
 async def test_a_long_answer_outlives_the_rest_a_connection_may_take(
     online: Online, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = door.Http.__init__
-
-    def hasty(self: door.Http, *args: Any, **more: Any) -> None:
-        real(self, *args, **more)
-        self.timeout_keep_alive = 0.2  # type: ignore[assignment]
-
-    monkeypatch.setattr(door.Http, "__init__", hasty)
+    rests(monkeypatch, 0.2)
     reader, writer = await asyncio.open_connection(*online.address)
     writer.write(GET + b"\r\n")
     assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -143,6 +144,22 @@ async def test_who_cannot_store_in_time_says_so_and_the_others_go_on(monkeypatch
     assert await post(handler, b"Body=0.01", hook=hook) == 200
     await asyncio.sleep(1.1)  # the one clock has run down
     assert await post(handler, b"Body=stuck", hook=hook) == 503, "and is wound up again"
+
+
+async def test_a_cancel_that_was_swallowed_before_makes_no_other_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "ANSWER_S", 0.1)
+
+    async def swallow() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        with pytest.raises(TimeoutError), webhooks._Watch():
+            await asyncio.sleep(9)
+        assert task.cancelling() == 1
+
+    await asyncio.create_task(swallow())
 
 
 async def test_a_shutdown_is_no_answer_that_came_too_late() -> None:
