@@ -386,7 +386,7 @@ class Guest:
     ) -> Written:
         """`lane`: as sockets do it; without one, writers of PostgreSQL may race."""
         said = self.words(text, key=key, files=files)
-        return await self.world.app.write(visitor_actions.receive, said, lane=lane)
+        return await self.world.app.write_joined(visitor_actions.receive, said, lane=lane)
 
     def words(self, text: str, *, key: str | None = None, files: tuple[str, ...] = ()) -> Inbound:
         return Inbound(self.key, key or self.world.key(), text, files, self.welcome, self.info)

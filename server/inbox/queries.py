@@ -159,17 +159,23 @@ def _tickets() -> Select[Any]:
     )
 
 
-# The current chat of a visitor, locked like the above, and whether a client key was used before: one look for both.
-_CURRENT_CHAT = Statement(
-    select(*_ticket_columns, _key_used.label("key_used"))
+_current_chats = (
+    select(*_ticket_columns)
     .select_from(
         visitors.join(threads, visitors.c.thread_id == threads.c.id)
         .join(tickets, tickets.c.thread_id == threads.c.id)
         .join(contacts, tickets.c.contact_id == contacts.c.id)
     )
-    .where(visitors.c.key == bindparam("visitor"))
     .with_for_update(of=[threads, tickets])
 )
+# The current chat of a visitor, locked like the above, and whether a client key was used before: one look for both.
+_CURRENT_CHAT = Statement(
+    _current_chats.add_columns(_key_used.label("key_used")).where(visitors.c.key == bindparam("visitor"))
+)
+_CURRENT_CHATS = Statement(
+    _current_chats.where(visitors.c.key.in_(bindparam("visitors", expanding=True))).order_by(threads.c.id), into=Ticket
+)
+_KEYS_USED = Statement(select(timeline.c.dedupe).where(timeline.c.dedupe.in_(bindparam("dedupe_keys", expanding=True))))
 _BY_ID = Statement(_tickets().where(tickets.c.id == bindparam("ticket")), into=Ticket)
 _BY_THREAD = Statement(_tickets().where(tickets.c.thread_id == bindparam("thread")), into=Ticket)
 # Locks thread and ticket together, so that what is decided on is what is true (no-op on SQLite).
@@ -223,6 +229,12 @@ def current_chat(tx: Conn, visitor_key: str, dedupe: str) -> tuple[Ticket | None
     """
     row = tx.first(_CURRENT_CHAT, visitor=visitor_key, dedupe_key=dedupe)
     return (None, True) if row is None else (Ticket._make(row[:-1]), row[-1])
+
+
+def current_chats(tx: Conn, visitor_keys: list[str], dedupes: list[str]) -> tuple[dict[str, Ticket], set[str]]:
+    """As `current_chat` for several visitors: their tickets by visitor, locked in one order, and which keys are used."""
+    found = {str(ticket.visitor_key): ticket for ticket in tx.all(_CURRENT_CHATS, visitors=visitor_keys)}
+    return found, {row.dedupe for row in tx.all(_KEYS_USED, dedupe_keys=dedupes)}
 
 
 def ticket_to_write(tx: Conn, ticket_id: int, dedupe: str) -> tuple[Ticket | None, bool]:

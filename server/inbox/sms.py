@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Text, bindparam, column, func, null, select, update, values
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.channels.base import InboundText
@@ -28,7 +28,17 @@ from server.inbox import entries, media, queries, rules, standing, widget
 from server.inbox.queries import Ticket
 from server.inbox.settings import INBOX, InboxSettings
 from server.inbox.standing import SmsThread
-from server.inbox.timeline import INBOX_TOPIC, SYSTEM, Author, Said, append, append_texts, facts_of, status_entry
+from server.inbox.timeline import (
+    INBOUND,
+    INBOX_TOPIC,
+    SYSTEM,
+    Author,
+    Said,
+    append,
+    append_messages,
+    facts_of,
+    status_entry,
+)
 from server.kernel.columns import Instant
 from server.kernel.sql import TOGETHER, Clash, Statement, Tx
 from server.schema import carrier_inbound, outbound, senders, threads, tickets, timeline
@@ -127,26 +137,6 @@ _NEW_TICKET = Statement(
         preview=bindparam("preview"),
         preview_by="contact",
         opened_at=bindparam("now"),
-    )
-)
-_heard = (
-    values(column("ticket", BigInteger), column("seq", BigInteger), column("preview", Text), name="heard")
-    .data([(bindparam("ticket", type_=BigInteger), bindparam("seq", type_=BigInteger), bindparam("preview"))])
-    .cte()
-)
-_INBOUND = Statement(
-    update(tickets)
-    .where(tickets.c.id == _heard.c.ticket)
-    .values(
-        status="open",
-        unread=True,
-        snoozed_until=null(),
-        closed_at=null(),
-        last_inbound_seq=_heard.c.seq,
-        waiting_since=func.coalesce(tickets.c.waiting_since, bindparam("now", type_=Instant)),
-        last_message_at=bindparam("now", type_=Instant),
-        preview=_heard.c.preview,
-        preview_by="contact",
     )
 )
 _LAST_TEXT = Statement(
@@ -396,7 +386,7 @@ def _store(tx: Tx, came: Sequence[_Came]) -> list[tuple[int, int]]:
         files.append(expected)
         author = Author("contact", None, one.thread.name)
         said.append(Said(one.thread.id, author, one.body, data))
-    stored = append_texts(tx, said)
+    stored = [(entry.seq, rev) for entry, rev in append_messages(tx, said, public=False)]
     for one, expected, (seq, _) in zip(came, files, stored, strict=True):
         media.fetch_later(tx, one.thread.id, seq, one.text, expected)
     return stored
@@ -414,7 +404,7 @@ def _touch_tickets(tx: Tx, touched: Sequence[tuple[_Came, int, int | None]]) -> 
             thread = came.thread
             of = {"thread": thread.id, "contact": thread.contact, "barred": standing.barred(tx, thread)}
             tx.run(_NEW_TICKET, **of, seq=seq, preview=preview, now=tx.now)
-    tx.run_many(_INBOUND, known, now=tx.now)
+    tx.run_many(INBOUND, known, now=tx.now, preview_by="contact")
     for (came, seq, rev), preview in zip(touched, previews, strict=True):
         _tell(tx, came, seq, rev, preview)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import bindparam, case, func, literal_column, null, select, update
+from sqlalchemy import BigInteger, Text, bindparam, case, column, func, literal_column, null, select, update, values
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts.rules import Agent
@@ -53,28 +53,26 @@ _INSERT = Statement(
     .values({name: bindparam(name) for name in ("thread_id", "seq", "public_seq", *_TOLD)})
     .on_conflict_do_nothing(index_elements=[timeline.c.dedupe])
 )
-_INSERT_TEXTS = Statement(
-    insert(timeline).values(
-        thread_id=bindparam("thread_id"),
-        seq=bindparam("seq"),
-        kind=literal_column("'message'"),
-        author_type=bindparam("author_type"),
-        author_id=bindparam("author_id"),
-        author_name=bindparam("author_name"),
-        body=bindparam("body"),
-        data=bindparam("data"),
-        at=bindparam("at"),
-    )
+_MESSAGE = "thread_id seq author_type author_id author_name body data at".split()
+_insert_message = insert(timeline).values(
+    kind=literal_column("'message'"), **{name: bindparam(name) for name in _MESSAGE}
+)
+_INSERT_TEXTS = Statement(_insert_message)  # nothing of an SMS thread is public, and its texts have keys elsewhere
+_INSERT_SAID = Statement(
+    _insert_message.values(
+        public_seq=bindparam("public_seq"), dedupe=bindparam("dedupe"), body_hash=bindparam("body_hash")
+    ).on_conflict_do_nothing(index_elements=[timeline.c.dedupe])
 )
 _TAKE_SEQS = Statement(
     update(threads)
     .where(threads.c.id.in_(bindparam("threads", expanding=True)))
     .values(
         last_seq=threads.c.last_seq + 1,
+        last_public_seq=threads.c.last_public_seq + bindparam("public", type_=threads.c.last_seq.type),
         rev=threads.c.rev + 1,
         changed_at=bindparam("at", type_=Instant),
     )
-    .returning(threads.c.id, threads.c.last_seq, threads.c.rev)
+    .returning(threads.c.id, threads.c.last_seq, threads.c.last_public_seq, threads.c.rev)
 )
 _place = _take_seq.cte("place")
 _row = (
@@ -162,24 +160,30 @@ def append(
 
 
 class Said(NamedTuple):
-    """A text, before it has its place in its thread."""
+    """A message, before it has its place in its thread. A visitor's has a key, as in `append`."""
 
     thread: int
     author: Author
     body: str
     data: dict[str, Any]
+    dedupe: str | None = None
+    body_hash: str | None = None
 
 
-def append_texts(tx: Tx, said: Sequence[Said]) -> list[tuple[int, int]]:
-    """As `append` for messages in different SMS threads, all in two statements: the sequence and the new `rev` of each.
-    Whoever keeps their ids keeps them from being written twice."""
+def append_messages(tx: Tx, said: Sequence[Said], *, public: bool) -> list[tuple[Entry, int]]:
+    """As `append` for messages in different threads, all in two statements: the entry and the new `rev` of each.
+
+    `public`: all are visitors'. Else all are texts in SMS threads; whoever keeps their ids keeps them from being
+    written twice.
+    """
     if not said:
         return []
-    taken = tx.all(_TAKE_SEQS, threads=[one.thread for one in said], at=tx.now)
-    places = {thread: (seq, rev) for thread, seq, rev in taken}
+    taken = tx.all(_TAKE_SEQS, threads=[one.thread for one in said], public=int(public), at=tx.now)
+    places = {thread: (seq, public_seq, rev) for thread, seq, public_seq, rev in taken}
     rows: list[dict[str, Any]] = []
-    for thread, author, body, data in said:
-        seq, _ = places[thread]
+    stored: list[tuple[Entry, int]] = []
+    for thread, author, body, data, dedupe, body_hash in said:
+        seq, public_seq, rev = places[thread]
         row = {
             "thread_id": thread,
             "seq": seq,
@@ -190,11 +194,41 @@ def append_texts(tx: Tx, said: Sequence[Said]) -> list[tuple[int, int]]:
             "data": data,
             "at": tx.now,
         }
+        if public:
+            row |= {"public_seq": public_seq, "dedupe": dedupe, "body_hash": body_hash}
         rows.append(row)
-        told = ("message", author.type, author.id, author.name, body, data, None, None, tx.now)
-        tx.ring(thread_topic(thread), Entry(thread, seq, None, *told))
-    tx.run_many(_INSERT_TEXTS, rows)
-    return [places[one.thread] for one in said]
+        shown = public_seq if public else None
+        told = ("message", author.type, author.id, author.name, body, data, None, dedupe, tx.now)
+        entry = Entry(thread, seq, shown, *told)
+        stored.append((entry, rev))
+        tx.ring(thread_topic(thread), entry)
+    if tx.run_many(_INSERT_SAID if public else _INSERT_TEXTS, rows) < len(rows):
+        raise Clash("another transaction wrote one of these keys first")
+    return stored
+
+
+_heard = (
+    values(column("ticket", BigInteger), column("seq", BigInteger), column("preview", Text), name="heard")
+    .data([(bindparam("ticket", type_=BigInteger), bindparam("seq", type_=BigInteger), bindparam("preview"))])
+    .cte()
+)
+# A customer's message opens its ticket, whatever it was; many tickets by one statement.
+INBOUND = Statement(
+    update(tickets)
+    .where(tickets.c.id == _heard.c.ticket)
+    .values(
+        status="open",
+        unread=True,
+        closing_at=null(),
+        snoozed_until=null(),
+        closed_at=null(),
+        last_inbound_seq=_heard.c.seq,
+        waiting_since=func.coalesce(tickets.c.waiting_since, bindparam("now", type_=Instant)),
+        last_message_at=bindparam("now", type_=Instant),
+        preview=_heard.c.preview,
+        preview_by=bindparam("preview_by"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, case, func, null, select, update
+from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts.rules import ONLINE_FOR
@@ -17,11 +18,14 @@ from server.inbox.files import attach
 from server.inbox.queries import Ticket
 from server.inbox.timeline import (
     CLOSE,
+    INBOUND,
     INBOX_TOPIC,
     SYSTEM,
     Author,
+    Said,
     Written,
     append,
+    append_messages,
     check_text,
     close_key,
     facts_of,
@@ -31,7 +35,7 @@ from server.inbox.timeline import (
 )
 from server.kernel import jobs
 from server.kernel.columns import Instant
-from server.kernel.sql import Clash, Statement, Tx
+from server.kernel.sql import TOGETHER, Clash, Statement, Tx
 from server.schema import contacts, threads, tickets, users, visitors
 
 _NEW_CONTACT = Statement(
@@ -114,24 +118,6 @@ CURRENT_THREAD = Statement(
 )
 
 
-_INBOUND = Statement(
-    update(tickets)
-    .where(tickets.c.id == bindparam("ticket"))
-    .values(
-        status="open",
-        unread=True,
-        closing_at=null(),
-        snoozed_until=null(),
-        closed_at=null(),
-        last_inbound_seq=bindparam("seq", type_=tickets.c.last_inbound_seq.type),
-        waiting_since=func.coalesce(tickets.c.waiting_since, bindparam("now", type_=Instant)),
-        last_message_at=bindparam("now", type_=Instant),
-        preview=bindparam("preview"),
-        preview_by=bindparam("preview_by"),
-    )
-)
-
-
 @dataclass(frozen=True, slots=True)
 class VisitorInfo:
     """What the widget told about where it stands, already cleaned; stored with the first message."""
@@ -165,21 +151,93 @@ def visitor_dedupe(visitor: str, client_key: str) -> str:
     return f"web:{visitor.replace('%', '%25').replace(':', '%3A')}:{client_key}"
 
 
-def receive(tx: Tx, said: Inbound) -> Written:
-    """Stores a visitor's message exactly once (INB-3, INB-22, VIS-1).
+def receive(tx: Tx, calls: Sequence[tuple[Inbound]]) -> list[Written | Refused]:
+    """Stores visitors' messages, each exactly once (INB-3, INB-22, VIS-1).
 
-    Raises `Refused`: `empty_message`, `too_long`, `idempotency_conflict`, `not_found` for a file.
+    A statement serves all of them that go on in a chat. Of one visitor it is one message at a time: the next finds what
+    that one left. `Refused`: `empty_message`, `too_long`, `idempotency_conflict`; raised: `not_found` for a file.
     """
+    done: dict[int, Written | Refused] = {}
+    waiting = {place: said for place, (said,) in enumerate(calls)}
+    while waiting:
+        first: dict[str, int] = {}
+        for place, said in waiting.items():
+            first.setdefault(said.key, place)
+        turn = {place: waiting.pop(place) for place in list(first.values())[:TOGETHER]}
+        done |= _going_on(tx, turn) if len(turn) > 1 else {}
+        for place, said in turn.items():
+            if place not in done:
+                done[place] = _receive(tx, said)
+    return [done[place] for place in range(len(calls))]
+
+
+class _Said(NamedTuple):
+    """A plain message in a chat that goes on."""
+
+    place: int
+    dedupe: str
+    text: str  # cleaned
+    ticket: Ticket
+
+
+def _going_on(tx: Tx, turn: Mapping[int, Inbound]) -> dict[int, Written | Refused]:
+    """Of messages of different visitors, those that begin nothing, carry nothing and were not here before."""
+    dedupes = {place: visitor_dedupe(said.key, said.client_key) for place, said in turn.items()}
+    chats, used = queries.current_chats(tx, [said.key for said in turn.values()], list(dedupes.values()))
+    done: dict[int, Written | Refused] = {}
+    plain: list[_Said] = []
+    for place, said in turn.items():
+        ticket = chats.get(said.key)
+        if ticket is None or said.files or dedupes[place] in used:
+            continue
+        if isinstance(rules.on_inbound(facts_of(ticket)), rules.NewTicket):
+            continue
+        try:
+            plain.append(_Said(place, dedupes[place], check_text(said.text, False), ticket))
+        except Refused as refusal:
+            done[place] = refusal
+    stored = append_messages(
+        tx,
+        [
+            Said(
+                one.ticket.thread,
+                Author("visitor", None, one.ticket.contact_name),
+                one.text,
+                {"origin": "chat"},
+                one.dedupe,
+                rules.body_hash(turn[one.place].text, []),
+            )
+            for one in plain
+        ],
+        public=True,
+    )
+    previews = [rules.preview(one.text, 0) for one in plain]
+    rows = [
+        {"ticket": one.ticket.id, "seq": entry.seq, "preview": preview}
+        for one, (entry, _), preview in zip(plain, stored, previews, strict=True)
+    ]
+    tx.run_many(INBOUND, rows, now=tx.now, preview_by="visitor")
+    for one, (entry, rev), preview in zip(plain, stored, previews, strict=True):
+        if one.ticket.closing_at is not None:
+            jobs.cancel(tx, close_key(one.ticket.id))
+        done[one.place] = Written(entry, _tell(tx, one.ticket, entry, rev, preview))
+    return done
+
+
+def _receive(tx: Tx, said: Inbound) -> Written | Refused:
     dedupe = visitor_dedupe(said.key, said.client_key)
     files = list(said.files)
     fingerprint = rules.body_hash(said.text, files)
     ticket, key_used = queries.current_chat(tx, said.key, dedupe)
-    earlier = written_before(tx, dedupe, fingerprint) if key_used else None
+    try:
+        earlier = written_before(tx, dedupe, fingerprint) if key_used else None
+        text = check_text(said.text, bool(files)) if earlier is None else ""
+    except Refused as refusal:  # nothing was written: the others of this moment go on
+        return refusal
     if earlier is not None:
         then = queries.ticket_of(tx, earlier.thread)
         assert then is not None
         return Written(earlier, then, repeated=True)
-    text = check_text(said.text, bool(files))
     facts = None if ticket is None else facts_of(ticket)
     verdict = rules.on_inbound(facts)
     opened = isinstance(verdict, rules.NewTicket)
@@ -198,7 +256,17 @@ def receive(tx: Tx, said: Inbound) -> Written:
         tx, ticket.thread, "message", author, body=text, data=data, dedupe=dedupe, body_hash=fingerprint
     )
     preview = rules.preview(text, len(attached))
-    tx.run(_INBOUND, ticket=ticket.id, seq=entry.seq, now=tx.now, preview=preview, preview_by="visitor")
+    tx.run(INBOUND, ticket=ticket.id, seq=entry.seq, now=tx.now, preview=preview, preview_by="visitor")
+    if opened:
+        tx.ring(visitor_topic(said.key))
+        tx.announce(rules.TicketOpened(ticket.id, ticket.thread, ticket.contact, "webchat", first=True))
+    elif ticket.closing_at is not None:
+        jobs.cancel(tx, close_key(ticket.id))
+    return Written(entry, _tell(tx, ticket, entry, rev, preview))
+
+
+def _tell(tx: Tx, ticket: Ticket, entry: Entry, rev: int, preview: str) -> Ticket:
+    """Who reacts to a visitor's message, and every list; the ticket as it is now."""
     after = ticket._replace(
         rev=rev,
         status="open",
@@ -213,14 +281,9 @@ def receive(tx: Tx, said: Inbound) -> Written:
         last_seq=entry.seq,
         last_public_seq=entry.public_seq or 0,
     )
-    if opened:
-        tx.ring(visitor_topic(said.key))
-        tx.announce(rules.TicketOpened(ticket.id, ticket.thread, ticket.contact, "webchat", first=True))
-    elif ticket.closing_at is not None:
-        jobs.cancel(tx, close_key(ticket.id))
     tx.announce(rules.MessageReceived(ticket.id, ticket.thread, ticket.contact, entry.seq, "webchat"))
     tx.ring(INBOX_TOPIC, after)
-    return Written(entry, after)
+    return after
 
 
 def _open_chat(tx: Tx, said: Inbound, view: queries.VisitorView | None) -> Ticket:

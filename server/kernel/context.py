@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from server.errors import Refused
 from server.kernel.bus import LocalBus
 from server.kernel.clock import Clock
 from server.kernel.db import Database
@@ -44,13 +45,18 @@ class App:
         return result
 
     async def write_joined(
-        self, step: Callable[[Tx, list[Any]], list[T]], *args: Any, lane: str | int | None = None
+        self, step: Callable[[Tx, list[Any]], Sequence[T | Refused]], *args: Any, lane: str | int | None = None
     ) -> T:
         """As `write` for a step that takes many: `step(tx, [args, ...])` gets the calls of all who wait right now, in
-        the order they came, and gives a result for each. When it fails with several, each runs alone. A lane keeps its
-        order among such calls; other writes of the same lane may be overtaken."""
+        the order they came, and gives a result for each, or a `Refused`. When it fails with several, each runs alone."""
         result: T = await self.db.write(step, *args, lane=lane, joined=True)
         return result
+
+    def submit_joined(
+        self, step: Callable[[Tx, list[Any]], list[Any]], *args: Any, done: Done, lane: str | int | None = None
+    ) -> None:
+        """As `write_joined` without waiting; `done(result, error)` runs on the loop after COMMIT."""
+        self.db.submit(step, *args, done=done, lane=lane, joined=True)
 
     def submit(self, step: Callable[..., Any], *args: Any, done: Done, lane: str | int | None = None) -> None:
         """As `write` without waiting; `done(result, error)` runs on the loop after COMMIT."""

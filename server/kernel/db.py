@@ -65,12 +65,12 @@ class Database:
         self._writer.put(Work(step, args, future_done(future), lane, joined), bulk=bulk)
         return await future
 
-    def submit(self, step: Step, *args: Any, done: Done, lane: str | int | None = None) -> None:
+    def submit(self, step: Step, *args: Any, done: Done, lane: str | int | None = None, joined: bool = False) -> None:
         """As `write`, without waiting: `done(result, error)` is called on the loop after COMMIT."""
         if self.reserve.spent and self.reserve.closed:
             asyncio.get_running_loop().call_soon(done, None, StorageFull())
             return
-        self._writer.put(Work(step, args, done, lane))
+        self._writer.put(Work(step, args, done, lane, joined))
 
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self._writer.close)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
-from server.errors import Busy
+from server.errors import Busy, Refused
 from server.kernel import failpoints
 from server.kernel.sql import Tx
 
@@ -121,27 +121,47 @@ def future_done(future: asyncio.Future[Any]) -> Done:
     return done
 
 
+class _Unit(NamedTuple):
+    works: list[Work]
+    behind: set[str | int]  # lanes with works after its first one that are not in it
+
+
 def units(works: list[Work]) -> list[list[Work]]:
-    """`works` of one transaction as they are run: those with the same joined step are one, where the first of them is."""
+    """`works` of one transaction as they are run: those with the same joined step are one, where the first of them is.
+
+    A lane keeps its order: a call behind something else of its lane is not drawn before it, but begins a new unit.
+    """
     found: list[list[Work]] = []
-    joined: dict[Step, list[Work]] = {}
+    joined: dict[Step, _Unit] = {}
     for work in works:
-        if not work.joined:
-            found.append([work])
-        elif (unit := joined.get(work.step)) is not None:
-            unit.append(work)
+        unit = joined.get(work.step) if work.joined else None
+        if unit is not None and work.lane not in unit.behind:
+            unit.works.append(work)
         else:
-            found.append(joined.setdefault(work.step, [work]))
+            unit = _Unit([work], set())
+            found.append(unit.works)
+            if work.joined:
+                joined[work.step] = unit
+        if work.lane is not None:
+            for other in joined.values():
+                if other is not unit:
+                    other.behind.add(work.lane)
     return found
 
 
 def run_unit(unit: list[Work], tx: Tx) -> list[Outcome]:
-    """Every outcome of one unit. When one of several fails, all do: whose fault it is shows when each runs alone."""
+    """Every outcome of one unit. When one of several fails, all do: whose fault it is shows when each runs alone.
+
+    A joined step may give a refusal as one call's result, where that call has written nothing.
+    """
     if len(unit) == 1:
         results = [unit[0].run(tx)]
     else:
         results = unit[0].step(tx, [work.args for work in unit])
-    outcomes = [Outcome(work, result, None, []) for work, result in zip(unit, results, strict=True)]
+    outcomes = [
+        Outcome(work, None, result, []) if isinstance(result, Refused) else Outcome(work, result, None, [])
+        for work, result in zip(unit, results, strict=True)
+    ]
     outcomes[0].bells = tx.bells
     return outcomes
 

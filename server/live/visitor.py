@@ -213,7 +213,7 @@ class VisitorSession:
             done()
 
         self._saying += 1
-        self.hub.app.submit(visitor_actions.receive, said, done=settle, lane=self.identity.key)
+        self.hub.app.submit_joined(visitor_actions.receive, said, done=settle, lane=self.identity.key)
 
     def _stored(self, written: Written) -> None:
         """Runs before the bells of the same commit ring, so a new chat is followed from its first entry."""

@@ -151,7 +151,7 @@ async def _visitor_says(told: _Told, visitor: str, chat: Chat, text: str, welcom
         typed_name=chat.name or None,
     )
     said = Inbound(visitor, told.key(), text, (), welcome, info)
-    return (await told.app.write(visitor_actions.receive, said)).ticket
+    return (await told.app.write_joined(visitor_actions.receive, said)).ticket
 
 
 async def _agent_says(told: _Told, agent: Agent, ticket: Ticket, text: str, mode: str) -> Ticket:
