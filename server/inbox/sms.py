@@ -36,6 +36,7 @@ from server.inbox.timeline import (
     Said,
     append,
     append_messages,
+    as_heard,
     facts_of,
     status_entry,
 )
@@ -416,21 +417,7 @@ def _tell(tx: Tx, came: _Came, seq: int, rev: int | None, preview: str) -> None:
         after = queries.ticket_of(tx, thread.id)
         assert after is not None
     else:
-        after = ticket._replace(
-            rev=rev,
-            status="open",
-            unread=True,
-            snoozed_until=None,
-            closed_at=None,
-            last_inbound_seq=seq,
-            waiting_since=ticket.waiting_since or tx.now,
-            last_message_at=tx.now,
-            preview=preview,
-            preview_by="contact",
-            last_seq=seq,
-            sender=thread.sender,
-            peer=thread.peer,
-        )
+        after = as_heard(tx, ticket, seq, rev, preview, "contact", sender=thread.sender, peer=thread.peer)
     if ticket is None or (isinstance(came.verdict, rules.Continue) and came.verdict.reopens):
         tx.announce(rules.TicketOpened(after.id, thread.id, thread.contact, "sms", first=ticket is None))
     tx.announce(rules.MessageReceived(after.id, thread.id, thread.contact, seq, "sms"))

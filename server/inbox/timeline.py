@@ -231,6 +231,25 @@ INBOUND = Statement(
 )
 
 
+def as_heard(tx: Tx, ticket: Ticket, seq: int, rev: int, preview: str, by: str, **more: Any) -> Ticket:
+    """The summary as `INBOUND` leaves it, without reading it again; `more`: what else the message changed."""
+    return ticket._replace(
+        rev=rev,
+        status="open",
+        unread=True,
+        closing_at=None,
+        snoozed_until=None,
+        closed_at=None,
+        last_inbound_seq=seq,
+        waiting_since=ticket.waiting_since or tx.now,
+        last_message_at=tx.now,
+        preview=preview,
+        preview_by=by,
+        last_seq=seq,
+        **more,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What a write left behind. `repeated`: it had been done before, nothing was added."""

@@ -26,6 +26,7 @@ from server.inbox.timeline import (
     Written,
     append,
     append_messages,
+    as_heard,
     check_text,
     close_key,
     facts_of,
@@ -267,20 +268,7 @@ def _receive(tx: Tx, said: Inbound) -> Written | Refused:
 
 def _tell(tx: Tx, ticket: Ticket, entry: Entry, rev: int, preview: str) -> Ticket:
     """Who reacts to a visitor's message, and every list; the ticket as it is now."""
-    after = ticket._replace(
-        rev=rev,
-        status="open",
-        unread=True,
-        closing_at=None,
-        snoozed_until=None,
-        last_inbound_seq=entry.seq,
-        waiting_since=ticket.waiting_since or tx.now,
-        last_message_at=tx.now,
-        preview=preview,
-        preview_by="visitor",
-        last_seq=entry.seq,
-        last_public_seq=entry.public_seq or 0,
-    )
+    after = as_heard(tx, ticket, entry.seq, rev, preview, "visitor", last_public_seq=entry.public_seq or 0)
     tx.announce(rules.MessageReceived(ticket.id, ticket.thread, ticket.contact, entry.seq, "webchat"))
     tx.ring(INBOX_TOPIC, after)
     return after
