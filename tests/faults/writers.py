@@ -36,6 +36,15 @@ def slowly(tx: Tx, step: Any, args: tuple[Any, ...], pause_s: float, fail: bool)
     return written
 
 
+def receive_slowly(tx: Tx, calls: list[tuple[Inbound, float, bool]]) -> list[Any]:
+    """Those of all writers of this process who wait: one that fails takes the others back with it, and they try alone."""
+    written = receive(tx, [(said,) for said, _, _ in calls])
+    time.sleep(max(pause_s for _, pause_s, _ in calls))
+    if any(fail for _, _, fail in calls):
+        raise RolledBack
+    return written
+
+
 async def main(orders: dict[str, Any]) -> dict[str, int]:
     settings = Settings(
         _env_file=None,
@@ -52,14 +61,16 @@ async def main(orders: dict[str, Any]) -> dict[str, int]:
     async def write(writer: int, number: int) -> None:
         visitor, ticket = orders["threads"][0] if chance.random() < 0.3 else chance.choice(orders["threads"])
         key = f"g3-{os.getpid()}-{writer}-{number}"
-        if chance.random() < 0.2:
-            step, args = write_message, (helper, Outgoing(ticket, key, f"note {key}", (), "note"))
-        else:
-            step, args = receive, (Inbound(visitor, key, f"text {key}", (), "", VisitorInfo()),)  # type: ignore[assignment]
+        note = chance.random() < 0.2
         pause_s, fail = chance.uniform(0, orders["pause_ms"]) / 1000, chance.random() < 0.1
         while True:
             try:
-                await app.write(slowly, step, args, pause_s, fail)
+                if note:
+                    args = helper, Outgoing(ticket, key, f"note {key}", (), "note")
+                    await app.write(slowly, write_message, args, pause_s, fail)
+                else:
+                    said = Inbound(visitor, key, f"text {key}", (), "", VisitorInfo())
+                    await app.write_joined(receive_slowly, said, pause_s, fail)
                 done["written"] += 1
                 return
             except RolledBack:
