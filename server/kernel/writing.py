@@ -162,7 +162,11 @@ def run_unit(unit: list[Work], tx: Tx) -> list[Outcome]:
         Outcome(work, None, result, []) if isinstance(result, Refused) else Outcome(work, result, None, [])
         for work, result in zip(unit, results, strict=True)
     ]
-    outcomes[0].bells = tx.bells
+    # Not with a refusal: that is told even when somebody else's failure undoes what the others wrote.
+    for outcome in outcomes:
+        if outcome.error is None:
+            outcome.bells = tx.bells
+            break
     return outcomes
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from sqlalchemy import update
+
 from server.errors import Conflict, Refused
 from server.inbox import visitor_actions
-from server.inbox.timeline import Written
+from server.inbox.timeline import Written, thread_topic
 from server.inbox.visitor_actions import Inbound
 from server.kernel.sql import TOGETHER, Tx
 from server.kernel.writing import Work, units
+from server.schema import threads
 from tests.actions.test_writer import Held
 from tests.world import Guest, World, at_once, is_dense, numbered, publicly_numbered
 
@@ -161,6 +164,42 @@ async def test_a_refusal_costs_the_others_no_second_try(world: World, monkeypatc
         told = await at_once(*waiting)
     assert isinstance(told[3], Conflict) and sum(isinstance(one, Written) for one in told) == 5
     assert calls == [6]
+
+
+class Ear:
+    def __init__(self) -> None:
+        self.heard_seqs: list[int] = []
+
+    def heard(self, topic: str, hint: Any) -> None:
+        self.heard_seqs.append(hint.seq)
+
+    def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
+
+
+async def test_nothing_rings_for_what_was_undone(world: World) -> None:
+    """The first of a call is refused, and somebody else's failure undoes the transaction: what is told at once is the
+    refusal alone."""
+    first, second, third = [await world.visitor() for _ in range(3)]
+    for who in (first, second, third):
+        await who.says("Hello", key="hello")
+    ear, thread = Ear(), (await second.ticket()).thread
+    world.app.bus.watch(thread_topic(thread), ear)
+
+    def breaks(tx: Tx) -> None:
+        tx.run(update(threads).where(threads.c.id == thread).values(visitor_seen=0))
+        raise LookupError("after it has written")
+
+    async with Held(world) as held:
+        said = [first.words("Another", key="hello"), second.words("Fine"), third.words("Fine")]
+        waiting = [
+            asyncio.ensure_future(world.app.write_joined(visitor_actions.receive, one, lane="held")) for one in said
+        ]
+        waiting.append(asyncio.ensure_future(world.app.write(breaks, lane="held")))
+        await asyncio.sleep(0)
+        held.release()
+        told = await at_once(*waiting)
+    assert [type(one) for one in told] == [Conflict, Written, Written, LookupError]
+    assert ear.heard_seqs == [2]
 
 
 async def test_somebody_who_ends_between_two_messages_begins_a_new_chat(world: World) -> None:
