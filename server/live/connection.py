@@ -82,6 +82,10 @@ class Connection:
                 self.bookmarks[thread] = seq
                 self.push(self.encode(hint))
                 return
+        self.catch_up(thread)
+
+    def catch_up(self, thread: int) -> None:
+        """Reads what stands after the bookmark, and sends it."""
         self.dirty.add(thread)
         self.wake()
 
@@ -174,8 +178,7 @@ class Connection:
         if thread not in self.bookmarks:
             self.hub.bus.watch(f"thread:{thread}", self)
         self.bookmarks[thread] = after
-        self.dirty.add(thread)
-        self.wake()
+        self.catch_up(thread)
 
     def leave(self, thread: int) -> None:
         if self.bookmarks.pop(thread, None) is not None:

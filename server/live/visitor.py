@@ -220,7 +220,12 @@ class VisitorSession:
         entry, connection = written.entry, self.connection
         assert entry is not None
         if written.repeated:
-            connection.push(self.hub.encoder.entry_for_visitor(entry, written.ticket.token))
+            bookmark = connection.bookmarks.get(entry.thread)
+            if bookmark is not None and bookmark < (entry.public_seq or 0):
+                # It comes in its turn. Sent before what stands before it, that would be taken for old.
+                connection.catch_up(entry.thread)
+            else:
+                connection.push(self.hub.encoder.entry_for_visitor(entry, written.ticket.token))
         if connection.thread != entry.thread and not written.repeated:
             connection.adopt(entry.thread, written.ticket.token, 0, tell=True)
             self.hub.say_online(entry.thread)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
+from server.live.feed import Feed
 from server.schema import visitors
 from tests.online import Online
 
@@ -57,3 +61,35 @@ async def test_what_was_typed_before_a_refused_message_goes_along_with_the_next(
     await zoe.wire.hears("refused", id="first-words")
     await zoe.says("Hello?")
     assert [row.email for row in await online.world.rows(visitors)] == ["zoe@example.com"]
+
+
+async def test_a_tab_that_repeats_the_first_words_of_another_gets_the_greeting_before_them(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tabs share what waits to be sent, so several send it. The acknowledgement of a repeat must not overtake what stands
+    before it: whoever hears of the second entry takes the first for old."""
+    first = await online.visitor()
+    other = await first.tab()
+    gate = asyncio.Event()
+    real = Feed.since
+
+    async def since(feed: Feed, *about: Any) -> Any:
+        await gate.wait()
+        return await real(feed, *about)
+
+    monkeypatch.setattr(Feed, "since", since)
+    words = {"type": "say", "id": online.key(), "text": "Hello?"}
+    await first.sends(words)
+    await other.wire.hears("reset")  # it stands in the new chat, and is still reading
+    await other.sends(words)
+    await asyncio.sleep(0.3)
+    gate.set()
+    for tab in (first, other):
+        assert (await tab.has(key=words["id"]))["seq"] == 2
+        assert [entry["seq"] for entry in tab.screen.entries] == [1, 2], "the greeting, then the words"
+    # Whoever has it already is told again: that is all the answer there is.
+    heard = len(other.wire.frames)
+    await other.sends(words)
+    await other.wire.settles()
+    await asyncio.sleep(0.1)
+    assert [frame["type"] for frame in other.wire.frames[heard:]].count("entry") == 1
