@@ -77,6 +77,17 @@ describe('socket', () => {
     expect(seen).toEqual(['ready'])
   })
 
+  test('that is being opened need not begin anew: it says hello with what is known by then', async () => {
+    link.start()
+    link.restart()
+    await wait(1_000)
+    expect(FakeSocket.all).toHaveLength(1)
+    last().say(ready({}))
+    link.restart()
+    await wait(1_000)
+    expect(FakeSocket.all).toHaveLength(2)
+  })
+
   test('pings every 20 s and gives up a line that has been silent for 45 s', async () => {
     const socket = await up()
     await wait(20_000)

@@ -163,8 +163,8 @@ export function makeLink(owner: LinkOwner): Link {
     timers.clear()
     const wasReady = ready
     poll?.stop()
-    close(socket)
-    close(probe)
+    socket?.close(1000)
+    probe?.close(1000)
     socket = probe = poll = null
     ready = false
     if (wasReady) owner.down()
@@ -215,7 +215,7 @@ export function makeLink(owner: LinkOwner): Link {
   /** While polling, see from time to time whether a socket gets through now. */
   function trySocket(): void {
     after('socket', SOCKET_AGAIN_MS, () => {
-      close(probe)
+      probe?.close(1000)
       try {
         probe = connect()
       } catch {
@@ -253,7 +253,8 @@ export function makeLink(owner: LinkOwner): Link {
       cut()
     },
     restart() {
-      if (!running) return
+      // One that is being opened says hello with what is known by then.
+      if (!running || socket?.readyState === 0) return
       if (poll) {
         poll.again()
         return
@@ -277,13 +278,5 @@ export function makeLink(owner: LinkOwner): Link {
       if (poll) poll.send(frame)
       else transmit(frame)
     },
-  }
-}
-
-function close(socket: WebSocket | null): void {
-  try {
-    socket?.close(1000)
-  } catch {
-    // Already gone.
   }
 }
