@@ -226,6 +226,7 @@ def _going_on(tx: Tx, turn: Mapping[int, Inbound]) -> dict[int, Written | Refuse
 
 
 def _receive(tx: Tx, said: Inbound) -> Written | Refused:
+    """Any message, on its own."""
     dedupe = visitor_dedupe(said.key, said.client_key)
     files = list(said.files)
     fingerprint = rules.body_hash(said.text, files)

@@ -64,6 +64,14 @@ async def ended(reader: asyncio.StreamReader, within: float) -> bytes:
     return b""
 
 
+async def answered(online: Online) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that had one request, and its answer."""
+    reader, writer = await asyncio.open_connection(*online.address)
+    writer.write(GET + b"\r\n")
+    assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+    return reader, writer
+
+
 async def test_who_says_nothing_or_dawdles_over_headers_is_not_waited_for(
     online: Online, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,9 +98,7 @@ async def test_a_second_request_on_a_connection_is_held_to_the_same(
     online: Online, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(door, "HEADERS_S", 0.4)
-    reader, writer = await asyncio.open_connection(*online.address)
-    writer.write(GET + b"\r\n")
-    assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+    reader, writer = await answered(online)
     await asyncio.sleep(0.8)  # between requests it may rest
     writer.write(GET + b"\r\n")
     assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
@@ -178,9 +184,7 @@ async def test_what_follows_a_body_in_chunks_has_an_end_too(online: Online, trai
 
 async def test_line_ends_between_requests_hold_no_connection(online: Online, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "HEADERS_S", 0.4)
-    reader, writer = await asyncio.open_connection(*online.address)
-    writer.write(GET + b"\r\n")
-    assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+    reader, writer = await answered(online)
     await asyncio.sleep(0.05)
     writer.write(b"\r\n")
     assert await ended(reader, 3) == b""
@@ -233,9 +237,7 @@ async def test_a_socket_outlives_the_rest_of_a_request_before_it(
     online: Online, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rests(monkeypatch, 0.3)
-    reader, writer = await asyncio.open_connection(*online.address)
-    writer.write(GET + b"\r\n")
-    assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+    reader, writer = await answered(online)
     # The second request has no answer yet when the third makes the connection a socket.
     writer.write(GET + b"\r\n" + upgrade(online))
     answer = await reader.readuntil(b"\r\n\r\n")
@@ -250,9 +252,7 @@ async def test_a_long_answer_outlives_the_rest_a_connection_may_take(
     online: Online, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rests(monkeypatch, 0.2)
-    reader, writer = await asyncio.open_connection(*online.address)
-    writer.write(GET + b"\r\n")
-    assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+    reader, writer = await answered(online)
     body = b"{}" + b" " * 50
     writer.write(
         b"POST /api/login HTTP/1.1\r\nHost: x\r\nOrigin: " + online.url.encode() + b"\r\n"
