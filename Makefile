@@ -1,20 +1,20 @@
-# make up      everything set up, then a running product with a living demo
-# make test    everything set up, then every test
-# make check   format, lint, types, import rules and the fast tests: seconds, for the inner loop
-# make bench   speed beside the floor, with ratios        make faults  the whole fault proof, in minutes
-# make lock    resolve the Python dependencies anew       make clean   forget everything that can be made again
+# make up      sets everything up and runs the product with a demo
+# make test    sets everything up and runs every test
+# make check   format, lint, types, import rules and the fast tests: seconds, for use while editing
+# make bench   measures speed beside the floors           make faults  runs all fault tests in full, for minutes
+# make lock    resolves the Python dependencies again     make clean   deletes everything that can be built again
 #
-# Each step leaves a stamp, so a second `make up` compares a few dates and starts the server.
+# Each step writes a stamp file, so a second `make up` only compares a few dates and starts the server.
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install -q --python $(BIN)/python
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -q
-# The absolute path first: a Node that came from PyPI lives in the venv, and npm's scripts call `node` by name.
+# The absolute path is first, because a Node from PyPI is in the venv and npm's scripts call `node` by name.
 NPM := cd agents_ui && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 UI := server/static/.stamp
-# Folders count too: their date is what changes when a file goes away.
+# Folders are sources too, because deleting a file changes only the folder's date.
 UI_SOURCES := $(shell find agents_ui/src widget 2>/dev/null) \
   $(wildcard agents_ui/*.html agents_ui/*.ts agents_ui/tsconfig.json agents_ui/public/*)
 
@@ -24,9 +24,9 @@ UI_SOURCES := $(shell find agents_ui/src widget 2>/dev/null) \
 up: .venv/.base $(UI)
 	@$(BIN)/python -m server up
 
-# Two passes, each on four workers: a test waits about half of its time, for PostgreSQL or a clock. First by file;
-# then browsers and guarantees mixed (tests/conftest.py), one by one. A pass without tests (pytest's code 5) is
-# tolerated, two are not.
+# Two passes, each with four workers, because a test waits about half of its time for PostgreSQL or a clock. The first
+# distributes whole files; the second mixes browser and fault tests (tests/conftest.py) one by one. One pass may have no
+# tests (pytest's code 5), but not both.
 test: .venv/.dev $(UI) tests/setup_machine.sh
 	@sh tests/setup_machine.sh
 	@passes=0; \
@@ -55,10 +55,10 @@ format: .venv/.dev agents_ui/node_modules/.stamp
 	$(BIN)/ruff format .
 	$(NPM) run format
 
-# --- set-up, in the order it happens -------------------------------------------------------------------------
-# After a | stands what has to be there and whose date is no matter: a new Python package rebuilds no page.
+# --- set-up, in order ----------------------------------------------------------------------------------------
+# Prerequisites after a | must exist, but their dates do not count: a new Python package rebuilds no page.
 
-# uv is quick; where it cannot be had, pip reads the same locks and takes a minute longer.
+# uv is fast; where it cannot be installed, pip uses the same lock files and takes a minute longer.
 .venv/.base: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Threadline needs Python 3.11: make PYTHON=...")'
 	$(PYTHON) -m venv .venv
@@ -71,7 +71,7 @@ format: .venv/.dev agents_ui/node_modules/.stamp
 	$(UV) --require-hashes -r requirements-dev.lock || $(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-# Vite needs Node 20.19 or 22.12; where the machine has none or an older one, PyPI's goes into the venv.
+# Vite needs Node 20.19 or 22.12; if the machine has none or an older one, PyPI's is installed into the venv.
 .venv/.node: | .venv/.base
 	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
 	  && command -v npm >/dev/null \
@@ -88,7 +88,7 @@ $(UI): agents_ui/node_modules/.stamp $(UI_SOURCES)
 
 # --- locks and leftovers -------------------------------------------------------------------------------------
 
-# Hashes for every platform and no registry address: installable by pip and uv from whatever index is configured.
+# Hashes for every platform and no registry address: pip and uv can install from any configured index.
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade
 

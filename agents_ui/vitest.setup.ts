@@ -18,5 +18,9 @@ window.ResizeObserver ??= class {
   unobserve() {}
   disconnect() {}
 }
+if (!('fonts' in document)) Object.defineProperty(document, 'fonts', { value: new EventTarget() })
+
+// A test that wants an answer gives one.
+globalThis.fetch = () => Promise.reject(new TypeError('there is no network in tests'))
 
 afterEach(cleanup)

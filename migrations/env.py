@@ -1,4 +1,4 @@
-"""Alembic's entry: one synchronous connection, both dialects, one transaction for each revision."""
+"""Alembic's entry point: one synchronous connection, both databases, one transaction for each revision."""
 
 from alembic import context
 from sqlalchemy import create_engine, event, pool, text
@@ -10,12 +10,14 @@ url = context.config.attributes["url"]
 
 
 def begin_by_hand(dbapi_connection, _record):
-    # The driver's own transaction handling commits before DDL; ours makes a revision all or nothing.
+    # The driver's own transaction handling commits before DDL; with explicit transactions a revision is applied
+    # completely or not at all.
     dbapi_connection.isolation_level = None
 
 
 def ours(_object, name, kind, _reflected, _other):
-    """Full-text tables and indexes are written by hand for each dialect; `server/schema` does not list them."""
+    """Excludes full-text tables and indexes, which migrations create by hand for each database and `server/schema` does
+    not list."""
     return not (name or "").startswith(("timeline_fts", "ix_timeline_search"))
 
 

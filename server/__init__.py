@@ -4,8 +4,8 @@ import sys
 
 __version__ = "0.1.0"
 
-# structlog loads rich, and with it pygments, for tracebacks that ours never are (kernel/log.py formats them as text):
-# a tenth of every start and 8 MB. It does without where there is none.
+# structlog would load rich and pygments for coloured tracebacks, which this server never prints (kernel/log.py formats
+# them as text): that costs a tenth of every start and 8 MB. Without rich, structlog does without them.
 if "rich" not in sys.modules and "structlog" not in sys.modules:
     sys.modules["rich"] = None  # type: ignore[assignment]
     import structlog  # noqa: F401

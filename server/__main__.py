@@ -1,7 +1,7 @@
-"""The command line: `threadline --help` reads like the product.
+"""The command line of Threadline.
 
-While a server runs on SQLite it alone owns the file, so commands that write are sent to it over a
-0600 socket in the data folder (`kernel.control`); without one the command opens the database itself.
+On SQLite a running server is the only process that writes to the file. Commands that write are therefore sent to the
+server over a 0600 socket in the data folder (`kernel.control`). If no server runs, the command opens the database itself.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ import gc
 import json
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from server import __version__
+from server.addresses import local
 from server.consent import cli as consent
 from server.errors import Refused
 from server.operations import cli as operations
 from server.settings import Settings
 from server.terminal import configure_log, fail, out, settings_or_exit
 
-# Nothing of what a command loads is garbage, and looking through it takes a tenth of a start. `serving` sets its own.
+# The objects that a command loads live until it ends, and collecting garbage among them takes a tenth of a start.
+# `serving` sets its own thresholds.
 gc.set_threshold(200_000)
 
 cli = typer.Typer(
     name="threadline",
-    help="A support inbox you host yourself: live chat on your site, one shared inbox for your team.",
+    help="A support inbox that you host yourself: live chat and SMS in one shared inbox for your team.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,36 +39,36 @@ cli = typer.Typer(
 @cli.command()
 def up(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
-    demo: Annotated[bool, typer.Option(help="Fill an empty database with a living demo.")] = True,
+    demo: Annotated[bool, typer.Option(help="Fill an empty database with a demo.")] = True,
 ) -> None:
-    """Set up and run everything here: migrate, serve, work, with a demo on an empty database."""
+    """Set up and run everything on this machine: database, web server and worker. An empty database gets a demo."""
     from server import up as upping
 
     overrides: dict[str, Any] = {"mode": "development"}
     if port is not None:
         overrides["port"] = port
     settings = settings_or_exit(**overrides)
-    chosen = settings.port
-    if "public_url" not in settings.model_fields_set:
-        settings.public_url = f"http://localhost:{chosen}"
     if settings.demo_url is None:
-        settings.demo_url = f"http://127.0.0.1:{chosen}"
+        own_address = local(settings.host, settings.port)
+        settings.demo_url = next(
+            (address for address in own_address if address != settings.public_url), settings.public_url
+        )
     try:
-        upping.run(settings, with_demo=demo, say=out.print)
+        upping.run(settings, with_demo=demo, print_line=out.print)
     except Refused as error:
         fail(error.message)
 
 
 @cli.command()
 def serve() -> None:
-    """Serve web and sockets (and, on SQLite, the worker too)."""
+    """Run the web server and, on SQLite, the background worker."""
     settings = settings_or_exit()
     _serve(settings, web=True, worker=settings.database_url is None)
 
 
 @cli.command()
 def worker() -> None:
-    """Run later work only; needs DATABASE_URL."""
+    """Run background jobs only (needs DATABASE_URL)."""
     settings = settings_or_exit()
     if settings.database_url is None:
         fail(
@@ -92,16 +94,16 @@ def _serve(settings: Settings, *, web: bool, worker: bool) -> None:
 
 @cli.command()
 def migrate() -> None:
-    """Bring the database to this program's version. Safe to run twice."""
+    """Upgrade the database to this version of Threadline. Running it twice is safe."""
     from server import migrate as migrating
 
     settings = settings_or_exit()
     configure_log(settings)
     try:
         if settings.database_url is None:
-            from server.kernel.db import own_file
+            from server.kernel.db import lock_data_dir
 
-            release = own_file(settings.data_dir)
+            release = lock_data_dir(settings.data_dir)
             try:
                 migrating.run(settings)
             finally:
@@ -115,24 +117,30 @@ def migrate() -> None:
 
 @cli.command("create-owner")
 def create_owner(
-    email: Annotated[str, typer.Option(prompt=True)],
-    name: Annotated[str, typer.Option(prompt=True)],
-    password: Annotated[str, typer.Option(prompt=True, confirmation_prompt=True, hide_input=True)],
+    email: Annotated[str | None, typer.Option(help="Asked for if missing, like name and password.")] = None,
+    name: Annotated[str | None, typer.Option()] = None,
+    password: Annotated[str | None, typer.Option()] = None,
 ) -> None:
     """Create the owner's account."""
-    _command("create-owner", email=email, name=name, password=password)
-    out.print("Done. Sign in at the console.")
+    _command("check-no-owner")
+    email = email or typer.prompt("Email")
+    name = name or typer.prompt("Name")
+    password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    console = _command("create-owner", email=email, name=name, password=password)
+    out.print(f"Done. While `threadline serve` runs, sign in at {console}", markup=False)
 
 
 @cli.command("reset-link")
 def reset_link(email: str) -> None:
-    """Make a link with which somebody sets a new password."""
+    """Create a password reset link for a user."""
     out.print(_command("reset-link", email=email))
 
 
 @cli.command("signin-link")
-def signin_link(email: Annotated[str | None, typer.Argument(help="Empty: the owner.")] = None) -> None:
-    """Make a one-time link that signs somebody in; valid for 15 minutes."""
+def signin_link(
+    email: Annotated[str | None, typer.Argument(help="The user's e-mail address. Default: the owner.")] = None,
+) -> None:
+    """Create a one-time sign-in link, valid for 15 minutes."""
     out.print(_command("signin-link", email=email))
 
 
@@ -149,7 +157,9 @@ def _command(command: str, **args: Any) -> Any:
 
 cli.command()(operations.backup)
 cli.command()(operations.restore)
+cli.command()(operations.move)
 cli.command()(operations.doctor)
+cli.command("send-test")(operations.send_test)
 cli.command("new-key")(operations.new_key)
 cli.command()(consent.verify)
 cli.command()(consent.evidence)
@@ -157,18 +167,25 @@ cli.command()(consent.evidence)
 
 @cli.command(hidden=True)
 def types() -> None:
-    """Print the JSON schema of every frame; TypeScript types are generated from it."""
+    """Print the JSON schemas of frames and HTTP interface, from which the TypeScript types are generated."""
+    from pydantic import BaseModel
     from pydantic.json_schema import models_json_schema
 
-    from server.live import frames
+    from server import frames
+    from server.app import ENDPOINTS
+    from server.kernel.json_schema import Schema
+    from server.web import openapi
 
-    models = [
-        value
-        for value in vars(frames).values()
-        if isinstance(value, type) and issubclass(value, frames.Frame) and value is not frames.Frame
-    ]
-    _, schema = models_json_schema([(model, "serialization") for model in models], title="Threadline")
-    json.dump(schema, sys.stdout, indent=1, sort_keys=True)
+    received = [*get_args(get_args(frames.VisitorIn)[0]), *get_args(get_args(frames.AgentIn)[0])]
+    models: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in dict.fromkeys(received)]
+    models += [(model, "serialization") for model in (*get_args(frames.Out), frames.File)]
+    _, schema = models_json_schema(models, title="Threadline", schema_generator=Schema)
+    result = {
+        "frames": schema,
+        "http": openapi.document(ENDPOINTS, ""),
+        "features": openapi.feature_by_model(ENDPOINTS),
+    }
+    json.dump(result, sys.stdout, indent=1, sort_keys=True)
 
 
 @cli.command()

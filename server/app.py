@@ -1,4 +1,4 @@
-"""The table of contents: what exists, put together. Nothing imports this but `__main__` and tests."""
+"""Puts the application together: endpoints, jobs, sockets, `build()`. Only processes and tests import this module."""
 
 from __future__ import annotations
 
@@ -17,48 +17,64 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import server.accounts.http
+import server.audit.http
 import server.consent.http
 import server.contacts.http
 import server.delivery.http
 import server.delivery.jobs
+import server.delivery.mail_http
 import server.delivery.webhooks
+import server.events.http
+import server.files.jobs
 import server.inbox.http
 import server.inbox.jobs
-import server.inbox.sms
-import server.inbox.sms_http
-import server.inbox.webhooks
 import server.links.http
 import server.live.http
 import server.operations.http
+import server.shop.http
+import server.shop.webhooks
+import server.sms.jobs
+import server.sms.webhooks
+import server.webchat.http
+import server.webchat.pages
 from server import migrate
+from server.account_mail import composing
+from server.accounts import mailed_links
 from server.accounts.rules import Can
 from server.channels import twilio_sms
 from server.channels.base import SmsChannel
-from server.delivery import deactivations
-from server.delivery.pump import Pump
+from server.channels.mail import MailChannel, MailServer
+from server.delivery import deactivations, testing_mail
+from server.delivery.mail import Composer
+from server.delivery.pump import MailPump, Pump
 from server.delivery.rules import webhook_url
 from server.delivery.segments import segments
 from server.delivery.settings import Account
 from server.errors import BadRequest, NotFound, Refused
-from server.inbox import hints
+from server.events import readers, retention
 from server.kernel.bus import LocalBus, RedisBus
 from server.kernel.clock import Clock, SystemClock
-from server.kernel.context import App, around
+from server.kernel.context import App, step_services
 from server.kernel.db import open_database
 from server.kernel.ids import Ids, RandomIds, derive
 from server.kernel.jobs import Handler, Worker
-from server.kernel.processes import Heart
-from server.links.clicks import Clicks
+from server.kernel.processes import Heartbeat
+from server.kernel.sql import Tx
+from server.links.click_buffer import Clicks
 from server.links.http import OwnDomain
 from server.live.hub import Hub
 from server.live.sockets import AgentSocket, VisitorSocket
-from server.operations import figures, key
+from server.operations import key, metrics_http
 from server.reactions import REACTIONS
 from server.settings import Settings
+from server.shop import fetching
+from server.shop.rules import WEBHOOK
 from server.simulator import carrier as simulator
+from server.simulator.mail import Catcher
+from server.threads import hints
 from server.web import openapi, pages, webhooks
 from server.web.http import Call, Endpoint, error_response, refusal_response
-from server.web.switchboard import Switchboard
+from server.web.router import Router
 
 log = structlog.get_logger()
 
@@ -70,27 +86,43 @@ async def describe(app: App, call: Call) -> Any:
 
 ENDPOINTS: list[Endpoint] = [
     *server.accounts.http.ENDPOINTS,
+    *server.audit.http.ENDPOINTS,
     *server.consent.http.ENDPOINTS,
     *server.contacts.http.ENDPOINTS,
     *server.delivery.http.ENDPOINTS,
+    *server.delivery.mail_http.ENDPOINTS,
+    *server.events.http.ENDPOINTS,
     *server.inbox.http.ENDPOINTS,
-    *server.inbox.sms_http.ENDPOINTS,
     *server.links.http.ENDPOINTS,
+    *server.shop.http.ENDPOINTS,
     *server.live.http.ENDPOINTS,
+    *server.webchat.http.ENDPOINTS,
     *server.operations.http.ENDPOINTS,
-    Endpoint("GET", "/api/openapi.json", describe, Can.SIGNED_IN),
+    Endpoint("GET", "/api/openapi.json", describe, Can.SIGNED_IN, response=openapi.Description),
 ]
 
 JOBS: dict[str, Handler] = {
+    **mailed_links.HANDLERS,
     **server.delivery.jobs.HANDLERS,
+    **retention.HANDLERS,
+    **fetching.HANDLERS,
+    **server.files.jobs.HANDLERS,
     **server.inbox.jobs.HANDLERS,
+    **server.sms.jobs.HANDLERS,
 }
 
 # Providers' webhooks, answered ahead of the routes: signed, not signed in.
 WEBHOOKS: dict[str, webhooks.Handler] = {
     "/webhooks/twilio/status": server.delivery.webhooks.status,
-    server.inbox.webhooks.TEXTS: server.inbox.webhooks.receive,
+    server.sms.webhooks.TEXTS: server.sms.webhooks.receive,
+    WEBHOOK: server.shop.webhooks.receive,
 }
+LARGE_WEBHOOKS = {WEBHOOK: server.shop.webhooks.MAX_BODY}  # bytes, by path
+
+READY_S = 1.5  # timeout of the database check of /readyz
+
+# By template: the function that writes a queued mail when it is sent.
+COMPOSERS: dict[str, Composer] = {**composing.COMPOSERS, testing_mail.TEMPLATE: testing_mail.compose}
 
 SOCKETS = {"/ws/agent": AgentSocket, "/ws/visitor": VisitorSocket}
 
@@ -98,25 +130,27 @@ SOCKETS = {"/ws/agent": AgentSocket, "/ws/visitor": VisitorSocket}
 async def build(
     settings: Settings, *, clock: Clock | None = None, ids: Ids | None = None, bus: LocalBus | None = None
 ) -> App:
-    """Opens everything an action needs: keys, bus, database. Raises `Refused` with what to do."""
+    """Opens keys, bus and database. Raises `Refused` with instructions."""
     clock, ids = clock or SystemClock(), ids or RandomIds()
-    kept = key.stored(settings)
+    stored_secret = key.load(settings)
     node = ids.token(9)
     if bus is None:
         bus = RedisBus(settings.redis_url, node, hints.pack, hints.revive) if settings.redis_url else LocalBus()
 
     def key_for(purpose: str) -> bytes:
-        return derive(secret, purpose)  # known by the time a step asks
+        return derive(secret, purpose)  # `secret` is set before the first step runs
 
-    db = await open_database(settings, clock, around(REACTIONS, ids, key_for), bus.ring)
+    db = await open_database(settings, clock, step_services(REACTIONS, ids, key_for), bus.publish)
     try:
-        secret = kept or await key.first(settings, db)
+        if stored_secret is not None:
+            await key.check_strength(stored_secret, db)
+        secret = stored_secret or await key.create(settings, db)
     except Refused:
         await db.close()
         raise
     app = App(settings=settings, clock=clock, ids=ids, bus=bus, db=db, secret=secret, node=node)
-    app.parts["pump"] = Pump(app, twilio)
-    app.parts["receive_text"] = server.inbox.sms.receive_listed
+    app.register(Pump(app, twilio))
+    app.register(MailPump(app, smtp, COMPOSERS))
     await bus.start()
     return app
 
@@ -125,55 +159,68 @@ def twilio(account: Account, url: str) -> SmsChannel:
     return twilio_sms.connect(account.sid, account.user, account.password, account.service, url)
 
 
+def smtp(server: MailServer) -> MailChannel:
+    from server.channels import smtp  # not at start
+
+    return smtp.connect(server)
+
+
 async def close(app: App) -> None:
-    await app.parts["pump"].close()
+    await app.part(Pump).close()
+    await app.part(MailPump).close()
     await app.bus.close()
     await app.db.close()
 
 
 @dataclass
 class Serving:
-    """What runs in one process: the web side, the worker, or both."""
+    """The parts that run in this process: web, worker, or both."""
 
     web: bool = True
     worker: bool = True
 
 
-async def _start_delivery(app: App) -> asyncio.Task[None] | None:
-    """Before the worker claims anything; on a full disk, on which a server starts too (G27), as soon as there is room."""
+def _first_jobs(tx: Tx) -> None:
+    readers.keep_order(tx)
+    server.delivery.jobs.start(tx)
+    server.files.jobs.start(tx)
+    retention.start(tx)
+
+
+async def _start_jobs(app: App) -> asyncio.Task[None] | None:
+    """Enqueues the recurring jobs before the worker starts; if the disk is full, retries until there is room (G27)."""
 
     async def later() -> None:
         while True:
             await asyncio.sleep(1)
             with contextlib.suppress(Refused):
-                await app.write(server.delivery.jobs.start)
+                await app.write(_first_jobs)
                 return
 
     try:
-        await app.write(server.delivery.jobs.start)
+        await app.write(_first_jobs)
     except Refused:
-        return asyncio.create_task(later(), name="delivery-start")
+        return asyncio.create_task(later(), name="first-jobs")
     return None
 
 
 @contextlib.asynccontextmanager
 async def running(app: App, serving: Serving) -> AsyncIterator[None]:
-    """The live hub and the worker, from start to clean end."""
-    heart = Heart(app, web=serving.web, worker=serving.worker)
+    """Runs the live hub and the worker, and closes them at the end."""
+    heartbeat = Heartbeat(app, web=serving.web, worker=serving.worker)
     worker = Worker(app, JOBS, node=app.node) if serving.worker else None
     starting: asyncio.Task[None] | None = None
-    hub = Hub(app)
-    app.parts["hub"] = hub
+    hub = app.register(Hub(app))
     await app.db.reserve.start()
-    await heart.start()
+    await heartbeat.start()
     if serving.web:
         await hub.start()
         await hub.settings.get()
         Clicks.of(app).start()
         if app.settings.mode == "development":
-            await _simulated(app).start()
+            await _simulated_carrier(app).start()
     if worker is not None:
-        starting = await _start_delivery(app)
+        starting = await _start_jobs(app)
         await worker.start()
     try:
         yield
@@ -182,45 +229,54 @@ async def running(app: App, serving: Serving) -> AsyncIterator[None]:
             starting.cancel()
         if worker is not None:
             await worker.close()
-        if simulator.PART in app.parts:
+        if app.has(simulator.Carrier):
             await simulator.of(app).close()
+        if app.has(Catcher):
+            await app.part(Catcher).close()
         await hub.close()
         await Clicks.of(app).close()
-        await heart.close()
+        await heartbeat.close()
         await app.db.reserve.close()
 
 
 def routes(app: App) -> list[BaseRoute]:
-    found: list[BaseRoute] = [endpoint.route(app) for endpoint in ENDPOINTS]
-    found += pages.routes(app)
-    found += figures.routes(app)
-    found.append(Route("/readyz", _ready(app), methods=["GET"]))
+    all_routes: list[BaseRoute] = [endpoint.route(app) for endpoint in ENDPOINTS]
+    all_routes += pages.routes(app)
+    all_routes += server.webchat.pages.routes(app)
+    all_routes += metrics_http.routes(app)
+    all_routes.append(Route("/readyz", _ready(app), methods=["GET"]))
     if pages.STATIC.is_dir():
-        found.append(Mount("/static", pages.Static(directory=pages.STATIC)))
+        all_routes.append(Mount("/static", pages.Static(directory=pages.STATIC)))
     if app.settings.mode == "development":
-        from server.simulator import phone, shop, twilio
+        from server.simulator import mail_page, phone, shop, shopify, twilio
 
-        carrier = _simulated(app)
-        phones = phone.Phones(app, carrier, lambda: app.write(deactivations.ask_now))
-        found += shop.routes(app) + phones.routes() + twilio.Dialect(carrier).routes()
-    return found
+        carrier = _simulated_carrier(app)
+        phones = phone.Phones(app, carrier, lambda: app.write(deactivations.run_now))
+        all_routes += mail_page.MailPage(app, app.part(Catcher, Catcher)).routes()
+        all_routes += shopify.Orders(app).routes()
+        all_routes += shop.routes(app) + phones.routes() + twilio.RestApi(carrier).routes()
+    return all_routes
 
 
-def _simulated(app: App) -> simulator.Carrier:
-    """The stand-in carrier of a development server. It counts segments as the product does, and knows nothing else of it."""
-    if simulator.PART not in app.parts:
-        app.parts[simulator.PART] = simulator.Carrier(app, segments, webhook_url(app.settings.public_url))
-    return simulator.of(app)
+def _simulated_carrier(app: App) -> simulator.Carrier:
+    """The simulated carrier of a development server; it gets the product's segment count as a function."""
+
+    def make(app: App) -> simulator.Carrier:
+        return simulator.Carrier(app, segments, webhook_url(app.settings.public_url))
+
+    return app.part(simulator.Carrier, make)
 
 
 def _ready(app: App) -> Any:
     async def ready(request: Request) -> Response:
-        """Can it serve? Asks the database; says nothing of the inside."""
+        """Is the server ready? Checks the database and reveals no details."""
         try:
-            await app.read(lambda conn: None)
-            if app.db.waiting >= app.settings.writer_queue or not app.db.sound:
-                raise BadRequest("busy", "The writer's queue is full, or its file is gone.")
-        except Exception:
+            async with asyncio.timeout(READY_S):
+                await app.read(lambda conn: None)
+            if app.db.waiting >= app.settings.writer_queue or not app.db.healthy:
+                raise BadRequest("busy", "The writer's queue is full, or the database file is gone.")
+        except Exception as error:
+            log.warning("not_ready", error=type(error).__name__)
             return PlainTextResponse("not ready", 503, {"cache-control": "no-store"})
         return PlainTextResponse("ready", headers={"cache-control": "no-store"})
 
@@ -228,23 +284,25 @@ def _ready(app: App) -> Any:
 
 
 class Web:
-    """The ASGI application. Sockets go straight to their endpoint, everything else through the routes."""
+    """The ASGI application: dispatches sockets, webhooks, short links and HTTP requests."""
 
     def __init__(self, settings: Settings, serving: Serving | None = None, **parts: Any) -> None:
         self._settings, self._serving, self._parts = settings, serving or Serving(), parts
         self._sockets: dict[str, Any] = {}
         self._http: ASGIApp | None = None
-        self._switchboard: Switchboard | None = None
+        self._router: Router | None = None
         self._webhooks: dict[str, ASGIApp] = {}
         self._links: OwnDomain | None = None
         self.app: App | None = None
 
-    def let_go(self) -> None:
-        """Ends what would keep a stopping server waiting; sockets are closed by uvicorn itself."""
-        if self.app is not None and "hub" in self.app.parts:
-            self.app.parts["hub"].let_go()
-            if simulator.PART in self.app.parts:
-                simulator.of(self.app).let_go()
+    def announce_restart(self) -> None:
+        """Ends the requests that would keep a stopping server waiting; uvicorn closes the sockets."""
+        if self.app is not None and self.app.has(Hub):
+            self.app.part(Hub).announce_restart()
+            if self.app.has(simulator.Carrier):
+                simulator.of(self.app).release_waiting()
+            if self.app.has(Catcher):
+                self.app.part(Catcher).release_waiting()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -255,28 +313,28 @@ class Web:
         elif (webhook := self._webhooks.get(scope["path"])) is not None:
             await webhook(scope, receive, send)
         else:
-            assert self._http is not None and self._switchboard is not None and self._links is not None
+            assert self._http is not None and self._router is not None and self._links is not None
             if await self._links.answers(scope):
                 await self._links(scope, receive, send)
                 return
-            found = self._switchboard.find(scope["method"], scope["path"])
-            if found is None:
+            match = self._router.find(scope["method"], scope["path"])
+            if match is None:
                 await self._http(scope, receive, send)
             else:
-                answer, scope["path_params"] = found
+                answer, scope["path_params"] = match
                 await answer(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        failure = await self._live(receive, send)
-        # Told last: once uvicorn knows, it stops the loop, and an open reader's thread would outlive it.
+        failure = await self._run(receive, send)
+        # Sent last: uvicorn then stops the loop, and a reader that is still open would keep its thread.
         if failure is not None:
             await send({"type": "lifespan.startup.failed", "message": failure})
         else:
             await send({"type": "lifespan.shutdown.complete"})
 
-    async def _live(self, receive: Receive, send: Send) -> str | None:
-        """From start to end; the reason when it could not start."""
+    async def _run(self, receive: Receive, send: Send) -> str | None:
+        """Runs from start to shutdown; returns the reason if the start failed."""
         try:
             app = await build(self._settings, **self._parts)
         except Refused as error:
@@ -285,11 +343,14 @@ class Web:
         try:
             await app.read(migrate.check_current)
             async with running(app, self._serving):
-                hub = app.parts["hub"]
+                hub = app.part(Hub)
                 self._sockets = {path: endpoint(app, hub) for path, endpoint in SOCKETS.items()}
                 self._http = starlette(app)
-                self._switchboard = Switchboard(app, ENDPOINTS)
-                self._webhooks = {path: webhooks.Webhook(app, path, answer) for path, answer in WEBHOOKS.items()}
+                self._router = Router(app, ENDPOINTS)
+                self._webhooks = {
+                    path: webhooks.Webhook(app, path, answer, LARGE_WEBHOOKS.get(path, webhooks.MAX_BODY))
+                    for path, answer in WEBHOOKS.items()
+                }
                 self._links = OwnDomain(app)
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
@@ -304,19 +365,21 @@ def starlette(app: App) -> Starlette:
     async def refused(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status == 404:
-            if (found := pages.missing(app, request)) is not None:
-                return found
-            return refusal_response(NotFound(), app.ids.token(9))
+            if (redirect := await server.links.http.below(app, request)) is not None:
+                return redirect
+            if (page := pages.not_found_page(app, request)) is not None:
+                return page
+            return refusal_response(app, NotFound())
         code = {405: "method_not_allowed", 400: "bad_request"}.get(status, "bad_request")
-        return error_response(status, code, "This request does not fit here.", ref=app.ids.token(9))
+        return error_response(status, code, "This request is not valid here.", ref=app.ids.token(9))
 
-    found = Starlette(routes=routes(app), exception_handlers={HTTPException: refused})
-    # An address with one slash too many is no address: the redirect would lead to whatever Host the request named.
-    found.router.redirect_slashes = False
-    return found
+    application = Starlette(routes=routes(app), exception_handlers={HTTPException: refused})
+    # No redirects for an extra slash: they would lead to the Host header of the request.
+    application.router.redirect_slashes = False
+    return application
 
 
 async def _no_socket(scope: Scope, receive: Receive, send: Send) -> None:
-    from server.live.sockets import deny
+    from server.live.sockets import refuse_handshake
 
-    await deny(send, receive, 404, "not_found", "There is no socket here.")
+    await refuse_handshake(send, receive, 404, "not_found", "There is no WebSocket at this address.")

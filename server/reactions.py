@@ -1,20 +1,28 @@
-"""What else happens? Event type → steps that run in the same transaction, in this order.
+"""Maps event types to the steps that react to them, in order, in the same transaction.
 
-A lower feature announces and never knows who listens.
+A feature announces an event without importing the features that react.
 """
 
 from __future__ import annotations
 
+from server.account_mail import composing
+from server.accounts.rules import Invited, LinkRequested
 from server.consent.rules import AddressChanged, ConsentChanged
 from server.contacts.rules import ContactChanged
-from server.delivery.rules import OutboundSettled, SendersChanged
+from server.delivery import reactions as delivery
+from server.delivery.rules import OutboundSettled
+from server.events import reactions as events
 from server.inbox import reactions as inbox
 from server.kernel.context import Reactions
+from server.links.rules import LinksClicked
+from server.sms import reactions
 
 REACTIONS: Reactions = {
-    OutboundSettled: [inbox.note_delivery],
-    ConsentChanged: [inbox.note_consent],
-    AddressChanged: [inbox.note_address],
+    OutboundSettled: [reactions.note_delivery, delivery.note_outcome],
+    ConsentChanged: [reactions.note_consent, events.note_consent],
+    AddressChanged: [reactions.note_address],
     ContactChanged: [inbox.note_contact],
-    SendersChanged: [inbox.note_numbers],
+    LinksClicked: [events.note_clicks],
+    Invited: [composing.mail_invitation],
+    LinkRequested: [composing.mail_link],
 }

@@ -1,4 +1,4 @@
-"""Running processes: the web server, a worker, and commands that find the running server."""
+"""Runs the web server, a worker, or a command inside the running server."""
 
 from __future__ import annotations
 
@@ -20,41 +20,43 @@ from server.accounts import commands
 from server.app import Serving, Web, build, close, running
 from server.consent import commands as consent
 from server.errors import Refused
+from server.frames import MAX_FRAME_BYTES
 from server.kernel import control
 from server.kernel import log as logs
 from server.kernel.clock import SystemClock
 from server.kernel.context import App
 from server.kernel.log import configure
-from server.live.frames import MAX_FRAME_BYTES
 from server.live.transport import Socket
 from server.operations import commands as operations
-from server.operations import doctor as examining
+from server.operations.doctor import as_json, examine, start_failed
 from server.settings import Settings
-from server.web.door import Http
+from server.web.http_protocol import HttpProtocol
 
 log = structlog.get_logger()
 
 GRACE_S = 4  # seconds a shutdown waits for open requests
-LAST_RESORT_S = 9.0  # then the process ends, whatever still holds it
+FORCED_EXIT_S = 9.0  # then the process exits, even if a thread hangs
 
 COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "check-no-owner": commands.check_no_owner,
     "create-owner": commands.create_owner,
     "reset-link": commands.reset_link,
     "signin-link": commands.signin_link,
     "backup": operations.backup,
     "doctor": operations.doctor,
+    "send-test": operations.send_test,
     "verify": consent.verify,
     "evidence": consent.evidence,
 }
-LONG_COMMANDS = {"backup": 6 * 3600.0, "verify": 3600.0}  # seconds
+LONG_COMMANDS = {"backup": 6 * 3600.0, "send-test": 120.0, "verify": 3600.0}  # seconds
 
 
 class Server(uvicorn.Server):
-    """uvicorn, telling when it serves, with our own command socket beside it."""
+    """uvicorn with the command socket; calls `on_started` when it serves."""
 
-    def __init__(self, config: uvicorn.Config, web: Web, started: Callable[[App], Awaitable[None]] | None) -> None:
+    def __init__(self, config: uvicorn.Config, web: Web, on_started: Callable[[App], Awaitable[None]] | None) -> None:
         super().__init__(config)
-        self._web, self._started = web, started
+        self._web, self._on_started = web, on_started
         self._control: control.Server | None = None
 
     async def startup(self, sockets: Any = None) -> None:
@@ -62,37 +64,45 @@ class Server(uvicorn.Server):
         app = self._web.app
         if app is None or not self.started:
             return
-        # What lives for the whole run is not worth looking at in every collection.
+        # Objects that live for the whole run need no garbage collection.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         if app.settings.database_url is None:
             self._control = await control.serve(app, COMMANDS, LONG_COMMANDS)
-        if self._started is not None:
-            await self._started(app)
-        elif (link := await commands.setup_link(app)) is not None:
-            print(f"Threadline has no owner yet. Create the account at {link}", file=sys.stderr, flush=True)
+        if self._on_started is not None:
+            await self._on_started(app)
+            return
+        print(f"Threadline listens on {self._listening()}; people open {app.settings.public_url}", file=sys.stderr)
+        if (link := await commands.setup_link(app)) is not None:
+            print(f"Threadline has no owner yet. Create the account at {link}", file=sys.stderr)
+        sys.stderr.flush()
+
+    def _listening(self) -> str:
+        """The address and port that the server listens on, like `0.0.0.0:8000` or `[::1]:8000`."""
+        sockets = [socket for server in self.servers for socket in server.sockets]
+        bound = [socket.getsockname()[:2] for socket in sockets]
+        return ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in bound)
 
     async def shutdown(self, sockets: Any = None) -> None:
         if self._control is not None:
             await self._control.close()
         if self.started:
-            end_for_sure()
-        self._web.let_go()
+            force_exit_later()
+        self._web.announce_restart()
         await super().shutdown(sockets)
 
 
-def end_for_sure() -> None:
-    """Ends the process after `LAST_RESORT_S` although a thread or a handler hangs. Losing nothing by it is what every
-    acknowledgement rests on anyway: what was acknowledged is on disk."""
+def force_exit_later() -> None:
+    """Ends the process after `FORCED_EXIT_S` even if a thread hangs. No acknowledged data is lost: it is on disk."""
 
     def end() -> None:
-        log.error("shutdown_forced", after_s=LAST_RESORT_S)
+        log.error("shutdown_forced", after_s=FORCED_EXIT_S)
         if logs.sink is not None:
             logs.sink.drain()
         os._exit(0)
 
-    timer = threading.Timer(LAST_RESORT_S, end)
+    timer = threading.Timer(FORCED_EXIT_S, end)
     timer.daemon = True
     timer.start()
 
@@ -103,10 +113,10 @@ def uvicorn_config(settings: Settings, web: Web) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=Http,
+        http=HttpProtocol,
         ws=Socket,
         ws_max_size=MAX_FRAME_BYTES,
-        ws_ping_interval=None,  # clients ping, one wheel watches (live/hub.py)
+        ws_ping_interval=None,  # clients ping; the hub closes silent sockets (live/hub.py)
         ws_per_message_deflate=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE_S,
@@ -119,20 +129,20 @@ def uvicorn_config(settings: Settings, web: Web) -> uvicorn.Config:
     )
 
 
-def serve(settings: Settings, *, worker: bool, started: Callable[[App], Awaitable[None]] | None = None) -> None:
+def serve(settings: Settings, *, worker: bool, on_started: Callable[[App], Awaitable[None]] | None = None) -> None:
     """Serves until a signal. Raises `Refused` when the database is not ready."""
-    configure(settings.log_format, settings.log_level, apart=True)
+    configure(settings.log_format, settings.log_level, in_thread=True)
     web = Web(settings, Serving(web=True, worker=worker))
-    server = Server(uvicorn_config(settings, web), web, started)
+    server = Server(uvicorn_config(settings, web), web, on_started)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
-        raise Refused("not_started", "The server could not start; the line above says why.")
+        raise Refused("not_started", "The server could not start. The line above says why.")
 
 
 async def work(settings: Settings) -> None:
     """A worker without web, until a signal."""
-    configure(settings.log_format, settings.log_level, apart=True)
+    configure(settings.log_format, settings.log_level, in_thread=True)
     app = await build(settings)
     try:
         await app.read(migrate.check_current)
@@ -142,17 +152,17 @@ async def work(settings: Settings) -> None:
         async with running(app, Serving(web=False, worker=True)):
             log.info("worker_started")
             await stop.wait()
-            end_for_sure()
+            force_exit_later()
     finally:
         await close(app)
 
 
 async def command(settings: Settings, name: str, args: dict[str, Any]) -> Any:
-    """Runs a command in the running server, or here when none runs. Raises `Refused`."""
+    """Runs a command in the running server, or in this process if none runs. Raises `Refused`."""
     if settings.database_url is None:
         try:
-            return await control.ask(settings, name, args, seconds=LONG_COMMANDS.get(name, control.ANSWER_S))
-        except control.NobodyThere:
+            return await control.ask(settings, name, args, seconds=LONG_COMMANDS.get(name, control.RESPONSE_S))
+        except control.NotRunning:
             pass
     app = await build(settings)
     try:
@@ -163,22 +173,20 @@ async def command(settings: Settings, name: str, args: dict[str, Any]) -> Any:
 
 
 async def doctor(settings: Settings) -> dict[str, Any]:
-    """Findings of the running server, or, where none runs, of what can be seen without one."""
+    """Findings of the running server, or of this process if none runs."""
     if settings.database_url is None:
         try:
             return dict(await control.ask(settings, "doctor", {}))
-        except control.NobodyThere:
+        except control.NotRunning:
             pass
         if not settings.sqlite_path().is_file():
-            advice = "threadline migrate makes one; or set THREADLINE_DATA_DIR to where it is."
-            return examining.as_json(
-                examining.hopeless(f"There is no database in {settings.data_dir}.", advice, SystemClock())
-            )
+            advice = "`threadline migrate` creates one. If you have one, set THREADLINE_DATA_DIR to its folder."
+            return as_json(start_failed(f"There is no database in {settings.data_dir}.", advice, SystemClock()))
     try:
         app = await build(settings)
     except (Refused, OSError) as error:
-        return examining.as_json(examining.hopeless(str(error), "Mend this, then look again.", SystemClock()))
+        return as_json(start_failed(str(error), "Fix this, then check again.", SystemClock()))
     try:
-        return examining.as_json(await examining.examine(app, serving=settings.database_url is not None))
+        return as_json(await examine(app, serving=settings.database_url is not None))
     finally:
         await close(app)

@@ -1,4 +1,4 @@
-"""What every command of the terminal shares: output, settings, and how a failure ends."""
+"""Shared by all terminal commands: output, settings and exit on failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.settings import Settings
 
 
 class _Screen:
-    """A rich console, made when something is printed: a server that starts prints nothing."""
+    """A rich console, created on the first output, so that a server that prints nothing does not load rich."""
 
     def __init__(self, **options: Any) -> None:
         self._options = options
@@ -31,20 +31,21 @@ err = _Screen(stderr=True)
 
 
 def settings_or_exit(**overrides: Any) -> Settings:
-    """The settings, or one line for each that is wrong."""
+    """The settings; prints one line for each invalid one and exits."""
     from pydantic import ValidationError
+    from rich.markup import escape
 
     try:
         return Settings(**overrides)
     except ValidationError as error:
         for problem in error.errors():
             name = "THREADLINE_" + str(problem["loc"][0]).upper().removeprefix("THREADLINE_")
-            err.print(f"[red]{name}[/red] {problem['msg']}")
+            err.print(f"[red]{name}[/red] {escape(problem['msg'].removeprefix('Value error, '))}")
         raise typer.Exit(2) from None
 
 
 def fail(message: str) -> NoReturn:
-    """One sentence on what to do, and exit code 1."""
+    """Prints one sentence of advice and exits with code 1."""
     err.print(message, style="red", markup=False, highlight=False)
     raise typer.Exit(1)
 

@@ -1,4 +1,4 @@
-"""A small real server for the tests of accounts: a database of its own, a clock that stands still, local bells."""
+"""A small app for the tests of accounts: its own database, a manual clock and a local bus."""
 
 from __future__ import annotations
 
@@ -15,28 +15,31 @@ import httpx2
 from sqlalchemy import create_engine, select
 from starlette.applications import Starlette
 
-from server.accounts import actions, links, passwords
+from server.accounts import actions, commands, passwords, single_use_links
+from server.accounts import http as accounts_http
 from server.accounts.actions import Browser, SignedIn
-from server.accounts.http import ENDPOINTS
 from server.accounts.rules import Agent, Role
+from server.audit import http as audit_http
 from server.kernel.bus import LocalBus
 from server.kernel.clock import ManualClock
-from server.kernel.context import App, around
+from server.kernel.context import App, step_services
 from server.kernel.db import open_database
 from server.kernel.ids import RandomIds, derive
 from server.schema import audit, metadata
 from server.settings import Settings
 from server.web import auth
+from tests import contract
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 HOME = Browser("203.0.113.7", "Firefox on a desk")
 PASSWORD = "kettle harbour mosaic"
 OTHER_PASSWORD = "walnut ferry telescope"
+OLGA = {"name": "Olga", "email": "olga@shop.example", "password": PASSWORD}
 
 
 @asynccontextmanager
 async def accounts_app(folder: Path, database: str = "sqlite", **values: Any) -> AsyncIterator[App]:
-    """`database`: sqlite or postgres. `values`: settings that differ."""
+    """`database`: sqlite or postgres. `values`: settings that differ from the defaults."""
     values = {
         "public_url": "http://localhost:8000",
         "secret_key": "k3y-of-the-tests-0123456789abcdef",
@@ -53,7 +56,7 @@ async def accounts_app(folder: Path, database: str = "sqlite", **values: Any) ->
     engine.dispose()
     clock, bus = ManualClock(START), LocalBus()
     ids, secret = RandomIds(), settings.secret() or b""
-    db = await open_database(settings, clock, around({}, ids, partial(derive, secret)), bus.ring)
+    db = await open_database(settings, clock, step_services({}, ids, partial(derive, secret)), bus.publish)
     app = App(settings, clock, ids, bus, db, secret)
     try:
         yield app
@@ -62,13 +65,16 @@ async def accounts_app(folder: Path, database: str = "sqlite", **values: Any) ->
         await db.close()
 
 
+ENDPOINTS = [*accounts_http.ENDPOINTS, *audit_http.ENDPOINTS]
+
+
 def http_app(app: App) -> Starlette:
     return Starlette(routes=[endpoint.route(app) for endpoint in ENDPOINTS])
 
 
 @dataclass
 class Desk:
-    """Someone at a browser: keeps cookies, and sends the headers that browsers send."""
+    """A person at a browser: keeps cookies, and sends the headers that browsers send."""
 
     app: App
     address: str = "127.0.0.1"
@@ -84,14 +90,14 @@ class Desk:
         **more: Any,
     ) -> httpx2.Response:
         sent: dict[str, str] = {}
-        wanted = {
+        all_headers = {
             "origin": self.app.settings.public_url,
             "sec-fetch-site": "same-origin",
             "user-agent": "Firefox on a desk",
             "cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()) or None,
             **(headers or {}),
         }
-        for name, value in wanted.items():
+        for name, value in all_headers.items():
             if value is not None:
                 sent[name] = value
         transport = httpx2.ASGITransport(http_app(self.app), client=(self.address, 5000))
@@ -103,6 +109,7 @@ class Desk:
                 self.cookies[name] = value
             else:
                 self.cookies.pop(name, None)
+        contract.check(method, path, answer.status_code, answer.content)
         return answer
 
     async def get(self, path: str, **more: Any) -> httpx2.Response:
@@ -117,11 +124,15 @@ class Desk:
     async def delete(self, path: str, **more: Any) -> httpx2.Response:
         return await self.send("DELETE", path, **more)
 
+    async def set_up(self, owner: dict[str, str]) -> httpx2.Response:
+        """Creates the owner with the set-up link that the server prints."""
+        return await self.post("/api/setup", {**owner, "token": commands.setup_token(self.app)})
+
     async def sign_in(self, email: str, password: str = PASSWORD) -> httpx2.Response:
         return await self.post("/api/login", {"email": email, "password": password})
 
 
-# --- verbs --------------------------------------------------------------------------------------
+# --- helpers ------------------------------------------------------------------------------------
 
 
 async def owner(app: App, email: str = "olga@shop.example", name: str = "Olga Owner") -> Agent:
@@ -129,10 +140,10 @@ async def owner(app: App, email: str = "olga@shop.example", name: str = "Olga Ow
 
 
 async def agent(app: App, signed_in: SignedIn) -> Agent:
-    """The agent that the new session's cookie stands for."""
-    found = await auth.agent_from_cookie(app, cookie(app, signed_in.token))
-    assert found is not None
-    return found
+    """The agent of the new session's cookie."""
+    result = await auth.agent_from_cookie(app, cookie(app, signed_in.token))
+    assert result is not None
+    return result
 
 
 def cookie(app: App, token: str) -> dict[str, str]:
@@ -140,9 +151,9 @@ def cookie(app: App, token: str) -> dict[str, str]:
 
 
 async def colleague(app: App, by: Agent, role: Role, email: str | None = None, name: str = "") -> Agent:
-    """Somebody invited as `role` who accepted with PASSWORD; signed in."""
-    _, url = await links.invite(app, by, email or f"{role.value}@shop.example", role, HOME.address)
-    signed_in = await links.finish(app, token_of(url), name or f"Colleague {role.value}", PASSWORD, HOME)
+    """A signed-in colleague who was invited as `role` and accepted with PASSWORD."""
+    _, url = await single_use_links.invite(app, by, email or f"{role.value}@shop.example", role, HOME.address)
+    signed_in = await single_use_links.finish(app, token_of(url), name or f"Colleague {role.value}", PASSWORD, HOME)
     return await agent(app, signed_in)
 
 
@@ -163,7 +174,7 @@ def minutes(count: float) -> timedelta:
 
 
 async def settled(app: App) -> None:
-    """Until what was submitted without waiting is done."""
+    """Waits until every submitted write is done."""
     await app.write(lambda tx: None)
     while app.db.waiting:  # noqa: ASYNC110 - nothing to wait on but the figure
         await asyncio.sleep(0.001)
@@ -182,10 +193,10 @@ class Listener:
     def __init__(self) -> None:
         self.topics: list[str] = []
 
-    def heard(self, topic: str, hint: Any) -> None:
+    def on_published(self, topic: str, hint: Any) -> None:
         self.topics.append(topic)
 
-    def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
+    def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None: ...
 
 
 def listen(app: App, user: Agent) -> Listener:
@@ -195,7 +206,7 @@ def listen(app: App, user: Agent) -> Listener:
 
 
 class app_with:
-    """Other settings for a while."""
+    """An app with other settings until the block ends."""
 
     def __init__(self, app: App, **values: Any) -> None:
         self._app, self._values, self._kept = app, values, app.settings
@@ -205,3 +216,20 @@ class app_with:
 
     async def __aexit__(self, *_: object) -> None:
         self._app.settings = self._kept
+
+
+async def joined(olga: Desk, role: str, email: str = "") -> Desk:
+    """The browser of somebody who accepted an invitation as `role`."""
+    created = await olga.post("/api/invites", {"email": email or f"{role}@shop.example", "role": role})
+    desk = Desk(olga.app)
+    body = {"token": token_of(created.json()["url"]), "name": role.title(), "password": PASSWORD}
+    assert (await desk.post("/api/links/finish", body)).status_code == 200
+    return desk
+
+
+async def me(desk: Desk) -> Any:
+    return (await desk.get("/api/session")).json()["user"]
+
+
+def code(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]

@@ -1,4 +1,4 @@
-"""Fixtures every test may ask for. The world itself is in `tests.world`, its network in `tests.online`."""
+"""Fixtures for all tests. `tests.world` has the world without a network, `tests.online` the one with a network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.world import World, open_world
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop the product runs on."""
+    """Runs tests on the event loop that the product uses."""
     return {"uvloop": uvloop.new_event_loop}
 
 
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if getattr(item, "callspec", None) and item.callspec.params.get("database") == "postgres":
             item.add_marker("pg")
-    # A guarantee mostly waits, a browser never does: mixed, so that the machine is neither idle nor overrun.
+    # Fault tests mostly wait, and browser tests use the processor all the time. Mixed, they keep the machine evenly busy.
     waiting = [item for item in items if item.get_closest_marker("faults")]
     busy = [item for item in items if not item.get_closest_marker("faults")]
     if waiting and any(item.get_closest_marker("browser") for item in busy):
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Generator[None]:
-    """After the test's own fixtures are closed."""
+    """Runs after the test's own fixtures are closed."""
     try:
         return (yield)
     finally:
@@ -42,7 +42,7 @@ def pytest_runtest_teardown() -> Generator[None]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest) -> str:
-    """Both databases: every test that asks for it, or for `world`, runs twice."""
+    """Both databases: every test that uses this fixture, or `world`, runs twice."""
     return str(request.param)
 
 

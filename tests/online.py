@@ -1,12 +1,12 @@
-"""A world with a network: the real server on a port of its own, and people at its sockets and pages.
+"""A test world with a network: the real server on its own port, and clients over sockets and HTTP.
 
     async def test_a_message_appears_at_once(online):
         ana, zoe = await online.agent("ana"), await online.visitor()
         await zoe.says("Hello?")
-        await ana.hears("ticket")
+        await ana.receives("ticket")
 
-The server runs on the test's own loop, built as `threadline serve` builds it but for the clock, which
-stands still, and the worker, which runs when time is advanced (`online.world.advance`).
+The server runs on the test's own event loop, built as `threadline serve` builds it, except that only the test advances
+the clock (`online.world.advance`), which also runs due jobs.
 """
 
 from __future__ import annotations
@@ -29,24 +29,25 @@ from websockets.exceptions import ConnectionClosed
 
 from server.accounts.rules import Role
 from server.app import Serving, Web
+from server.frames import PROTOCOL_VERSION
 from server.kernel.bus import LocalBus
 from server.kernel.clock import Clock, ManualClock
 from server.kernel.context import App
-from server.live.frames import PROTOCOL_VERSION
 from server.live.hub import Hub
 from server.serving import uvicorn_config
 from server.settings import Settings
 from server.web import auth
-from tests.world import START, Desk, World, lay_out
+from tests import contract
+from tests.world import START, Desk, Summaries, World, lay_out
 
-PATIENCE_S = 10.0  # how long a test waits for what must come
+PATIENCE_S = 10.0  # how long a test waits for an expected event
 
 
 # --- the server -----------------------------------------------------------------------------------
 
 
 class Node:
-    """One server process' worth of product, on the test's loop."""
+    """One server, on the test's event loop."""
 
     def __init__(self, settings: Settings, listener: socket.socket, **parts: Any) -> None:
         self.web = Web(settings, Serving(web=True, worker=False), **parts)
@@ -63,10 +64,10 @@ class Node:
         self._open = True
 
     async def stop(self) -> None:
-        """As after SIGTERM. Once only."""
+        """Stops as after SIGTERM; a second call does nothing."""
         if self._open:
             self._open = False
-            self.web.let_go()  # as `serving.Server` does
+            self.web.announce_restart()  # as `serving.Server` does
             await self._server.shutdown([self._listener])
 
     @property
@@ -98,7 +99,7 @@ async def open_online(
     listener = listen()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     if settings is None:
-        settings = lay_out(folder, database, public_url=url, **values)
+        settings = lay_out(folder, database, **{"public_url": url, **values})
     else:
         settings = settings.model_copy(update={"public_url": url, "data_dir": folder})
     clock = clock or ManualClock(START)
@@ -109,8 +110,10 @@ async def open_online(
         cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, timeout=aiohttp.ClientTimeout(60)
     ) as http:
         online = Online(node, url, database, clock, http)
+        summaries = Summaries(node.app)
         try:
             yield online
+            summaries.check()
         finally:
             for person in online.people:
                 await person.leaves()
@@ -118,7 +121,7 @@ async def open_online(
 
 
 class Online:
-    """The server and everybody who talks to it. `world`: the same people and database, without the network."""
+    """The server and its clients. `world`: the same people and database, without the network."""
 
     def __init__(self, node: Node, url: str, database: str, clock: Clock, http: aiohttp.ClientSession) -> None:
         self.node, self.url, self.http = node, url, http
@@ -132,7 +135,7 @@ class Online:
 
     @property
     def hub(self) -> Hub:
-        hub: Hub = self.app.parts["hub"]
+        hub = self.app.part(Hub)
         return hub
 
     @property
@@ -144,7 +147,7 @@ class Online:
         return f"live-{next(self._numbers):08d}"
 
     async def agent(self, name: str = "ana", role: Role | str | None = None, *, socket: bool = True) -> Agent:
-        """Signed in, and (unless `socket` is off) with an open console."""
+        """A signed-in agent, with an open console unless `socket` is False."""
         agent = Agent(self, await self.world.agent(name, role))
         self.people.append(agent)
         if socket:
@@ -152,7 +155,7 @@ class Online:
         return agent
 
     async def visitor(self, *, over: str = "socket", token: str | None = None, **hello: Any) -> Visitor:
-        """With an open widget. `over`: socket or poll; `token`: another tab of the same browser."""
+        """A visitor with an open widget. `over`: "socket" or "poll"; `token`: another tab of the same browser."""
         visitor = (Visitor if over == "socket" else Poller)(self, token, hello)
         self.people.append(visitor)
         await visitor.connects()
@@ -166,7 +169,7 @@ class Online:
         headers: dict[str, str] | None = None,
         read: bool = True,
     ) -> Wire:
-        """A bare socket. `origin`: "own" is the server's; None sends none."""
+        """Opens a socket without hello. `origin`: "own" is the server's; None sends none."""
         client = await connect(
             self.url.replace("http", "ws", 1) + path,
             origin=self.url if origin == "own" else origin,  # type: ignore[arg-type]
@@ -189,7 +192,7 @@ class Online:
         headers: dict[str, str | None] | None = None,
         raw: bytes | None = None,
     ) -> Answer:
-        """One request, as a page of our own origin sends it; a header of None is left out."""
+        """Sends a request as a page of our own origin does; a header of None is left out."""
         sent = {
             "origin": self.url,
             "sec-fetch-site": "same-origin",
@@ -197,29 +200,33 @@ class Online:
             **(headers or {}),
         }
         data = orjson.dumps(body) if body is not None else raw
-        kept = {name: value for name, value in sent.items() if value is not None}
-        async with self.http.request(method, self.url + path, data=data, headers=kept, allow_redirects=False) as got:
-            return Answer(got.status, {k.lower(): v for k, v in got.headers.items()}, await got.read())
+        sent_headers = {k: v for k, v in sent.items() if v is not None}
+        async with self.http.request(
+            method, self.url + path, data=data, headers=sent_headers, allow_redirects=False
+        ) as response:
+            headers_back = {k.lower(): v for k, v in response.headers.items()}
+            return contract.checked(method, path, Answer(response.status, headers_back, await response.read()))
 
     async def get(self, path: str, **more: Any) -> Answer:
         return await self.send("GET", path, **more)
 
     async def says_raw(self, data: bytes, *, wait: float = 5.0, quiet: float = 0.3) -> bytes:
-        """Bytes to the port; what comes back within `wait` seconds, until the server closes or pauses for `quiet`."""
+        """Sends bytes to the port. Returns the response: waits `wait` seconds for it, and until the server closes or is
+        silent for `quiet` seconds."""
         reader, writer = await asyncio.open_connection(*self.address)
-        got = b""
+        received = b""
         try:
             with contextlib.suppress(ConnectionError):
                 writer.write(data)
                 await writer.drain()
             with contextlib.suppress(TimeoutError, ConnectionError):
-                while chunk := await asyncio.wait_for(reader.read(65_536), quiet if got else wait):
-                    got += chunk
+                while chunk := await asyncio.wait_for(reader.read(65_536), quiet if received else wait):
+                    received += chunk
         finally:
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
-        return got
+        return received
 
 
 @dataclass(frozen=True)
@@ -241,7 +248,7 @@ class Answer:
 
 
 class Wire:
-    """A socket that remembers every frame. `hears` takes them in order; what was heard is not heard again."""
+    """A socket that records every frame. `receives` consumes frames in order."""
 
     def __init__(self, client: ClientConnection, *, read: bool = True) -> None:
         self.client = client
@@ -263,8 +270,8 @@ class Wire:
     async def says(self, frame: dict[str, Any] | str | bytes) -> None:
         await self.client.send(orjson.dumps(frame).decode() if isinstance(frame, dict) else frame)
 
-    async def hears(self, kind: str, within: float = PATIENCE_S, **fields: Any) -> dict[str, Any]:
-        """The next frame of this type whose fields are these."""
+    async def receives(self, kind: str, within: float = PATIENCE_S, **fields: Any) -> dict[str, Any]:
+        """Waits for the next frame with this type and these fields; earlier frames are skipped."""
         async with asyncio.timeout(within):
             while True:
                 while self._next < len(self.frames):
@@ -280,20 +287,20 @@ class Wire:
                 await self._more.wait()
 
     async def settles(self) -> None:
-        """Waits until everything sent so far was answered: the server keeps the order."""
+        """Waits until the server has answered everything sent so far; it answers in order."""
         await self.says({"type": "ping"})
-        await self.hears("pong")
+        await self.receives("pong")
 
-    async def has_heard(self, kind: str) -> dict[str, Any]:
-        """A frame of this type, be it an earlier one: for what the server tells when it sees fit."""
+    async def has_received(self, kind: str) -> dict[str, Any]:
+        """Waits for a frame of this type, which may have arrived before; for frames without a fixed order."""
         async with asyncio.timeout(PATIENCE_S):
-            while not (found := self.heard(kind)):
+            while not (result := self.received(kind)):
                 self._more.clear()
                 await self._more.wait()
-        return found[-1]
+        return result[-1]
 
-    def heard(self, kind: str) -> list[dict[str, Any]]:
-        """Everything of this type, ever."""
+    def received(self, kind: str) -> list[dict[str, Any]]:
+        """All frames of this type."""
         return [frame for frame in self.frames if frame["type"] == kind]
 
     async def close_code(self, within: float = PATIENCE_S) -> int | None:
@@ -305,7 +312,7 @@ class Wire:
         return self.client.close_code
 
     async def drop(self) -> None:
-        """Gone without a word, as when a network fails."""
+        """Drops the connection without a close frame, as when a network fails."""
         self.client.transport.abort()
         await self.leaves()
 
@@ -326,7 +333,7 @@ class Wire:
 
 @dataclass
 class Screen:
-    """What a client keeps, by the rules of PROTOCOL.md 1: one thread, its bookmark, each key once."""
+    """A client's state by the rules of PROTOCOL.md 1: one thread, its bookmark, each entry once."""
 
     thread: Any = None
     last: int = 0
@@ -380,11 +387,11 @@ class Visitor:
         self.token = ready.get("token") or self.token
 
     async def connects(self, *, bookmark: bool = True) -> dict[str, Any]:
-        """Says hello, naming its bookmark; returns `ready`."""
+        """Sends hello with its bookmark; returns `ready`."""
         self.wire = await self.online.dial()
         self.wire.on_frame = self._take
         await self.wire.says(self.hello(bookmark=bookmark))
-        self._welcomed(await self.wire.hears("ready"))
+        self._welcomed(await self.wire.receives("ready"))
         return self.ready
 
     async def tab(self, **more: Any) -> Visitor:
@@ -397,13 +404,13 @@ class Visitor:
         await self.wire.says(frame)
 
     async def says(self, text: str, *, key: str | None = None, files: list[str] | None = None) -> dict[str, Any]:
-        """One message; returns its entry, which is the acknowledgement."""
+        """Sends a message; returns its entry, which is the acknowledgement."""
         key = key or self.online.key()
         await self.sends({"type": "say", "id": key, "text": text, **({"files": files} if files else {})})
         return await self.has(key=key)
 
     async def has(self, **fields: Any) -> dict[str, Any]:
-        """Waits until an entry with these fields stands on the screen."""
+        """Waits until the screen shows an entry with these fields."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 for entry in self.screen.entries:
@@ -415,18 +422,18 @@ class Visitor:
     async def sees(self, text: str) -> dict[str, Any]:
         return await self.has(text=text)
 
-    async def hears(self, kind: str, **fields: Any) -> dict[str, Any]:
-        return await self.wire.hears(kind, **fields)
+    async def receives(self, kind: str, **fields: Any) -> dict[str, Any]:
+        return await self.wire.receives(kind, **fields)
 
     @property
     def key(self) -> str:
-        """Who the server takes this browser for."""
+        """The visitor key of this browser."""
         return auth.visitor_key(self.online.app, self.token, None).key
 
     async def thread_id(self) -> int:
-        from server.inbox import queries
+        from server.webchat import visitors
 
-        view = await self.online.app.read(queries.visitor_view, self.key)
+        view = await self.online.app.read(visitors.visitor_view, self.key)
         assert view is not None and view.thread is not None
         return int(view.thread)
 
@@ -438,7 +445,7 @@ class Visitor:
 
 
 class Poller(Visitor):
-    """The same browser behind a proxy that refuses WebSocket: it polls, and posts its frames."""
+    """A visitor without WebSocket: polls, and posts its frames."""
 
     over = "poll"
     _polling: asyncio.Task[None] | None = None
@@ -447,9 +454,9 @@ class Poller(Visitor):
         return {"authorization": f"Bearer {self.token}"} if self.token else {}
 
     async def connects(self, *, bookmark: bool = True) -> dict[str, Any]:
-        self._heard: list[dict[str, Any]] = []
+        self._received: list[dict[str, Any]] = []
         await self._poll(self.hello(bookmark=bookmark), 0)
-        self._polling = asyncio.create_task(self._poll_on())
+        self._polling = asyncio.create_task(self._poll_until_stopped())
         return self.ready
 
     async def _poll(self, hello: dict[str, Any], wait: float) -> None:
@@ -459,19 +466,19 @@ class Poller(Visitor):
         for frame in answer.json()["frames"]:
             if frame["type"] == "ready":
                 self._welcomed(frame)
-            self._hear(frame)
+            self._record(frame)
 
-    def _hear(self, frame: dict[str, Any]) -> None:
-        self._heard.append(frame)
+    def _record(self, frame: dict[str, Any]) -> None:
+        self._received.append(frame)
         self._take(frame)
 
-    async def _poll_on(self) -> None:
+    async def _poll_until_stopped(self) -> None:
         with contextlib.suppress(aiohttp.ClientConnectionError):  # the server has stopped
-            await self._poll_for_ever()
+            await self._poll_repeatedly()
 
-    async def _poll_for_ever(self) -> None:
+    async def _poll_repeatedly(self) -> None:
         while True:
-            while self.screen.thread is None:  # nothing is stored yet, so there is nothing to wait for
+            while self.screen.thread is None:  # a poll returns at once while nothing is stored
                 self.changed.clear()
                 await self.changed.wait()
             await self._poll(self.hello(), 25)
@@ -479,20 +486,20 @@ class Poller(Visitor):
     async def sends(self, frame: dict[str, Any]) -> None:
         answer = await self.online.send("POST", "/widget/send", frame, headers=self._headers())
         if answer.status == 200:
-            for found in answer.json()["frames"]:
-                # The open poll may still be bringing what stands before it; then it brings this, too.
-                if found["type"] != "entry" or found["entry"]["seq"] == self.screen.last + 1:
-                    self._hear(found)
+            for result in answer.json()["frames"]:
+                # If entries before this one are missing, an open poll will return them together with this one.
+                if result["type"] != "entry" or result["entry"]["seq"] == self.screen.last + 1:
+                    self._record(result)
         else:
             error = answer.json()["error"]
-            self._hear({"type": "refused", "id": frame.get("id"), **error})
+            self._record({"type": "refused", "id": frame.get("id"), **error})
 
-    async def hears(self, kind: str, **fields: Any) -> dict[str, Any]:
+    async def receives(self, kind: str, **fields: Any) -> dict[str, Any]:
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                for place, frame in enumerate(self._heard):
+                for place, frame in enumerate(self._received):
                     if frame["type"] == kind and all(frame.get(k) == v for k, v in fields.items()):
-                        del self._heard[: place + 1]
+                        del self._received[: place + 1]
                         return frame
                 self.changed.clear()
                 await self.changed.wait()
@@ -511,7 +518,7 @@ class Poller(Visitor):
 
 
 class Agent:
-    """A colleague with the console open: a socket, and HTTP with their cookie."""
+    """An agent with an open console: a socket, and HTTP with their cookie."""
 
     def __init__(self, online: Online, desk: Desk) -> None:
         self.online, self.desk = online, desk
@@ -536,12 +543,12 @@ class Agent:
         self.wire = await self.online.dial("/ws/agent", headers={"Cookie": self.cookie})
         self.wire.on_frame = self._take
         await self.wire.says({"type": "hello", "version": PROTOCOL_VERSION})
-        await self.wire.hears("ready")
+        await self.wire.receives("ready")
         for thread, screen in self.screens.items():
             await self.wire.says({"type": "open", "thread": thread, "after": screen.last})
 
     async def opens(self, thread: int, after: int = 0, **how: Any) -> Screen:
-        """Follows a thread; everything that arrives is on the screen that is returned."""
+        """Follows a thread; the returned screen shows everything that arrives."""
         screen = self.screens[thread] = Screen(thread, after)
         await self.wire.says({"type": "open", "thread": thread, "after": after, **how})
         await self.wire.settles()
@@ -556,15 +563,15 @@ class Agent:
                 self.changed.clear()
                 await self.changed.wait()
 
-    async def hears(self, kind: str, **fields: Any) -> dict[str, Any]:
-        return await self.wire.hears(kind, **fields)
+    async def receives(self, kind: str, **fields: Any) -> dict[str, Any]:
+        return await self.wire.receives(kind, **fields)
 
-    async def hears_of(self, ticket: int, **fields: Any) -> dict[str, Any]:
-        """The next summary of this ticket whose fields are these."""
+    async def receives_ticket(self, ticket: int, **fields: Any) -> dict[str, Any]:
+        """Waits for the next summary of this ticket with these fields."""
         while True:
-            found: dict[str, Any] = (await self.wire.hears("ticket"))["ticket"]
-            if found["id"] == ticket and all(found.get(k) == v for k, v in fields.items()):
-                return found
+            result: dict[str, Any] = (await self.wire.receives("ticket"))["ticket"]
+            if result["id"] == ticket and all(result.get(k) == v for k, v in fields.items()):
+                return result
 
     async def send(
         self, method: str, path: str, body: Any = None, *, headers: dict[str, str | None] | None = None, **more: Any
@@ -578,17 +585,15 @@ class Agent:
         return await self.send("POST", path, {} if body is None else body, **more)
 
     async def replies(self, ticket: int, text: str, *, key: str | None = None) -> dict[str, Any]:
-        """By HTTP; returns the entry."""
+        """Replies over HTTP; returns the entry."""
         answer = await self.post(f"/api/tickets/{ticket}/reply", {"key": key or self.online.key(), "text": text})
         assert answer.status == 200, answer
-        found: dict[str, Any] = answer.json()["entry"]
-        return found
+        return answer.json()["entry"]
 
     async def notes(self, ticket: int, text: str) -> dict[str, Any]:
         answer = await self.post(f"/api/tickets/{ticket}/notes", {"key": self.online.key(), "text": text})
         assert answer.status == 200, answer
-        found: dict[str, Any] = answer.json()["entry"]
-        return found
+        return answer.json()["entry"]
 
     async def leaves(self) -> None:
         if self.wire is not None:

@@ -1,4 +1,4 @@
-"""`threadline` as its own process, for what only a process shows: the command line, signals, a disk of its own."""
+"""Runs `threadline` as a separate process, to test the command line, signals and memory."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ QUIET = {"THREADLINE_LOG_LEVEL": "warning", "THREADLINE_SQLITE_SYNC": "NORMAL"}
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Nothing of the tests' own environment or `.env` decides."""
-    kept = {
+    """An environment without the tests' own settings and `.env`."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("THREADLINE_", "DATABASE_URL", "REDIS"))
     }
-    return kept | QUIET | {"THREADLINE_DATA_DIR": str(folder), "THREADLINE_SECRET_KEY": SECRET} | more
+    return inherited | QUIET | {"THREADLINE_DATA_DIR": str(folder), "THREADLINE_SECRET_KEY": SECRET} | more
 
 
 def threadline(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Runs one command to its end."""
+    """Runs one command and waits until it ends."""
     return subprocess.run(
         [sys.executable, "-m", "server", *words], env=environment(folder, **more), capture_output=True, text=True,
         timeout=90, check=False, stdin=subprocess.DEVNULL,
@@ -42,7 +42,7 @@ def threadline(folder: Path, *words: str, **more: str) -> subprocess.CompletedPr
 
 
 class Running:
-    """A server that serves. `address`: host and port."""
+    """A running server. `address`: host and port."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
         self.process, self.port, self._log = process, port, log
@@ -54,7 +54,7 @@ class Running:
         return self._log.read().decode(errors="replace")
 
     def terminate(self, within: float) -> tuple[int, float]:
-        """SIGTERM; the exit code and how long it took. Fails when it takes longer than `within` seconds."""
+        """Sends SIGTERM; returns the exit code and the seconds it took. Fails after `within` seconds."""
         started = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -64,7 +64,7 @@ class Running:
         return code, time.monotonic() - started
 
     def memory(self) -> int:
-        """Bytes in use that belong to this process alone."""
+        """Bytes of memory that this process does not share."""
         return int(psutil.Process(self.process.pid).memory_full_info().uss)
 
 
@@ -72,7 +72,7 @@ class Running:
 def running(
     folder: Path, *, laid_out: bool = True, words: tuple[str, ...] = ("serve",), **more: str
 ) -> Iterator[Running]:
-    """A server process on a folder with the cast in it, from its first answer until the test is over."""
+    """A server process on a folder that has the team in it, ready to respond; killed at the end."""
     if laid_out:
         lay_out(folder, "sqlite")
     port = free_port()

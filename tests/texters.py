@@ -1,4 +1,4 @@
-"""People who text: `await world.texter()`. By the product's own steps, as the carrier's webhook calls them."""
+"""Customers with phones: `await world.texter()`. They call the same steps as the carrier's webhook."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from sqlalchemy import insert, select
 
 from server.channels.base import InboundText, Media
 from server.consent import actions as consent
-from server.consent.actions import Change
+from server.consent.ledger import ConsentChange
 from server.consent.rules import Method, Purpose, Status
 from server.consent.settings import KEYWORDS
 from server.contacts import actions as people
 from server.contacts import rules as phones
-from server.inbox import queries, sms
-from server.inbox.entries import Entry
-from server.inbox.queries import Ticket
-from server.inbox.settings import INBOX
-from server.inbox.sms import Received
-from server.schema import contacts as contacts_table
-from server.schema import outbound, senders, threads
+from server.kernel.documents import publish_change
+from server.schema import addresses, outbound, senders, threads
+from server.sms import receiving
+from server.sms.receiving import Received
+from server.sms.settings import INBOX
+from server.threads import tickets
+from server.threads.entries import Entry
+from server.threads.tickets import Ticket
 
 if TYPE_CHECKING:
     from tests.world import World
 
 ACCOUNT = "AC" + "5" * 32
-OURS = "+18885550199"  # toll-free: pictures, and it hears answers
+OURS = "+18885550199"  # toll-free: sends pictures and receives texts
 UK = "+447700900123"
-_numbers = itertools.count(2_025_550_100)  # +1 202 555 01xx and on: valid, and nobody's
+_numbers = itertools.count(2_025_550_100)  # +1 202 555 01xx and on: valid numbers that are assigned to nobody
 
 
 def new_number() -> str:
@@ -37,7 +38,7 @@ def new_number() -> str:
 
 
 async def our_numbers(world: World) -> None:
-    """The numbers that the shop texts with."""
+    """The shop's own numbers."""
 
     def write(tx: Any) -> None:
         if tx.first(select(senders.c.id).where(senders.c.address == OURS)) is not None:
@@ -52,13 +53,14 @@ async def our_numbers(world: World) -> None:
                     enabled=True, filled_at=tx.now, created_at=tx.now,
                 )
             )  # fmt: skip
+        publish_change(tx, "senders")
 
     await world.app.write(write)
 
 
 @dataclass
 class Texter:
-    """Somebody with a phone. `number` as the carrier names them, which may be no number at all."""
+    """A person with a phone. `number`: as the carrier writes it; it need not be a phone number."""
 
     world: World
     number: str
@@ -70,9 +72,9 @@ class Texter:
         self.sids.append(sid)
         media = tuple(Media(*item) for item in more.pop("media", ()))
         params = {"MessageSid": sid, "From": self.number, "To": self.to, "Body": body}
-        said = {"idempotency_token": None, "country": "", **more}
+        fields = {"idempotency_token": None, "country": "", **more}
         return InboundText(
-            sid=sid, account=ACCOUNT, sender=self.number, to=self.to, body=body, media=media, params=params, **said
+            sid=sid, account=ACCOUNT, sender=self.number, to=self.to, body=body, media=media, params=params, **fields
         )
 
     async def says(self, body: str, **more: Any) -> Received:
@@ -80,22 +82,25 @@ class Texter:
 
     async def sends(self, text: InboundText) -> Received:
         words, inbox = await KEYWORDS.latest(self.world.app), await INBOX.latest(self.world.app)
-        return await self.world.app.write_joined(sms.receive_texts, text, words, inbox)
+        return await self.world.app.write_joined(receiving.receive_texts, text, words, inbox)
 
-    # --- who they are
+    # --- the contact
 
-    async def known(self) -> int:
-        """Their contact, also before they have written."""
-        whose = phones.sender(self.number)
-        country = whose.country if isinstance(whose, phones.Phone) else ""
-        found = await self.world.app.write(people.by_phone, self.number, self.number, country)
-        return int(found.contact)
+    async def contact(self) -> int:
+        """The texter's contact; created if the texter has not written yet."""
+        parsed = phones.sender(self.number)
+        country = parsed.country if isinstance(parsed, phones.Phone) else ""
+        number = parsed.e164 if isinstance(parsed, phones.Phone) else self.number
+        result = await self.world.app.write(people.by_phone, number, number, country)
+        return int(result.contact)
 
     async def agrees(self, *purposes: Purpose) -> None:
-        """On a form of the shop, to transactional texts or to what is said."""
-        contact = await self.known()
+        """Consents on a form of the shop, by default to transactional texts."""
+        contact = await self.contact()
         for purpose in purposes or (Purpose.SMS_TRANSACTIONAL,):
-            change = Change(contact, purpose, Status.SUBSCRIBED, Method.FORM, "https://shop.example/join", "Text me")
+            change = ConsentChange(
+                contact, purpose, Status.SUBSCRIBED, Method.FORM, "https://shop.example/join", "Text me"
+            )
             await self.world.app.write(consent.record, change)
 
     async def thread(self) -> int | None:
@@ -103,8 +108,8 @@ class Texter:
             threads,
             threads.c.channel == "sms",
             threads.c.contact_id.in_(
-                select(contacts_table.c.id).where(
-                    (contacts_table.c.phone == self.number) | (contacts_table.c.peer == self.number)
+                select(addresses.c.contact_id).where(
+                    addresses.c.kind.in_(("phone", "peer")), addresses.c.value == self.number
                 )
             ),
         )
@@ -112,12 +117,12 @@ class Texter:
 
     async def ticket(self) -> Ticket | None:
         thread = await self.thread()
-        return None if thread is None else await self.world.app.read(queries.ticket_of, thread)
+        return None if thread is None else await self.world.app.read(tickets.by_thread, thread)
 
     async def entries(self) -> list[Entry]:
         thread = await self.thread()
         return [] if thread is None else await self.world.entries(thread)
 
-    async def told(self) -> list[str]:
-        """What has been queued to them, in order."""
+    async def texts_queued(self) -> list[str]:
+        """The texts queued to this person, in order."""
         return [row.body for row in await self.world.rows(outbound, outbound.c.recipient == self.number)]

@@ -1,7 +1,7 @@
-"""Full text over what was said: FTS5 with triggers on SQLite, a GIN index on PostgreSQL.
+"""Full-text search over messages: FTS5 with triggers on SQLite, a GIN index on PostgreSQL.
 
-External content keeps the text once. Only what people wrote is indexed (a greeting stands in every chat); a body that is blanked
-(erasure) leaves the index with it.
+With external content the text is stored once. Only people's messages are indexed, because a greeting is in every chat;
+when an erasure blanks a body, the index drops it too.
 """
 
 from alembic import op

@@ -1,8 +1,8 @@
-"""SQLite: whoever writes an entry indexes it; no trigger does.
+"""SQLite: the code that writes an entry also indexes it, instead of a trigger.
 
-A statement that fires a trigger into an FTS5 table runs in a savepoint of its own, and FTS5 answers each
-savepoint by writing what it has gathered to disk: 30-40 µs a message, and one index segment each, where a
-plain insert beside it costs 8 and gathers until COMMIT. Changing and deleting are rare and keep their triggers.
+A statement that fires a trigger into an FTS5 table runs in its own savepoint, and FTS5 writes its buffer to disk at
+each savepoint: 30-40 µs and one index segment per message, while a plain insert costs 8 µs and is buffered until
+COMMIT. Updates and deletes are rare and keep their triggers.
 """
 
 from alembic import op

@@ -1,6 +1,6 @@
-"""Which processes work on a PostgreSQL database, and which of them holds a job.
+"""Records which processes work on a PostgreSQL database, and which of them runs a job.
 
-A worker that dies no longer keeps its jobs for a whole lease, and `threadline doctor` sees who is there.
+The jobs of a dead worker are released before their lease expires, and `threadline doctor` lists the processes.
 """
 
 import sqlalchemy as sa

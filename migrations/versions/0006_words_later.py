@@ -1,7 +1,7 @@
-"""SQLite: words are indexed some time after their message (inbox/search.py).
+"""SQLite: a message is indexed some time after it was stored (inbox/search.py).
 
-So what is changed or deleted may not be in the index yet, and FTS5 is damaged by taking out what it does not hold: the triggers
-look whether indexing has come so far.
+An entry that is changed or deleted may not be indexed yet, and deleting a missing entry damages an FTS5 index. So the
+triggers check how far the indexing has come.
 """
 
 from alembic import op

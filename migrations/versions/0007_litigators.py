@@ -1,4 +1,4 @@
-"""People known for suing over texts, as the owner lists them (CON-8)."""
+"""The owner's list of litigators: people known for suing over texts (CON-8)."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The index of what visitors see holds only that: notes, ticks and texts have no place there."""
+"""The index of visitors' entries contains only entries that visitors see, and no notes, ticks or texts."""
 
 from alembic import op
 from sqlalchemy import text
@@ -13,5 +13,7 @@ NAME, COLUMNS = "uq_timeline_thread_id_public_seq", ["thread_id", "public_seq"]
 
 def upgrade() -> None:
     op.drop_index(NAME, "timeline")
-    seen = text("public_seq IS NOT NULL")
-    op.create_index(NAME, "timeline", COLUMNS, unique=True, postgresql_where=seen, sqlite_where=seen)
+    visible_to_visitors = text("public_seq IS NOT NULL")
+    op.create_index(
+        NAME, "timeline", COLUMNS, unique=True, postgresql_where=visible_to_visitors, sqlite_where=visible_to_visitors
+    )

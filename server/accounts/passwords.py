@@ -1,7 +1,7 @@
-"""What a password must be, and how it is kept: argon2id, in a small pool of its own threads.
+"""Rules for passwords, and their hashing with argon2id in a small thread pool.
 
-Length is what counts (NIST 800-63B-4: 15 characters where a password stands alone, no composition
-rules), and that it is not one that guessers try first.
+A password needs 15 characters (NIST 800-63B-4, for passwords without a second factor) and must not be easy to guess; there
+are no composition rules.
 """
 
 from __future__ import annotations
@@ -25,46 +25,48 @@ from server.kernel.context import App
 T = TypeVar("T")
 
 MIN_CHARS = 15
-MAX_BYTES = 1024  # of UTF-8, after normalising; hashing more would only cost time
+MAX_BYTES = 1024  # of UTF-8, after normalising; a limit on the hashing time
 PRODUCT_WORDS = ("threadline",)
 
-# --- what it must be ----------------------------------------------------------------------------
+# --- rules ----------------------------------------------------------------------------
 
 
-def normal(password: str) -> str | None:
-    """NFC, otherwise untouched (no trimming, no cutting); None: too long or not text to hash."""
+def normalize(password: str) -> str | None:
+    """The password as NFC, without trimming; None if it is too long or not valid text."""
     if len(password) > MAX_BYTES or "\0" in password:
         return None
     password = unicodedata.normalize("NFC", password)
     try:
         size = len(password.encode())
-    except UnicodeEncodeError:  # half a character
+    except UnicodeEncodeError:  # a lone surrogate
         return None
     return password if size <= MAX_BYTES else None
 
 
 def new_password(password: str, *, email: str, name: str) -> str:
-    """The form that is hashed; or `Refused` ("long_password", "short_password", "weak_password") with what to do instead.
+    """The normalised password, or `Refused` ("long_password", "short_password", "weak_password") with advice.
 
-    `email` and `name`: whose it will be; a password made of them is no secret.
+    `email` and `name`: of the account; a password made of them is weak.
     """
-    text = normal(password)
+    text = normalize(password)
     if text is None:
-        raise _refused("long_password", f"A password has at most {MAX_BYTES} bytes and no NUL character.")
+        raise _refused(
+            "long_password", f"A password can have at most {MAX_BYTES} bytes and no NUL character.", max=MAX_BYTES
+        )
     if len(text) < MIN_CHARS:
-        words = f"Use at least {MIN_CHARS} characters. A few words in a row are easy to remember."
-        raise _refused("short_password", words)
-    if guessable(text, (*PRODUCT_WORDS, *_personal(email, name))):
-        words = "This is among the first that somebody would try. A few unrelated words are better."
-        raise _refused("weak_password", words)
+        advice = f"Use at least {MIN_CHARS} characters. A few words in a row are easy to remember."
+        raise _refused("short_password", advice, min=MIN_CHARS)
+    if guessable(text, (*PRODUCT_WORDS, *_personal_words(email, name))):
+        advice = "This password is easy to guess. Use a few unrelated words."
+        raise _refused("weak_password", advice)
     return text
 
 
-def _refused(code: str, message: str) -> Refused:
-    return Refused(code, message, field="password")
+def _refused(code: str, message: str, **params: int) -> Refused:
+    return Refused(code, message, field="password", params=params)
 
 
-# Two ends of the keyboard's rows, the alphabet, the figures: what fingers and children run along.
+# Sequences: the alphabet, the digits, and the rows of common keyboards.
 _RUNS = (
     "abcdefghijklmnopqrstuvwxyz",
     "01234567890",
@@ -80,7 +82,7 @@ _LEET = str.maketrans("013457@$!|", "oieastasil")
 
 @cache
 def common() -> frozenset[str]:
-    """The commonest passwords, folded: `common_passwords.txt` beside this file, one a line."""
+    """The most common passwords, folded, from `common_passwords.txt`."""
     lines = Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(_fold(_plain(line)) for line in lines if line and not line.startswith("#"))
 
@@ -91,12 +93,13 @@ def _plain(text: str) -> str:
 
 
 def _fold(plain: str) -> str:
-    """The usual swaps of figures for letters undone; as long as before, character for character."""
+    """Replaces digits and signs that stand for letters; keeps the length."""
     return plain.translate(_LEET)
 
 
 def guessable(password: str, personal: tuple[str, ...] = ()) -> bool:
-    """Few different characters, a repetition, a run on the keyboard, or one or two known words with decoration.
+    """Whether the password has few different characters, or is a repetition, a sequence, or one or two known words with
+    few other characters.
 
     `personal`: words about the account and the product, folded.
     """
@@ -105,66 +108,67 @@ def guessable(password: str, personal: tuple[str, ...] = ()) -> bool:
         return True
     folded = _fold(plain)
     covered = [False] * len(plain)
-    known = 0
+    known_words = 0
     for word in sorted({*personal, *common()}, key=len, reverse=True):
-        found = folded.find(word) if len(word) >= 3 else -1
-        if found >= 0 and not all(covered[found : found + len(word)]):
-            known += 1
-        while found >= 0:
-            covered[found : found + len(word)] = [True] * len(word)
-            found = folded.find(word, found + len(word))
-    # What is neither a known word nor a figure nor punctuation must amount to something.
-    left = {c for c, hidden in zip(plain, covered, strict=True) if not hidden and (c.isalpha() or ord(c) > 127)}
-    return 1 <= known <= 2 and len(left) < 4
+        start = folded.find(word) if len(word) >= 3 else -1
+        if start >= 0 and not all(covered[start : start + len(word)]):
+            known_words += 1
+        while start >= 0:
+            covered[start : start + len(word)] = [True] * len(word)
+            start = folded.find(word, start + len(word))
+    # Letters outside the known words must be at least four different ones.
+    unknown_letters = {
+        c for c, hidden in zip(plain, covered, strict=True) if not hidden and (c.isalpha() or ord(c) > 127)
+    }
+    return 1 <= known_words <= 2 and len(unknown_letters) < 4
 
 
 def _repeats(text: str) -> bool:
-    """One unit of at most eight characters over and over, also when the last one is cut."""
+    """Whether a unit of at most eight characters repeats; the last repetition may be cut off."""
     return any(all(c == text[i % size] for i, c in enumerate(text)) for size in range(1, min(8, len(text) // 2) + 1))
 
 
 def _mostly_runs(text: str) -> bool:
-    """Nearly every character follows its neighbour in the alphabet, the figures or on the keyboard."""
+    """Whether at least three quarters of the characters follow a sequence of `_RUNS`."""
     return sum(step in _STEPS for step in pairwise(text)) >= 0.75 * (len(text) - 1)
 
 
-def _personal(email: str, name: str) -> tuple[str, ...]:
+def _personal_words(email: str, name: str) -> tuple[str, ...]:
     parts = [email, email.partition("@")[0], name, *re.split(r"[\W_]+", f"{email} {name}")]
     return tuple({word for part in parts if len(word := _fold(_plain(part))) >= 3})
 
 
-# --- how it is kept -----------------------------------------------------------------------------
+# --- hashing -----------------------------------------------------------------------------
 
 # OWASP's first choice for argon2id: 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
-# Compared with where there is no account, so that the answer takes as long as where there is one. Of "nobody ever
-# chose this one", made with today's parameters (a test looks): hashing at every start takes 30 ms.
-NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$HHKFLEr49OxdulDMpwJwXg$z5Eit1Bpq88f+6wLl1cyxdg18fgH8qx7mMra0AhjFlA"
+# Compared if there is no account, so that the response takes the same time. A test checks that its parameters are current.
+DUMMY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$HHKFLEr49OxdulDMpwJwXg$z5Eit1Bpq88f+6wLl1cyxdg18fgH8qx7mMra0AhjFlA"
 
 THREADS, QUEUE = 2, 40
 
 
 class Hashing:
-    """Two threads and a short queue: a flood of guesses costs the guessers time, and the chat nothing."""
+    """Two threads and a short queue, so that many login attempts do not slow the chat."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="passwords")
         self._waiting = 0
 
     async def make(self, password: str) -> str:
-        """The hash to keep of a password that `new_password` or `normal` let through."""
+        """The hash of a password that `new_password` or `normalize` returned."""
         return await self._run(_hasher.hash, password)
 
-    async def matches(self, kept: str | None, password: str) -> bool:
-        """As much work whether or not there is anything to compare with; False then."""
-        text = normal(password)
-        same = await self._run(_verify, kept or NOBODY, text if text is not None else "")
-        return same and kept is not None and text is not None
+    async def matches(self, stored_hash: str | None, password: str) -> bool:
+        """Whether the password matches. Takes the same time if `stored_hash` is None, and returns False then."""
+        text = normalize(password)
+        hash_matches = await self._run(_verify, stored_hash or DUMMY_HASH, text if text is not None else "")
+        return hash_matches and stored_hash is not None and text is not None
 
     async def _run(self, fn: Callable[..., T], *args: str) -> T:
         if self._waiting >= QUEUE:
-            raise Busy("Many people are signing in just now. Try again in a moment.", retry_after=2.0)
+            raise Busy("Many people are signing in right now. Try again in a moment.", retry_after=2.0)
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, fn, *args)
@@ -175,21 +179,18 @@ class Hashing:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def stale(kept: str) -> bool:
-    """Was it made with weaker parameters than today's?"""
-    return _hasher.check_needs_rehash(kept)
+def needs_rehash(stored_hash: str) -> bool:
+    """Whether the hash was made with weaker parameters than the current ones."""
+    return _hasher.check_needs_rehash(stored_hash)
 
 
-def _verify(kept: str, password: str) -> bool:
+def _verify(stored_hash: str, password: str) -> bool:
     try:
-        return _hasher.verify(kept, password)
+        return _hasher.verify(stored_hash, password)
     except (VerificationError, InvalidHashError):
         return False
 
 
 def hashing(app: App) -> Hashing:
-    """The server's one pool, made on first use."""
-    found: Hashing | None = app.parts.get("hashing")
-    if found is None:
-        found = app.parts["hashing"] = Hashing()
-    return found
+    """The process's pool, made on first use."""
+    return app.part(Hashing, lambda app: Hashing())

@@ -8,14 +8,17 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, select
 
-from server.accounts.rules import ONLINE_FOR, Agent, Purpose, Role, Rotation, rotation, session_valid
+from server.accounts.rules import Agent, Purpose, Role, Rotation, is_online, rotation, session_valid
 from server.kernel.sql import Conn, Row, Statement, chunks
 from server.schema import links, sessions, settings, users
+from server.text import visual_keys
+
+TEAM_TOPIC = "team"  # published when accounts or invitations change; presence of agents is broadcast on it
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account as colleagues see it; the password's hash never leaves this module but through `login_facts`."""
+    """An account as colleagues see it. Only `login_facts` returns the password hash."""
 
     id: int
     email: str
@@ -25,11 +28,12 @@ class User:
     disabled: bool
     online: bool
     created_at: datetime
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in browser. `address` is cut to what one customer holds."""
+    """A signed-in browser. `address`: as `limits.customer_network` returns it."""
 
     id: int
     created_at: datetime
@@ -40,7 +44,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class LiveSession:
-    """A session that is valid now, and when its use was last noted."""
+    """A valid session and the last recorded time of its use."""
 
     agent: Agent
     seen_at: datetime
@@ -48,7 +52,7 @@ class LiveSession:
 
 @dataclass(frozen=True, slots=True)
 class LoginFacts:
-    """What a sign-in compares with. `password_hash` is None for an invitation that is not accepted."""
+    """The account data that a login checks. `password_hash` is None until the invitation is accepted."""
 
     user_id: int
     password_hash: str | None
@@ -57,7 +61,7 @@ class LoginFacts:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A single-use link that is good now. `email` is the invited one, or the user's own."""
+    """A valid single-use link. `email`: the invited address, or the user's own."""
 
     id: int
     purpose: Purpose
@@ -91,25 +95,27 @@ _LIVE = select(
     users.c.disabled_at,
 ).join(users, users.c.id == sessions.c.user_id)
 
-# Every request of an agent that is not answered by the cache of `web.auth`; by the unique index.
+
+# Runs for every request of an agent that misses the cache of `web.auth`; uses the unique index.
 SESSION_BY_TOKEN = Statement(_LIVE.where(sessions.c.token_hash == bindparam("token_hash")))
 
-# All agent sockets of a process, every few seconds; by primary key.
+
+# Runs every few seconds for all agent sockets of a process; uses the primary key.
 SESSIONS_BY_ID = Statement(_LIVE.where(sessions.c.id.in_(bindparam("ids", expanding=True))))
 
 
 def session_by_token(conn: Conn, token_hash: str, idle: timedelta, now: datetime) -> LiveSession | None:
     row = conn.first(SESSION_BY_TOKEN, token_hash=token_hash)
-    return None if row is None else _live(row, idle, now)
+    return None if row is None else _valid_session(row, idle, now)
 
 
 def sessions_by_id(conn: Conn, ids: Sequence[int], idle: timedelta, now: datetime) -> list[LiveSession]:
-    """Those of `ids` that are valid now; the others are missing."""
-    rows = [row for some in chunks(ids, 500) for row in conn.all(SESSIONS_BY_ID, ids=list(some))]
-    return [live for row in rows if (live := _live(row, idle, now)) is not None]
+    """The valid sessions among `ids`."""
+    rows = [row for id_chunk in chunks(ids, 500) for row in conn.all(SESSIONS_BY_ID, ids=list(id_chunk))]
+    return [live for row in rows if (live := _valid_session(row, idle, now)) is not None]
 
 
-def _live(row: Row, idle: timedelta, now: datetime) -> LiveSession | None:
+def _valid_session(row: Row, idle: timedelta, now: datetime) -> LiveSession | None:
     if not session_valid(
         ended=row.ended_at is not None,
         disabled=row.disabled_at is not None,
@@ -145,8 +151,8 @@ OWNER = Statement(select(users.c.id).where(users.c.role == Role.OWNER.value))
 
 
 def owner_id(conn: Conn) -> int | None:
-    found: int | None = conn.value(OWNER)
-    return found
+    user_id: int | None = conn.value(OWNER)
+    return user_id
 
 
 def user(conn: Conn, user_id: int, now: datetime) -> User | None:
@@ -155,22 +161,22 @@ def user(conn: Conn, user_id: int, now: datetime) -> User | None:
 
 
 def existing_user(conn: Conn, user_id: int, now: datetime) -> User:
-    """Users are never deleted: an id that was once seen is there."""
+    """The user with this id, which must exist: users are never deleted."""
     return _user(conn.one(select(users).where(users.c.id == user_id)), now)
 
 
 def user_id_by_email(conn: Conn, email: str) -> int | None:
-    found: int | None = conn.value(select(users.c.id).where(users.c.email == email))
-    return found
+    user_id: int | None = conn.value(select(users.c.id).where(users.c.email == email))
+    return user_id
 
 
 def team(conn: Conn, now: datetime) -> list[User]:
-    """Everybody who ever had an account, by name; disabled ones too, for what they wrote."""
+    """All users by name, disabled ones included, because old messages name them."""
     return [_user(row, now) for row in conn.all(select(users).order_by(users.c.name, users.c.id))]
 
 
 def _user(row: Row, now: datetime) -> User:
-    online = row.seen_at is not None and now - row.seen_at < ONLINE_FOR
+    online = is_online(row.seen_at, now)
     return User(
         id=row.id,
         email=row.email,
@@ -180,6 +186,7 @@ def _user(row: Row, now: datetime) -> User:
         disabled=row.disabled_at is not None,
         online=online and row.disabled_at is None,
         created_at=row.created_at,
+        language=row.language,
     )
 
 
@@ -199,7 +206,7 @@ def _facts(row: Row | None) -> LoginFacts | None:
 
 
 def link(conn: Conn, token_hash: str, now: datetime) -> Link | None:
-    """The link, if it is neither used nor expired nor its user disabled."""
+    """Returns the link unless it is used or expired or its user is disabled."""
     row = conn.first(
         select(
             links,
@@ -226,7 +233,12 @@ def invites(conn: Conn, now: datetime) -> list[Invite]:
     """Open invitations, newest first."""
     rows = conn.all(
         select(links)
-        .where(links.c.purpose == "invite", links.c.used_at.is_(None), links.c.expires_at > now)
+        .where(
+            links.c.purpose == "invite",
+            links.c.used_at.is_(None),
+            links.c.expires_at > now,
+            links.c.mailed_for.is_(None),
+        )
         .order_by(links.c.id.desc())
     )
     return [Invite(row.id, row.email, Role(row.role), row.expires_at) for row in rows]
@@ -234,3 +246,11 @@ def invites(conn: Conn, now: datetime) -> list[Invite]:
 
 def identity_rotation(conn: Conn) -> Rotation:
     return rotation(conn.value(select(settings.c.value).where(settings.c.name == "identity")))
+
+
+_AGENT_NAMES = Statement(select(users.c.name).where(users.c.disabled_at.is_(None)))
+
+
+def agent_names(conn: Conn) -> frozenset[str]:
+    """The visual keys (`text.visual_keys`) of the names of all enabled users."""
+    return frozenset().union(*(visual_keys(row.name) for row in conn.all(_AGENT_NAMES)))

@@ -1,13 +1,11 @@
-"""Roles, capabilities and the one question everything asks: may this actor do this to that?
+"""Authorisation: roles, capabilities and `may`; and the rules for accounts, sessions, links and signed identities.
 
-`TABLE` is SPEC ROL-8, whole; what it does not list is refused. `authorise` is asked by HTTP routes,
-socket commands, socket deliveries, files and exports alike. Below it: who may change whose account,
-how long sessions and links live, and what a shop may say about its customer.
+`TABLE` lists the roles of each capability; everything else is refused. HTTP routes, sockets, files and exports all use
+`authorise` or `may`.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -15,11 +13,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
+from server.audit.rules import ActedBy, ActorType
 from server.errors import Conflict, Forbidden, NotFound, Refused, SignInRequired
+from server.text import is_blank, one_line
 
 
 class Role(StrEnum):
-    """SPEC ROL-1: exactly seven."""
+    """ROL-1: exactly seven."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -31,9 +31,9 @@ class Role(StrEnum):
 
 
 class Can(StrEnum):
-    """What can be done, in the words of SPEC ROL-8."""
+    """The capabilities, in the words of ROL-8."""
 
-    SIGNED_IN = "signed_in"  # one's own account: sessions, password, presence
+    SIGNED_IN = "signed_in"  # your own account: sessions, password, presence
     INBOX = "inbox"
     CONTACTS_SEE = "contacts_see"
     CONTACTS_EDIT = "contacts_edit"
@@ -62,6 +62,7 @@ class Can(StrEnum):
 
 _O, _A, _M, _AN = Role.OWNER, Role.ADMIN, Role.MANAGER, Role.ANALYST
 _CC, _CR, _S = Role.COORDINATOR, Role.CREATOR, Role.SUPPORT
+
 
 TABLE: dict[Can, frozenset[Role]] = {
     Can.SIGNED_IN: frozenset(Role),
@@ -94,7 +95,7 @@ TABLE: dict[Can, frozenset[Role]] = {
 
 @dataclass(frozen=True, slots=True)
 class Anonymous:
-    """Nobody in particular."""
+    """A client without valid credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,43 +108,69 @@ class Agent:
     role: Role
     session: int
 
+    @property
+    def by(self) -> ActedBy:
+        return ActedBy(ActorType.AGENT, self.id, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A program of the owner's, with its scopes."""
+
+    id: int
+    name: str
+    scopes: frozenset[Can]
+
+    @property
+    def by(self) -> ActedBy:
+        return ActedBy(ActorType.API_KEY, self.id, self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Whoever holds a visitor token (`key` = its hash) or a signed identity (`key` = "ext:<sub>")."""
+    """A visitor: `key` is the hash of the visitor token, or "ext:<sub>" of a signed identity."""
 
     key: str
 
 
-Actor = Anonymous | Agent | Visitor
+Actor = Anonymous | Agent | ApiKey | Visitor
+
+
+# What an API key may be allowed. Answering customers, accounts, secrets and ownership need a person.
+KEY_SCOPES = frozenset(Can) - {Can.SIGNED_IN, Can.INBOX, Can.USERS, Can.SECRETS, Can.AUDIT, Can.OWN}
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """The object a question is about: whose conversation it stands in, and whether visitors may see it."""
+    """The object that a check is about: who the visitor of its conversation is, and whether visitors may see it."""
 
     visitor: str | None  # the visitor key of the thread; None for SMS
     public: bool = True
 
 
-def may(who: Actor, what: Can, which: Owned | None = None) -> bool:
-    """The one authorisation question. A visitor may only reach what is public in their own conversation."""
-    match who:
+def may(actor: Actor, capability: Can, target: Owned | None = None) -> bool:
+    """Whether this actor may do this. A visitor may only see public objects of their own conversation."""
+    match actor:
         case Agent(role=role):
-            return role in TABLE[what]
+            return role in TABLE[capability]
+        case ApiKey(scopes=scopes):
+            return capability in scopes & KEY_SCOPES
         case Visitor(key=key):
-            return what is Can.INBOX and which is not None and which.public and which.visitor == key
+            return capability is Can.INBOX and target is not None and target.public and target.visitor == key
         case _:
             return False
 
 
-def authorise(who: Actor, what: Can, which: Owned | None = None) -> None:
-    """Raises the refusal that fits: sign in, forbidden, or "nothing here" where even existence is private."""
-    if may(who, what, which):
+def authorise(actor: Actor, capability: Can, target: Owned | None = None) -> None:
+    """Raises `SignInRequired` or `Forbidden` unless `may` allows it; `NotFound` if even the object's existence is
+    private."""
+    if may(actor, capability, target):
         return
-    match who:
+    match actor:
         case Agent():
             raise Forbidden()
+        case ApiKey():
+            raise Forbidden(f"This API key does not have the scope {capability.value}.", "missing_scope")
         case Visitor():
             raise NotFound()
         case _:
@@ -154,31 +181,28 @@ def capabilities(role: Role) -> list[str]:
     return sorted(can for can, roles in TABLE.items() if role in roles)
 
 
-# --- who may change whose account ---------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What is asked for an account; None leaves it as it is."""
+class AccountChange:
+    """The requested change of an account; None changes nothing."""
 
     role: Role | None = None
     disabled: bool | None = None
 
 
-def may_give(actor: Role, role: Role) -> Refused | None:
-    """May `actor` hand out `role`, by invitation or by changing it? None: yes."""
+def may_grant(actor: Role, role: Role) -> Refused | None:
+    """The refusal if `actor` must not assign `role`; else None."""
     if role is Role.OWNER:
         return Conflict("one_owner", "An account has exactly one owner. Choose another role.", field="role")
     if actor not in TABLE[Can.USERS] or (role is Role.ADMIN and actor not in (Role.OWNER, Role.ADMIN)):
-        return Forbidden("Nobody gives a role above their own.")
+        return Forbidden("You cannot give a role above your own.")
     return None
 
 
-def may_change(actor_id: int, actor: Role, target_id: int, target: Role, change: Change) -> Refused | None:
-    """May `actor` make this change to `target`? None: yes.
+def may_change(actor_id: int, actor: Role, target_id: int, target: Role, change: AccountChange) -> Refused | None:
+    """The refusal if `actor` must not make this change to `target`; else None.
 
-    The owner stays the owner and stays able to sign in (A11), nobody locks themselves out, and an
-    admin never touches the owner.
+    The owner keeps the role and can always sign in (A11). Nobody can change their own role or disable themselves. An admin
+    cannot change the owner.
     """
     if actor not in TABLE[Can.USERS]:
         return Forbidden()
@@ -186,89 +210,57 @@ def may_change(actor_id: int, actor: Role, target_id: int, target: Role, change:
     if target is Role.OWNER and (role is not None or change.disabled):
         if actor_id != target_id:
             return Forbidden("Only the owner can change the owner's account.")
-        return Conflict("last_owner", "An account needs its owner: this would leave it without one.")
+        return Conflict("last_owner", "An account needs an owner. This would leave it without one.")
     if target is Role.OWNER and actor is not Role.OWNER:
         return Forbidden("Only the owner can change the owner's account.")
     if actor_id == target_id and (role is not None or change.disabled):
         return Conflict("own_account", "You cannot change your own role or disable yourself. Ask another admin.")
-    return None if role is None else may_give(actor, role)
+    return None if role is None else may_grant(actor, role)
 
 
 def may_reset(actor_id: int, actor: Role, target_id: int, target: Role) -> Refused | None:
-    """May `actor` make a link that sets `target`'s password? None: yes. Never for oneself: that would be a way
-    around one's current password."""
+    """The refusal if `actor` must not make a link that sets `target`'s password; else None.
+
+    Nobody may for their own account, because the link avoids the check of the current password."""
     if actor_id == target_id:
-        return Conflict("own_account", "Change your own password under “Your account”.")
-    return may_change(actor_id, actor, target_id, target, Change())
+        return Conflict("own_account", "Change your own password under “My account”.")
+    return may_change(actor_id, actor, target_id, target, AccountChange())
 
-
-# --- names and addresses ------------------------------------------------------------------------
 
 _EMAIL = re.compile(r"[^@\s<>()\[\]\\,;:\"]{1,64}@[^@\s<>()\[\]\\,;:\"/?#]{1,255}")
 NAME_CHARS = 80
 
 
 def email_address(text: str) -> str | None:
-    """The form under which an address signs in: NFC, lower case, at most 254 characters; None: it is not one.
+    """The e-mail address in the form used to sign in: NFC, lower case, at most 254 characters; None if it is invalid.
 
-    Deliberately loose about the domain (`anna@shop.local` is an address in somebody's house).
+    The domain is checked loosely, because internal domains such as `shop.local` are valid.
     """
     text = unicodedata.normalize("NFC", text[:400].strip()).lower()
     if len(text) > 254 or not _EMAIL.fullmatch(text) or not text.isprintable():
         return None
     domain = text.rpartition("@")[2]
-    return None if any(not part or len(part) > 63 for part in domain.split(".")) else text
+    return None if any(not label or len(label) > 63 for label in domain.split(".")) else text
 
 
 def required_email(text: str) -> str:
     email = email_address(text)
     if email is None:
-        raise Refused("invalid", "This is not an e-mail address.", field="email")
+        raise Refused("invalid", "Enter a valid e-mail address.", field="email", fault="bad_email")
     return email
-
-
-def one_line(text: str) -> str:
-    """NFC on one line, without control characters, zero-width spaces and marks that turn the writing direction."""
-    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in text if c not in HIDDEN)
-    return unicodedata.normalize("NFC", " ".join(kept.split()))
-
-
-# Half a bracketed direction mark in a name would turn the sentence it stands in; with a zero-width space it is another
-# name that looks the same. Joiners (U+200C, U+200D) stay: Persian and families of emoji are written with them.
-HIDDEN = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u2060\ufeff")
-
-
-def is_blank(text: str) -> bool:
-    """Nothing a person could see: spaces, zero-width characters or bare combining marks only (W11)."""
-    if text.isascii() and text.isprintable():
-        return not text.strip()
-    return all(_is_invisible(char) for char in text)
-
-
-FILLERS = "\u115f\u1160\u3164\uffa0\u2800"  # letters and signs by category, blank to the eye
-
-
-def _is_invisible(char: str) -> bool:
-    category = unicodedata.category(char)
-    if category == "Cn":  # newer than our tables (an emoji of this year), unless it is none for ever
-        code = ord(char)
-        return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
-    return category[0] in "ZM" or category in ("Cc", "Cf", "Cs") or char in FILLERS
 
 
 def person_name(text: str) -> str:
     """A name as shown to customers: one line, 1 to 80 characters; else refused."""
     name = one_line(text[:1000])
     if is_blank(name) or len(name) > NAME_CHARS:
-        raise Refused("invalid", f"A name has 1 to {NAME_CHARS} characters.", field="name")
+        advice = f"A name must have 1 to {NAME_CHARS} characters."
+        raise Refused("invalid", advice, field="name", fault="bad_name", params={"max": NAME_CHARS})
     return name
 
 
-# --- sessions, links, guessing ------------------------------------------------------------------
-
-LOOPBACK_6 = "0000:0000:0000:0000::/64"  # ::1 as `web.limits` names it
-
 Purpose = Literal["signin", "invite", "reset"]
+
 
 LINK_LIFE: dict[Purpose, timedelta] = {
     "signin": timedelta(minutes=15),
@@ -276,33 +268,74 @@ LINK_LIFE: dict[Purpose, timedelta] = {
     "reset": timedelta(hours=24),
 }
 
+
+MAILED_LIFE = timedelta(hours=1)  # of a link that its owner asked for and got by mail
+LANGUAGES = ("en", "ko", "pl", "ru")
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """Announced when somebody is invited. `language`: of the colleague who invites."""
+
+    invite_id: int
+    email: str
+    inviter: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRequested:
+    """Announced when a user asks for a link by mail. `language`: of the user, else of the page."""
+
+    purpose: Purpose
+    user_id: int
+    email: str
+    language: str
+    address: str
+    requested_at: datetime
+
+
+# Requests for a link within `LOGIN_WINDOW`: for one account, from one address, and in total.
+LINKS_PER_ACCOUNT, LINKS_PER_ADDRESS, LINKS_IN_TOTAL = 3, 20, 300
+
+
 LOGIN_WINDOW = timedelta(minutes=15)
-# Of one address and of everybody together, as multiples of what one account may fail in the window.
-PER_ADDRESS, ALTOGETHER = 10, 100
+# Limits per address and in total, as multiples of the limit per account.
+ADDRESS_FACTOR, TOTAL_FACTOR = 10, 100
+
 
 # A session's `seen_at` is written at most this often.
 TOUCH_EVERY = timedelta(minutes=5)
 
-# Someone counts as there for this long after the last sign of life (presence, with a TTL).
+
+# How long a user counts as online after `seen_at`.
 ONLINE_FOR = timedelta(seconds=45)
+
+
+def is_online(seen_at: datetime | None, now: datetime) -> bool:
+    return seen_at is not None and now - seen_at < ONLINE_FOR
 
 
 def session_valid(
     *, ended: bool, disabled: bool, seen_at: datetime, expires_at: datetime, idle: timedelta, now: datetime
 ) -> bool:
-    """Neither ended nor too old nor too long unused, and its user may still sign in."""
+    """Whether the session is not ended, not expired, not idle for too long, and its user not disabled."""
     return not ended and not disabled and now < expires_at and now - seen_at < idle
 
 
-# --- what a shop says about its customer --------------------------------------------------------
-
 IDENTITY_AHEAD = timedelta(hours=24)  # the farthest `exp` that is accepted
 IDENTITY_LEEWAY = timedelta(seconds=60)
+# What templates and string conversions produce if nobody is signed in; compared word by word, without case.
+NO_CUSTOMER_WORDS = frozenset(
+    "null undefined none nil nan void empty true false object guest anonymous anon unknown visitor user na"
+    " gast invitado gosc gość anonim гость аноним 손님 익명".split()
+)
+_UNRENDERED = ("{{", "{%", "${", "<%", "<?", "%{")
 
 
 @dataclass(frozen=True, slots=True)
 class VisitorIdentity:
-    """Who writes: `key` is "ext:<sub>" or the hash of a visitor token. E-mail and name only from a signed identity."""
+    """A visitor: `key` is "ext:<sub>" or the hash of a visitor token. E-mail and name come only from a signed identity."""
 
     key: str
     email: str | None = None
@@ -312,48 +345,80 @@ class VisitorIdentity:
 
 @dataclass(frozen=True, slots=True)
 class BadIdentity:
-    """Why a signed identity does not count, in words for the shop's developer; quotes nothing of it."""
+    """Why a signed identity is invalid, for the shop's developer, without quoting it."""
 
     reason: str
 
 
-def identity(claims: Any, now: datetime) -> VisitorIdentity | BadIdentity:
+@dataclass(frozen=True, slots=True)
+class NoCustomer:
+    """A valid signature over a `sub` that names no one customer: all signed-out visitors would share one chat."""
+
+
+def identity(claims: Any, now: datetime) -> VisitorIdentity | BadIdentity | NoCustomer:
     """Reads the claims of a token whose signature is already verified.
 
-    `sub`: text of 1 to 200 printable characters. `exp`: required, at most 24 h ahead (60 s of grace either way).
-    `email` and `name` are taken where they make sense and ignored where not.
+    `sub`: text of at most 200 printable characters. `exp`: required, at most 24 h ahead. `nbf`: optional, not in the
+    future (60 s of leeway for each). An invalid `email` or `name` is ignored.
     """
     if not isinstance(claims, dict):
         return BadIdentity("the claims are not an object")
-    sub, exp = claims.get("sub"), claims.get("exp")
-    if not isinstance(sub, str) or not 1 <= len(sub) <= 200 or not sub.isprintable():
+    sub, exp, nbf = claims.get("sub"), _seconds(claims.get("exp")), claims.get("nbf")
+    if "sub" in claims and sub in (None, False, 0):  # values of a shop page without a signed-in customer
+        sub = ""
+    if not isinstance(sub, str) or len(sub) > 200 or not sub.isprintable():
         return BadIdentity("`sub` must be text of 1 to 200 characters")
-    if isinstance(exp, bool) or not isinstance(exp, int | float) or not math.isfinite(exp):
+    if exp is None:
         return BadIdentity("`exp` must be a time in seconds")
     if now.timestamp() > exp + IDENTITY_LEEWAY.total_seconds():
         return BadIdentity("`exp` has passed")
     if exp > (now + IDENTITY_AHEAD + IDENTITY_LEEWAY).timestamp():
         return BadIdentity("`exp` is more than 24 hours ahead")
+    if nbf is not None:
+        not_before = _seconds(nbf)
+        if not_before is None:
+            return BadIdentity("`nbf` must be a time in seconds")
+        if not_before > (now + IDENTITY_LEEWAY).timestamp():
+            return BadIdentity("`nbf` is in the future")
+    if names_no_customer(sub):
+        return NoCustomer()
     email, name = claims.get("email"), claims.get("name")
-    shown = one_line(name[:1000])[:NAME_CHARS] if isinstance(name, str) else ""
+    display_name = one_line(name[:1000])[:NAME_CHARS] if isinstance(name, str) else ""
     return VisitorIdentity(
         key="ext:" + sub,
         email=email_address(email) if isinstance(email, str) else None,
-        name=shown or None,
+        name=display_name or None,
         verified=True,
     )
 
 
+def _seconds(value: Any) -> float | None:
+    """A time in seconds since 1970, or None. Compared before it is converted: 400 digits do not fit into a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -(2**53) < value < 2**53:
+        return None
+    return float(value)
+
+
+def names_no_customer(sub: str) -> bool:
+    """Whether this is a value that a page without a signed-in customer sends: empty, "0", "null", "undefined", "{{
+    customer.id }}"."""
+    visible = "".join(char for char in unicodedata.normalize("NFKC", sub) if unicodedata.category(char) != "Cf")
+    words = re.findall(r"[^\W_]+", visible.casefold())
+    if visible.strip() == "-1" or any(mark in visible for mark in _UNRENDERED) or "".join(words) in NO_CUSTOMER_WORDS:
+        return True
+    return all(word in NO_CUSTOMER_WORDS or not word.strip("0") for word in words)
+
+
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Which identity secret is in force: `number`, and until when the one before it still counts."""
+    """The number of the current identity secret, and the time until which the previous one is accepted."""
 
     number: int = 1
     previous_until: datetime | None = None
 
-    def accepted(self, now: datetime) -> list[int]:
-        both = self.number > 1 and self.previous_until is not None and now < self.previous_until
-        return [self.number, self.number - 1] if both else [self.number]
+    def accepted_numbers(self, now: datetime) -> list[int]:
+        previous_accepted = self.number > 1 and self.previous_until is not None and now < self.previous_until
+        return [self.number, self.number - 1] if previous_accepted else [self.number]
 
 
 def rotation(value: Any) -> Rotation:
@@ -361,7 +426,7 @@ def rotation(value: Any) -> Rotation:
     if not isinstance(value, dict):
         return Rotation()
     until = value.get("previous_until")
-    at = datetime.fromisoformat(until) if isinstance(until, str) else None
-    if at is not None and at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return Rotation(int(value.get("number", 1)), at)
+    expires_at = datetime.fromisoformat(until) if isinstance(until, str) else None
+    if expires_at is not None and expires_at.tzinfo is None:
+        expires_at = expires_at.replace(tzinfo=UTC)
+    return Rotation(int(value.get("number", 1)), expires_at)

@@ -1,4 +1,4 @@
-"""Whose account is what: roles, names, disabling, and being away."""
+"""Changes of accounts: role, name, disabled, away."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from sqlalchemy import update
 
 from server.accounts import queries, rules
 from server.accounts.actions import end_sessions
-from server.accounts.audit import record
-from server.accounts.links import drop_links
-from server.accounts.rules import Agent, Can, Change, Role
+from server.accounts.queries import TEAM_TOPIC
+from server.accounts.rules import AccountChange, Agent, Can, Role
+from server.accounts.single_use_links import revoke_links
+from server.audit.actions import record
 from server.errors import Forbidden, NotFound
 from server.kernel.context import App
 from server.kernel.sql import Tx
@@ -20,7 +21,7 @@ from server.schema import users
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """What an admin changes; None leaves it as it is."""
+    """The change an admin requests; None changes nothing."""
 
     role: Role | None = None
     name: str | None = None
@@ -28,7 +29,7 @@ class UserChange:
 
 
 async def change_user(app: App, agent: Agent, user_id: int, change: UserChange, address: str) -> queries.User:
-    """Changes somebody's role, name, or whether they may sign in; it holds from the next request on.
+    """Changes a user's role, name or disabled state; effective from the user's next request.
 
     `Conflict` "last_owner", "own_account" or "one_owner", and `Forbidden`, as `rules.may_change` says.
     """
@@ -45,8 +46,8 @@ def _change_user(tx: Tx, agent: Agent, user_id: int, change: UserChange, address
         raise Forbidden()
     if target is None:
         raise NotFound()
-    asked = Change(change.role, change.disabled)
-    if (refusal := rules.may_change(actor.id, actor.role, target.id, target.role, asked)) is not None:
+    requested = AccountChange(change.role, change.disabled)
+    if (refusal := rules.may_change(actor.id, actor.role, target.id, target.role, requested)) is not None:
         raise refusal
     values: dict[str, Any] = {}
     if change.role is not None and change.role is not target.role:
@@ -57,31 +58,36 @@ def _change_user(tx: Tx, agent: Agent, user_id: int, change: UserChange, address
         values["disabled_at"] = tx.now if change.disabled else None
     if not values:
         return target
-    # Only if the target still is what was judged: of two admins who race, the second judges again.
-    before = [users.c.id == user_id, users.c.role == target.role.value]
-    if not tx.run(update(users).where(*before).values(**values)):
-        raise NotFound("This account was changed just now. Look again.")
-    _take_away(tx, user_id, target, change)
+    # The update requires the role that was checked; another admin may have changed it.
+    unchanged = [users.c.id == user_id, users.c.role == target.role.value]
+    if not tx.run(update(users).where(*unchanged).values(**values)):
+        raise NotFound("This account was just changed. Check it and try again.")
+    _revoke_access(tx, user_id, target, change)
     changed = queries.existing_user(tx, user_id, tx.now)
     record(tx, agent.id, "user_changed", str(user_id), address, **_difference(target, changed))
     return changed
 
 
-def _take_away(tx: Tx, user_id: int, before: queries.User, change: UserChange) -> None:
+def _revoke_access(tx: Tx, user_id: int, target: queries.User, change: UserChange) -> None:
     if change.disabled:
         end_sessions(tx, user_id)
-        drop_links(tx, user_id)
-    elif change.role is not None and Can.USERS not in _rights(change.role) and Can.USERS in _rights(before.role):
-        drop_links(tx, user_id)
-    tx.ring(f"user:{user_id}")
+        revoke_links(tx, user_id)
+    elif (
+        change.role is not None
+        and Can.USERS not in _capabilities_of(change.role)
+        and Can.USERS in _capabilities_of(target.role)
+    ):
+        revoke_links(tx, user_id)
+    tx.publish(f"user:{user_id}")
+    tx.publish(TEAM_TOPIC)
 
 
-def _rights(role: Role) -> set[Can]:
+def _capabilities_of(role: Role) -> set[Can]:
     return {can for can, roles in rules.TABLE.items() if role in roles}
 
 
 def _difference(before: queries.User, after: queries.User) -> dict[str, Any]:
-    """Old and new of what changed, for the audit log."""
+    """Old and new values of the changed fields, for the audit log."""
     return {
         field: [getattr(before, field), getattr(after, field)]
         for field in ("role", "name", "disabled")
@@ -89,23 +95,30 @@ def _difference(before: queries.User, after: queries.User) -> dict[str, Any]:
     }
 
 
-async def change_me(app: App, agent: Agent, name: str | None, away: bool | None, address: str) -> queries.User:
-    """One's own name, and whether one is away; None leaves it as it is."""
+async def change_me(
+    app: App, agent: Agent, name: str | None, away: bool | None, address: str, language: str | None = None
+) -> queries.User:
+    """Changes the agent's own name, away state or language of mail; None changes nothing."""
     name = None if name is None else rules.person_name(name)
-    changed: queries.User = await app.write(_change_me, agent, name, away, address)
+    changed: queries.User = await app.write(_change_me, agent, name, away, language, address)
     return changed
 
 
-def _change_me(tx: Tx, agent: Agent, name: str | None, away: bool | None, address: str) -> queries.User:
+def _change_me(
+    tx: Tx, agent: Agent, name: str | None, away: bool | None, language: str | None, address: str
+) -> queries.User:
     before = queries.existing_user(tx, agent.id, tx.now)
     values: dict[str, Any] = {}
     if name is not None:
         values["name"] = name
     if away is not None:
         values["away"] = away
+    if language is not None:
+        values["language"] = language
     if values:
         tx.run(update(users).where(users.c.id == agent.id).values(**values))
-        tx.ring(f"user:{agent.id}")
+        tx.publish(f"user:{agent.id}")
+        tx.publish(TEAM_TOPIC)
     after = queries.existing_user(tx, agent.id, tx.now)
     if after.name != before.name:
         record(tx, agent.id, "user_changed", str(agent.id), address, **_difference(before, after))

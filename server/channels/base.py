@@ -1,8 +1,8 @@
-"""What every SMS provider is to the rest of the product. Pure: no SDK, no network, no database."""
+"""The interface of an SMS provider. Pure: no SDK, no network, no database."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -10,12 +10,12 @@ from typing import Literal, NamedTuple, Protocol
 
 
 class Verdict(StrEnum):
-    """What a provider's refusal means for us (INTEGRATIONS 2.1; the table is in `twilio_errors.py`)."""
+    """What the provider's refusal of a message means (the table is in `twilio_errors.py`)."""
 
-    FAIL = "fail"  # this message only; repeating cannot help
-    RETRY = "retry"  # nothing was sent; the same again later
-    SUPPRESS = "suppress"  # the recipient opted out at the provider: never again
-    INVALID = "invalid"  # the number cannot be texted: mark it
+    FAIL = "fail"  # this message only; a retry cannot help
+    RETRY = "retry"  # nothing was sent; retry later
+    SUPPRESS = "suppress"  # the recipient opted out at the provider
+    INVALID = "invalid"  # the number cannot receive texts
     STOP_SENDER = "stop_sender"  # every message from this number would fail the same way
     STOP_ALL = "stop_all"  # the account itself is refused
     STOP_COUNTRY = "stop_country"  # every message to this country would fail the same way
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One outgoing message. `media`: addresses the provider fetches; any makes it an MMS."""
+    """One outgoing message. `media`: URLs that the provider fetches; with at least one, the text is an MMS."""
 
     recipient: str
     sender: str  # E.164, short code or letters; "" lets the messaging service choose
@@ -35,7 +35,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider has it. `status` in its own words."""
+    """The provider accepted the message. `status`: the provider's word."""
 
     sid: str
     status: str
@@ -43,7 +43,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The provider answered that it did not take it. `message` is for people, without a phone number in it."""
+    """The provider refused the message. `message`: for people, without phone numbers."""
 
     code: int | None
     message: str
@@ -53,14 +53,14 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """The request may have been carried out: a time-out after it left, a 5xx, a cut connection. Never repeated."""
+    """The message may have been sent: a timeout after the request left, a 5xx, a cut connection. Never retried."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The request surely did not leave (no connection): repeating is safe."""
+    """The request certainly did not leave (no connection): a retry is safe."""
 
     message: str
 
@@ -70,7 +70,7 @@ Sent = Accepted | Rejected | Unclear | NotSent
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A status callback, or one line of a listing. `params`: every parameter as it came."""
+    """A status callback, or one message of the provider's list. `params`: all parameters, raw."""
 
     sid: str
     status: str
@@ -86,23 +86,28 @@ class Media:
 
 
 class InboundText(NamedTuple):
-    """A text that came in. `sender`, `to` as the carrier names them; `opt_out`: STOP, START or HELP it has answered itself."""
+    """An incoming text. `sender`, `to`: as the carrier names them. `opt_out`: STOP, START or HELP that the carrier answered.
+
+    `superseded`: read late from the provider's list, after a newer text of the same sender. The newer text decides which
+    of our numbers the sender uses.
+    """
 
     sid: str
     idempotency_token: str | None
-    params: dict[str, str]  # every one, as it came
+    params: dict[str, str]  # all, raw
     account: str
     sender: str
     to: str
     body: str
     media: tuple[Media, ...] = ()
-    country: str = ""  # of the sender, as the provider derives it; never proof of residence
+    country: str = ""  # of the sender, as the provider determines it; never proof of residence
     opt_out: str | None = None
+    superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A message as the provider's own list shows it."""
+    """A message in the provider's list."""
 
     sid: str
     status: str
@@ -112,12 +117,12 @@ class Listed:
     recipient: str
     direction: Literal["inbound", "outbound"]
     created_at: datetime
-    media: int = 0  # how many files
+    media: int = 0  # number of files
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One of the account's own numbers, and where it reports to."""
+    """One of the account's numbers, with its webhook URL."""
 
     address: str
     sms_url: str
@@ -128,7 +133,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the provider says about our account. `problem` "": it lets us in."""
+    """The provider's view of our account. `problem`: "" if the credentials work."""
 
     problem: str
     status: str = ""
@@ -137,8 +142,8 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
-    """Numbers their carriers took out of service on a day, each as its digits in E.164. `unread`: lines that were none."""
+class DeactivatedNumbers:
+    """Numbers that carriers deactivated on a day, as digits of E.164. `unread`: how many lines were not numbers."""
 
     numbers: Sequence[int]
     unread: int = 0
@@ -146,12 +151,12 @@ class GivenUp:
 
 @dataclass(frozen=True, slots=True)
 class NoList:
-    """There is none of that day."""
+    """There is no list for that day."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadList:
-    """What came is no such list, whole as it is; repeating it at once cannot help."""
+    """The response is not a valid list; an immediate retry cannot help."""
 
     message: str
 
@@ -160,7 +165,7 @@ class SmsChannel(Protocol):
     """One account at a provider, connected until closed."""
 
     async def send(self, text: Text) -> Sent:
-        """Never raises for what a provider or a network does: that is a value."""
+        """Never raises for an error of the provider or the network: the result says so."""
         ...
 
     async def list_messages(
@@ -172,23 +177,27 @@ class SmsChannel(Protocol):
         until: datetime | None = None,
         limit: int = 200,
     ) -> list[Listed]:
-        """Newest first; both bounds by the day (UTC), which is all the provider sorts by. Raises `ChannelError`."""
+        """Newest first; the provider selects by whole days (UTC). Raises `ChannelError`."""
+        ...
+
+    def pages(self, *, to: str, since: datetime) -> AsyncIterator[list[Listed]]:
+        """All messages to one address since the day (UTC) of `since`, newest first, page by page. Raises `ChannelError`."""
         ...
 
     async def media_of(self, sid: str) -> list[Media]:
         """The files of one message. Raises `ChannelError`."""
         ...
 
-    async def fetch_media(self, url: str, most: int) -> tuple[bytes, str]:
-        """Bytes and the type the provider names, from the provider's own hosts only. Raises `ChannelError`."""
+    async def fetch_media(self, url: str, max_bytes: int) -> tuple[bytes, str]:
+        """Bytes, and the type that the provider names; from the provider's hosts only. Raises `ChannelError`."""
         ...
 
-    async def given_up(self, day: date) -> GivenUp | NoList | BadList:
-        """The numbers that were given up that day (UTC). Raises `ChannelError`; `permanent`: we may not ask."""
+    async def deactivated_numbers(self, day: date) -> DeactivatedNumbers | NoList | BadList:
+        """The numbers deactivated on that day (UTC). Raises `ChannelError`; `permanent`: the account has no access."""
         ...
 
     async def check(self) -> Checked:
-        """Credentials and numbers. Raises nothing: a refusal is a problem in words."""
+        """Checks the credentials and reads the numbers. Never raises: `problem` describes a refusal."""
         ...
 
     async def close(self) -> None: ...

@@ -1,9 +1,7 @@
-"""HTTP/1.1 to a provider's interface: kept connections, small requests and answers, and the one thing that a general
-client does not tell: had anything of the request left?
+"""An HTTP/1.1 client for a provider's API; its errors tell whether any part of a failed request was sent.
 
-Why not aiohttp, which fetches the files: a request costs it three times the CPU of all this (docs/performance.md), and
-that was half of what sending a text costs. What is hard about HTTP is not ours: httptools reads it, as in the server,
-aiohappyeyeballs finds out which of a name's addresses answers, TLS is the loop's. Here are a pool and three time-outs.
+It is a connection pool with three timeouts; httptools parses responses, aiohappyeyeballs connects and the event loop
+does TLS. aiohttp cannot tell whether a request was sent, and is slower (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -21,38 +19,39 @@ from urllib.parse import urlsplit
 import httptools
 from aiohappyeyeballs import start_connection
 
-ADDRESSES_S = 60.0  # how long a name's addresses are believed
-NEXT_ADDRESS_S = 0.25  # one that does not answer gets company after this (RFC 8305)
-MOST_HEADERS = 65_536  # bytes, about: a piece of the network is looked at whole
+DNS_CACHE_S = 60.0  # how long a DNS result is cached
+NEXT_ADDRESS_DELAY_S = 0.25  # if one address does not answer within this time, the next is tried too (RFC 8305)
+MAX_HEADERS = 65_536  # bytes, approximately: checked per received chunk
 
 
 class NotConnected(OSError):
-    """Nothing of the request left: repeating it is safe. Says why in one word."""
+    """No part of the request was sent, so a retry is safe. The message is the reason."""
 
 
-class Unwritable(NotConnected, ValueError):
-    """A request that cannot be written: no address, or a header of more than one line."""
+class InvalidRequest(NotConnected, ValueError):
+    """The request cannot be written: it has no address, or a header that HTTP does not allow."""
 
 
-class NotAnswered(OSError):
-    """The request may have left, and no whole answer came. Says why in one word."""
+class NoResponse(OSError):
+    """The request may have been sent, but no complete response came. The message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
     def header(self, name: str) -> str | None:
-        wanted = name.lower().encode()
-        return next((value.decode("latin-1") for given, value in self.headers if given.lower() == wanted), None)
+        header_name = name.lower().encode()
+        return next((value.decode("latin-1") for key, value in self.headers if key.lower() == header_name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`connections`: to one origin, at a time; `connect_s`: until one is free or made; `total_s`: until the answer is
-    there, from the beginning; `idle_s`: how long one is kept without use; `answer`: bytes of a body."""
+    """`connections`: the most at one time to one origin. `connect_s`: timeout until a connection is free or opened.
+    `total_s`: timeout until the response is complete. `idle_s`: how long an unused connection is kept. `answer`: the
+    most bytes of a response body."""
 
     connections: int
     connect_s: float
@@ -68,14 +67,14 @@ class _Origin(NamedTuple):
 
 
 @lru_cache(64)
-def _apart(url: str) -> tuple[_Origin, str, str]:
-    """Where to, what `Host` says, and the target. Raises `Unwritable` for what is no address, or not encoded as one."""
+def _split_url(url: str) -> tuple[_Origin, str, str]:
+    """Origin, `Host` header and target of a URL. Raises `InvalidRequest` for an invalid or unencoded URL."""
     parts = urlsplit(url)
     target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
     if parts.scheme not in ("http", "https") or not parts.hostname or not f"{target}{parts.netloc}".isascii():
-        raise Unwritable("no address for HTTP")
+        raise InvalidRequest("no address for HTTP")
     if any(letter <= " " or letter == "\x7f" for letter in target):
-        raise Unwritable("an address with spaces or control characters")
+        raise InvalidRequest("an address with spaces or control characters")
     tls = parts.scheme == "https"
     return _Origin(tls, parts.hostname, parts.port or (443 if tls else 80)), parts.netloc.rpartition("@")[2], target
 
@@ -86,32 +85,32 @@ class HttpClient:
     def __init__(
         self, limits: Limits, *, sent: Callable[[], None] | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
-        """`sent` is called when a request was handed to the network; `tls`: whom to trust, instead of the system's list."""
+        """`sent`: called after a request was written. `tls`: trusted certificates, instead of the system's."""
         self._limits, self._sent, self._tls = limits, sent, tls
         self._pools: dict[_Origin, _Pool] = {}
 
-    async def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
-        """One request and its whole answer, whatever its status. Nothing is repeated, no redirect followed.
+    async def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> HttpResponse:
+        """Sends one request and returns its response, whatever its status, without retries or redirects.
 
-        Raises `NotConnected` or `NotAnswered`.
+        Raises `NotConnected` or `NoResponse`.
         """
-        origin, host, target = _apart(url)
+        origin, host, target = _split_url(url)
         lines = "".join([f"\n{name}: {value}" for name, value in headers.items()])
         if lines.count("\n") != len(headers) or "\r" in lines:
-            raise Unwritable("a header of more than one line")
+            raise InvalidRequest("a header with a line break")
         length = f"\nContent-Length: {len(body)}" if body or method not in ("GET", "DELETE") else ""
         head = f"{method} {target} HTTP/1.1\nHost: {host}{lines}{length}\n\n"
         try:
             raw = head.replace("\n", "\r\n").encode("latin-1") + body
         except UnicodeEncodeError:
-            raise Unwritable("a header beyond Latin-1") from None
+            raise InvalidRequest("a header beyond Latin-1") from None
         loop, pool = asyncio.get_running_loop(), self._pool(origin)
         until = loop.time() + self._limits.total_s
-        line = await pool.take()
+        connection = await pool.take()
         if loop.time() >= until:
-            pool.free(line)
+            pool.free(connection)
             raise NotConnected("TimeoutError")
-        return await line.ask(raw, until, self._sent)
+        return await connection.ask(raw, until, self._sent)
 
     def _pool(self, origin: _Origin) -> _Pool:
         pool = self._pools.get(origin)
@@ -122,242 +121,251 @@ class HttpClient:
         return pool
 
     async def close(self) -> None:
-        """Cuts every connection: who still waits on one gets `NotAnswered`, who waits for one `NotConnected`."""
+        """Aborts all connections: open requests raise `NoResponse`, requests that wait for a connection `NotConnected`."""
         pools, self._pools = self._pools, {}
         for pool in pools.values():
             pool.close()
-        await asyncio.sleep(0)  # the loop lets go of the sockets
+        await asyncio.sleep(0)  # lets the loop close the sockets
 
 
 class _Pool:
-    """The connections to one origin. A place is a connection, or the right to make one."""
+    """The connections to one origin. A place is a connection, or the permission to open one."""
 
     def __init__(self, origin: _Origin, limits: Limits, tls: ssl.SSLContext | None) -> None:
         self.limits = limits
         self._origin, self._tls = origin, tls
-        self._lines: set[_Line] = set()
-        self._being_made = 0
-        self._free: deque[_Line] = deque()  # used last, taken first: the others go when they were idle for long enough
-        self._waiting: deque[asyncio.Future[_Line | None]] = deque()  # each gets a connection, or None: a place
+        self._connections: set[_Connection] = set()
+        self._connecting = 0
+        # the connection used last is taken first, so that the others become idle and are closed
+        self._free: deque[_Connection] = deque()
+        # each waiting request gets a connection, or None: permission to open one
+        self._waiting: deque[asyncio.Future[_Connection | None]] = deque()
         self._addresses: asyncio.Future[list[Any]] | None = None
-        self._believed_until = 0.0
+        self._addresses_until = 0.0
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def take(self) -> _Line:
+    async def take(self) -> _Connection:
         while True:
             while self._free:
-                line = self._free.pop()
-                if line.open:
-                    return line
-            if len(self._lines) + self._being_made < self.limits.connections:
-                self._being_made += 1
-                return await self._make()
-            given = await self._place()
-            if given is None:
-                return await self._make()
-            if given.open:  # else it closed between its last answer and our turn, and its place is the next one's
-                return given
+                connection = self._free.pop()
+                if connection.open:
+                    return connection
+            if len(self._connections) + self._connecting < self.limits.connections:
+                self._connecting += 1
+                return await self._connect()
+            handed_over = await self._wait_for_place()
+            if handed_over is None:
+                return await self._connect()
+            # else the connection closed while it was handed over, and its place was given to the next request
+            if handed_over.open:
+                return handed_over
 
-    async def _place(self) -> _Line | None:
-        turn: asyncio.Future[_Line | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+    async def _wait_for_place(self) -> _Connection | None:
+        place: asyncio.Future[_Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
         try:
             async with asyncio.timeout(self.limits.connect_s):
-                return await turn
+                return await place
         except BaseException as error:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._return(turn.result())  # it came in the moment we gave up
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self._return(place.result())  # it was assigned just as the wait ended
             if isinstance(error, TimeoutError):
                 raise NotConnected("TimeoutError") from None
             raise
 
-    async def _make(self) -> _Line:
+    async def _connect(self) -> _Connection:
         try:
             async with asyncio.timeout(self.limits.connect_s):
-                sock = await start_connection(await self._where(), happy_eyeballs_delay=NEXT_ADDRESS_S)
+                sock = await start_connection(await self._resolve(), happy_eyeballs_delay=NEXT_ADDRESS_DELAY_S)
                 name = self._origin.host if self._tls is not None else None
                 loop = asyncio.get_running_loop()
-                made = await loop.create_connection(lambda: _Line(self), sock=sock, ssl=self._tls, server_hostname=name)
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(self), sock=sock, ssl=self._tls, server_hostname=name
+                )
         except BaseException as error:
             self._return(None)
-            if self._addresses is not None and self._addresses.done():  # else others wait for the same look-up
+            if self._addresses is not None and self._addresses.done():  # else other requests wait for the same lookup
                 self._addresses = None
-            # RuntimeError: uvloop's word for a socket that is gone; UnicodeError: a name that cannot be one.
+            # RuntimeError: uvloop's error for a closed socket. UnicodeError: an invalid host name.
             if isinstance(error, OSError | RuntimeError | UnicodeError):
                 raise NotConnected(type(error).__name__) from None
             raise
-        self._being_made -= 1
-        self._lines.add(made[1])
+        self._connecting -= 1
+        self._connections.add(connection)
         if self._closed:
-            made[1].cut()
-        return made[1]
+            connection.abort()
+        return connection
 
-    async def _where(self) -> list[Any]:
+    async def _resolve(self) -> list[Any]:
         loop = asyncio.get_running_loop()
-        if self._addresses is None or loop.time() > self._believed_until:
-            self._believed_until = loop.time() + ADDRESSES_S
-            asking = loop.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
-            self._addresses = asyncio.ensure_future(asking)
+        if self._addresses is None or loop.time() > self._addresses_until:
+            self._addresses_until = loop.time() + DNS_CACHE_S
+            lookup = loop.getaddrinfo(self._origin.host, self._origin.port, type=socket.SOCK_STREAM)
+            self._addresses = asyncio.ensure_future(lookup)
         return await asyncio.shield(self._addresses)
 
-    def free(self, line: _Line) -> None:
-        """`line` has its answer, unless it is closed by now: then its place is given on where it is lost."""
-        if line.open and not self._next(line):
+    def free(self, connection: _Connection) -> None:
+        """Returns a connection whose response is complete. If it is closed by now, `on_disconnected` has returned its place."""
+        if connection.open and not self._hand_over(connection):
             loop = asyncio.get_running_loop()
-            line.free_since = loop.time()
-            self._free.append(line)
+            connection.free_since = loop.time()
+            self._free.append(connection)
             if self._sweep is None:
-                self._sweep = loop.call_later(self.limits.idle_s, self._let_go)
+                self._sweep = loop.call_later(self.limits.idle_s, self._close_idle)
 
-    def lost(self, line: _Line) -> None:
-        if line in self._free:
-            self._free.remove(line)
-        if line in self._lines:
-            self._lines.discard(line)
-            self._being_made += 1
+    def on_disconnected(self, connection: _Connection) -> None:
+        if connection in self._free:
+            self._free.remove(connection)
+        if connection in self._connections:
+            self._connections.discard(connection)
+            self._connecting += 1
             self._return(None)
 
-    def _return(self, place: _Line | None) -> None:
-        if place is not None:
-            self.free(place)
-        elif not self._next(None):
-            self._being_made -= 1
+    def _return(self, connection: _Connection | None) -> None:
+        if connection is not None:
+            self.free(connection)
+        elif not self._hand_over(None):
+            self._connecting -= 1
 
-    def _next(self, place: _Line | None) -> bool:
-        """Hands a place to whoever waits longest."""
+    def _hand_over(self, connection: _Connection | None) -> bool:
+        """Gives a place to the request that waits longest; returns False if none waits."""
         while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(place)
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(connection)
                 return True
         return False
 
-    def _let_go(self) -> None:
-        """A connection that the other side closes in the moment we use it makes a send unclear: we close it first."""
+    def _close_idle(self) -> None:
+        """Closes idle connections before the server does: if it closes one just as we use it, a send becomes unclear."""
         loop, self._sweep = asyncio.get_running_loop(), None
         while self._free:
-            left = self._free[0].free_since + self.limits.idle_s - loop.time()
-            if left > 0:
-                self._sweep = loop.call_later(left, self._let_go)
+            remaining_s = self._free[0].free_since + self.limits.idle_s - loop.time()
+            if remaining_s > 0:
+                self._sweep = loop.call_later(remaining_s, self._close_idle)
                 return
-            self._free.popleft().cut()
+            self._free.popleft().abort()
 
     def close(self) -> None:
         self._closed = True
         if self._sweep is not None:
             self._sweep.cancel()
-        for turn in self._waiting:
-            if not turn.done():
-                turn.set_exception(NotConnected("closed"))
+        for place in self._waiting:
+            if not place.done():
+                place.set_exception(NotConnected("closed"))
         self._waiting.clear()
-        for line in tuple(self._lines):
-            line.cut()
+        for connection in tuple(self._connections):
+            connection.abort()
 
 
-class _Line(asyncio.Protocol):
-    """One connection: a request, its answer, the next request. httptools calls the methods that begin with `on_`."""
+class _Connection(asyncio.Protocol):
+    """One connection, with one request at a time. httptools calls the methods that begin with `on_`."""
 
     def __init__(self, pool: _Pool) -> None:
         self.free_since = 0.0
         self._pool = pool
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._wanted: asyncio.Future[Answer] | None = None
+        self._answer: asyncio.Future[HttpResponse] | None = None
         self._clear()
 
     def _clear(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._size, self._left = 0, self._pool.limits.answer  # bytes that came, and how many of a body may come yet
-        self._head = True  # is being read
-        self._to_the_end = False  # the body ends where the connection does
-        self._whole: Answer | None = None
+        # bytes received, and bytes of the body that are still allowed
+        self._size, self._body_bytes_left = 0, self._pool.limits.answer
+        self._head = True  # the head is being read
+        self._until_close = False  # the body ends when the connection closes
+        self._complete: HttpResponse | None = None
         self._keep = False
 
     @property
     def open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    def cut(self) -> None:
-        self._to_the_end = False
+    def abort(self) -> None:
+        self._until_close = False
         if self._transport is not None:
             self._transport.abort()
 
-    async def ask(self, raw: bytes, until: float, sent: Callable[[], None] | None) -> Answer:
+    async def ask(self, raw: bytes, until: float, sent: Callable[[], None] | None) -> HttpResponse:
         if self._transport is None or self._transport.is_closing():
             raise NotConnected("closed")
         loop = asyncio.get_running_loop()
         self._clear()
-        wanted: asyncio.Future[Answer] = loop.create_future()
-        self._wanted = wanted
-        timer = loop.call_at(until, self._late, wanted)
+        response: asyncio.Future[HttpResponse] = loop.create_future()
+        self._answer = response
+        timer = loop.call_at(until, self._on_timeout, response)
         try:
             self._transport.write(raw)
             if sent is not None:
                 sent()
-            return await wanted
+            return await response
         except asyncio.CancelledError:
-            if self._wanted is wanted:
-                self.cut()
+            if self._answer is response:
+                self.abort()
             raise
         finally:
-            timer.cancel()  # the connection may be somebody else's by now: nothing of it is touched here
+            timer.cancel()  # another request may use the connection by now, so do not touch it here
 
-    def _late(self, wanted: asyncio.Future[Answer]) -> None:
-        if wanted is self._wanted:
+    def _on_timeout(self, response: asyncio.Future[HttpResponse]) -> None:
+        if response is self._answer:
             self._fail("TimeoutError")
 
-    def _fail(self, why: str) -> None:
-        self.cut()
-        if self._wanted is not None and not self._wanted.done():
-            self._wanted.set_exception(NotAnswered(why))
+    def _fail(self, reason: str) -> None:
+        self.abort()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(NoResponse(reason))
 
-    # --- the loop's calls
+    # --- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._wanted is None or self._wanted.done():
-            return self.cut()  # nothing was asked
+        if self._answer is None or self._answer.done():
+            return self.abort()  # bytes without a request
         self._size += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if self._whole is None:
+            if self._complete is None:
                 return self._fail(type(error).__name__)
-            self._keep = False  # something after the answer
-        if self._whole is not None:
-            self._answered(self._wanted, self._whole)
-        elif self._left < 0 or self._size > MOST_HEADERS + (0 if self._head else 2 * self._pool.limits.answer):
-            self._fail("an answer without end")
+            self._keep = False  # bytes after the response
+        if self._complete is not None:
+            self._finish_request(self._answer, self._complete)
+        elif self._body_bytes_left < 0 or self._size > MAX_HEADERS + (
+            0 if self._head else 2 * self._pool.limits.answer
+        ):
+            self._fail("the response is too large")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._pool.lost(self)
-        if self._wanted is not None and not self._wanted.done():
-            if self._to_the_end and exc is None:
+        self._pool.on_disconnected(self)
+        if self._answer is not None and not self._answer.done():
+            if self._until_close and exc is None:
                 self.on_message_complete()
-            if self._whole is not None:
-                self._wanted.set_result(self._whole)
+            if self._complete is not None:
+                self._answer.set_result(self._complete)
             else:
                 self._fail(type(exc).__name__ if exc is not None else "closed")
 
-    def _answered(self, wanted: asyncio.Future[Answer], answer: Answer) -> None:
-        self._wanted = None
+    def _finish_request(self, response: asyncio.Future[HttpResponse], complete: HttpResponse) -> None:
+        self._answer = None
         if self._keep and self.open:
-            # In the next turn: by then it is known whether the other side closed it together with the answer.
+            # In the next turn of the loop, because then it is known whether the server closed the connection with its
+            # response.
             asyncio.get_running_loop().call_soon(self._pool.free, self)
         else:
-            self.cut()
-        wanted.set_result(answer)
+            self.abort()
+        response.set_result(complete)
 
-    # --- the parser's
+    # --- called by the parser
 
     def on_message_begin(self) -> None:
-        if self._whole is not None:
-            self._keep = False  # more than one answer to one question
+        if self._complete is not None:
+            self._keep = False  # a second response to one request
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name, value))
@@ -367,20 +375,20 @@ class _Line(asyncio.Protocol):
             return
         self._head = False
         named = {name.lower() for name, _ in self._headers}
-        self._to_the_end = not named & {b"content-length", b"transfer-encoding"}
+        self._until_close = not named & {b"content-length", b"transfer-encoding"}
 
     def on_body(self, body: bytes) -> None:
-        self._left -= len(body)
+        self._body_bytes_left -= len(body)
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if self._whole is not None:
+        if self._complete is not None:
             return
         status = self._parser.get_status_code()
-        if 100 <= status < 200:  # "go on", before the answer
+        if 100 <= status < 200:  # an interim response (100 Continue) before the final one
             self._headers, self._body = [], []
             return
-        if not 200 <= status < 600 or self._left < 0:
-            return self._fail(f"status {status}" if self._left >= 0 else "an answer without end")
-        self._whole = Answer(status, self._headers, b"".join(self._body))
+        if not 200 <= status < 600 or self._body_bytes_left < 0:
+            return self._fail(f"status {status}" if self._body_bytes_left >= 0 else "the response is too large")
+        self._complete = HttpResponse(status, self._headers, b"".join(self._body))
         self._keep = self._parser.should_keep_alive()

@@ -1,7 +1,6 @@
-"""Twilio's error codes, what they mean for us, and the words an agent reads: one literal table (INTEGRATIONS 2.1).
+"""Maps Twilio's error codes to verdicts and sentences for agents.
 
-It serves refusals of a request and codes of status callbacks alike. A code that is not here is judged by its range;
-Twilio refines codes, so an unknown one is never fatal.
+The table applies to refused requests and to status callbacks. The range of a code decides if the table lacks the code.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ SS, SA, SC = Verdict.STOP_SENDER, Verdict.STOP_ALL, Verdict.STOP_COUNTRY
 class Meaning:
     verdict: Verdict
     words: str
-    retry_after: float | None = None  # seconds, where a quick repetition would fail the same way
+    retry_after: float | None = None  # seconds, if a quick retry would fail the same way
 
 
 # fmt: off
@@ -28,19 +27,19 @@ TABLE: dict[int, Meaning] = {
     20005: Meaning(SA, "The Twilio account is not active."),
     20404: Meaning(SA, "Twilio does not know this account."),
     30002: Meaning(SA, "The Twilio account is suspended."),
-    20429: Meaning(R, "Twilio is taking no more requests for a moment."),
+    20429: Meaning(R, "Twilio is not accepting requests for a moment."),
     # the recipient
     21211: Meaning(IN, "This is not a valid phone number."),
     21217: Meaning(IN, "This is not a valid phone number."),
-    21408: Meaning(SC, "Sending to this country is not switched on at Twilio."),
+    21408: Meaning(SC, "Sending to this country is not enabled at Twilio."),
     21608: Meaning(F, "A trial account at Twilio sends to verified numbers only."),
-    21610: Meaning(SU, "This person opted out with the carrier; they get no more texts until they write START."),
+    21610: Meaning(SU, "This person opted out with the carrier. They get no more texts until they text START."),
     21612: Meaning(F, "This number cannot reach the recipient's network. Try another sender for this country."),
     21614: Meaning(IN, "This is not a mobile number."),
     # the sender
     21212: Meaning(SS, "The sending number is not valid."),
     21606: Meaning(SS, "The sending number cannot send texts."),
-    21659: Meaning(SS, "The sending number is not one of Twilio's."),
+    21659: Meaning(SS, "The sending number is not a Twilio number."),
     21660: Meaning(SS, "The sending number belongs to another account."),
     21703: Meaning(SS, "The messaging service has no numbers."),
     21704: Meaning(SS, "The messaging service has no number for this recipient."),
@@ -67,33 +66,33 @@ TABLE: dict[int, Meaning] = {
     30018: Meaning(R, "The carrier's daily limit is reached.", 3_600),
     30022: Meaning(R, "The campaign's rate at the carrier is reached.", 120),
     30023: Meaning(R, "The carrier's daily limit is reached.", 3_600),
-    14107: Meaning(F, "Too many texts went to and fro in a short time; Twilio stopped the loop."),
+    14107: Meaning(F, "Too many texts were exchanged in a short time, so Twilio stopped the loop."),
     60728: Meaning(R, "The account's hourly limit is reached.", 1_800),
     63017: Meaning(R, "The account sends too fast.", 5),
     63018: Meaning(R, "The account sends too fast.", 30),
     63038: Meaning(R, "The account's daily limit is reached.", 3_600),
-    # what became of it
+    # outcomes that a report names
     30003: Meaning(F, "The phone could not be reached: off, out of range, or a landline."),
     30004: Meaning(F, "The message was blocked by the recipient or the carrier."),
     30005: Meaning(F, "The number is unknown or no longer in use."),
-    30006: Meaning(IN, "This is a landline, or its carrier takes no texts."),
-    30007: Meaning(F, "The carrier filtered the message as unwanted. Say it in other words."),
+    30006: Meaning(IN, "This is a landline, or its carrier does not accept texts."),
+    30007: Meaning(F, "The carrier filtered the message as spam. Rephrase it."),
     30008: Meaning(F, "The carrier gave no reason."),
-    30036: Meaning(F, "The message waited too long and was given up."),
+    30036: Meaning(F, "The message waited too long and expired."),
     30410: Meaning(F, "The carrier did not answer in time."),
     30450: Meaning(F, "Twilio's safeguards blocked the message."),
     # other channels of the same account
     63003: Meaning(F, "The channel does not know this address."),
     63013: Meaning(F, "The message breaks the channel's rules."),
-    63015: Meaning(F, "The recipient has not joined the channel's test area."),
-    63016: Meaning(F, "More than 24 hours have passed since the customer wrote; the channel then takes templates only."),
+    63015: Meaning(F, "The recipient has not joined the channel's sandbox."),
+    63016: Meaning(F, "More than 24 hours have passed since the customer wrote. The channel now accepts only templates."),
     63024: Meaning(F, "The recipient cannot be reached on this channel."),
     63032: Meaning(F, "The channel does not deliver to this person for now."),
     63049: Meaning(F, "The channel's limit of marketing messages to this person is reached."),
 }
 # fmt: on
 
-# The rest, by range: an account that is refused, a request that is wrong, a delivery that failed.
+# Other codes, by range.
 _RANGES: list[tuple[range, Meaning]] = [
     (range(20001, 20004), Meaning(SA, "Twilio refused the credentials.")),
     (range(20500, 20600), Meaning(R, "Twilio has a problem.", 30)),
@@ -112,9 +111,11 @@ UNKNOWN = Meaning(F, "The message was not delivered.")
 
 
 def meaning(code: int | None, status: int = 0) -> Meaning:
-    """Of an error code, or where there is none (a proxy's own page) of the HTTP status."""
+    """The meaning of an error code, or of the HTTP status if there is no code."""
     if code is not None:
-        known = TABLE.get(code) or next((found for codes, found in _RANGES if code in codes), None)
-        if known is not None:
-            return known
+        listed_meaning = TABLE.get(code) or next(
+            (range_meaning for codes, range_meaning in _RANGES if code in codes), None
+        )
+        if listed_meaning is not None:
+            return listed_meaning
     return _STATUS.get(status, UNKNOWN)

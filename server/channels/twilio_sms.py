@@ -1,19 +1,17 @@
-"""Twilio's REST side, by its own SDK: send, list, media, account. The only module that imports the SDK.
+"""Twilio's REST API: sends, lists, media and account. The only module that imports Twilio's SDK.
 
-The SDK builds requests and reads answers; how they travel is ours (`http_client.py`): one shared connection pool with explicit
-time-outs, the address a setting, and every way a network can fail told apart by one question: may it have been done?
-Files come by aiohttp, piece by piece.
+The SDK builds requests and parses responses; `http_client.py` sends them, because it tells whether a failed request may
+have been executed. aiohttp streams files.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import re
 from base64 import b64encode
 from datetime import UTC, date, datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -22,7 +20,7 @@ from server.channels.base import (
     Accepted,
     BadList,
     Checked,
-    GivenUp,
+    DeactivatedNumbers,
     Listed,
     Media,
     NoList,
@@ -34,46 +32,49 @@ from server.channels.base import (
     Unclear,
     Verdict,
 )
-from server.channels.http_client import HttpClient, Limits, NotAnswered, NotConnected
+from server.channels.http_client import HttpClient, Limits, NoResponse, NotConnected
 from server.errors import ChannelError
 from server.kernel import failpoints
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import aiohttp
 
 CONNECT_S = 5.0
-TOTAL_S = 15.0  # Twilio answers within one or two; after this the outcome is unclear
-CONNECTIONS = 128  # at a time; more waits here, not at Twilio (429)
-FILES = 16  # fetched at a time
-# An idle connection that the other side closes at the moment we use it makes a send unclear: let go of it sooner.
+TOTAL_S = 15.0  # Twilio answers within one or two seconds; after this time the outcome is unclear
+CONNECTIONS = 128  # concurrent requests; more would wait at Twilio and get 429
+FILES = 16  # concurrent downloads
+# If the other side closes an idle connection just as we use it, the outcome of a send is unclear: close it earlier.
 IDLE_S = 10.0
-MAX_ANSWER = 4_000_000  # bytes
+MAX_ANSWER = 4_000_000  # bytes of a response
+PAGE = 200  # messages on one page of a list
 SENT = "outbound_request_sent"  # a failpoint
 HOME = "https://api.twilio.com"
-MEDIA_HOSTS = (".twilio.com", ".twiliocdn.com", ".amazonaws.com")  # where a file's address may lead on
+MEDIA_HOSTS = (".twilio.com", ".twiliocdn.com", ".amazonaws.com")  # hosts to which a file's URL may redirect
 _MEDIA_PATH = re.compile(r"/2010-04-01/Accounts/AC[0-9a-fA-F]{32}/Messages/\w{34}/Media/\w{34}(?:\.\w{1,5})?")
 _LONG_DIGITS = re.compile(r"\+?\d[\d() -]{5,}\d")
 
 
-class _Refused(Exception):
-    """An answer that is no success; raised before the SDK makes one of its own of it, which drops the headers."""
+class _ErrorAnswer(Exception):
+    """An error response. Raised before the SDK raises its own exception, which drops the headers."""
 
     def __init__(self, status: int, retry_after: str | None, body: str) -> None:
         super().__init__(status)
         self.status, self.retry_after, self.body = status, retry_after, body
 
-    def told(self) -> tuple[int | None, str]:
-        """Twilio's code and sentence; (None, "") where somebody else answered (a proxy's page)."""
+    def code_and_message(self) -> tuple[int | None, str]:
+        """Twilio's code and message; (None, "") if the response is not Twilio's (a proxy's page)."""
         try:
-            found = json.loads(self.body)
-            code = found.get("code")
-            return (code if isinstance(code, int) else None), str(found.get("message") or found.get("detail") or "")
+            error = json.loads(self.body)
+            code = error.get("code")
+            return (code if isinstance(code, int) else None), str(error.get("message") or error.get("detail") or "")
         except (ValueError, AttributeError):
             return None, ""
 
 
 def connect(sid: str, user: str, password: str, service: str, url: str) -> TwilioSms:
-    """One account. Call inside a running loop; nothing is sent before the first use."""
+    """The channel of one account. Call inside a running loop; sends nothing before its first use."""
     return TwilioSms(sid, user, password, service, url)
 
 
@@ -84,59 +85,22 @@ class TwilioSms:
         self._sid, self._user, self._password, self._service = sid, user, password, service
         self._base = url.rstrip("/")
         self._messages = f"/2010-04-01/Accounts/{sid}/Messages.json"
-        self._pair = b64encode(f"{user}:{password}".encode()).decode()
-        # The wait for a free connection belongs to connecting: who never got one sent nothing, and is not unclear.
+        self._basic_auth = b64encode(f"{user}:{password}".encode()).decode()
+        # Waiting for a free connection counts as connecting: without one nothing was sent, so the outcome is clear.
         limits = Limits(CONNECTIONS, CONNECT_S, TOTAL_S, IDLE_S, MAX_ANSWER)
-        self._http = HttpClient(limits, sent=_stop_after if failpoints.active(SENT) else None)
+        self._http = HttpClient(limits, sent=_reach_failpoint_later if failpoints.active(SENT) else None)
         self._session: aiohttp.ClientSession | None = None
         self._client: Any = None
 
-    # --- the SDK, over our own connections
+    # --- the SDK, over our own HTTP client
 
-    def _opened(self) -> Any:
+    def _sdk(self) -> Any:
         if self._client is None:
-            # Half a second and 20 MB: only who sends pays for it.
-            from twilio.http.async_http_client import AsyncTwilioHttpClient
-            from twilio.http.response import Response
+            # imported late: it costs half a second and 20 MB, which only a process that sends must pay
             from twilio.rest import Client
 
-            _never_garbage()
-            http, authorization, base = self._http, f"Basic {self._pair}", self._base
-
-            class Http(AsyncTwilioHttpClient):  # type: ignore[misc] # the SDK has no types
-                """The SDK's own client makes a session without time-outs and loses what a 429 says in its headers."""
-
-                def __init__(self) -> None:
-                    super().__init__(pool_connections=False)
-
-                async def request(
-                    self,
-                    method: str,
-                    url: str,
-                    params: dict[str, Any] | None = None,
-                    data: dict[str, Any] | None = None,
-                    headers: dict[str, str] | None = None,
-                    auth: Any = None,
-                    timeout: float | None = None,  # noqa: ASYNC109 - the SDK's signature
-                    allow_redirects: bool = False,
-                ) -> Any:
-                    address = moved(url, base)
-                    if params:
-                        address += f"{'&' if '?' in address else '?'}{urlencode(params, doseq=True)}"
-                    answer = await http.ask(
-                        method,
-                        address,
-                        {**(headers or {}), "Authorization": authorization},
-                        urlencode(data, doseq=True).encode() if data else b"",
-                    )
-                    text = answer.body.decode("utf-8", "replace")
-                    if answer.status == 307 and twilio_lists.asked_for(url):
-                        return Response(200, twilio_lists.led_to(text, answer.header("Location")))
-                    if not 200 <= answer.status < 300:
-                        raise _Refused(answer.status, answer.header("Retry-After"), text)
-                    return Response(answer.status, text)
-
-            self._client = Client(self._user, self._password, self._sid, http_client=Http(), environment={"": ""})
+            transport = _SdkTransport(self._http, self._base, self._basic_auth)
+            self._client = Client(self._user, self._password, self._sid, http_client=transport, environment={"": ""})
         return self._client
 
     def _files(self) -> aiohttp.ClientSession:
@@ -171,24 +135,23 @@ class TwilioSms:
         if text.validity_s is not None:
             form["ValidityPeriod"] = text.validity_s
         try:
-            # What `messages.create_async` asks for, one floor lower: it hands twenty-six parameters through four functions
-            # and reads every date of the answer, a quarter of what a send cost.
-            answer = await self._opened().request_async("POST", f"{HOME}{self._messages}", data=form)
-            made = json.loads(answer.text)
-            sid, status = made.get("sid"), made.get("status")
-        except _Refused as refusal:
+            # The request of `messages.create_async`, without its slow handling of parameters and dates.
+            answer = await self._sdk().request_async("POST", f"{HOME}{self._messages}", data=form)
+            message = json.loads(answer.text)
+            sid, status = message.get("sid"), message.get("status")
+        except _ErrorAnswer as refusal:
             return judge(refusal)
         except NotConnected as error:
             return NotSent(f"Twilio could not be reached ({error}).")
-        except NotAnswered as error:
+        except NoResponse as error:
             return Unclear(f"Twilio did not answer ({error}).")
-        except Exception as error:  # an answer that cannot be read, after a 2xx: it may well have been sent
+        except Exception as error:  # the response to a 2xx cannot be parsed: the text may well have been sent
             return Unclear(f"Twilio's answer could not be read ({type(error).__name__}).")
         if not isinstance(sid, str) or not sid:
             return Unclear("Twilio's answer named no message.")
         return Accepted(sid, str(status or "queued"))
 
-    # --- looking
+    # --- reading
 
     async def list_messages(
         self,
@@ -199,97 +162,91 @@ class TwilioSms:
         until: datetime | None = None,
         limit: int = 200,
     ) -> list[Listed]:
-        wanted: dict[str, Any] = {"limit": limit, "page_size": min(limit, 200)}
+        filters: dict[str, Any] = {"limit": limit, "page_size": min(limit, PAGE)}
         for name, value in (("to", to), ("from_", from_), ("date_sent_after", since), ("date_sent_before", until)):
             if value is not None:
-                wanted[name] = value.date() if isinstance(value, datetime) else value
-        client = self._opened()
-        found = await self._asked(client.messages.list_async(**wanted))
-        return [
-            Listed(
-                sid=one.sid,
-                status=str(one.status),
-                error=one.error_code if isinstance(one.error_code, int) else None,
-                body=one.body or "",
-                sender=one.from_ or "",
-                recipient=one.to or "",
-                direction="inbound" if str(one.direction) == "inbound" else "outbound",
-                created_at=one.date_created or datetime.fromtimestamp(0, UTC),
-                media=int(one.num_media or 0),
-            )
-            for one in found
-        ]
+                filters[name] = value.date() if isinstance(value, datetime) else value
+        client = self._sdk()
+        messages = await self._read(client.messages.list_async(**filters))
+        return [_listed(message) for message in messages]
+
+    async def pages(self, *, to: str, since: datetime) -> AsyncIterator[list[Listed]]:
+        client = self._sdk()
+        page = await self._read(client.messages.page_async(to=to, date_sent_after=since.date(), page_size=PAGE))
+        while page is not None:
+            yield [_listed(message) for message in page]
+            page = await self._read(page.next_page_async())
 
     async def media_of(self, sid: str) -> list[Media]:
-        client = self._opened()
-        found = await self._asked(client.messages(sid).media.list_async(limit=10))
+        client = self._sdk()
+        files = await self._read(client.messages(sid).media.list_async(limit=10))
         return [
-            Media(f"{HOME}/2010-04-01/Accounts/{self._sid}/Messages/{sid}/Media/{one.sid}", one.content_type or "")
-            for one in found
+            Media(f"{HOME}/2010-04-01/Accounts/{self._sid}/Messages/{sid}/Media/{file.sid}", file.content_type or "")
+            for file in files
         ]
 
-    async def fetch_media(self, url: str, most: int) -> tuple[bytes, str]:
+    async def fetch_media(self, url: str, max_bytes: int) -> tuple[bytes, str]:
         import aiohttp
 
         session, address = self._files(), self._media_address(url)
-        headers = {"Authorization": f"Basic {self._pair}"}
+        headers = {"Authorization": f"Basic {self._basic_auth}"}
         try:
             for _ in range(4):
                 async with session.get(address, headers=headers, allow_redirects=False) as answer:
                     if answer.status in (301, 302, 303, 307, 308):
-                        address, headers = self._led_on(address, answer.headers.get("Location", "")), {}
+                        address, headers = self._follow_redirect(address, answer.headers.get("Location", "")), {}
                         continue
                     if answer.status != 200:
-                        gone = answer.status in (401, 403, 404, 410)
-                        raise ChannelError(f"The file could not be fetched ({answer.status}).", permanent=gone)
-                    found = bytearray()
-                    async for piece in answer.content.iter_chunked(65_536):
-                        found += piece
-                        if len(found) > most:
-                            raise ChannelError("The file is larger than we keep.", permanent=True)
-                    return bytes(found), answer.content_type
+                        permanent = answer.status in (401, 403, 404, 410)
+                        raise ChannelError(f"The file could not be fetched ({answer.status}).", permanent=permanent)
+                    content = bytearray()
+                    async for chunk in answer.content.iter_chunked(65_536):
+                        content += chunk
+                        if len(content) > max_bytes:
+                            raise ChannelError("The file is too large to keep.", permanent=True)
+                    return bytes(content), answer.content_type
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
             raise ChannelError(f"The file could not be fetched ({type(error).__name__}).") from None
-        raise ChannelError("The file's address leads in circles.", permanent=True)
+        raise ChannelError("The file's address redirects in a loop.", permanent=True)
 
-    async def given_up(self, day: date) -> GivenUp | NoList | BadList:
-        client = self._opened()
+    async def deactivated_numbers(self, day: date) -> DeactivatedNumbers | NoList | BadList:
+        client = self._sdk()
 
         async def ask() -> str | None:
             try:
-                found = await client.messaging.v1.deactivations().fetch_async(date=day)
-            except _Refused as refusal:
+                resource = await client.messaging.v1.deactivations().fetch_async(date=day)
+            except _ErrorAnswer as refusal:
                 if refusal.status in (400, 404):
                     return None
                 raise
-            return str(found.redirect_to or "")
+            return str(resource.redirect_to or "")
 
-        address = await self._asked(ask())
+        address = await self._read(ask())
         if address is None:
             return NoList()
-        return await twilio_lists.read(self._files(), address, self._base, self._led_on)
+        return await twilio_lists.read(self._files(), address, self._base, self._follow_redirect)
 
     def _media_address(self, url: str) -> str:
-        """Only the provider's own addresses of messages' files: whatever else a request names is not fetched."""
+        """The URL of a message's file at the provider. Raises `ChannelError` for any other URL."""
         for start in (HOME, self._base):
             path = url.removeprefix(start)
             if path != url and _MEDIA_PATH.fullmatch(path):
                 return self._base + path
-        raise ChannelError("This is no address of a file at Twilio.", permanent=True)
+        raise ChannelError("This is not the address of a file at Twilio.", permanent=True)
 
-    def _led_on(self, here: str, location: str) -> str:
+    def _follow_redirect(self, url: str, location: str) -> str:
         parts = urlsplit(location)
         host = parts.hostname or ""
-        own = f"{parts.scheme}://{parts.netloc}" == "{0.scheme}://{0.netloc}".format(urlsplit(self._base))
-        if own or (parts.scheme == "https" and host.endswith(MEDIA_HOSTS) and parts.port in (None, 443)):
+        own_host = f"{parts.scheme}://{parts.netloc}" == "{0.scheme}://{0.netloc}".format(urlsplit(self._base))
+        if own_host or (parts.scheme == "https" and host.endswith(MEDIA_HOSTS) and parts.port in (None, 443)):
             return location
-        raise ChannelError("The file's address leads away from Twilio.", permanent=True)
+        raise ChannelError("The file's address redirects away from Twilio.", permanent=True)
 
     async def check(self) -> Checked:
-        client = self._opened()
+        client = self._sdk()
         try:
-            account = await self._asked(client.api.v2010.accounts(self._sid).fetch_async())
-            numbers = await self._asked(client.incoming_phone_numbers.list_async(limit=200))
+            account = await self._read(client.api.v2010.accounts(self._sid).fetch_async())
+            numbers = await self._read(client.incoming_phone_numbers.list_async(limit=200))
         except ChannelError as error:
             return Checked(str(error))
         return Checked(
@@ -298,30 +255,30 @@ class TwilioSms:
             str(account.friendly_name or ""),
             tuple(
                 Number(
-                    address=one.phone_number or "",
-                    sms_url=one.sms_url or "",
-                    sms=bool((one.capabilities or {}).get("sms")),
-                    mms=bool((one.capabilities or {}).get("mms")),
-                    sms_method=str(one.sms_method or "POST"),
+                    address=number.phone_number or "",
+                    sms_url=number.sms_url or "",
+                    sms=bool((number.capabilities or {}).get("sms")),
+                    mms=bool((number.capabilities or {}).get("mms")),
+                    sms_method=str(number.sms_method or "POST"),
                 )
-                for one in numbers
+                for number in numbers
             ),
         )
 
-    async def _asked(self, call: Any) -> Any:
-        """A read's answer; every failure is a `ChannelError` in words."""
+    async def _read(self, call: Any) -> Any:
+        """The result of a read; raises `ChannelError` for every failure."""
         try:
             return await call
-        except _Refused as refusal:
-            code, said = refusal.told()
-            words = (
+        except _ErrorAnswer as refusal:
+            code, message = refusal.code_and_message()
+            text = (
                 twilio_errors.meaning(code, refusal.status).words if refusal.status < 500 else "Twilio has a problem."
             )
             permanent = refusal.status in (400, 401, 403, 404)
             raise ChannelError(
-                f"{words} ({code or refusal.status}) {masked(said)}".strip(), permanent=permanent
+                f"{text} ({code or refusal.status}) {masked(message)}".strip(), permanent=permanent
             ) from None
-        except (NotConnected, NotAnswered) as error:
+        except (NotConnected, NoResponse) as error:
             raise ChannelError(f"Twilio could not be reached ({error}).") from None
         except asyncio.CancelledError:
             raise
@@ -329,45 +286,92 @@ class TwilioSms:
             raise ChannelError(f"Twilio's answer could not be read ({type(error).__name__}).") from None
 
 
-@cache
-def _never_garbage() -> None:
-    """What the SDK has loaded stays: looking through it again at every full collection cost more than a whole send."""
-    gc.freeze()
+class _SdkTransport:
+    """Sends the SDK's requests over our connections. The SDK's own client opens a session without timeouts for each
+    request, and drops the headers of a 429."""
+
+    is_async = True  # an attribute that the SDK reads
+
+    def __init__(self, http: HttpClient, base: str, pair: str) -> None:
+        self._http, self._base, self._authorization = http, base, f"Basic {pair}"
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        auth: Any = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the SDK's signature
+        allow_redirects: bool = False,
+    ) -> Any:
+        from twilio.http.response import Response
+
+        address = at_base(url, self._base)
+        if params:
+            address += f"{'&' if '?' in address else '?'}{urlencode(params, doseq=True)}"
+        answer = await self._http.ask(
+            method,
+            address,
+            {**(headers or {}), "Authorization": self._authorization},
+            urlencode(data, doseq=True).encode() if data else b"",
+        )
+        text = answer.body.decode("utf-8", "replace")
+        if answer.status == 307 and twilio_lists.is_deactivations(url):
+            return Response(200, twilio_lists.sdk_answer(text, answer.header("Location")))
+        if not 200 <= answer.status < 300:
+            raise _ErrorAnswer(answer.status, answer.header("Retry-After"), text)
+        return Response(answer.status, text)
 
 
-def _stop_after() -> None:
-    """For fault tests: stops a moment after a request was handed to the network, before its answer."""
+def _listed(message: Any) -> Listed:
+    return Listed(
+        sid=message.sid,
+        status=str(message.status),
+        error=message.error_code if isinstance(message.error_code, int) else None,
+        body=message.body or "",
+        sender=message.from_ or "",
+        recipient=message.to or "",
+        direction="inbound" if str(message.direction) == "inbound" else "outbound",
+        created_at=message.date_created or datetime.fromtimestamp(0, UTC),
+        media=int(message.num_media or 0),
+    )
+
+
+def _reach_failpoint_later() -> None:
+    """For fault tests: reaches the failpoint after a request was written and before its response."""
     asyncio.get_running_loop().call_later(0.005, failpoints.reach, SENT)
 
 
 @lru_cache(64)
-def moved(url: str, base: str) -> str:
-    """The SDK's address, at `base` instead of its own host. At Twilio itself other hosts than the first keep theirs."""
+def at_base(url: str, base: str) -> str:
+    """The SDK's URL with its host replaced by `base`. If `base` is Twilio itself, other Twilio hosts stay."""
     parts = urlsplit(url)
-    own = (urlsplit(base).hostname or "").endswith(".twilio.com")
-    if own and not url.startswith(f"{HOME}/"):
+    is_twilio = (urlsplit(base).hostname or "").endswith(".twilio.com")
+    if is_twilio and not url.startswith(f"{HOME}/"):
         return url
     return f"{base}{parts.path}{'?' + parts.query if parts.query else ''}"
 
 
-def masked(said: str) -> str:
-    """Twilio's sentences name phone numbers; ours go into logs."""
-    return _LONG_DIGITS.sub("…", said)
+def masked(message: str) -> str:
+    """An error message of Twilio for the log, without phone numbers."""
+    return _LONG_DIGITS.sub("…", message)
 
 
-def judge(refusal: _Refused) -> Sent:
-    """An answer that is no success: 5xx may have been done, everything else was not."""
+def judge(refusal: _ErrorAnswer) -> Sent:
+    """The outcome of a send with an error response: a 5xx may have been executed, any other was not."""
     if refusal.status >= 500:
         return Unclear(f"Twilio answered {refusal.status}.")
-    code, _ = refusal.told()
-    found = twilio_errors.meaning(code, refusal.status)
+    code, _ = refusal.code_and_message()
+    meaning = twilio_errors.meaning(code, refusal.status)
     if 300 <= refusal.status < 400:
-        return Rejected(None, "The address of Twilio's interface leads elsewhere.", Verdict.RETRY)
-    return Rejected(code, found.words, found.verdict, waiting(refusal.retry_after) or found.retry_after)
+        return Rejected(None, "Twilio's API redirects to another address.", Verdict.RETRY)
+    return Rejected(code, meaning.words, meaning.verdict, retry_after_s(refusal.retry_after) or meaning.retry_after)
 
 
-def waiting(header: str | None) -> float | None:
-    """Seconds of a Retry-After; a date or nonsense counts as none, and nobody makes us wait for more than an hour."""
+def retry_after_s(header: str | None) -> float | None:
+    """Seconds of a Retry-After header, at most one hour; None for a date or an invalid value."""
     try:
         return min(max(float(header or ""), 0.0), 3_600.0) or None
     except ValueError:

@@ -1,7 +1,6 @@
-"""Twilio's webhooks: is this one signed by them, and what does it say? Pure, and without the SDK.
+"""Verifies the signature of Twilio's webhooks and parses incoming texts. Pure, and without the SDK.
 
-The SDK's own validator costs fourteen times as much and stands on the way of every text (PERFORMANCE 2.6); a test
-holds this one to its verdicts. Facts: INTEGRATIONS 1.
+A test compares the results with the SDK's slower validator.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from server.channels.base import InboundText, Media
 
@@ -25,21 +24,21 @@ IDEMPOTENCY = "i-twilio-idempotency-token"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a webhook may be signed with. `tokens`: of the account, two while one is being replaced; `shared`: by name."""
+    """Keys that may sign a webhook. `tokens`: of the account, two while one is being replaced. `shared`: by name."""
 
     tokens: tuple[bytes, ...] = field(repr=False)
     shared: Mapping[str, bytes] = field(repr=False, default_factory=dict)
 
 
-@lru_cache(2)  # every webhook asks for those of the one account
+@lru_cache(2)  # cached, because every webhook needs the keys of the one account
 def keys(tokens: tuple[str, ...], shared: tuple[tuple[str, str], ...] = ()) -> Keys:
-    """`shared`: name and key. Empty ones are none: anybody could sign with them."""
+    """`shared`: name and key. Skips empty keys, because anybody could sign with them."""
     return Keys(tuple([token.encode() for token in tokens if token]), {n: key.encode() for n, key in shared if key})
 
 
 def verify(
-    known: Keys,
-    origin: str,
+    signing_keys: Keys,
+    public_urls: tuple[str, ...],
     target: str,
     query: str,
     params: Iterable[tuple[str, str]],
@@ -48,33 +47,34 @@ def verify(
     body: bytes = b"",
     is_form: bool = True,
 ) -> bool:
-    """Did the holder of one of our keys sign this?
+    """Whether one of our keys signed this request.
 
-    `origin`: our public address; `target`: path and query as they came; `params`: the form's, decoded; `body`: the
-    raw bytes where it is no form, which must then be named by a `bodySHA256` in the query.
+    `public_urls`: our public URL, in each spelling that the provider may know. `target`: path and query exactly as
+    received. `params`: the decoded form. `body`: the raw bytes of a body that is no form; then the query must contain
+    its `bodySHA256`.
     """
-    given = headers.get(SIGNATURE, "").encode("latin-1", "replace")
-    if not given:
+    signature = headers.get(SIGNATURE, "").encode("latin-1", "replace")
+    if not signature:
         return False
     settings = headers.get(SIGNATURE_SETTINGS, "")
     if settings:
-        algorithm, candidates = _announced(known, settings)
+        algorithm, candidates = _algorithm_and_keys(signing_keys, settings)
     else:
-        algorithm, candidates = "sha1", known.tokens
-    if not is_form and not _body_is_named(query, body):
+        algorithm, candidates = "sha1", signing_keys.tokens
+    if not is_form and not _body_hash_matches(query, body):
         return False
-    rest = target + "".join([name + value for name, value in sorted(set(params))])
-    # Which of the two they sign cannot be known; both are ours.
-    for start in origins(origin):
-        text = (start + rest).encode("utf-8", "surrogatepass")
+    suffix = target + "".join([name + value for name, value in sorted(set(params))])
+    # The request does not say which spelling was signed, so all of ours are tried.
+    for start in origins(public_urls):
+        text = (start + suffix).encode("utf-8", "surrogatepass")
         for key in candidates:
-            if hmac.compare_digest(b64encode(hmac.digest(key, text, algorithm)), given):
+            if hmac.compare_digest(b64encode(hmac.digest(key, text, algorithm)), signature):
                 return True
     return False
 
 
 class Signed(Protocol):
-    """A request as the web side has read it."""
+    """The parts of a request that the signature covers."""
 
     @property
     def target(self) -> str: ...
@@ -90,11 +90,13 @@ class Signed(Protocol):
     def signed(self) -> tuple[tuple[str, str], ...]: ...
 
 
-def signed_by(tokens: tuple[str, ...], shared: tuple[tuple[str, str], ...], public_url: str, posted: Signed) -> bool:
-    """`verify` for a request to our public address and the keys of an account."""
+def signed_by(
+    tokens: tuple[str, ...], shared: tuple[tuple[str, str], ...], public_urls: tuple[str, ...], posted: Signed
+) -> bool:
+    """Whether one of an account's keys signed this request to our public address. Calls `verify`."""
     return verify(
         keys(tokens, shared),
-        public_url,
+        public_urls,
         posted.target,
         posted.query,
         posted.signed,
@@ -104,53 +106,57 @@ def signed_by(tokens: tuple[str, ...], shared: tuple[tuple[str, str], ...], publ
     )
 
 
-def _announced(known: Keys, settings: str) -> tuple[str, tuple[bytes, ...]]:
-    """Algorithm and keys that the settings header asks for; an unknown algorithm or name fits nothing."""
-    said: dict[str, str] = {}
-    for part in settings.split(","):
-        name, _, value = part.partition("=")
-        said.setdefault(name.strip().lower(), value.strip())
-    match said.get("algorithm", "").upper() or "HMAC_SHA1":
+def _algorithm_and_keys(signing_keys: Keys, settings: str) -> tuple[str, tuple[bytes, ...]]:
+    """Algorithm and keys for the settings header; no keys for an unknown algorithm or name."""
+    options: dict[str, str] = {}
+    for option in settings.split(","):
+        name, _, value = option.partition("=")
+        options.setdefault(name.strip().lower(), value.strip())
+    match options.get("algorithm", "").upper() or "HMAC_SHA1":
         case "HMAC_SHA1":
-            return "sha1", known.tokens
+            return "sha1", signing_keys.tokens
         case "HMAC_SHA256":
-            key = known.shared.get(said.get("key", ""))
+            key = signing_keys.shared.get(options.get("key", ""))
             return "sha256", () if key is None else (key,)
         case _:
             return "sha1", ()
 
 
-def _body_is_named(query: str, body: bytes) -> bool:
+def _body_hash_matches(query: str, body: bytes) -> bool:
     named = [value for name, value in parse_qsl(query) if name == "bodySHA256"]
     digest = hashlib.sha256(body).hexdigest().encode()
     return len(named) == 1 and hmac.compare_digest(digest, named[0].lower().encode("utf-8", "replace"))
 
 
+_PORT_AT_END = re.compile(r"([^/]*//.*[^:/]):\d+")
+
+
 @lru_cache(16)
-def origins(public_url: str) -> tuple[str, ...]:
-    """The public address without its port and with it; first as we write it, which is what they have nearly always signed."""
-    parts = urlsplit(public_url)
-    user, at, _ = parts.netloc.rpartition("@")
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    bare, full = f"{parts.scheme}://{user}{at}{host}", f"{parts.scheme}://{user}{at}{host}:{port}"
-    return (bare, full) if parts.port is None else (full, bare)
+def origins(public_urls: tuple[str, ...]) -> tuple[str, ...]:
+    """Each spelling of the public URL with and without its port; first the one that is nearly always signed."""
+    return tuple(dict.fromkeys([start for url in public_urls for start in _with_and_without_port(url)]))
+
+
+def _with_and_without_port(url: str) -> tuple[str, str]:
+    port = _PORT_AT_END.fullmatch(url)
+    if port is not None:
+        return url, port[1]
+    return url, f"{url}:{443 if url.lower().startswith('https:') else 80}"
 
 
 def sign(token: str, address: str, params: Iterable[tuple[str, str]]) -> str:
-    """As Twilio signs: for the simulator, the doctor's round trip and tests."""
+    """The signature that Twilio makes, for the simulator, the doctor's check and tests."""
     text = address + "".join([name + value for name, value in sorted(set(params))])
     return b64encode(hmac.digest(token.encode(), text.encode("utf-8", "surrogatepass"), "sha1")).decode()
 
 
-# --- what it says -----------------------------------------------------------------------------------
+# --- incoming texts ---------------------------------------------------------------------------------
 
 _SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
-MOST_MEDIA = 10
-_MEDIA = [(f"MediaUrl{number}", f"MediaContentType{number}") for number in range(MOST_MEDIA)]
-# What tells another product's webhook apart, and its name for whoever looks for it.
-OTHERS = {
+MAX_MEDIA = 10
+_MEDIA = [(f"MediaUrl{number}", f"MediaContentType{number}") for number in range(MAX_MEDIA)]
+# Parameters that identify a webhook of another product, and that product's name.
+OTHER_PRODUCTS = {
     "CallSid": "calls",
     "ConferenceSid": "conferences",
     "FaxSid": "faxes",
@@ -163,16 +169,18 @@ OTHERS = {
 
 @dataclass(frozen=True, slots=True)
 class NoText:
-    """Signed, and not a text that came in: which product's it is, in words."""
+    """A webhook that is not an incoming text. `product`: what it is, for people."""
 
     product: str
 
 
 def parse_text(params: dict[str, str], headers: Mapping[str, str]) -> InboundText | NoText:
-    """A text that came in, with all that was said about it (INTEGRATIONS 1). What is missing is left out, not refused."""
+    """The incoming text of a webhook. Missing parameters are left empty, not refused."""
     sid = params.get("MessageSid") or params.get("SmsMessageSid") or params.get("SmsSid") or ""
     if not _SID.fullmatch(sid) or params.get("SmsStatus", "received") not in ("received", "receiving"):
-        return NoText(next((product for name, product in OTHERS.items() if name in params), "something unknown"))
+        return NoText(
+            next((product for name, product in OTHER_PRODUCTS.items() if name in params), "something unknown")
+        )
     return InboundText(
         sid=sid,
         idempotency_token=headers.get(IDEMPOTENCY, "")[:200] or None,
@@ -188,7 +196,7 @@ def parse_text(params: dict[str, str], headers: Mapping[str, str]) -> InboundTex
 
 
 def _media(params: Mapping[str, str]) -> tuple[Media, ...]:
-    """The addresses that are there, whatever `NumMedia` promises (S9)."""
+    """The media URLs that are present, whatever `NumMedia` says (S9)."""
     return tuple(
         [Media(params[url][:2_000], params.get(kind, "")[:100].lower()) for url, kind in _MEDIA if params.get(url)]
     )

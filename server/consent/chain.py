@@ -1,8 +1,8 @@
-"""The arithmetic of the ledger: what makes an edited, missing or added row show. Pure (DESIGN 5, G14).
+"""Computes the MACs that reveal an edited, missing or added row of the ledger. Pure (G14).
 
 Each contact's rows are a chain: a row's MAC covers the row before it. The key is derived from the server's secret
-and not in the database, so whoever can write rows cannot make them fit. Personal fields enter as commitments with
-a salt, one for each field: an erasure may blank them, and what is left is still proven.
+and is not in the database, so write access to the database is not enough to forge a row. A MAC covers salted
+commitments to the personal fields and not the fields, so an erasure can blank them without breaking the chain.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-PURPOSE = "consent-ledger"  # of the derived key
+PURPOSE = "consent-ledger"  # the purpose of the derived key
 PERSONAL = ("address", "wording", "reason")
-ERASED = "erased"  # status of the row that says that the personal fields before it were blanked
-MODULUS = 1 << 256
+ERASED = "erased"  # status of the row that records that earlier personal fields were blanked
+MODULUS = 1 << 256  # modulus of the sum of the chains' shares in the register
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Entry:
 
 
 def _tag(key: bytes, *parts: Any) -> bytes:
-    """HMAC-SHA256 over parts whose borders count: ("ab", "c") is not ("a", "bc")."""
+    """HMAC-SHA256 over length-prefixed parts, so that ("ab", "c") differs from ("a", "bc")."""
     mac = hmac.new(key, digestmod=hashlib.sha256)
     for part in parts:
         data = str(part).encode("utf-8", "surrogatepass")
@@ -56,14 +56,14 @@ def _text(tag: bytes) -> str:
     return urlsafe_b64encode(tag).rstrip(b"=").decode()
 
 
-def commit(key: bytes, salt: str, address: str, wording: str, reason: str) -> str:
-    """One commitment for each of `PERSONAL`, joined by dots."""
+def commitments(key: bytes, salt: str, address: str, wording: str, reason: str) -> str:
+    """One commitment per field of `PERSONAL`, joined by dots."""
     values = zip(PERSONAL, (address, wording, reason), strict=True)
     return ".".join(_text(_tag(key, "field", salt, name, value)[:18]) for name, value in values)
 
 
 def mac(key: bytes, previous: str, entry: Entry) -> str:
-    """Of everything in the row but the personal fields, which `commitment` stands for. `previous`: "" for the first."""
+    """The MAC of a row; `commitment` represents its personal fields. `previous`: MAC of the row before it, "" if none."""
     return _text(
         _tag(
             key,
@@ -87,14 +87,15 @@ def mac(key: bytes, previous: str, entry: Entry) -> str:
 
 
 def seal(key: bytes, contact: int, length: int, last: str) -> str:
-    """Of a head: how long the chain is and how it ends."""
+    """The MAC of a head: the chain's length and last MAC."""
     return _text(_tag(key, "head", contact, length, last))
 
 
-def born(key: bytes, contact: int) -> int:
-    """What one chain adds to the register's total."""
+def register_share(key: bytes, contact: int) -> int:
+    """The number that one chain adds to the register's total."""
     return int.from_bytes(_tag(key, "born", contact), "big")
 
 
 def register_seal(key: bytes, chains: int, total: str) -> str:
+    """The MAC of the register: the number of chains and the hexadecimal sum of their shares."""
     return _text(_tag(key, "register", chains, total))

@@ -1,4 +1,4 @@
-"""`threadline verify` and `threadline evidence`: what an owner shows to somebody who asks for proof."""
+"""`threadline verify` and `threadline evidence`: an owner's proof of consent."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ from server.terminal import configure_log, err, fail, out, settings_or_exit
 
 
 def verify() -> None:
-    """Check every row of the consent ledger, and name what does not fit. Exit code 1 when something does not."""
-    found = _ask("verify")
-    for finding in found["findings"]:
+    """Check every row of the consent ledger and list the errors. Exit code 1 if there are errors."""
+    result = _run_command("verify")
+    for finding in result["findings"]:
         where = "" if finding["contact"] is None else f"contact {finding['contact']}"
         where += "" if finding["n"] is None else f", row {finding['n']}"
         err.print(f"✗ {where or 'all chains'}: {finding['words']}", style="red", highlight=False)
-    rows, contacts, wrong = found["rows"], found["contacts"], len(found["findings"])
-    verdict = "nothing was changed" if not wrong else f"{wrong} thing{'s do' if wrong > 1 else ' does'} not fit"
+    rows, contacts, errors = result["rows"], result["contacts"], len(result["findings"])
+    verdict = "no errors" if not errors else f"{errors} error{'s' if errors > 1 else ''}"
     out.print(
         f"{rows} row{'' if rows == 1 else 's'} about {contacts} contact{'' if contacts == 1 else 's'}: {verdict}.",
         highlight=False,
     )
-    if wrong:
+    if errors:
         raise typer.Exit(1)
 
 
 def evidence(
-    outbound: Annotated[int, typer.Argument(help="The number of a sent message, as its details show it.")],
-    to: Annotated[Path | None, typer.Option(help="A file to write to, instead of the screen.")] = None,
+    outbound: Annotated[int, typer.Argument(help="The number of a sent message, from its details.")],
+    to: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen.")] = None,
 ) -> None:
-    """Print, as JSON, who agreed to a message that was sent, to what wording, when and how. Exit code 1: incomplete."""
-    found = _ask("evidence", outbound=outbound)
-    text = json.dumps(found, indent=2, ensure_ascii=False)
+    """Print the consent behind a sent message as JSON: who agreed, to which wording, when and how. Exit code 1 if the
+    evidence is incomplete."""
+    result = _run_command("evidence", outbound=outbound)
+    text = json.dumps(result, indent=2, ensure_ascii=False)
     if to is None:
         typer.echo(text)
     else:
         to.write_text(text + "\n", encoding="utf-8")
-    if not found["complete"]:
+    if not result["complete"]:
         raise typer.Exit(1)
 
 
-def _ask(command: str, **args: Any) -> dict[str, Any]:
+def _run_command(command: str, **args: Any) -> dict[str, Any]:
     from server import serving
 
     settings = settings_or_exit()

@@ -1,4 +1,4 @@
-"""Consent from the command line: is the ledger as it was written, and what proves one message."""
+"""Commands that verify the ledger and export the evidence for one message."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from server.kernel.context import App
 
 
 async def verify(app: App, report: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
-    """`proof.Verified` as JSON. Reads everything in one snapshot, beside the running server's work."""
-    found: proof.Verified = await app.read_slowly(proof.verify, app.key(chain.PURPOSE))
-    return found.wire()
+    """`proof.Verified` as JSON, from one snapshot; the running server keeps working."""
+    verified: proof.Verified = await app.read_slowly(proof.verify, app.key(chain.PURPOSE))
+    return verified.wire()
 
 
 async def evidence(app: App, outbound: int) -> dict[str, Any]:
-    """Why this message could be sent, as JSON."""
-    found: dict[str, Any] | None = await app.read_slowly(proof.evidence, app.key(chain.PURPOSE), outbound)
-    if found is None:
-        raise NotFound("There is no message of this number.")
-    return found
+    """The evidence for one message, as JSON. Raises `NotFound`."""
+    exported: dict[str, Any] | None = await app.read_slowly(proof.evidence, app.key(chain.PURPOSE), outbound)
+    if exported is None:
+        raise NotFound("There is no message with this number.")
+    return exported

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.accounts.audit import record
-from server.accounts.rules import Agent, Can, authorise
-from server.consent import actions, answers, chain, keywords, kinds, proof, queries, settings, wordings
+from server.accounts.rules import Agent, ApiKey, Can, authorise
+from server.audit import versions
+from server.audit.actions import record
+from server.audit.versions import Versioned
+from server.consent import actions, chain, default_replies, definitions, keywords, proof, queries, responses, settings
 from server.consent.keywords import BadKeyword
 from server.consent.rules import Status
 from server.consent.settings import KEYWORDS, KeywordSettings
@@ -18,7 +20,7 @@ from server.kernel.clock import rfc3339
 from server.kernel.context import App
 from server.kernel.documents import TOPIC
 from server.kernel.sql import Tx
-from server.web.http import Call, Endpoint, path_id
+from server.web.http import Call, Done, Endpoint, path_id
 
 
 class Body(BaseModel):
@@ -40,71 +42,72 @@ class WordBody(Body):
 
 
 async def contact_consents(app: App, call: Call) -> Any:
-    """Show where a contact stands and how it came to that."""
-    found = await app.read(queries.contact_consents, path_id(call, "contact"))
-    if found is None:
+    """Show a contact's consents and their history."""
+    consents = await app.read(queries.contact_consents, path_id(call, "contact"))
+    if consents is None:
         raise NotFound()
-    return _wire(found)
+    return _wire(consents)
 
 
 async def change_consent(app: App, call: Call) -> Any:
-    """Record what a customer said about one consent; support may only take it away."""
+    """Record a customer's decision about one consent; the support role may only withdraw it."""
     body: ConsentBody = call.body
     if body.status == "subscribed":
         authorise(call.actor, Can.CONSENT_GRANT)
-    wish = actions.Wish(
+    entry = actions.AgentEntry(
         path_id(call, "contact"), body.purpose, Status(body.status), body.reason, _moment(body.happened_at)
     )
-    return _wire(await app.write(_change, call.agent, wish, call.address))
+    return _wire(await app.write(_change, call.changer, entry, call.address))
 
 
-def _change(tx: Tx, agent: Agent, wish: actions.Wish, address: str) -> queries.ContactConsents:
-    done = actions.decide(tx, agent, wish)
-    found = queries.contact_consents(tx, wish.contact)
-    assert found is not None
-    if done.applied:
-        name = queries.name_of(tx, wish.purpose)
-        told = {"purpose": wish.purpose, "consent": name, "status": [done.before, done.status]}
-        if wish.status is Status.SUBSCRIBED:
-            record(tx, agent.id, "consent_given", str(wish.contact), address, **told)
+def _change(tx: Tx, actor: Agent | ApiKey, entry: actions.AgentEntry, address: str) -> queries.ContactConsents:
+    recorded = actions.record_agent_entry(tx, actor, entry)
+    consents = queries.contact_consents(tx, entry.contact)
+    assert consents is not None
+    if recorded.applied:
+        name = queries.purpose_name(tx, entry.purpose)
+        change = {"purpose": entry.purpose, "consent": name, "status": [recorded.before, recorded.status]}
+        if entry.status is Status.SUBSCRIBED:
+            record(tx, actor.by, "consent_given", str(entry.contact), address, **change)
         else:
-            record(tx, agent.id, "consent_withdrawn", str(wish.contact), address, **told)
-    return found
+            record(tx, actor.by, "consent_withdrawn", str(entry.contact), address, **change)
+    return consents
 
 
 def _moment(text: str | None) -> datetime | None:
     if not text:
         return None
     try:
-        at = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        words = "Write the time as 2026-11-21T09:00:00Z, with its zone."
-        raise Refused("invalid", words, field="happened_at")
-    return at
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        advice = "Write the time with its zone, like 2026-11-21T09:00:00Z."
+        raise Refused("invalid", advice, field="happened_at", fault="wrong_form")
+    return moment
 
 
-def _wire(found: queries.ContactConsents) -> dict[str, Any]:
+def _wire(consents: queries.ContactConsents) -> dict[str, Any]:
     return {
-        "contact": found.contact,
-        "phone": found.phone,
-        "suppressed": found.suppressed and {"reason": found.suppressed.reason, "at": rfc3339(found.suppressed.at)},
-        "barred": found.barred,
+        "contact": consents.contact,
+        "phone": consents.phone,
+        "suppressed": consents.suppressed
+        and {"reason": consents.suppressed.reason, "at": rfc3339(consents.suppressed.at)},
+        "barred": consents.barred,
         "consents": [
             {
-                "purpose": one.purpose,
-                "name": one.name,
-                "channel": one.channel,
-                "required": one.required,
-                "status": one.status,
-                "method": one.method,
-                "source": one.source,
-                "happened_at": one.happened_at and rfc3339(one.happened_at),
-                "recorded_at": one.recorded_at and rfc3339(one.recorded_at),
-                "paused_at": one.paused_at and rfc3339(one.paused_at),
+                "purpose": consent.purpose,
+                "name": consent.name,
+                "channel": consent.channel,
+                "required": consent.required,
+                "status": consent.status,
+                "method": consent.method,
+                "source": consent.source,
+                "happened_at": consent.happened_at and rfc3339(consent.happened_at),
+                "recorded_at": consent.recorded_at and rfc3339(consent.recorded_at),
+                "paused_at": consent.paused_at and rfc3339(consent.paused_at),
             }
-            for one in found.consents
+            for consent in consents.consents
         ],
         "history": [
             {
@@ -123,72 +126,81 @@ def _wire(found: queries.ContactConsents) -> dict[str, Any]:
                 "happened_at": rfc3339(line.happened_at),
                 "recorded_at": rfc3339(line.recorded_at),
             }
-            for line in found.history
+            for line in consents.history
         ],
     }
 
 
-# --- consents an owner defines ------------------------------------------------------------------
+# --- consents that an owner defines -------------------------------------------------------------
 
 
 async def list_kinds(app: App, call: Call) -> Any:
-    """Show the consents that were defined here, beside the built-in ones, and how many people gave each."""
-    return answers.Kinds(consents=await app.read_slowly(kinds.counted))
+    """List the consents that the owner defined, and how many people gave each."""
+    return responses.Kinds(consents=await app.read_slowly(definitions.counted))
 
 
 async def add_kind(app: App, call: Call) -> Any:
     """Define a consent."""
-    return answers.OneKind(consent=await app.write(kinds.add, call.agent, call.body, call.address))
+    return responses.OneKind(consent=await app.write(definitions.add, call.agent, call.body, call.address))
 
 
 async def change_kind(app: App, call: Call) -> Any:
-    """Change a consent's name, description, channel, or whether every message needs it."""
-    saved = await app.write(kinds.change, call.agent, path_id(call, "kind"), call.body, call.address)
-    return answers.OneKind(consent=saved)
+    """Change a consent's name, description or channel, or whether messages need it."""
+    saved = await app.write(definitions.change, call.agent, path_id(call, "kind"), call.body, call.address)
+    return responses.OneKind(consent=saved)
 
 
 async def remove_kind(app: App, call: Call) -> Any:
-    """Ask a consent of nobody any more, unless messages need it; what people said to it stays on record."""
-    await app.write(kinds.remove, call.agent, path_id(call, "kind"), call.address)
+    """Remove a consent that no message needs; recorded answers stay."""
+    await app.write(definitions.remove, call.agent, path_id(call, "kind"), call.address)
     return {}
 
 
 async def message_evidence(app: App, call: Call) -> Any:
-    """Export what proves that a message could be sent: who agreed, to what, when, how; and that nobody edited it."""
+    """Export the evidence for a message: who agreed, to what, when and how, and that nobody edited the records."""
     outbound = path_id(call, "outbound")
-    found = await app.read_slowly(proof.evidence, app.key(chain.PURPOSE), outbound)
-    if found is None:
+    exported = await app.read_slowly(proof.evidence, app.key(chain.PURPOSE), outbound)
+    if exported is None:
         raise NotFound()
-    # After the reading and before the answer: nobody holds an export that is not on record.
-    await app.write(_exported, call.agent, outbound, call.address)
-    return found
+    # Before the response, so that no export is missing from the audit log.
+    await app.write(_record_export, call.agent, outbound, call.address)
+    return exported
 
 
-def _exported(tx: Tx, agent: Agent, outbound: int, address: str) -> None:
+def _record_export(tx: Tx, agent: Agent, outbound: int, address: str) -> None:
     record(tx, agent.id, "evidence_exported", str(outbound), address)
 
 
 # --- keywords -----------------------------------------------------------------------------------
 
 
-def _keywords(found: KeywordSettings) -> dict[str, Any]:
-    languages = sorted({language for spoken in wordings.COUNTRIES.values() for language in spoken})
+class KeywordBody(KeywordSettings):
+    """`version`: of the settings that the change is based on."""
+
+    version: str | None = None
+
+
+def _keywords(versioned: Versioned[KeywordSettings]) -> dict[str, Any]:
+    settings = versioned.values
+    languages = sorted({language for spoken in default_replies.COUNTRIES.values() for language in spoken})
     return {
-        **found.model_dump(mode="json"),
+        **versioned.json(),
         "countries": [
             {
                 "country": country,
                 "languages": list(spoken),
-                "editable": [kind for kind in wordings.KINDS if wordings.editable(kind, country)],
+                "editable": [kind for kind in default_replies.REPLY_KINDS if default_replies.editable(kind, country)],
             }
-            for country, spoken in wordings.COUNTRIES.items()
+            for country, spoken in default_replies.COUNTRIES.items()
         ],
         "defaults": [
             {
                 "language": language,
                 "texts": {
-                    kind: wordings.worded(kind, language, found.brand or "{brand}", found.help_contact)
-                    for kind in wordings.KINDS
+                    kind: default_replies.default_text(
+                        kind, language, settings.brand or "{brand}", settings.help_contact
+                    )
+                    for kind in default_replies.REPLY_KINDS
                 },
             }
             for language in languages
@@ -197,40 +209,44 @@ def _keywords(found: KeywordSettings) -> dict[str, Any]:
 
 
 async def get_keywords(app: App, call: Call) -> Any:
-    """Show how texts are read and what keywords are answered with."""
-    return _keywords(await app.read(KEYWORDS.load))
+    """Show how keywords are recognized and the replies to them."""
+    return _keywords(await app.read(versions.load, KEYWORDS))
 
 
 async def put_keywords(app: App, call: Call) -> Any:
-    """Change how texts are read and what keywords are answered with."""
-    saved = await app.write(settings.change, call.agent, call.body, call.address)
-    KEYWORDS.cached(app).heard(TOPIC, None)
+    """Change how keywords are recognized and the replies to them."""
+    new_settings = KeywordSettings.model_construct(
+        **{name: getattr(call.body, name) for name in KeywordSettings.model_fields}
+    )
+    saved = await app.write(settings.change, call.agent, new_settings, call.body.version, call.address)
+    KEYWORDS.cached(app).on_published(TOPIC, None)
     return _keywords(saved)
 
 
 async def check_keyword(app: App, call: Call) -> Any:
-    """Say whether a word can be a subscribe keyword, and why not."""
+    """Check whether a word can be a subscribe keyword, and if not, why."""
     word = keywords.subscribe_keyword(call.body.word)
     if isinstance(word, BadKeyword):
-        return {"ok": False, "word": None, "reason": word.reason}
-    return {"ok": True, "word": word, "reason": None}
+        return {"ok": False, "word": None, "code": word.code, "reason": word.reason}
+    return {"ok": True, "word": word, "code": None, "reason": None}
 
 
 ENDPOINTS: list[Endpoint] = [
     Endpoint(
-        "GET", "/api/contacts/{contact}/consents", contact_consents, Can.CONTACTS_SEE, answer=answers.ContactConsents
+        "GET", "/api/contacts/{contact}/consents", contact_consents, Can.CONTACTS_SEE, response=responses.ContactConsents,
+        keys=True,
     ),
-    # Whoever may only take consent away may come in; granting is asked for separately.
+    # The route needs only CONSENT_WITHDRAW; `change_consent` also checks CONSENT_GRANT for a grant.
     Endpoint(
         "POST", "/api/contacts/{contact}/consents", change_consent, Can.CONSENT_WITHDRAW, ConsentBody,
-        answer=answers.ContactConsents,
+        keys=True, response=responses.ContactConsents,
     ),
-    Endpoint("GET", "/api/consents", list_kinds, Can.CONTACTS_SEE, answer=answers.Kinds),
-    Endpoint("POST", "/api/consents", add_kind, Can.CONSENT_GRANT, kinds.Kind, answer=answers.OneKind),
-    Endpoint("PUT", "/api/consents/{kind}", change_kind, Can.CONSENT_GRANT, kinds.Kind, answer=answers.OneKind),
-    Endpoint("DELETE", "/api/consents/{kind}", remove_kind, Can.CONSENT_GRANT),
-    Endpoint("GET", "/api/outbound/{outbound}/evidence", message_evidence, Can.EXPORT, answer=answers.Evidence),
-    Endpoint("GET", "/api/sms/keywords", get_keywords, Can.CHANNELS, answer=answers.Keywords),
-    Endpoint("PUT", "/api/sms/keywords", put_keywords, Can.CHANNELS, KeywordSettings, answer=answers.Keywords),
-    Endpoint("POST", "/api/sms/keywords/check", check_keyword, Can.CHANNELS, WordBody, answer=answers.KeywordCheck),
+    Endpoint("GET", "/api/consents", list_kinds, Can.CONTACTS_SEE, response=responses.Kinds, keys=True),
+    Endpoint("POST", "/api/consents", add_kind, Can.CONSENT_GRANT, definitions.ConsentDefinition, response=responses.OneKind),
+    Endpoint("PUT", "/api/consents/{kind}", change_kind, Can.CONSENT_GRANT, definitions.ConsentChange, response=responses.OneKind),
+    Endpoint("DELETE", "/api/consents/{kind}", remove_kind, Can.CONSENT_GRANT, response=Done),
+    Endpoint("GET", "/api/outbound/{outbound}/evidence", message_evidence, Can.EXPORT, response=responses.Evidence),
+    Endpoint("GET", "/api/sms/keywords", get_keywords, Can.CHANNELS, response=responses.Keywords),
+    Endpoint("PUT", "/api/sms/keywords", put_keywords, Can.CHANNELS, KeywordBody, response=responses.Keywords),
+    Endpoint("POST", "/api/sms/keywords/check", check_keyword, Can.CHANNELS, WordBody, response=responses.KeywordCheck),
 ]  # fmt: skip

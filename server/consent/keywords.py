@@ -1,9 +1,8 @@
-"""What a text message means for consent: keywords, near misses, and everything else. Pure (SPEC KEY-1..15, AMB-1).
+"""Classifies a text: keyword, request to stop, or plain message. Pure (KEY-1..15, AMB-1).
 
-Three modes. `smart` (default): a text that is nothing but a keyword acts as one; a clear request among
-other words ("STOP I never signed up", see `wishes`) is a `StopRequest`, which pauses marketing and asks an
-agent; a mere mention ("bus stop at 5?") is nothing. `contains`: any stop word anywhere stops. `exact`: only the
-bare word.
+Modes: `smart` (default): a text that is only a keyword is that keyword; a clear request among other words ("STOP I
+never signed up", see `opt_out_intent`) is a `StopRequest`; a mention ("bus stop at 5?") is plain. `contains`: a stop
+word anywhere is STOP. `exact`: only the keyword alone counts.
 """
 
 from __future__ import annotations
@@ -13,14 +12,17 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-from server.consent.wishes import asks_to_stop
+from server.consent import tapbacks, vocabulary
+from server.consent.opt_out_intent import asks_to_stop
+from server.links.rules import find_urls
 
 Mode = Literal["smart", "contains", "exact"]
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Take SMS consent away now. `language` of the word; `with_text`: more was said, so a ticket opens too (AMB-1)."""
+    """Revoke SMS consent now. `language`: of the word. `with_text`: the text has other words too, so a ticket opens
+    (AMB-1)."""
 
     language: str
     with_text: bool = False
@@ -28,12 +30,12 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """A clear wish in their own words: pause marketing, open a ticket, let an agent confirm with one tap."""
+    """A clear request in other words: pause marketing, open a ticket and let an agent decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Bring back what a stop took, and nothing more (AMB-32)."""
+    """Restore only the consents that a STOP revoked (AMB-32)."""
 
     language: str
 
@@ -59,61 +61,41 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A message for the inbox. `tapback`: a phone's "Liked …" of one of our texts, which quotes its words."""
+    """A message for the inbox. `tapback`: a phone's reaction ("Liked …") that quotes one of our texts."""
 
     tapback: bool = False
 
 
 Meaning = Stop | StopRequest | Start | Help | Confirm | Subscribe | Plain
 
-# Word, folded, → language. English, French: KEY-1..4 and the gateway's; the others: local words (INTEGRATIONS 3).
-STOP: dict[str, str] = {
-    **dict.fromkeys(
-        [
-            *"stop stopall unsubscribe cancel end quit revoke optout opt-out remove".split(),
-            "opt out",
-            "stop all",
-            "unsub",
-        ],
-        "en",
-    ),
-    **dict.fromkeys("arret arrêt desabonner désabonner annuler fin desinscrire désinscrire".split(), "fr"),
-    **dict.fromkeys("stopp abmelden abbestellen".split(), "de"),
-    **dict.fromkeys("alto parar baja cancelar detener".split(), "es"),
-    **dict.fromkeys("sair".split(), "pt"),
-    **dict.fromkeys("annulla cancella".split(), "it"),
-    **dict.fromkeys("afmelden stoppen".split(), "nl"),
-    **dict.fromkeys("rezygnuje rezygnuję wypisz".split(), "pl"),
-    **dict.fromkeys("стоп отписаться отписка".split(), "ru"),
-    **dict.fromkeys("수신거부 거부 중지".split(), "ko"),
-    **dict.fromkeys("停止 配信停止".split(), "ja"),
-    **dict.fromkeys("退订 td".split(), "zh"),
-}
-START: dict[str, str] = {
-    **dict.fromkeys("start unstop".split(), "en"),
-    "nonarret": "fr",
-    "старт": "ru",
-    "수신동의": "ko",
-}
-HELP: dict[str, str] = {
-    **dict.fromkeys("help info".split(), "en"),
-    "aide": "fr",
-    "hilfe": "de",
-    "ayuda": "es",
-    "ajuda": "pt",
-    "aiuto": "it",
-    "pomoc": "pl",
-    "помощь": "ru",
-    "도움말": "ko",
-    "ヘルプ": "ja",
-}
-CONFIRM: dict[str, str] = {**dict.fromkeys("yes y".split(), "en"), **dict.fromkeys("oui o".split(), "fr")}
+
+def without_accents(text: str) -> str:
+    if text.isascii():
+        return text
+    apart = unicodedata.normalize("NFD", text.replace("ı", "i"))
+    return "".join(char for char in apart if unicodedata.category(char) != "Mn")
+
+
+def _by_word(table: vocabulary.Table) -> dict[str, str]:
+    """Folded word, with and without accents → language; "" if several languages have it."""
+    languages: dict[str, str] = {}
+    for language, words in table.items():
+        for word in words.split("|"):
+            for spelled in {word, without_accents(word)}:
+                languages[spelled] = language if languages.get(spelled, language) == language else ""
+    return languages
+
+
+STOP = _by_word(vocabulary.STOP)
+START = _by_word(vocabulary.START)
+HELP = _by_word(vocabulary.HELP)
+CONFIRM = _by_word(vocabulary.YES)
 
 COMMON_WORDS = frozenset(
     "the and for you are not yes now one two buy get let new sale text info help stop start end quit cancel thanks ok okay hello hey "
     "thanks thank order".split()
 )
-SHAFT = (
+CARRIER_FORBIDDEN_THEMES = (
     "sex",
     "hate",
     "alcohol",
@@ -133,20 +115,18 @@ SHAFT = (
 
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _ASCII_EDGES = "".join(char for char in map(chr, range(128)) if not char.isalnum())
-_TAPBACK = re.compile(
-    r"^(?:liked|loved|disliked|laughed at|emphasi[sz]ed|questioned|reacted .{1,12} to|removed an? .{1,20} from|[\u2764\U0001f44d]\ufe0f? to)"
-    r"\s*[“\"«„]",
-    re.IGNORECASE,
-)
 
 
-# Letters that are letters to people and not to Unicode: flags' letters, white on black, small capitals.
-_DRAWN = {start + place: chr(ord("A") + place) for start in (0x1F1E6, 0x1F150, 0x1F170) for place in range(26)} | {
-    ord(drawn): plain for drawn, plain in zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True)
+# Symbols that look like letters and that NFKC keeps: regional indicators, boxed letters, small capitals.
+_DECORATED_LETTERS = {
+    start + place: chr(ord("A") + place) for start in (0x1F1E6, 0x1F150, 0x1F170) for place in range(26)
+} | {
+    ord(has_emoji): plain
+    for has_emoji, plain in zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True)
 }
-# What a phone puts under a text by itself.
+# A signature that a phone appends.
 _SIGNATURE = re.compile(
-    r"\n\s*(?:--\s*\n[^\n]{0,60}|(?:sent (?:from|via|using)|get outlook for|von meinem|envoyé de)\b[^\n]{0,80})\s*$",
+    r"\n[^\S\n]*(?:--\s*\n[^\n]{0,60}|(?:sent (?:from|via|using)|get outlook for|von meinem|envoyé de)\b[^\n]{0,80})\s*$",
     re.IGNORECASE,
 )
 
@@ -155,97 +135,149 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def fold(text: str) -> str:
-    """One spelling for all: full-width and decorated letters plain, no invisible characters, lower case, single spaces."""
-    if text.isascii():  # nothing to unfold
-        if text.isprintable():  # nor a line to leave out
+    """Lower case, single spaces, plain letters for full-width and decorated ones, no invisible characters, no signature."""
+    if text.isascii():
+        if text.isprintable():  # has no line break, so no signature
             return " ".join(text.lower().split())
         return " ".join(_CONTROL.sub("", _SIGNATURE.sub("", text)).lower().split())
-    text = unicodedata.normalize("NFKC", _SIGNATURE.sub("", text.translate(_DRAWN)))
-    kept = "".join(
+    text = unicodedata.normalize("NFKC", _SIGNATURE.sub("", text.translate(_DECORATED_LETTERS)))
+    visible = "".join(
         char for char in text if unicodedata.category(char) not in ("Cf", "Cc", "Mn", "Me") or char in "\n\t "
     )
-    return " ".join(unicodedata.normalize("NFC", kept.casefold()).split())
-
-
-def without_accents(text: str) -> str:
-    if text.isascii():
-        return text
-    return "".join(char for char in unicodedata.normalize("NFD", text) if unicodedata.category(char) != "Mn")
+    small = visible.casefold().replace("i\u0307", "i")  # from the Turkish "İ"
+    return " ".join(unicodedata.normalize("NFC", small).split())
 
 
 def bare(folded: str) -> str:
-    """Without punctuation and emoji around it: " Stop!! 🙏" is "stop"."""
+    """Strips punctuation and emoji around the text: "stop!! 🙏" becomes "stop"."""
     return folded.strip(_ASCII_EDGES) if folded.isascii() else _EDGES.sub("", folded)
 
 
-def classify(text: str, mode: Mode, *, pending_opt_in: bool = False, keywords: frozenset[str] = frozenset()) -> Meaning:
-    """What this text means. `keywords`: the shop's own subscribe keywords, in capitals. Order: KEY-15."""
+def classify(
+    text: str,
+    mode: Mode,
+    *,
+    pending_opt_in: bool = False,
+    keywords: frozenset[str] = frozenset(),
+    country: str = "",
+) -> Meaning:
+    """The meaning of a text; the order of the checks is KEY-15. `keywords`: the shop's subscribe keywords in capitals.
+    `country`: the sender's, because some words for yes mean something else in some countries."""
     folded = fold(text)
-    if _TAPBACK.match(folded):
+    reaction = tapbacks.words_around_quotation(text, folded)
+    if reaction is not None and _stop_word_language(reaction) is None and not asks_to_stop(reaction):
         return Plain(tapback=True)
     word = bare(folded)
-    said = _once(word)
-    if (language := _lookup(STOP, said)) is not None:
+    keyword = _repeated_once(word)
+    if (language := _lookup(STOP, keyword)) is not None:
         return Stop(language)
-    if mode == "contains" and (language := _mentioned(folded)) is not None:
+    if mode == "contains" and (language := _stop_word_language(_without_addresses(folded))) is not None:
         return Stop(language, with_text=True)
-    if mode == "smart" and (asks_to_stop(folded) or ("\n" in text and asks_to_stop(_by_line(text)))):
+    if mode == "smart" and _asks_to_stop(text, folded):
         return StopRequest()
-    if (language := _lookup(START, said)) is not None:
+    if (language := _lookup(START, keyword)) is not None:
         return Start(language)
-    if pending_opt_in and (language := _lookup(CONFIRM, said)) is not None:
-        return Confirm(language)
-    if (language := _lookup(HELP, said)) is not None:
+    if pending_opt_in and (language := _lookup(CONFIRM, keyword)) is not None:
+        if country not in vocabulary.NOT_YES_IN_COUNTRIES.get(keyword, ()):
+            return Confirm(language)
+    if (language := _lookup(HELP, keyword)) is not None:
         return Help(language)
     if word.upper() in keywords:
         return Subscribe(word.upper())
     return Plain()
 
 
-def _by_line(text: str) -> str:
-    """Folded, with each line as a sentence of its own: people write STOP on a line by itself."""
+# A site's name without https://, followed by a path or ending in a common top-level domain.
+_BARE_SITE = re.compile(
+    r"\b[a-z][a-z0-9+.-]*://\S+"
+    r"|(?<![@\w.-])(?:[\w-]+\.)+(?:[a-z]{2,24}/[^\s,;]*|(?:com|net|org|info|biz|shop|store|app|example|co\.uk)\b)"
+)
+_MAIL = re.compile(r"(?:mailto:)?[^\s@<>()\[\]\"“”«»,;:]+@[\w-]+(?:\.[\w-]+)+")
+
+
+def _without_addresses(folded: str) -> str:
+    """Removes URLs and e-mail addresses, because `https://shop.example/stop` and `stop@shop.example` do not mean STOP."""
+    if "." not in folded:
+        return folded
+    parts, position = [], 0
+    for url in find_urls(folded):
+        parts += [folded[position : url.start], " "]
+        position = url.end
+    remaining = "".join([*parts, folded[position:]])
+    return _BARE_SITE.sub(" ", _MAIL.sub(" ", remaining))
+
+
+def _asks_to_stop(text: str, folded: str) -> bool:
+    if asks_to_stop(_without_addresses(folded)):
+        return True
+    return "\n" in text and asks_to_stop(_without_addresses(_fold_lines(text)))
+
+
+def _fold_lines(text: str) -> str:
+    """Folds each line into its own sentence, because people write STOP on a separate line."""
     return ". ".join(fold(line) for line in _SIGNATURE.sub("", text).split("\n"))
 
 
-_SPELLED = re.compile(r"[^\W_](?:[\W_]+[^\W_]){3,9}")  # s t o p, S.T.O.P.
+_SPELLED_OUT = re.compile(r"[^\W_](?:[\W_]+[^\W_]){3,9}")  # s t o p, S.T.O.P.
 
 
-def _once(word: str) -> str:
-    """A bare keyword as it stands in the tables; "stop stop stop" is one word said often. Empty: it is none."""
+def _repeated_once(word: str) -> str:
+    """Reduces a repeated or spelled-out keyword: "stop stop stop" and "s t o p" become "stop". Empty if `word` is too long."""
     if not word or len(word) > 60:
         return ""
     parts = re.findall(r"[^\W_]+", word)
-    single = parts[0] if len(set(parts)) == 1 else word
-    if _SPELLED.fullmatch(word):
-        single = "".join(parts)
-    return bare(single)
+    keyword = parts[0] if len(set(parts)) == 1 else word
+    if _SPELLED_OUT.fullmatch(word):
+        keyword = "".join(parts)
+    return bare(keyword)
 
 
-def _lookup(words: dict[str, str], single: str) -> str | None:
-    """The language of a keyword."""
-    if not single:
+def _lookup(words: dict[str, str], keyword: str) -> str | None:
+    """The language of a keyword; None if it is not in the table."""
+    if not keyword:
         return None
-    return words.get(single) or words.get(without_accents(single))
+    return words.get(keyword, words.get(without_accents(keyword)))
 
 
-def _mentioned(folded: str) -> str | None:
+_OPT_OUT = re.compile(r"\bopt[ -](?:(?:me|us|my number|this number) )?out\b")
+# Stop words of languages without spaces between words are searched as substrings. A stop word next to other Katakana is
+# part of a longer word: "ストップウォッチ" is a stopwatch.
+_UNSPACED = {word: language for word, language in STOP.items() if language in ("ko", "ja", "zh") and not word.isascii()}
+_KATAKANA = re.compile(r"[ァ-ヶー]")
+
+
+def _stop_word_language(folded: str) -> str | None:
+    """The language of a stop word anywhere in the text; None if there is none."""
+    if _OPT_OUT.search(folded):
+        return "en"
     for word in re.findall(r"[^\W_]+(?:-[^\W_]+)?", folded):
-        language = STOP.get(word) or STOP.get(without_accents(word))
+        if word in vocabulary.ONLY_ALONE:
+            continue
+        language = _lookup(STOP, word)
         if language is not None:
             return language
-    return None
+    if folded.isascii():
+        return None
+    return next((language for word, language in _UNSPACED.items() if _occurs_unspaced(word, folded)), None)
+
+
+def _occurs_unspaced(word: str, folded: str) -> bool:
+    index = folded.find(word)
+    if index < 0 or not _KATAKANA.match(word):
+        return index >= 0
+    return not _KATAKANA.search(folded[max(0, index - 1) : index] + folded[index + len(word) : index + len(word) + 1])
 
 
 @dataclass(frozen=True, slots=True)
 class BadKeyword:
-    """Why a subscribe keyword cannot be used, as a stable code and in words."""
+    """Why a word cannot be a subscribe keyword: a stable code and a sentence for people."""
 
     code: str
     reason: str
 
 
 def subscribe_keyword(raw: str) -> str | BadKeyword:
-    """A shop's own keyword in capitals: 3-20 of A-Z and 0-9, no common word, nothing carriers forbid (KEY-10)."""
+    """The subscribe keyword in capitals: 3 to 20 of A-Z and 0-9, no common word, nothing that carriers forbid (KEY-10)."""
     word = raw.strip().upper()
     if not re.fullmatch(r"[A-Z0-9]{3,20}", word):
         return BadKeyword("keyword_form", "Use 3 to 20 letters A–Z and digits, without spaces.")
@@ -253,8 +285,8 @@ def subscribe_keyword(raw: str) -> str | BadKeyword:
     if lowered in COMMON_WORDS or any(_lookup(words, lowered) for words in (STOP, START, HELP, CONFIRM)):
         return BadKeyword(
             "keyword_common",
-            "This word is too common, or means something else already; people would subscribe by accident.",
+            "This word is too common or already means something else. People would subscribe by accident.",
         )
-    if any(theme in lowered for theme in SHAFT):
+    if any(theme in lowered for theme in CARRIER_FORBIDDEN_THEMES):
         return BadKeyword("keyword_shaft", "Carriers refuse keywords about sex, hate, alcohol, firearms or tobacco.")
     return word

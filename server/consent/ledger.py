@@ -1,7 +1,7 @@
-"""The consent ledger: one row for every word, chained, and the standing it leaves. Steps.
+"""Writes the consent ledger, one chained row per change, and the current consent in `consents`, as transaction steps.
 
-Locks, in this order, so that the gate sees a STOP or comes before it: the number (`hold`), the contacts' heads from
-the smallest id, their standings.
+Lock order: the number (`lock_names`), then the contacts' heads by ascending id, then their consents. A send therefore
+either sees a STOP or begins before it.
 """
 
 from __future__ import annotations
@@ -14,35 +14,36 @@ from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.consent import chain, rules
 from server.consent.queries import litigator, suppression
-from server.consent.rules import Changed, Method, Standing, Status
+from server.consent.rules import CurrentConsent, Method, PurposeChange, Status
 from server.errors import Refused
+from server.kernel.columns import storable
 from server.kernel.sql import Row, Statement, Tx
 from server.schema import consent_heads, consent_ledger, consent_register, consents, contacts
 
 # --- the ledger ---------------------------------------------------------------------------------
 
-_NEW_HEAD = Statement(
+_INSERT_HEAD = Statement(
     insert(consent_heads)
     .values(contact_id=bindparam("contact"), length=0, mac="", seal=bindparam("seal"))
     .on_conflict_do_nothing(index_elements=["contact_id"])
 )
-_HEAD = Statement(
+_LOCK_HEAD = Statement(
     select(consent_heads.c.length, consent_heads.c.mac)
     .where(consent_heads.c.contact_id == bindparam("contact"))
     .with_for_update()
 )
-_MOVE_HEAD = Statement(
+_UPDATE_HEAD = Statement(
     update(consent_heads)
     .where(consent_heads.c.contact_id == bindparam("contact"))
     .values(length=bindparam("n"), mac=bindparam("new_mac"), seal=bindparam("new_seal"))
 )
 _FIELDS = [column.name for column in consent_ledger.columns if column.name != "id"]
-_WRITE = Statement(insert(consent_ledger).values({name: bindparam(name) for name in _FIELDS}))
-_NEW_REGISTER = Statement(
+_INSERT_ROW = Statement(insert(consent_ledger).values({name: bindparam(name) for name in _FIELDS}))
+_INSERT_REGISTER = Statement(
     insert(consent_register).values(id=1, chains=0, total="0", seal="").on_conflict_do_nothing(index_elements=["id"])
 )
-_REGISTER = Statement(select(consent_register).where(consent_register.c.id == 1).with_for_update())
-_COUNT_CHAIN = Statement(
+_LOCK_REGISTER = Statement(select(consent_register).where(consent_register.c.id == 1).with_for_update())
+_UPDATE_REGISTER = Statement(
     update(consent_register)
     .where(consent_register.c.id == 1)
     .values(chains=bindparam("n"), total=bindparam("sum"), seal=bindparam("new_seal"))
@@ -65,10 +66,12 @@ def append(
     address: str,
     happened_at: datetime,
 ) -> None:
-    """One more row of this contact's chain. Its head is locked until the end of the transaction."""
+    """Appends a row to this contact's chain and locks its head until the end of the transaction."""
     key = tx.key(chain.PURPOSE)
-    head = lock(tx, contact)
+    head = lock_head(tx, contact)
     salt = tx.token(16)
+    # The MAC must cover the texts as the database will return them.
+    source, wording, language, reason, address = map(storable, (source, wording, language, reason, address))
     entry = chain.Entry(
         contact_id=contact,
         n=head.length + 1,
@@ -83,54 +86,54 @@ def append(
         reason=reason,
         address=address,
         salt=salt,
-        commitment=chain.commit(key, salt, address, wording, reason),
+        commitment=chain.commitments(key, salt, address, wording, reason),
         happened_at=happened_at,
         recorded_at=tx.now,
     )
     mac = chain.mac(key, head.mac, entry)
-    tx.run(_WRITE, mac=mac, **{name: getattr(entry, name) for name in _FIELDS if name != "mac"})
-    tx.run(_MOVE_HEAD, contact=contact, n=entry.n, new_mac=mac, new_seal=chain.seal(key, contact, entry.n, mac))
+    tx.run(_INSERT_ROW, mac=mac, **{name: getattr(entry, name) for name in _FIELDS if name != "mac"})
+    tx.run(_UPDATE_HEAD, contact=contact, n=entry.n, new_mac=mac, new_seal=chain.seal(key, contact, entry.n, mac))
 
 
-def lock(tx: Tx, contact: int) -> Row:
-    """The head of this contact's chain, which is begun where there is none; nobody else writes to it until the end."""
+def lock_head(tx: Tx, contact: int) -> Row:
+    """Locks and returns the head of this contact's chain; creates the chain if there is none."""
     key = tx.key(chain.PURPOSE)
-    if tx.run(_NEW_HEAD, contact=contact, seal=chain.seal(key, contact, 0, "")):
-        _count_chain(tx, key, contact)
-    return tx.one(_HEAD, contact=contact)
+    if tx.run(_INSERT_HEAD, contact=contact, seal=chain.seal(key, contact, 0, "")):
+        _register_chain(tx, key, contact)
+    return tx.one(_LOCK_HEAD, contact=contact)
 
 
-def _count_chain(tx: Tx, key: bytes, contact: int) -> None:
-    tx.run(_NEW_REGISTER)
-    register = tx.one(_REGISTER)
+def _register_chain(tx: Tx, key: bytes, contact: int) -> None:
+    tx.run(_INSERT_REGISTER)
+    register = tx.one(_LOCK_REGISTER)
     chains = register.chains + 1
-    total = f"{(int(register.total, 16) + chain.born(key, contact)) % chain.MODULUS:x}"
-    tx.run(_COUNT_CHAIN, n=chains, sum=total, new_seal=chain.register_seal(key, chains, total))
+    total = f"{(int(register.total, 16) + chain.register_share(key, contact)) % chain.MODULUS:x}"
+    tx.run(_UPDATE_REGISTER, n=chains, sum=total, new_seal=chain.register_seal(key, chains, total))
 
 
-# --- one word on one purpose --------------------------------------------------------------------
+# --- one change of one purpose ------------------------------------------------------------------
 
-STANDING = Statement(
+LOCK_CONSENT = Statement(
     select(consents.c.status, consents.c.method, consents.c.happened_at, consents.c.taken, consents.c.paused_at)
     .where(consents.c.contact_id == bindparam("contact"), consents.c.purpose == bindparam("purpose"))
     .with_for_update()
 )
-_put = insert(consents).values({column.name: bindparam(column.name) for column in consents.columns})
-_STAND = Statement(
-    _put.on_conflict_do_update(
+_insert_consent = insert(consents).values({column.name: bindparam(column.name) for column in consents.columns})
+_UPSERT_CONSENT = Statement(
+    _insert_consent.on_conflict_do_update(
         index_elements=["contact_id", "purpose"],
         set_={
-            name: _put.excluded[name]
+            name: _insert_consent.excluded[name]
             for name in ("status", "method", "source", "happened_at", "recorded_at", "paused_at", "taken")
         },
     )
 )
-ADDRESS = Statement(select(contacts.c.phone, contacts.c.email).where(contacts.c.id == bindparam("contact")))
+CONTACT_ADDRESSES = Statement(select(contacts.c.phone, contacts.c.email).where(contacts.c.id == bindparam("contact")))
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A word on one purpose. `happened_at` None: now. `address` None: the contact's own for that channel."""
+class ConsentChange:
+    """A change of one purpose. `happened_at` None: now. `address` None: the contact's address on that channel."""
 
     contact: int
     purpose: str
@@ -145,31 +148,31 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """`applied` False: kept as evidence, nothing changed; `why`: older | opted_out | litigator | same."""
+class ConsentResult:
+    """`applied` False: kept as evidence only; `reason_not_applied`: older | opted_out | litigator | same."""
 
     applied: bool
     before: str
-    status: str  # as it stands now
-    why: str | None = None
+    status: str  # the status after the change
+    reason_not_applied: str | None = None
 
 
-def write_down(tx: Tx, change: Change) -> tuple[Recorded, Changed | None]:
-    """One row of the ledger, and the standing where it counts. What changed is for the caller to announce.
+def record_consent(tx: Tx, change: ConsentChange) -> tuple[ConsentResult, PurposeChange | None]:
+    """Writes a ledger row, and the current consent if the change applies. The caller announces the returned change.
 
     Raises `Refused` "invalid" for a date in the future.
     """
-    texts = is_sms(change.purpose)
-    address = address_of(tx, change.contact, texts) if change.address is None else change.address
-    opted_out = listed = False
-    if texts and address:
-        tx.hold(f"sms:{address}", shared=change.status is Status.SUBSCRIBED)
-        stands = suppression(tx, "sms", address)
-        opted_out = stands is not None and stands.reason in rules.OPTED_OUT
-        listed = change.status is Status.SUBSCRIBED and litigator(tx, address)
-    lock(tx, change.contact)
-    row = tx.first(STANDING, contact=change.contact, purpose=change.purpose)
-    current = None if row is None else Standing(row.status, row.method, row.happened_at, row.taken)
+    by_sms = is_sms(change.purpose)
+    address = address_of(tx, change.contact, by_sms) if change.address is None else change.address
+    opted_out = is_litigator = False
+    if by_sms and address:
+        tx.lock_names(f"sms:{address}", shared=change.status is Status.SUBSCRIBED)
+        suppressed = suppression(tx, "sms", address)
+        opted_out = suppressed is not None and suppressed.reason in rules.OPTED_OUT
+        is_litigator = change.status is Status.SUBSCRIBED and litigator(tx, address)
+    lock_head(tx, change.contact)
+    row = tx.first(LOCK_CONSENT, contact=change.contact, purpose=change.purpose)
+    current = None if row is None else CurrentConsent(row.status, row.method, row.happened_at, row.taken)
     before = Status.NEVER_SUBSCRIBED if current is None else Status(current.status)
     verdict = rules.on_change(
         current,
@@ -177,11 +180,11 @@ def write_down(tx: Tx, change: Change) -> tuple[Recorded, Changed | None]:
         change.method,
         change.happened_at,
         number_opted_out=opted_out,
-        litigator=listed,
+        litigator=is_litigator,
         now=tx.now,
     )
-    if isinstance(verdict, rules.Impossible):
-        raise Refused("invalid", verdict.message, field="happened_at")
+    if isinstance(verdict, rules.Invalid):
+        raise Refused("invalid", verdict.message, field="happened_at", fault="in_future")
     applied = isinstance(verdict, rules.Applied)
     append(
         tx,
@@ -198,18 +201,22 @@ def write_down(tx: Tx, change: Change) -> tuple[Recorded, Changed | None]:
         address=address,
         happened_at=verdict.happened_at,
     )
-    if isinstance(verdict, rules.KeptOnly):
-        return Recorded(False, before, before, verdict.why), None
-    taken = rules.takes(change.status, change.method, before, current is not None and current.taken)
-    paused = None if row is None or change.method in rules.LIFTS_PAUSE else row.paused_at
-    stand(tx, change, verdict.happened_at, taken, paused)
-    changed = Changed(change.purpose, before, change.status, change.method, change.source)
-    return Recorded(True, before, change.status), None if before == change.status else changed
+    if isinstance(verdict, rules.NotApplied):
+        return ConsentResult(False, before, before, verdict.reason_not_applied), None
+    start_restores = rules.restored_by_start(
+        change.status, change.method, before, current is not None and current.start_restores
+    )
+    paused = None if row is None or change.method in rules.ENDS_PAUSE else row.paused_at
+    store_consent(tx, change, verdict.happened_at, start_restores, paused)
+    changed = PurposeChange(change.purpose, before, change.status, change.method, change.source)
+    return ConsentResult(True, before, change.status), None if before == change.status else changed
 
 
-def stand(tx: Tx, change: Change, happened_at: datetime, taken: bool, paused_at: datetime | None) -> None:
+def store_consent(
+    tx: Tx, change: ConsentChange, happened_at: datetime, start_restores: bool, paused_at: datetime | None
+) -> None:
     tx.run(
-        _STAND,
+        _UPSERT_CONSENT,
         contact_id=change.contact,
         purpose=change.purpose,
         status=change.status,
@@ -218,7 +225,7 @@ def stand(tx: Tx, change: Change, happened_at: datetime, taken: bool, paused_at:
         happened_at=happened_at,
         recorded_at=tx.now,
         paused_at=paused_at,
-        taken=taken,
+        taken=start_restores,
     )
 
 
@@ -227,29 +234,27 @@ def is_sms(purpose: str) -> bool:
 
 
 def address_of(tx: Tx, contact: int, texts: bool) -> str:
-    row = tx.one(ADDRESS, contact=contact)
+    row = tx.one(CONTACT_ADDRESSES, contact=contact)
     return (row.phone if texts else row.email) or ""
 
 
 # --- erasure --------------------------------------------------------------------------------------
 
-# Their own words, where we were told in a text; a form's wording is ours and stays as proof.
-_BLANK = Statement(
+# Erases the contact's own words. Wording that we showed to the contact stays as proof.
+_BLANK_PERSONAL_FIELDS = Statement(
     update(consent_ledger)
     .where(consent_ledger.c.contact_id == bindparam("contact"))
     .values(
         address="",
         reason="",
-        wording=case(
-            (consent_ledger.c.method.in_((Method.KEYWORD, Method.REQUEST)), ""), else_=consent_ledger.c.wording
-        ),
+        wording=case((consent_ledger.c.method.in_(sorted(rules.OUR_WORDING)), consent_ledger.c.wording), else_=""),
     )
 )
 
 
 def erase(tx: Tx, contact: int, *, source: str) -> None:
-    """Blanks what is personal in this contact's chain. A last row says so; what was committed to stays proven."""
-    lock(tx, contact)
+    """Blanks the personal fields in this contact's chain and appends a row that records the erasure. The chain stays valid."""
+    lock_head(tx, contact)
     append(
         tx,
         contact,
@@ -265,4 +270,4 @@ def erase(tx: Tx, contact: int, *, source: str) -> None:
         address="",
         happened_at=tx.now,
     )
-    tx.run(_BLANK, contact=contact)
+    tx.run(_BLANK_PERSONAL_FIELDS, contact=contact)

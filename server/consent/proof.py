@@ -1,4 +1,4 @@
-"""What can be proven: that nobody edited the ledger, and why a message could be sent (G14). Reads that need the key."""
+"""Verifies the ledger and collects the evidence for one message (G14). Both reads need the ledger's key."""
 
 from __future__ import annotations
 
@@ -14,23 +14,15 @@ from server.consent import chain, rules
 from server.consent.rules import Method, Status
 from server.kernel.clock import rfc3339
 from server.kernel.sql import Conn, Row, Statement
-from server.schema import (
-    carrier_inbound,
-    consent_heads,
-    consent_ledger,
-    consent_register,
-    consents,
-    contacts,
-    outbound,
-)
+from server.schema import carrier_inbound, consent_heads, consent_ledger, consent_register, consents, contacts, outbound
 
 SLICE = 500  # contacts read at a time
 _FIELDS = tuple(chain.Entry.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
-class Tampering:
-    """One thing that does not fit. `n`: which row of that contact's chain; None: the chain as a whole.
+class Finding:
+    """One error in the ledger. `n`: the row in the contact's chain; None: the whole chain.
 
     `kind`: altered | missing | added | field | head | standing | chain | register.
     """
@@ -45,7 +37,7 @@ class Tampering:
 class Verified:
     contacts: int
     rows: int
-    findings: tuple[Tampering, ...]
+    findings: tuple[Finding, ...]
 
     def wire(self) -> dict[str, Any]:
         return asdict(self)
@@ -53,8 +45,8 @@ class Verified:
 
 # --- every chain ----------------------------------------------------------------------------------
 
-# Contacts that have anything of it, in slices; a chain whose head was deleted is met by its rows.
-_WHO = Statement(
+# Contacts with a head, a row or a consent, so that a chain whose head was deleted is found by its rows.
+_CONTACT_IDS = Statement(
     select(
         consent_heads.c.contact_id.label("contact"),
     )
@@ -68,19 +60,23 @@ _WHO = Statement(
 )
 
 
-def _of(table: Any, *order: Any) -> Statement:
-    who = table.c.contact_id
-    return Statement(select(table).where(who >= bindparam("first"), who <= bindparam("last")).order_by(who, *order))
+def _by_contact_range(table: Any, *order: Any) -> Statement:
+    contact_id = table.c.contact_id
+    return Statement(
+        select(table)
+        .where(contact_id >= bindparam("first"), contact_id <= bindparam("last"))
+        .order_by(contact_id, *order)
+    )
 
 
-_HEADS = _of(consent_heads)
-_ROWS = _of(consent_ledger, consent_ledger.c.n)
-_STANDINGS = _of(consents, consents.c.purpose)
-_CHAIN = Statement(
+_HEADS_OF_SLICE = _by_contact_range(consent_heads)
+_ROWS_OF_SLICE = _by_contact_range(consent_ledger, consent_ledger.c.n)
+_CONSENTS_OF_SLICE = _by_contact_range(consents, consents.c.purpose)
+_ROWS_OF_CONTACT = Statement(
     select(consent_ledger).where(consent_ledger.c.contact_id == bindparam("contact")).order_by(consent_ledger.c.n)
 )
 _HEAD = Statement(select(consent_heads).where(consent_heads.c.contact_id == bindparam("contact")))
-_STANDING = Statement(select(consents).where(consents.c.contact_id == bindparam("contact")))
+_CONSENTS_OF_CONTACT = Statement(select(consents).where(consents.c.contact_id == bindparam("contact")))
 _CONTACTS = Statement(
     select(contacts.c.id).where(contacts.c.id > bindparam("after")).order_by(contacts.c.id).limit(bindparam("most"))
 )
@@ -88,153 +84,159 @@ _REGISTER = Statement(select(consent_register))
 
 
 def verify(conn: Conn, key: bytes) -> Verified:
-    """Every chain, every head, every standing, and that no chain is missing. `key`: `app.key(chain.PURPOSE)`."""
-    findings: list[Tampering] = []
-    seen: list[int] = []
+    """Checks all chains, heads, consents and the register. `key`: `app.key(chain.PURPOSE)`."""
+    findings: list[Finding] = []
+    chained_contacts: list[int] = []
     rows = after = 0
-    while who := [row.contact for row in conn.all(_WHO, after=after, most=SLICE)]:
-        first, after = who[0], who[-1]
-        heads = {row.contact_id: row for row in conn.all(_HEADS, first=first, last=after)}
-        chains = _by_contact(conn.all(_ROWS, first=first, last=after))
-        standings = _by_contact(conn.all(_STANDINGS, first=first, last=after))
-        for contact in who:
-            mine = chains.get(contact, [])
-            rows += len(mine)
-            findings += _chain(key, contact, mine, heads.get(contact), standings.get(contact, []))
-        seen += heads
-    findings += _register(conn, key, seen)
-    return Verified(len(seen), rows, tuple(findings))
+    while contacts_of_slice := [row.contact for row in conn.all(_CONTACT_IDS, after=after, most=SLICE)]:
+        first, after = contacts_of_slice[0], contacts_of_slice[-1]
+        heads = {row.contact_id: row for row in conn.all(_HEADS_OF_SLICE, first=first, last=after)}
+        chains = _by_contact(conn.all(_ROWS_OF_SLICE, first=first, last=after))
+        consents_by_contact = _by_contact(conn.all(_CONSENTS_OF_SLICE, first=first, last=after))
+        for contact in contacts_of_slice:
+            rows_of_contact = chains.get(contact, [])
+            rows += len(rows_of_contact)
+            findings += _check_chain(
+                key, contact, rows_of_contact, heads.get(contact), consents_by_contact.get(contact, [])
+            )
+        chained_contacts += heads
+    findings += _check_register(conn, key, chained_contacts)
+    return Verified(len(chained_contacts), rows, tuple(findings))
 
 
 def _by_contact(rows: Sequence[Row]) -> dict[int, list[Row]]:
-    return {contact: list(mine) for contact, mine in groupby(rows, key=lambda row: row.contact_id)}
+    return {contact: list(group) for contact, group in groupby(rows, key=lambda row: row.contact_id)}
 
 
 def _entry(row: Row) -> chain.Entry:
     return chain.Entry(**{name: getattr(row, name) for name in _FIELDS})
 
 
-def _chain(
-    key: bytes, contact: int, rows: Sequence[Row], head: Row | None, standing: Sequence[Row]
-) -> Iterator[Tampering]:
-    """What does not fit in one contact's chain. A row that was altered is named, not those after it."""
+def _check_chain(
+    key: bytes, contact: int, rows: Sequence[Row], head: Row | None, consents: Sequence[Row]
+) -> Iterator[Finding]:
+    """The errors in one contact's chain. Reports an altered row, but not the intact rows after it."""
     if head is None:
-        what = "is gone, with its rows still there" if rows else "is gone, and so are its rows"
-        yield Tampering("head", contact, None, f"The head of this chain {what}.")
+        problem = "is missing; its rows exist" if rows else "is missing, and so are its rows"
+        yield Finding("head", contact, None, f"The head of this chain {problem}.")
     elif head.seal != chain.seal(key, contact, head.length, head.mac):
-        yield Tampering("head", contact, None, "The head of this chain was altered.")
+        yield Finding("head", contact, None, "The head of this chain was altered.")
     previous = {""}
     expected = 1
     erased = max((row.n for row in rows if row.status == chain.ERASED), default=0)
     for row in rows:
         if row.n > expected:
             missing = f"Row {expected} is" if row.n == expected + 1 else f"Rows {expected} to {row.n - 1} are"
-            yield Tampering("missing", contact, expected, f"{missing} gone; row {row.n} cannot be checked for that.")
+            yield Finding("missing", contact, expected, f"{missing} missing, so row {row.n} cannot be checked.")
         entry = _entry(row)
-        right = {chain.mac(key, before, entry) for before in previous}
-        # What stood before a missing row is unknown, so the row after a gap can only be asked about its own fields.
-        if row.mac not in right and row.n == expected:
+        valid = {chain.mac(key, before, entry) for before in previous}
+        # The MAC before a gap is unknown, so after a gap only the row's own fields can be checked.
+        if row.mac not in valid and row.n == expected:
             if head is not None and row.n > head.length:
-                yield Tampering("added", contact, row.n, "This row was added behind the end of the chain.")
+                yield Finding("added", contact, row.n, "This row was added after the end of the chain.")
             else:
-                yield Tampering("altered", contact, row.n, "This row was altered, or put in another's place.")
-        yield from _personal(key, contact, row, row.n < erased)
-        # After an altered row the next one fits to what was altered or to what it was before: either proves it.
-        previous = {row.mac, *right}
+                yield Finding("altered", contact, row.n, "This row was altered or replaced.")
+        yield from _check_personal_fields(key, contact, row, row.n < erased)
+        # The row after an altered one is valid if it follows the stored MAC or the correct one.
+        previous = {row.mac, *valid}
         expected = row.n + 1
     if head is not None and head.length > expected - 1 and chain.seal(key, contact, head.length, head.mac) == head.seal:
-        gone = head.length - expected + 1
-        yield Tampering(
+        missing_rows = head.length - expected + 1
+        yield Finding(
             "missing",
             contact,
             expected,
-            f"The end of the chain is cut: {gone} row{'s are' if gone > 1 else ' is'} gone.",
+            f"The end of the chain is cut off: {missing_rows} row{'s are' if missing_rows > 1 else ' is'} missing.",
         )
     elif head is not None and rows and rows[-1].n == head.length and rows[-1].mac != head.mac:
-        yield Tampering("head", contact, None, "The head of this chain ends in another row than the last.")
-    yield from _standings(contact, rows, standing)
+        yield Finding("head", contact, None, "The head of this chain does not match its last row.")
+    yield from _check_consents(contact, rows, consents)
 
 
-def _personal(key: bytes, contact: int, row: Row, erased: bool) -> Iterator[Tampering]:
-    """Personal fields hold what was committed to. `erased`: a later row says that they may be blank."""
+def _check_personal_fields(key: bytes, contact: int, row: Row, erased: bool) -> Iterator[Finding]:
+    """Compares personal fields with their commitments. `erased`: a later row records an erasure, so blank fields are valid."""
     committed = row.commitment.split(".")
-    found = chain.commit(key, row.salt, row.address, row.wording, row.reason).split(".")
-    if len(committed) != len(found):
-        return  # the MAC has said so
-    for name, was, now in zip(chain.PERSONAL, committed, found, strict=True):
-        if was != now and not (erased and getattr(row, name) == ""):
-            yield Tampering("field", contact, row.n, f"The {name} in this row is not the one that was written.")
+    computed = chain.commitments(key, row.salt, row.address, row.wording, row.reason).split(".")
+    if len(committed) != len(computed):
+        return  # the MAC check has reported this row
+    for name, stored, recomputed in zip(chain.PERSONAL, committed, computed, strict=True):
+        if stored != recomputed and not (erased and getattr(row, name) == ""):
+            yield Finding("field", contact, row.n, f"The {name} in this row was altered.")
 
 
 @dataclass(frozen=True, slots=True)
-class _Stands:
+class _ExpectedConsent:
     status: str
     method: str
     source: str
     happened_at: datetime
-    taken: bool
+    start_restores: bool
 
 
-def _standings(contact: int, rows: Sequence[Row], standing: Sequence[Row]) -> Iterator[Tampering]:
-    """Where somebody stands is the last word of the ledger, pauses too."""
-    told: dict[str, _Stands] = {}
+def _check_consents(contact: int, rows: Sequence[Row], consents: Sequence[Row]) -> Iterator[Finding]:
+    """Compares the current consents and pauses with the ledger."""
+    expected_consents: dict[str, _ExpectedConsent] = {}
     paused = False
     for row in rows:
         if row.status in ("paused", "resumed"):
             paused = row.status == "paused"
         elif row.applied and row.status != chain.ERASED:
-            before = told.get(row.purpose)
-            taken = rules.takes(row.status, row.method, row.before, before is not None and before.taken)
-            told[row.purpose] = _Stands(row.status, row.method, row.source, row.happened_at, taken)
-            if row.purpose == rules.Purpose.SMS_MARKETING and row.method in rules.LIFTS_PAUSE:
+            previous = expected_consents.get(row.purpose)
+            start_restores = rules.restored_by_start(
+                row.status, row.method, row.before, previous is not None and previous.start_restores
+            )
+            expected_consents[row.purpose] = _ExpectedConsent(
+                row.status, row.method, row.source, row.happened_at, start_restores
+            )
+            if row.purpose == rules.Purpose.SMS_MARKETING and row.method in rules.ENDS_PAUSE:
                 paused = False
-    stands = {row.purpose: row for row in standing}
-    for purpose in sorted(set(told) | set(stands)):
-        row, last = stands.get(purpose), told.get(purpose)
+    stored = {row.purpose: row for row in consents}
+    for purpose in sorted(set(expected_consents) | set(stored)):
+        row, last = stored.get(purpose), expected_consents.get(purpose)
         if row is None:
-            words = "is missing, though the ledger tells it"
+            problem = "is missing, but is in the ledger"
         elif last is None:
-            words = "" if row.status == Status.NEVER_SUBSCRIBED else "stands there, and the ledger tells of nothing"
-        elif _Stands(row.status, row.method, row.source, row.happened_at, row.taken) != last:
-            words = "is not what the ledger tells"
+            problem = "" if row.status == Status.NEVER_SUBSCRIBED else "is not in the ledger"
+        elif _ExpectedConsent(row.status, row.method, row.source, row.happened_at, row.taken) != last:
+            problem = "differs from the ledger"
         else:
-            words = ""
-        if row is not None and not words and purpose == rules.Purpose.SMS_MARKETING:
-            words = "" if (row.paused_at is not None) == paused else "is paused or not, against the ledger"
-        if words:
-            yield Tampering("standing", contact, None, f"The standing on {purpose} {words}.")
+            problem = ""
+        if row is not None and not problem and purpose == rules.Purpose.SMS_MARKETING:
+            problem = "" if (row.paused_at is not None) == paused else "has a pause that differs from the ledger"
+        if problem:
+            yield Finding("standing", contact, None, f"The current consent for {purpose} {problem}.")
 
 
-def _register(conn: Conn, key: bytes, seen: Sequence[int]) -> Iterator[Tampering]:
-    """Is every chain there that was ever begun? A missing one is named by trying who it could be."""
+def _check_register(conn: Conn, key: bytes, chained_contacts: Sequence[int]) -> Iterator[Finding]:
+    """Checks that no chain is missing. If exactly one is missing, finds its contact by trying all contacts."""
     row = conn.first(_REGISTER)
     if row is None:
-        if seen:
-            yield Tampering("register", None, None, "The register of chains is gone.")
+        if chained_contacts:
+            yield Finding("register", None, None, "The register of chains is missing.")
         return
     if row.seal != chain.register_seal(key, row.chains, row.total):
-        yield Tampering("register", None, None, "The register of chains was altered.")
+        yield Finding("register", None, None, "The register of chains was altered.")
         return
-    total = sum(chain.born(key, contact) for contact in seen) % chain.MODULUS
-    lacking = (int(row.total, 16) - total) % chain.MODULUS
-    if lacking == 0 and row.chains == len(seen):
+    total = sum(chain.register_share(key, contact) for contact in chained_contacts) % chain.MODULUS
+    missing_share = (int(row.total, 16) - total) % chain.MODULUS
+    if missing_share == 0 and row.chains == len(chained_contacts):
         return
-    count = row.chains - len(seen)
-    named = _who_lacks(conn, key, lacking, set(seen)) if count == 1 else None
-    if named is not None:
-        yield Tampering("chain", named, None, "This contact's whole chain is gone.")
+    count = row.chains - len(chained_contacts)
+    missing_contact = _find_missing_contact(conn, key, missing_share, set(chained_contacts)) if count == 1 else None
+    if missing_contact is not None:
+        yield Finding("chain", missing_contact, None, "This contact's whole chain is missing.")
     elif count > 0:
-        yield Tampering("chain", None, None, f"{count} whole chain{'s are' if count > 1 else ' is'} gone.")
+        yield Finding("chain", None, None, f"{count} whole chain{'s are' if count > 1 else ' is'} missing.")
     else:
-        yield Tampering("chain", None, None, "There are chains that were never begun here.")
+        yield Finding("chain", None, None, "There are chains that this server did not create.")
 
 
-def _who_lacks(conn: Conn, key: bytes, lacking: int, seen: set[int]) -> int | None:
+def _find_missing_contact(conn: Conn, key: bytes, missing_share: int, checked: set[int]) -> int | None:
     after: int = 0
-    while some := [int(row.id) for row in conn.all(_CONTACTS, after=after, most=SLICE)]:
-        after = some[-1]
-        for contact in some:
-            if contact not in seen and chain.born(key, contact) == lacking:
+    while batch := [int(row.id) for row in conn.all(_CONTACTS, after=after, most=SLICE)]:
+        after = batch[-1]
+        for contact in batch:
+            if contact not in checked and chain.register_share(key, contact) == missing_share:
                 return contact
     return None
 
@@ -243,17 +245,18 @@ def _who_lacks(conn: Conn, key: bytes, lacking: int, seen: set[int]) -> int | No
 
 _OUTBOUND = Statement(select(outbound).where(outbound.c.id == bindparam("outbound")))
 _CONTACT = Statement(select(contacts.c.id, contacts.c.name).where(contacts.c.id == bindparam("contact")))
-_last = (
+_last_inbound = (
     select(carrier_inbound)
     .where(carrier_inbound.c.contact_id == bindparam("contact"), carrier_inbound.c.at <= bindparam("at"))
     .order_by(carrier_inbound.c.at.desc(), carrier_inbound.c.sid)
     .limit(1)
 )
-_ANSWERED = Statement(_last)
+_LAST_INBOUND = Statement(_last_inbound)
 _BY_SID = Statement(select(carrier_inbound).where(carrier_inbound.c.sid == bindparam("sid")))
 
-# What allows a message, by `outbound.purpose`: consents, any of which is enough, or a text they sent.
-CONSENTED: dict[str, tuple[str, ...]] = {
+# Consents that allow a message, by `outbound.purpose`; one of them is enough. Messages with other purposes answer a text of
+# the contact and need no consent.
+CONSENT_NEEDED: dict[str, tuple[str, ...]] = {
     rules.SendPurpose.CONVERSATION: rules.SMS_PURPOSES,
     rules.SendPurpose.TRANSACTIONAL: rules.SMS_PURPOSES,
     rules.SendPurpose.MARKETING: (rules.Purpose.SMS_MARKETING,),
@@ -261,30 +264,31 @@ CONSENTED: dict[str, tuple[str, ...]] = {
 
 
 def evidence(conn: Conn, key: bytes, outbound_id: int) -> dict[str, Any] | None:
-    """Why this message could be sent: who agreed, to what wording, when, how, where, and that nobody edited it since.
+    """The evidence for one message as JSON: who agreed, to which wording, when and how, and whether the chain is intact.
 
-    `complete`: the rows that allowed it are there and their chain is sound. JSON for a person outside. None: no such
-    message.
+    `complete`: the rows that allowed the message exist and their chain has no errors. None: no such message.
     """
     sent = conn.first(_OUTBOUND, outbound=outbound_id)
     if sent is None:
         return None
-    began = sent.dispatched_at or sent.created_at
-    rows = conn.all(_CHAIN, contact=sent.contact_id)
+    begun_at = sent.dispatched_at or sent.created_at
+    rows = conn.all(_ROWS_OF_CONTACT, contact=sent.contact_id)
     head = conn.first(_HEAD, contact=sent.contact_id)
-    findings = list(_chain(key, sent.contact_id, rows, head, conn.all(_STANDING, contact=sent.contact_id)))
+    findings = list(
+        _check_chain(key, sent.contact_id, rows, head, conn.all(_CONSENTS_OF_CONTACT, contact=sent.contact_id))
+    )
     if not rows and head is None:
-        findings = []  # no chain was begun: nobody agreed to anything, and an answer to their text needs none
-    until = [row for row in rows if row.recorded_at <= began]
-    allowed = _allowed_by(until, CONSENTED.get(sent.purpose, ()))
-    answered = conn.first(_ANSWERED, contact=sent.contact_id, at=sent.created_at)
-    needs_consent = sent.purpose in CONSENTED
-    who = conn.one(_CONTACT, contact=sent.contact_id)
+        findings = []  # a contact without consent has no chain, and a reply to the contact's text needs no consent
+    rows_before_send = [row for row in rows if row.recorded_at <= begun_at]
+    allowed = _allowed_by(rows_before_send, CONSENT_NEEDED.get(sent.purpose, ()))
+    answered_text = conn.first(_LAST_INBOUND, contact=sent.contact_id, at=sent.created_at)
+    needs_consent = sent.purpose in CONSENT_NEEDED
+    contact = conn.one(_CONTACT, contact=sent.contact_id)
     basis: dict[str, Any] = {"kind": "consent" if needs_consent else "their_text"}
     if needs_consent:
-        basis["consents"] = [_row(row) | {"text": _their_text(conn, row)} for row in allowed]
+        basis["consents"] = [_row(row) | {"text": _opt_in_text(conn, row)} for row in allowed]
     else:
-        basis["text"] = _inbound(answered)
+        basis["text"] = _inbound(answered_text)
     return {
         "message": {
             "id": sent.id,
@@ -298,10 +302,10 @@ def evidence(conn: Conn, key: bytes, outbound_id: int) -> dict[str, Any] | None:
             "created_at": rfc3339(sent.created_at),
             "dispatched_at": rfc3339(sent.dispatched_at) if sent.dispatched_at else None,
         },
-        "contact": {"id": who.id, "name": who.name},
+        "contact": {"id": contact.id, "name": contact.name},
         "basis": basis,
-        "complete": bool(allowed if needs_consent else answered is not None) and not findings,
-        "ledger": [_row(row) for row in until],
+        "complete": bool(allowed if needs_consent else answered_text is not None) and not findings,
+        "ledger": [_row(row) for row in rows_before_send],
         "chain": {
             "length": head.length if head is not None else 0,
             "head": head.mac if head is not None else None,
@@ -312,7 +316,7 @@ def evidence(conn: Conn, key: bytes, outbound_id: int) -> dict[str, Any] | None:
 
 
 def _allowed_by(rows: Sequence[Row], purposes: Sequence[str]) -> list[Row]:
-    """The last word on each purpose before the send, where it was a yes."""
+    """The last row of each purpose, if that row subscribed the contact. `rows`: the contact's rows before the send."""
     last = {row.purpose: row for row in rows if row.applied and row.status in set(Status)}
     return [last[purpose] for purpose in purposes if purpose in last and last[purpose].status == Status.SUBSCRIBED]
 
@@ -338,8 +342,8 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _their_text(conn: Conn, row: Row) -> dict[str, Any] | None:
-    """The text by which they agreed, where it was one."""
+def _opt_in_text(conn: Conn, row: Row) -> dict[str, Any] | None:
+    """The text by which the contact agreed; None if the contact agreed in another way."""
     if row.method not in (Method.KEYWORD, Method.DOUBLE_OPT_IN) or not row.source.startswith("sms:"):
         return None
     return _inbound(conn.first(_BY_SID, sid=row.source.removeprefix("sms:")))

@@ -1,4 +1,4 @@
-"""Reads of consent: what the gate asks, what the panel shows."""
+"""Reads of consent, for the gate and for the contact panel."""
 
 from __future__ import annotations
 
@@ -7,27 +7,57 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Text, bindparam, cast, literal, or_, select
+from sqlalchemy import BindParameter, Text, bindparam, cast, func, literal, or_, select
 
 from server.consent import rules
-from server.consent.rules import Facts, Purpose
+from server.consent.rules import ConsentFacts, Purpose
 from server.consent.settings import LITIGATORS
 from server.kernel.sql import Conn, Row, Statement
-from server.schema import consent_kinds, consent_ledger, consents, contacts, litigators, opt_ins, suppressions, users
+from server.schema import (
+    addresses,
+    consent_kinds,
+    consent_ledger,
+    consents,
+    contacts,
+    litigators,
+    merged_set,
+    opt_ins,
+    suppressions,
+    users,
+)
 
+PHONE = "phone"  # in `addresses.kind`
+# The consents of some contacts and of all contacts merged with them. `asked`: the contact.
+_asked = (
+    select(contacts.c.id.label("asked"), func.coalesce(contacts.c.merged_into, contacts.c.id).label("root"))
+    .where(contacts.c.id.in_(bindparam("contacts", expanding=True)))
+    .cte("asked")
+)
+_merged = contacts.alias("merged")
+_members = (
+    select(_asked.c.asked, _asked.c.root.label("member"))
+    .union_all(select(_asked.c.asked, _merged.c.id).join(_merged, _merged.c.merged_into == _asked.c.root))
+    .cte("members")
+)
 _consents = select(
-    consents.c.contact_id, consents.c.purpose, consents.c.status, consents.c.method, consents.c.paused_at
-).where(consents.c.contact_id.in_(bindparam("contacts", expanding=True)))
-_CONSENTS = Statement(_consents)
-_CONSENTS_SHARED = Statement(_consents.with_for_update(read=True))
+    _members.c.asked,
+    consents.c.purpose,
+    consents.c.status,
+    consents.c.method,
+    consents.c.happened_at,
+    consents.c.paused_at,
+).join(consents, consents.c.contact_id == _members.c.member)
+_CONSENTS = Statement(_consents, uses=("pk_consents", "pk_contacts", "ix_contacts_merged_into"))
+_LOCK_CONSENTS = Statement(_consents.with_for_update(read=True, of=consents), uses=("pk_consents", "pk_contacts"))
 _SUPPRESSION = Statement(
     select(suppressions.c.reason, suppressions.c.detail, suppressions.c.at).where(
         suppressions.c.channel == bindparam("channel"), suppressions.c.address == bindparam("address")
     )
 )
-# What else decides, in one statement: the number, a pause of anybody who has it, what every message needs.
+# One statement for the rest of the gate's facts: suppressions, pauses of any contact with the number, required consents
+# and litigators.
 _addresses: BindParameter[Any] = bindparam("addresses", expanding=True)
-_AROUND = Statement(
+_SUPPRESSIONS_AND_PAUSES = Statement(
     select(
         literal("suppressed").label("kind"),
         suppressions.c.address,
@@ -36,10 +66,11 @@ _AROUND = Statement(
     )
     .where(suppressions.c.channel == bindparam("channel"), suppressions.c.address.in_(_addresses))
     .union_all(
-        select(literal("paused"), contacts.c.phone, consents.c.purpose, consents.c.paused_at)
-        .join(contacts, contacts.c.id == consents.c.contact_id)
+        select(literal("paused"), addresses.c.value, consents.c.purpose, consents.c.paused_at)
+        .join(addresses, addresses.c.contact_id == consents.c.contact_id)
         .where(
-            contacts.c.phone.in_(_addresses),
+            addresses.c.kind == PHONE,
+            addresses.c.value.in_(_addresses),
             consents.c.purpose == Purpose.SMS_MARKETING.value,
             consents.c.paused_at.is_not(None),
         ),
@@ -56,38 +87,41 @@ _AROUND = Statement(
         select(literal("litigator"), litigators.c.phone, literal(""), litigators.c.added_at).where(
             litigators.c.phone.in_(_addresses)
         ),
-    )
+    ),
+    uses=("pk_suppressions", "uq_addresses_kind_value_contact_id", "pk_consents", "pk_litigators"),
 )
 
 
-def facts(conn: Conn, contact: int, recipient: str, *, channel: rules.Channel = "sms", lock: bool = False) -> Facts:
-    """What the gate needs to know about this contact at this address."""
+def facts(
+    conn: Conn, contact: int, recipient: str, *, channel: rules.Channel = "sms", lock: bool = False
+) -> ConsentFacts:
+    """The gate's facts about this contact at this address."""
     return facts_of(conn, [(contact, recipient)], channel=channel, lock=lock)[0]
 
 
 def facts_of(
-    conn: Conn, whom: Sequence[tuple[int, str]], *, channel: rules.Channel = "sms", lock: bool = False
-) -> list[Facts]:
-    """As `facts` for several contacts, each at its address, in that order; two statements however many there are.
+    conn: Conn, recipients: Sequence[tuple[int, str]], *, channel: rules.Channel = "sms", lock: bool = False
+) -> list[ConsentFacts]:
+    """The gate's facts about several (contact, address) pairs, in their order. Runs two statements. The words of merged
+    contacts count together (`rules.word_of_all`).
 
-    `lock`: in the transaction that marks the sends; until its end no STOP from these numbers and no change of these
-    contacts' consent can be committed, so one that came before is seen and one that comes after finds it sent.
+    `lock`: for the transaction that marks messages as being sent. Until it ends, no STOP from these numbers and no
+    consent change of these contacts can commit.
     """
-    addresses = list({address for _, address in whom})
+    addresses = list({address for _, address in recipients})
     if lock:
-        conn.hold(*(f"{channel}:{address}" for address in addresses), shared=True)
-    statuses: dict[int, dict[str, str]] = {contact: {} for contact, _ in whom}
-    methods: dict[int, dict[str, str]] = {contact: {} for contact, _ in whom}
-    paused: set[int | str] = set()  # contacts, and numbers
+        conn.lock_names(*(f"{channel}:{address}" for address in addresses), shared=True)
+    words: dict[int, dict[str, list[rules.Word]]] = {contact: {} for contact, _ in recipients}
+    paused: set[int | str] = set()  # ids of contacts, and numbers
     suppressed: dict[str, tuple[str, datetime]] = {}
     required: list[tuple[str, str]] = []
     listed: set[str] = set()
-    for row in conn.all(_CONSENTS_SHARED if lock else _CONSENTS, contacts=list(statuses)):
-        statuses[row.contact_id][row.purpose] = row.status
-        methods[row.contact_id][row.purpose] = row.method
+    for row in conn.all(_LOCK_CONSENTS if lock else _CONSENTS, contacts=list(words)):
+        word = rules.Word(row.status, row.method, row.happened_at)
+        words[row.asked].setdefault(row.purpose, []).append(word)
         if row.paused_at is not None and row.purpose == Purpose.SMS_MARKETING:
-            paused.add(row.contact_id)
-    for row in conn.all(_AROUND, channel=channel, addresses=addresses):
+            paused.add(row.asked)
+    for row in conn.all(_SUPPRESSIONS_AND_PAUSES, channel=channel, addresses=addresses):
         if row.kind == "suppressed":
             suppressed[row.address] = row.word, row.at
         elif row.kind == "paused":
@@ -98,23 +132,26 @@ def facts_of(
             required.append((row.address, row.word))
     if listed and not (channel == "sms" and LITIGATORS.load(conn).on):
         listed.clear()
-    found = []
-    for contact, address in whom:
-        stands = statuses[contact]
-        word, at = suppressed.get(address, (None, None))
-        found.append(
-            Facts(
-                statuses=stands,
-                methods=methods[contact],
+    facts_in_order = []
+    for contact, address in recipients:
+        current = {purpose: rules.word_of_all(said) for purpose, said in words[contact].items()}
+        status_by_purpose = {purpose: word.status for purpose, word in current.items()}
+        reason, suppressed_at = suppressed.get(address, (None, None))
+        facts_in_order.append(
+            ConsentFacts(
+                statuses=status_by_purpose,
+                methods={purpose: word.method for purpose, word in current.items()},
                 paused=contact in paused or address in paused,
-                suppressed=word,
-                suppressed_at=at,
+                suppressed=reason,
+                suppressed_at=suppressed_at,
                 litigator=address in listed,
                 reachable=rules.textable(address) if channel == "sms" else bool(address),
-                missing=tuple(name for kind, name in required if stands.get(kind) != rules.Status.SUBSCRIBED),
+                missing=tuple(
+                    name for kind, name in required if status_by_purpose.get(kind) != rules.Status.SUBSCRIBED
+                ),
             )
         )
-    return found
+    return facts_in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,45 +170,50 @@ _LISTED = Statement(select(litigators.c.phone).where(litigators.c.phone == bindp
 
 
 def litigator(conn: Conn, phone: str) -> bool:
-    """Does this number stand on the owner's list, and does that count now?"""
+    """Whether this number is on the list of litigators and the setting is on."""
     return conn.first(_LISTED, phone=phone) is not None and LITIGATORS.load(conn).on
 
 
-_WORDS = Statement(
+_NEWEST_MARKETING_ROWS = Statement(
     select(consent_ledger.c.status, consent_ledger.c.method, consent_ledger.c.wording)
     .where(
-        consent_ledger.c.contact_id == bindparam("contact"),
+        consent_ledger.c.contact_id.in_(merged_set(bindparam("contact"))),
         consent_ledger.c.purpose == Purpose.SMS_MARKETING.value,
         consent_ledger.c.applied,
     )
-    .order_by(consent_ledger.c.n.desc())
+    .order_by(consent_ledger.c.id.desc())
     .limit(50)
 )
 
 
-def stops(conn: Conn, contact: int) -> list[tuple[str, str]]:
-    """Their own opt-outs since they last came back, newest first: by which method, in which words."""
-    found = []
-    for row in conn.all(_WORDS, contact=contact):
-        if row.status == rules.Status.UNSUBSCRIBED and row.method in rules.OWN_NO:
-            found.append((row.method, row.wording))
-        elif row.status in set(rules.Status) and row.method in rules.OWN_WORD:
+def opt_outs(conn: Conn, contact: int) -> list[tuple[str, str]]:
+    """The contact's own opt-outs since their last opt-in, newest first: (method, wording)."""
+    statements = []
+    for row in conn.all(_NEWEST_MARKETING_ROWS, contact=contact):
+        if row.status == rules.Status.UNSUBSCRIBED and row.method in rules.OPT_OUT_METHODS:
+            statements.append((row.method, row.wording))
+        elif row.status in set(rules.Status) and row.method in rules.OPT_IN_TEXT_METHODS:
             break
-    return found
+    return statements
 
 
-_AT = Statement(select(contacts.c.id).where(contacts.c.phone == bindparam("phone")).order_by(contacts.c.id))
+_CONTACTS_WITH_NUMBER = Statement(
+    select(addresses.c.contact_id)
+    .where(addresses.c.kind == PHONE, addresses.c.value == bindparam("phone"))
+    .order_by(addresses.c.contact_id)
+)
 
 
-def contacts_at(conn: Conn, phone: str) -> list[int]:
-    """Everybody with this number, whoever was merged into whom: an opt-out is about the number."""
-    return [row.id for row in conn.all(_AT, phone=phone)]
+def contacts_with_number(conn: Conn, phone: str) -> list[int]:
+    """All contacts with this number, including merged ones, because an opt-out concerns the number."""
+    return [row.contact_id for row in conn.all(_CONTACTS_WITH_NUMBER, phone=phone)]
 
 
 @dataclass(frozen=True, slots=True)
 class OptIn:
-    """A question that waits for YES."""
+    """A pending question of a double opt-in. `contact`: who was asked."""
 
+    contact: int
     purposes: tuple[str, ...]
     keyword: str
     source: str
@@ -180,23 +222,32 @@ class OptIn:
 
 
 _OPT_IN = Statement(
-    select(opt_ins).where(opt_ins.c.contact_id == bindparam("contact"), opt_ins.c.expires_at > bindparam("now"))
+    select(opt_ins)
+    .where(opt_ins.c.contact_id.in_(merged_set(bindparam("contact"))), opt_ins.c.expires_at > bindparam("now"))
+    .order_by(opt_ins.c.asked_at.desc())
+    .limit(1)
 )
 
 
 def opt_in(conn: Conn, contact: int, now: datetime) -> OptIn | None:
+    """The double opt-in that waits for the confirmation of this contact or of one merged with it, if it has not expired."""
     row = conn.first(_OPT_IN, contact=contact, now=now)
-    return None if row is None else OptIn(tuple(row.purposes), row.keyword, row.source, row.wording, row.asked_at)
+    return (
+        None
+        if row is None
+        else OptIn(row.contact_id, tuple(row.purposes), row.keyword, row.source, row.wording, row.asked_at)
+    )
 
 
 # --- the panel ------------------------------------------------------------------------------------
 
-SHOWN = 200  # newest rows of the history
+HISTORY_ROWS = 200  # newest rows of the history
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Where somebody stands on one purpose; `method` None: no word stands. `name`: of a consent of the owner's."""
+    """A contact's consent for one purpose. `method` None: nothing is recorded. `name`: only of a consent that the owner
+    defined."""
 
     purpose: str
     name: str | None
@@ -211,8 +262,8 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One row of the ledger. `who`: the colleague who wrote it down, by name."""
+class LedgerRow:
+    """One row of the ledger. `who`: the name of the user who recorded it."""
 
     n: int
     purpose: str
@@ -232,24 +283,35 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ContactConsents:
-    """`barred`: why an agent cannot text them, as far as consent and the number tell."""
+    """`barred`: why consent or the contact's number bars an agent's text; our own numbers are not considered."""
 
     contact: int
     phone: str | None
     suppressed: Suppression | None
     barred: str | None
     consents: tuple[Consent, ...]
-    history: tuple[Line, ...]
+    history: tuple[LedgerRow, ...]
 
 
-_ADDRESSES = Statement(select(contacts.c.phone, contacts.c.peer).where(contacts.c.id == bindparam("contact")))
-_KINDS = Statement(select(consent_kinds).where(consent_kinds.c.deleted_at.is_(None)).order_by(consent_kinds.c.id))
-_STANDINGS = Statement(select(consents).where(consents.c.contact_id == bindparam("contact")))
+_peer = (
+    select(addresses.c.value)
+    .where(addresses.c.contact_id == contacts.c.id, addresses.c.kind == "peer")
+    .order_by(addresses.c.active_at.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_CONTACT_ADDRESSES = Statement(
+    select(contacts.c.phone, _peer.label("peer")).where(contacts.c.id == bindparam("contact"))
+)
+_DEFINED_CONSENTS = Statement(
+    select(consent_kinds).where(consent_kinds.c.deleted_at.is_(None)).order_by(consent_kinds.c.id)
+)
+_CONSENTS_OF_CONTACT = Statement(select(consents).where(consents.c.contact_id.in_(merged_set(bindparam("contact")))))
 _HISTORY = Statement(
     select(consent_ledger)
-    .where(consent_ledger.c.contact_id == bindparam("contact"))
-    .order_by(consent_ledger.c.n.desc())
-    .limit(SHOWN)
+    .where(consent_ledger.c.contact_id.in_(merged_set(bindparam("contact"))))
+    .order_by(consent_ledger.c.id.desc())
+    .limit(HISTORY_ROWS)
 )
 _BUILT_IN: tuple[tuple[Purpose, rules.Channel], ...] = (
     (Purpose.SMS_MARKETING, "sms"),
@@ -259,74 +321,90 @@ _BUILT_IN: tuple[tuple[Purpose, rules.Channel], ...] = (
 
 
 def contact_consents(conn: Conn, contact: int) -> ContactConsents | None:
-    """What the contact panel shows. None: there is no such contact."""
-    row = conn.first(_ADDRESSES, contact=contact)
+    """The consents and their history for the contact panel, of the contact and of all contacts merged with it. None: no
+    such contact."""
+    row = conn.first(_CONTACT_ADDRESSES, contact=contact)
     if row is None:
         return None
     address = row.phone or row.peer or ""
     barred = rules.barred(facts(conn, contact, address))
-    known = [(str(purpose), None, channel, False) for purpose, channel in _BUILT_IN]
-    known += [(f"consent:{kind.id}", kind.name, kind.channel, kind.required) for kind in conn.all(_KINDS)]
-    stands = {standing.purpose: standing for standing in conn.all(_STANDINGS, contact=contact)}
+    purposes = [(str(purpose), None, channel, False) for purpose, channel in _BUILT_IN]
+    purposes += [(f"consent:{kind.id}", kind.name, kind.channel, kind.required) for kind in conn.all(_DEFINED_CONSENTS)]
+    current = _current_of_all(conn.all(_CONSENTS_OF_CONTACT, contact=contact))
     return ContactConsents(
         contact,
         row.phone,
         suppression(conn, "sms", address),
         None if barred is None else barred.code,
-        tuple(_consent(*one, stands.get(one[0])) for one in known),
+        tuple(_consent(*purpose, current.get(purpose[0])) for purpose in purposes),
         _history(conn, contact),
     )
+
+
+def _current_of_all(rows: Sequence[Row]) -> dict[str, Row]:
+    """The row that decides, by purpose."""
+    of_purpose: dict[str, list[Row]] = {}
+    for row in rows:
+        of_purpose.setdefault(row.purpose, []).append(row)
+    current = {}
+    for purpose, said in of_purpose.items():
+        words = [rules.Word(row.status, row.method, row.happened_at) for row in said]
+        current[purpose] = said[words.index(rules.word_of_all(words))]
+        paused = max((row.paused_at for row in said if row.paused_at is not None), default=None)
+        current[purpose] = current[purpose]._replace(paused_at=paused)
+    return current
 
 
 def _consent(purpose: str, name: str | None, channel: str, required: bool, row: Row | None) -> Consent:
     if row is None:
         return Consent(purpose, name, channel, required, rules.Status.NEVER_SUBSCRIBED)
-    # A pause alone leaves a row on which nothing was ever said; START one on which nothing stands any more.
-    said = row.status != rules.Status.NEVER_SUBSCRIBED
+    # A row can exist without a consent: a pause creates one, and START can reset one to "never subscribed".
+    recorded = row.status != rules.Status.NEVER_SUBSCRIBED
     return Consent(
         purpose,
         name,
         channel,
         required,
         row.status,
-        row.method if said else None,
-        row.source if said else None,
-        row.happened_at if said else None,
-        row.recorded_at if said else None,
+        row.method if recorded else None,
+        row.source if recorded else None,
+        row.happened_at if recorded else None,
+        row.recorded_at if recorded else None,
         row.paused_at,
     )
 
 
-def _history(conn: Conn, contact: int) -> tuple[Line, ...]:
+def _history(conn: Conn, contact: int) -> tuple[LedgerRow, ...]:
     rows = conn.all(_HISTORY, contact=contact)
-    ids = {found for row in rows if (found := rules.user_in(row.source)) is not None}
+    ids = {user_id for row in rows if (user_id := rules.user_of_source(row.source)) is not None}
     named = conn.all(select(users.c.id, users.c.name).where(users.c.id.in_(sorted(ids)))) if ids else []
     names = {row.id: row.name for row in named}
-    fields = [name for name in Line.__dataclass_fields__ if name != "who"]
+    fields = [name for name in LedgerRow.__dataclass_fields__ if name != "who"]
     return tuple(
-        Line(**{name: getattr(row, name) for name in fields}, who=names.get(rules.user_in(row.source))) for row in rows
+        LedgerRow(**{name: getattr(row, name) for name in fields}, who=names.get(rules.user_of_source(row.source)))
+        for row in rows
     )
 
 
-_NAME = Statement(select(consent_kinds.c.name).where(consent_kinds.c.id == bindparam("kind")))
+_DEFINED_CONSENT_NAME = Statement(select(consent_kinds.c.name).where(consent_kinds.c.id == bindparam("kind")))
 
 
-def name_of(conn: Conn, purpose: str) -> str | None:
-    """What the owner calls a consent of their own, also of one that was removed; None for a built-in one."""
+def purpose_name(conn: Conn, purpose: str) -> str | None:
+    """The name of a consent that the owner defined, also a removed one; None for a built-in purpose."""
     kind = purpose.removeprefix("consent:")
-    return None if kind == purpose else conn.value(_NAME, kind=int(kind))
+    return None if kind == purpose else conn.value(_DEFINED_CONSENT_NAME, kind=int(kind))
 
 
-_KIND = Statement(
+_DEFINED_CONSENT = Statement(
     select(consent_kinds.c.id).where(consent_kinds.c.id == bindparam("kind"), consent_kinds.c.deleted_at.is_(None))
 )
 
 
 def known_purpose(conn: Conn, purpose: str) -> bool:
-    """A built-in purpose, or "consent:<id>" of a consent that exists."""
+    """Whether this is a built-in purpose, or "consent:<id>" of a definition that is not removed."""
     if purpose in set(Purpose):
         return True
     kind = purpose.removeprefix("consent:")
     if kind == purpose or not (kind.isascii() and kind.isdecimal()) or len(kind) > 15:
         return False
-    return conn.first(_KIND, kind=int(kind)) is not None
+    return conn.first(_DEFINED_CONSENT, kind=int(kind)) is not None

@@ -1,13 +1,13 @@
-"""Who may be sent what, what a change of consent does, why an agent cannot answer. Pure (SPEC CON-1..11, INB-8..11, AMB-23, 25).
+"""Decides which messages may be sent, what a consent change does and why an agent cannot reply. Pure (CON-1..11,
+INB-8..11, AMB-23, 25).
 
-Consent is held for each contact and purpose; a suppression belongs to a number, whoever has it now. Both must
-allow a send. What each role may change is `accounts.rules`; what a text means is `keywords`.
+Consent belongs to a contact and a purpose; a suppression belongs to an address, whoever has it now. A send needs both.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -17,7 +17,7 @@ Channel = Literal["sms", "email"]
 
 
 class Purpose(StrEnum):
-    """What somebody agreed to (CON-1). Consents an owner defines are "consent:<id>" (CIM-4)."""
+    """What a contact agreed to (CON-1). Consents that an owner defines are "consent:<id>" (CIM-4)."""
 
     EMAIL_MARKETING = "email_marketing"
     SMS_MARKETING = "sms_marketing"
@@ -28,17 +28,17 @@ SMS_PURPOSES = (Purpose.SMS_MARKETING, Purpose.SMS_TRANSACTIONAL)
 
 
 class SendPurpose(StrEnum):
-    """What a message is for: what the gate is asked."""
+    """What a message is for."""
 
-    CONVERSATION = "conversation"  # an agent's answer
-    AUTO_REPLY = "auto_reply"  # "nobody reads this number" (SET-5)
-    COMPLIANCE = "compliance"  # what a keyword is answered with, the question of a double opt-in
+    CONVERSATION = "conversation"  # an agent's reply
+    AUTO_REPLY = "auto_reply"  # the automatic reply to a customer's text (SET-5)
+    COMPLIANCE = "compliance"  # the reply to a keyword, the question of a double opt-in
     MARKETING = "marketing"
     TRANSACTIONAL = "transactional"
 
 
 class Status(StrEnum):
-    """CON-2."""
+    """The status of a consent (CON-2)."""
 
     SUBSCRIBED = "subscribed"
     UNSUBSCRIBED = "unsubscribed"
@@ -46,33 +46,35 @@ class Status(StrEnum):
 
 
 class Method(StrEnum):
-    """How a change came about (CON-2)."""
+    """How a change was made (CON-2)."""
 
-    KEYWORD = "keyword"  # the person's own text
-    REQUEST = "request"  # the person asked in their own words, and somebody here said that it was a STOP (AMB-1)
-    DOUBLE_OPT_IN = "double_opt_in"  # the person's own YES to our question
-    GATEWAY = "gateway"  # the carrier says so (21610, OptOutType)
-    DEACTIVATION = "deactivation"  # their carrier says the number was given up (CON-8)
-    LITIGATOR = "litigator"  # put on the owner's list of people known for suing over texts (CON-8)
+    KEYWORD = "keyword"  # the contact texted a keyword
+    REQUEST = "request"  # the contact asked in other words, and an agent confirmed that it means STOP (AMB-1)
+    DOUBLE_OPT_IN = "double_opt_in"  # the contact texted YES to our question
+    GATEWAY = "gateway"  # the carrier reported an opt-out (21610, OptOutType)
+    DEACTIVATION = "deactivation"  # the carrier reported that the number was given up (CON-8)
+    LITIGATOR = "litigator"  # the owner put the number on the list of litigators (CON-8)
     AGENT = "agent"
     IMPORT = "import"
     FORM = "form"
     API = "api"
 
 
-OWN_WORD = frozenset({Method.KEYWORD, Method.DOUBLE_OPT_IN})  # came from the person's own phone
-OWN_NO = frozenset({Method.KEYWORD, Method.REQUEST, Method.GATEWAY})
-START_UNDOES = OWN_NO | {Method.DEACTIVATION}  # whoever has the number now may say START, and then it is theirs
-LIFTS_PAUSE = OWN_WORD | OWN_NO  # they have said it clearly themselves; nobody need decide any more
+OPT_IN_TEXT_METHODS = frozenset({Method.KEYWORD, Method.DOUBLE_OPT_IN})  # texts from the contact's own phone
+OPT_OUT_METHODS = frozenset({Method.KEYWORD, Method.REQUEST, Method.GATEWAY})
+UNDONE_BY_START = OPT_OUT_METHODS | {Method.DEACTIVATION}  # START from a deactivated number is by its new owner
+# The ledger's `wording` is text that we showed the contact. With other methods it may be the contact's own words.
+OUR_WORDING = frozenset({Method.DOUBLE_OPT_IN, Method.FORM, Method.IMPORT, Method.API})
+ENDS_PAUSE = OPT_IN_TEXT_METHODS | OPT_OUT_METHODS  # clear decisions of the contact
 
 
 class Suppressed(StrEnum):
-    """Why an address is not sent to."""
+    """Why nothing is sent to an address."""
 
-    STOP = "stop"  # opted out by text from this number
-    GATEWAY = "gateway"  # the carrier says they opted out there
-    AGENT = "agent"  # somebody here put it on the list
-    DEACTIVATED = "deactivated"  # given up, and perhaps somebody else's soon: until a newer yes, or START
+    STOP = "stop"  # opt-out by text from this number
+    GATEWAY = "gateway"  # the carrier reported an opt-out
+    AGENT = "agent"  # an agent suppressed it
+    DEACTIVATED = "deactivated"  # given up by its owner; lifted by a newer opt-in or START
     INVALID = "invalid"
     LANDLINE = "landline"
     DEAD = "dead"
@@ -81,13 +83,13 @@ class Suppressed(StrEnum):
 OPTED_OUT = frozenset({Suppressed.STOP, Suppressed.GATEWAY, Suppressed.AGENT})
 UNREACHABLE = frozenset({Suppressed.INVALID, Suppressed.LANDLINE, Suppressed.DEAD})
 
-# What carriers put for somebody who hides their number: "ANONYMOUS", "RESTRICTED", "BLOCKED", "UNKNOWN" … on a dial.
+# Numbers that carriers report for a hidden sender: "ANONYMOUS", "RESTRICTED", "BLOCKED" or "UNKNOWN" in keypad digits.
 ANONYMOUS = frozenset(("+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253", "+865966"))
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 
 
 def textable(address: str) -> bool:
-    """Can this be sent a text at all? Short codes, names, other channels and hidden numbers cannot (S8)."""
+    """Whether this address can receive texts. Short codes, names, other channels and hidden numbers cannot (S8)."""
     return _E164.fullmatch(address) is not None and address not in ANONYMOUS
 
 
@@ -95,31 +97,29 @@ def textable(address: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What the gate needs to know about one contact at one address, on one channel.
+class ConsentFacts:
+    """The gate's facts about one contact at one address on one channel.
 
-    `queries.facts` loads it; `answerable` (a sender of ours serves their country and hears their answer) and
-    `quiet_until` are known to whoever asks and put in with `dataclasses.replace`.
+    `queries.facts` loads them; the caller adds `quiet_until`.
     """
 
-    statuses: Mapping[str, str]  # by purpose; what is missing was never subscribed
-    methods: Mapping[str, str] = field(default_factory=dict)  # by purpose: how it came to stand so
-    paused: bool = False  # asked to stop in their own words; an agent decides (AMB-1)
-    suppressed: str | None = None  # of the address
+    statuses: Mapping[str, str]  # status by purpose; a missing purpose is "never subscribed"
+    methods: Mapping[str, str] = field(default_factory=dict)  # method of the current status, by purpose
+    paused: bool = False  # asked to stop in other words; an agent must decide (AMB-1)
+    suppressed: str | None = None  # reason of the address's suppression
     suppressed_at: datetime | None = None
-    litigator: bool = False  # on the owner's list of people known for suing over texts, while that counts
-    reachable: bool = True  # the address can be texted at all
-    answerable: bool = True
+    litigator: bool = False  # on the list of litigators, and the setting is on
+    reachable: bool = True  # the address can receive messages of this channel
     missing: tuple[str, ...] = ()  # consents required for the channel that are not given, by name (CIM-5)
-    quiet_until: datetime | None = None  # end of the quiet hours that hold now
+    quiet_until: datetime | None = None  # end of the current quiet hours
 
     def status(self, purpose: str) -> str:
         return self.statuses.get(purpose, Status.NEVER_SUBSCRIBED)
 
-    def no(self, purposes: Iterable[str]) -> str:
-        """Why none of these counts: the person's own no is the firmest, since only their START takes it back."""
+    def block_reason(self, purposes: Iterable[str]) -> str:
+        """Why none of these purposes is subscribed. The contact's own opt-out comes first, because only START undoes it."""
         refused = [purpose for purpose in purposes if self.status(purpose) == Status.UNSUBSCRIBED]
-        if any(self.methods.get(purpose) in START_UNDOES for purpose in refused):
+        if any(self.methods.get(purpose) in UNDONE_BY_START for purpose in refused):
             return "opted_out"
         return "taken_off" if refused else "not_subscribed"
 
@@ -131,14 +131,14 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Not now: ask again then."""
+    """Not allowed before `until`."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Never for this message. `reason` is stable, `message` for people."""
+    """Not allowed at all. `reason`: a stable code. `message`: for people."""
 
     reason: str
     message: str
@@ -148,37 +148,39 @@ Verdict = Allowed | Held | Blocked
 
 CONFIRM_WITHIN = timedelta(minutes=5)  # the one confirmation of a STOP (47 CFR 64.1200(a)(12))
 
-SENTENCES = {
+BLOCK_MESSAGES = {
     "unreachable": "This number cannot receive texts.",
-    "deactivated": "The carrier says that this number was given up. Whoever has it next has agreed to nothing.",
-    "litigator": "This number is on your list of people known for suing over texts; nothing is sent to it.",
-    "opted_out": "They opted out of texts. Only they can change that: by texting START.",
-    "taken_off": "They were taken off texts here, not by a text of their own.",
-    "no_sender": "None of your numbers can text this country and hear the answer.",
-    "not_subscribed": "They have not agreed to texts.",
-    "too_late": "A confirmation may be sent within five minutes of an opt-out only.",
-    "paused": "They asked to stop in their own words; somebody has to decide first.",
+    "deactivated": "The carrier has deactivated this number. Its next owner has not agreed to texts.",
+    "litigator": "This number is on your list of known litigators. Nothing is sent to it.",
+    "opted_out": "This contact opted out of texts. Only they can opt back in, by texting START.",
+    "taken_off": "Somebody on your team opted this contact out of texts. The contact did not ask by text.",
+    "merged": "This conversation continues in the contact's other SMS ticket.",
+    "no_sender": "None of your numbers can text this country and receive replies.",
+    "not_subscribed": "This contact has not agreed to texts.",
+    "too_late": "A confirmation may only be sent within five minutes of an opt-out.",
+    "paused": "This contact seems to be asking you to stop. An agent has to decide first.",
     "consent_missing": "A consent that every message needs is missing: {missing}.",
 }
 
 
 def _blocked(reason: str, **values: str) -> Blocked:
-    return Blocked(reason, SENTENCES[reason].format(**values))
+    return Blocked(reason, BLOCK_MESSAGES[reason].format(**values))
 
 
-def may_send(purpose: SendPurpose | str, channel: Channel, facts: Facts, now: datetime) -> Verdict:
-    """The gate: asked in the transaction that marks a message as being sent, whoever wants to send it."""
+def may_send(purpose: SendPurpose | str, channel: Channel, facts: ConsentFacts, now: datetime) -> Verdict:
+    """The gate: decides whether a message may be sent. Called for every message, in the transaction that marks it
+    `sending`."""
     purpose = SendPurpose(purpose)
-    return _may_text(purpose, facts, now) if channel == "sms" else _may_mail(purpose, facts)
+    return _may_text(purpose, facts, now) if channel == "sms" else _may_email(purpose, facts)
 
 
-def _may_text(purpose: SendPurpose, facts: Facts, now: datetime) -> Verdict:
+def _may_text(purpose: SendPurpose, facts: ConsentFacts, now: datetime) -> Verdict:
     if not facts.reachable or facts.suppressed in UNREACHABLE:
         return _blocked("unreachable")
     if facts.litigator:
         return _blocked("litigator")
     if purpose is SendPurpose.COMPLIANCE:
-        return _may_confirm(facts, now)
+        return _may_send_compliance(facts, now)
     if facts.suppressed == Suppressed.DEACTIVATED:
         return _blocked("deactivated")
     if facts.suppressed is not None:
@@ -186,14 +188,14 @@ def _may_text(purpose: SendPurpose, facts: Facts, now: datetime) -> Verdict:
     marketing = facts.status(Purpose.SMS_MARKETING)
     either = {marketing, facts.status(Purpose.SMS_TRANSACTIONAL)}
     if purpose is SendPurpose.AUTO_REPLY:
-        # Anybody who wrote may be told that nobody reads this (SET-5); not who has said no, nor who may have.
+        # Anybody who texts may get this reply (SET-5), except after an opt-out or a possible one.
         if Status.SUBSCRIBED not in either and Status.UNSUBSCRIBED in either:
-            return _blocked(facts.no(SMS_PURPOSES))
+            return _blocked(facts.block_reason(SMS_PURPOSES))
         return _blocked("paused") if facts.paused else Allowed()
-    # A promotion needs the marketing consent; an answer or a transactional text either (AMB-23, AMB-25, CON-4).
-    counted = SMS_PURPOSES[:1] if purpose is SendPurpose.MARKETING else SMS_PURPOSES
-    if all(facts.status(one) != Status.SUBSCRIBED for one in counted):
-        return _blocked(facts.no(counted))
+    # Marketing needs the marketing consent; replies and transactional texts need either (AMB-23, AMB-25, CON-4).
+    sufficient = SMS_PURPOSES[:1] if purpose is SendPurpose.MARKETING else SMS_PURPOSES
+    if all(facts.status(sms_purpose) != Status.SUBSCRIBED for sms_purpose in sufficient):
+        return _blocked(facts.block_reason(sufficient))
     if purpose is SendPurpose.CONVERSATION:
         return Allowed()
     if facts.missing:
@@ -206,85 +208,115 @@ def _may_text(purpose: SendPurpose, facts: Facts, now: datetime) -> Verdict:
     return Allowed()
 
 
-def _may_confirm(facts: Facts, now: datetime) -> Verdict:
-    """A keyword is answered whatever was agreed to; who opted out gets one confirmation, and soon.
+def _may_send_compliance(facts: ConsentFacts, now: datetime) -> Verdict:
+    """Replies to keywords need no consent. After an opt-out one confirmation may be sent, within `CONFIRM_WITHIN`.
 
-    A number that was given up and now texts us is somebody's again, and their question is answered.
+    A deactivated number that texts us has a new owner, so it gets a reply.
     """
     if facts.suppressed in (None, Suppressed.DEACTIVATED):
         return Allowed()
     if facts.suppressed != Suppressed.STOP:
-        return _blocked("opted_out")  # the carrier would refuse it, or somebody here decided
+        return _blocked("opted_out")  # the carrier would refuse it, or an agent suppressed the number
     if facts.suppressed_at is None or now - facts.suppressed_at > CONFIRM_WITHIN:
         return _blocked("too_late")
     return Allowed()
 
 
-def _may_mail(purpose: SendPurpose, facts: Facts) -> Verdict:
-    """Never having subscribed does not block e-mail (CON-5); a suppression blocks marketing, bounces everything (CON-6)."""
+def _may_email(purpose: SendPurpose, facts: ConsentFacts) -> Verdict:
+    """E-mail is allowed without a subscription (CON-5). A bounced address blocks everything, any other suppression only
+    marketing (CON-6)."""
     if not facts.reachable or facts.suppressed in UNREACHABLE:
-        return _blocked("unreachable")
+        return Blocked("unreachable", "This address cannot receive e-mail.")
     if purpose is not SendPurpose.MARKETING:
         return Allowed()
     if facts.suppressed is not None or facts.status(Purpose.EMAIL_MARKETING) == Status.UNSUBSCRIBED:
-        return Blocked("opted_out", "They opted out of marketing e-mail.")
+        return Blocked("opted_out", "This contact opted out of marketing e-mail.")
     if facts.missing:
         return _blocked("consent_missing", missing=", ".join(facts.missing))
     return Allowed()
 
 
-# --- why an agent cannot answer -----------------------------------------------------------------
+# --- why an agent cannot reply ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Barred:
-    """Why the composer is off (INB-8, INB-9): what stands in `tickets.barred`, in words, and the way out."""
+    """Why the composer is off (INB-8, INB-9). `code`: stored in `tickets.barred`, except "no_sender". `hint`: what would help."""
 
     code: str
     message: str
     hint: str
 
 
-HINTS = {
-    "unreachable": "Ask for another number, or answer by e-mail.",
-    "deactivated": "Ask for another number, or answer by e-mail. If the number is theirs, they can text START.",
-    "litigator": "Answer by e-mail. An owner, admin or manager can take the number off the list under Settings → SMS.",
-    "opted_out": "When they text START, you can answer again.",
-    "taken_off": "START does not bring that back: they can text a subscribe keyword, if you have one, or an owner, admin or "
-    "manager records their new yes.",
+BARRED_HINTS = {
+    "unreachable": "Ask for another number, or reply by e-mail.",
+    "deactivated": "Ask for another number, or reply by e-mail. If the number is still theirs, they can text START.",
+    "litigator": "Reply by e-mail. An owner, admin or manager can remove the number from the list under Settings → SMS.",
+    "opted_out": "When they text START, you can reply again.",
+    "taken_off": "START will not undo this. They can text a subscribe keyword, if you have one, or an owner, admin or "
+    "manager records their new consent.",
+    "merged": "Reply in the other ticket: it is in the contact's details.",
     "no_sender": "Add a number for this country under Settings → SMS.",
-    "not_subscribed": "They can text a subscribe keyword, if you have one, or an owner, admin or manager records their consent.",
+    "not_subscribed": "They can text a subscribe keyword, if you have one, or an owner, admin or manager can record their consent.",
 }
 
 
-def barred(facts: Facts) -> Barred | None:
-    """None: an agent may answer. The firmest reason counts: what consent could mend is said last."""
+def barred(facts: ConsentFacts) -> Barred | None:
+    """Why consent or the contact's number bars an agent's reply; None if neither does."""
     verdict = may_send(SendPurpose.CONVERSATION, "sms", facts, datetime.min.replace(tzinfo=UTC))
-    code = verdict.reason if isinstance(verdict, Blocked) else None
-    if not facts.answerable and code in (None, "not_subscribed"):
-        code = "no_sender"
-    return None if code is None else Barred(code, SENTENCES[code], HINTS[code])
+    return barred_with_code(verdict.reason) if isinstance(verdict, Blocked) else None
 
 
-def barred_by(code: str) -> Barred:
-    """From what stands in `tickets.barred`."""
-    return Barred(code, SENTENCES[code], HINTS[code])
+def barred_with_code(code: str) -> Barred:
+    """The reason with this code."""
+    return Barred(code, BLOCK_MESSAGES[code], BARRED_HINTS[code])
 
 
-# --- what a change does -------------------------------------------------------------------------
-
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # CON-7
-AHEAD = timedelta(minutes=5)  # clocks of other machines
+# --- merged contacts ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The last word on one purpose of one contact."""
+class Word:
+    """The current status of one purpose of one contact, as the gate reads it."""
 
     status: str
     method: str
     happened_at: datetime
-    taken: bool = False  # a STOP took it (AMB-32)
+
+
+# A refusal that a newer consent of another merged contact does not end: only its own contact ends it, by text.
+HOLDS_FOR_ALL = OPT_OUT_METHODS | {Method.LITIGATOR}
+
+
+def word_of_all(words: Sequence[Word]) -> Word:
+    """The status of merged contacts for one purpose: anybody's own no, otherwise the newest word; of two at the same time,
+    the opt-out.
+
+    A deactivation is about one number, whose suppression bars it, and not about the person.
+    """
+    if len(words) == 1:
+        return words[0]
+    own_no = [word for word in words if word.status == Status.UNSUBSCRIBED and word.method in HOLDS_FOR_ALL]
+    spoken = [word for word in words if word.status != Status.NEVER_SUBSCRIBED]
+    by_people = [word for word in spoken if word.method != Method.DEACTIVATION]
+    candidates = own_no or by_people or spoken or words
+    return max(candidates, key=lambda word: (word.happened_at, word.status == Status.UNSUBSCRIBED))
+
+
+# --- what a change does -------------------------------------------------------------------------
+
+EARLIEST_CONSENT = datetime(1990, 1, 1, tzinfo=UTC)  # CON-7
+CLOCK_TOLERANCE = timedelta(minutes=5)  # a time that is at most this far in the future counts as now
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentConsent:
+    """The current status of one purpose of one contact."""
+
+    status: str
+    method: str
+    happened_at: datetime
+    start_restores: bool = False  # a STOP revoked it, so START restores it (AMB-32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,23 +325,23 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptOnly:
-    """Kept in the ledger as evidence, and nothing changes. `why`: older | opted_out | litigator | same."""
+class NotApplied:
+    """Stored in the ledger as evidence; changes nothing. `reason_not_applied`: older | opted_out | litigator | same."""
 
     happened_at: datetime
-    why: str
+    reason_not_applied: str
 
 
 @dataclass(frozen=True, slots=True)
-class Impossible:
-    """Not even evidence."""
+class Invalid:
+    """Refused: not even kept as evidence."""
 
     code: str
     message: str
 
 
 def on_change(
-    current: Standing | None,
+    current: CurrentConsent | None,
     status: str,
     method: str,
     happened_at: datetime | None,
@@ -317,74 +349,77 @@ def on_change(
     number_opted_out: bool,
     litigator: bool = False,
     now: datetime,
-) -> Applied | KeptOnly | Impossible:
-    """What a word on a purpose does: an older one never beats a newer one, and of two at one moment the no counts (IMP-76).
+) -> Applied | NotApplied | Invalid:
+    """Decides what a change of one purpose does. A newer change wins; of two at the same time, the opt-out wins (IMP-76).
 
-    `number_opted_out`: the purpose is about texts and their number is suppressed by an opt-out. Then only the person's
-    own text brings a yes back, whoever types it here and however new it is (G12). `happened_at` None: it is said right
-    now, so it is newer than what stands here, even where the clock was set back in between (G23).
+    `number_opted_out`: an SMS purpose whose number is suppressed by an opt-out; then only the contact's own text can
+    subscribe again (G12). `happened_at` None: now; counts as newer than the current status even if the clock went back (G23).
     """
-    at_once = happened_at is None
+    is_now = happened_at is None
     if happened_at is None:
         happened_at = now if current is None else max(now, current.happened_at)
-    if not at_once and happened_at > now + AHEAD:
-        return Impossible("future", "A consent cannot have been given in the future.")
-    if not at_once:
-        happened_at = max(min(happened_at, now), EARLIEST)
-    yes = status == Status.SUBSCRIBED
-    if yes and litigator:
-        return KeptOnly(happened_at, "litigator")  # also their own word: that is how such a suit begins
-    if yes and method not in OWN_WORD and (number_opted_out or (current is not None and said_no_by_text(current))):
-        return KeptOnly(happened_at, "opted_out")
-    if not yes and method not in OWN_NO and current is not None and said_no_by_text(current):
-        # Their own no stays on top: under somebody else's, a yes could be typed over it and START would not reach it.
-        return KeptOnly(happened_at, "same")
-    if at_once or current is None or current.status == Status.NEVER_SUBSCRIBED:
+    if not is_now and happened_at > now + CLOCK_TOLERANCE:
+        return Invalid("future", "A consent cannot have been given in the future.")
+    if not is_now:
+        happened_at = max(min(happened_at, now), EARLIEST_CONSENT)
+    subscribes = status == Status.SUBSCRIBED
+    if subscribes and litigator:
+        return NotApplied(happened_at, "litigator")  # also if the contact's own text subscribes
+    if (
+        subscribes
+        and method not in OPT_IN_TEXT_METHODS
+        and (number_opted_out or (current is not None and opted_out_by_text(current)))
+    ):
+        return NotApplied(happened_at, "opted_out")
+    if not subscribes and method not in OPT_OUT_METHODS and current is not None and opted_out_by_text(current):
+        # The contact's own opt-out stays current. Otherwise an agent's opt-in could replace it, and START could not undo it.
+        return NotApplied(happened_at, "same")
+    if is_now or current is None or current.status == Status.NEVER_SUBSCRIBED:
         return Applied(happened_at)
     if happened_at < current.happened_at:
-        return KeptOnly(happened_at, "older")
-    if happened_at == current.happened_at and yes and current.status == Status.UNSUBSCRIBED:
-        return KeptOnly(happened_at, "older")
+        return NotApplied(happened_at, "older")
+    if happened_at == current.happened_at and subscribes and current.status == Status.UNSUBSCRIBED:
+        return NotApplied(happened_at, "older")
     return Applied(happened_at)
 
 
-def settles_pause(purpose: str, status: str, happened_at: datetime | None, paused_at: datetime | None) -> bool:
-    """Does what a colleague writes down also answer "please stop" (AMB-1)? A yes that was said after it does: somebody
-    has decided, with a reason and by a right that is harder to have than the tap. An older yes, a form found in a drawer,
-    does not; nor does a no, which leaves open whether the number is to be opted out. Nor does a file: nobody looked."""
+def ends_pause(purpose: str, status: str, happened_at: datetime | None, paused_at: datetime | None) -> bool:
+    """Whether an agent's entry also decides a pending "please stop" (AMB-1). Only an opt-in dated after the pause does.
+    An opt-out does not decide whether the number opted out. Nobody has reviewed an imported opt-in."""
     if paused_at is None or purpose != Purpose.SMS_MARKETING or status != Status.SUBSCRIBED:
         return False
     return happened_at is None or happened_at >= paused_at
 
 
-def said_no_by_text(current: Standing) -> bool:
-    """Their own opt-out: by keyword, or as the carrier tells it. Only their own text takes it back."""
-    return current.status == Status.UNSUBSCRIBED and current.method in OWN_NO
+def opted_out_by_text(current: CurrentConsent) -> bool:
+    """Whether the contact opted out by text or the carrier reported an opt-out. Only the contact's own text undoes it."""
+    return current.status == Status.UNSUBSCRIBED and current.method in OPT_OUT_METHODS
 
 
-def takes(status: str, method: str, before: str, taken: bool) -> bool:
-    """Does this change leave something that START gives back? `taken`: what it replaces already did (a second STOP)."""
-    if status != Status.UNSUBSCRIBED or method not in START_UNDOES:
+def restored_by_start(status: str, method: str, before: str, restored_before: bool) -> bool:
+    """Whether START restores the consent that this change revokes. `restored_before`: START would restore the
+    status before the change."""
+    if status != Status.UNSUBSCRIBED or method not in UNDONE_BY_START:
         return False
-    return before == Status.SUBSCRIBED or (before == Status.UNSUBSCRIBED and taken)
+    return before == Status.SUBSCRIBED or (before == Status.UNSUBSCRIBED and restored_before)
 
 
-def given_back(current: Standing | None) -> Status | None:
-    """What START makes of this: what stood there before STOP, and nothing more (AMB-32, S15). None: leaves it.
+def status_after_start(current: CurrentConsent | None) -> Status | None:
+    """The status before STOP, to which START returns (AMB-32, S15). None: START changes nothing.
 
-    As STOP counts that the number was given up: START comes from the phone that has it now.
+    A deactivation counts as a STOP: START comes from the number's current owner.
     """
-    if current is None or current.status != Status.UNSUBSCRIBED or current.method not in START_UNDOES:
+    if current is None or current.status != Status.UNSUBSCRIBED or current.method not in UNDONE_BY_START:
         return None
-    return Status.SUBSCRIBED if current.taken else Status.NEVER_SUBSCRIBED
+    return Status.SUBSCRIBED if current.start_restores else Status.NEVER_SUBSCRIBED
 
 
-# --- what is announced --------------------------------------------------------------------------
+# --- events -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """One purpose that now stands otherwise."""
+class PurposeChange:
+    """A changed status of one purpose."""
 
     purpose: str
     before: str
@@ -395,10 +430,10 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class ConsentChanged:
-    """Announced for each contact whose consent changed. `paused`: True just paused, False lifted, None neither."""
+    """Announced per contact whose consent changed. `paused`: True: now paused, False: pause lifted, None: neither."""
 
     contact: int
-    changes: tuple[Changed, ...] = ()
+    changes: tuple[PurposeChange, ...] = ()
     paused: bool | None = None
 
     @property
@@ -408,27 +443,27 @@ class ConsentChanged:
 
 @dataclass(frozen=True, slots=True)
 class AddressChanged:
-    """Announced when an address became suppressed, or no longer is (`reason` None), whoever has it."""
+    """Announced when an address became suppressed, or is no longer (`reason` None)."""
 
     channel: Channel
     address: str
     reason: str | None
 
 
-def lifts_number(reason: str | None, method: str, happened_at: datetime, suppressed_at: datetime) -> bool:
-    """Does a yes that counts also free the number? Only one that was given up, and from whoever has it since then: a
-    yes from before was another person's, and a file is nobody's word."""
+def lifts_deactivation(reason: str | None, method: str, happened_at: datetime, suppressed_at: datetime) -> bool:
+    """Whether an opt-in also lifts the suppression of its number. That must be a deactivation, and the opt-in
+    must be newer, because an older opt-in is by the former owner. An import does not count."""
     return reason == Suppressed.DEACTIVATED and method != Method.IMPORT and happened_at > suppressed_at
 
 
-def user_in(source: str) -> int | None:
-    """The colleague in a ledger row's `source` "user:3"."""
+def user_of_source(source: str) -> int | None:
+    """The user's id in a ledger row's `source`, such as "user:3"; None for other sources."""
     kind, _, number = source.partition(":")
     return int(number) if kind == "user" and number.isascii() and number.isdecimal() else None
 
 
-REFUSALS = {
-    "litigator": "This number is on your list of people known for suing over texts; it gets no consent while it stands there.",
-    "opted_out": "This number has opted out by text. Only its owner can come back, by texting START.",
-    "older": "Something newer is on record; what was said before it does not count any more.",
+NOT_APPLIED_MESSAGES = {
+    "litigator": "This number is on your list of known litigators, so it cannot be subscribed.",
+    "opted_out": "This number opted out by text. Only its owner can opt back in, by texting START.",
+    "older": "A newer decision is on record, so this one does not count.",
 }

@@ -1,1 +1,1 @@
-"""People: how a number is read, and who is meant by it."""
+"""Contacts: phone numbers and the people who have them."""

@@ -2,35 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from server.accounts.rules import Agent, Can
-from server.contacts import actions, queries
+from server.accounts.rules import Agent, ApiKey, Can
+from server.contacts import actions, merging, queries
 from server.errors import NotFound
+from server.inbox import merging as desk
+from server.kernel.clock import rfc3339
 from server.kernel.context import App, Conn, Tx
-from server.web.http import Call, Endpoint, path_id
+from server.web.http import Call, EmptyBody, Endpoint, path_id
 
 
-class Person(BaseModel):
+class Contact(BaseModel):
     id: int
+    guid: str
     name: str
     email: str | None
     phone: str | None
     country: str
 
 
-class People(BaseModel):
-    contacts: list[Person]
+class Contacts(BaseModel):
+    contacts: list[Contact]
 
 
-class OnePerson(BaseModel):
-    contact: Person
+class OneContact(BaseModel):
+    contact: Contact
 
 
-class Naming(BaseModel):
-    """What is left out stays as it is, so that what a visitor typed does not become known by being looked at."""
+class Address(BaseModel):
+    kind: Literal["external", "shop", "crm", "email", "phone", "peer"]
+    value: str
+    verified: bool
+
+
+class MergeOut(BaseModel):
+    """`contact` was merged into `survivor`. `by`: the name of who merged them."""
+
+    id: int
+    contact: Contact
+    survivor: int
+    by: str
+    at: str
+
+
+class WholeContact(BaseModel):
+    """The contact that remains of its merges, with what identifies it and the contacts merged with it."""
+
+    contact: Contact
+    addresses: list[Address]
+    merges: list[MergeOut]
+
+
+class MergeBody(BaseModel):
+    """`contact`: the contact that is merged into the one in the path."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    contact: int = Field(ge=1, le=2**53)
+
+
+class NameBody(BaseModel):
+    """A missing field stays as it is."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -39,36 +74,93 @@ class Naming(BaseModel):
 
 
 async def change(app: App, call: Call) -> Any:
-    """Write down who somebody is: name, e-mail, or both."""
+    """Change a contact's name, e-mail address, or both."""
     contact, body = path_id(call, "contact"), call.body
-    found = await app.write(_change, call.agent, contact, body, call.address)
-    return {"contact": _person(found)}
+    person = await app.write(_change, call.changer, contact, body, call.address)
+    return {"contact": _person(person)}
 
 
-def _change(tx: Tx, agent: Agent, contact: int, body: Naming, address: str) -> queries.Brief:
-    actions.name(tx, agent, contact, body.name, body.email, address)
-    found = queries.brief(tx, contact)
-    assert found is not None
-    return found
+def _change(tx: Tx, actor: Agent | ApiKey, contact: int, body: NameBody, address: str) -> queries.Brief:
+    actions.set_name(tx, actor, contact, body.name, body.email, address)
+    person = queries.brief(tx, merging.root(tx, contact))
+    assert person is not None
+    return person
 
 
-def _person(one: queries.Brief) -> dict[str, Any]:
-    return {"id": one.id, "name": one.name, "email": one.email, "phone": one.phone, "country": one.country}
+def _person(contact: queries.Brief) -> dict[str, Any]:
+    return {
+        "id": contact.id,
+        "guid": contact.guid,
+        "name": contact.name,
+        "email": contact.email,
+        "phone": contact.phone,
+        "country": contact.country,
+    }
 
 
 async def duplicates(app: App, call: Call) -> Any:
-    """List who else has this contact's number."""
-    found = await app.read(_duplicates, path_id(call, "contact"))
-    if found is None:
+    """List the other contacts with this contact's number."""
+    people = await app.read(_duplicates, path_id(call, "contact"))
+    if people is None:
         raise NotFound()
-    return {"contacts": [_person(one) for one in found]}
+    return {"contacts": [_person(person) for person in people]}
 
 
 def _duplicates(conn: Conn, contact: int) -> list[queries.Brief] | None:
     return None if queries.brief(conn, contact) is None else queries.same_number(conn, contact)
 
 
+async def whole(app: App, call: Call) -> Any:
+    """Get a contact with everything that identifies it, and the merges that can be undone."""
+    return await app.read(_whole, path_id(call, "contact"))
+
+
+def _whole(conn: Conn, contact: int) -> dict[str, Any]:
+    person = queries.brief(conn, merging.root(conn, contact))
+    assert person is not None
+    merges = []
+    for merge in merging.merges_of(conn, contact):
+        merged = queries.brief(conn, merge.contact)
+        assert merged is not None
+        merges.append(
+            {
+                "id": merge.id,
+                "contact": _person(merged),
+                "survivor": merge.survivor,
+                "by": merge.by,
+                "at": rfc3339(merge.at),
+            }
+        )
+    found = [address._asdict() for address in queries.addresses_of(conn, contact)]
+    return {"contact": _person(person), "addresses": found, "merges": merges}
+
+
+async def merge(app: App, call: Call) -> Any:
+    """Merge another contact into this one. Reversible."""
+    return await app.write(_merge, call.changer, path_id(call, "contact"), call.body.contact, call.address)
+
+
+def _merge(tx: Tx, actor: Agent | ApiKey, contact: int, other: int, address: str) -> dict[str, Any]:
+    return _whole(tx, desk.merge(tx, actor, contact, other, address))
+
+
+async def undo_merge(app: App, call: Call) -> Any:
+    """Undo a merge. What arrived since then stays where it is."""
+    return await app.write(_undo_merge, call.changer, path_id(call, "merge"), call.address)
+
+
+def _undo_merge(tx: Tx, actor: Agent | ApiKey, merge_id: int, address: str) -> dict[str, Any]:
+    return _whole(tx, desk.undo(tx, actor, merge_id, address))
+
+
 ENDPOINTS: list[Endpoint] = [
-    Endpoint("PUT", "/api/contacts/{contact}", change, Can.CONTACTS_EDIT, Naming, answer=OnePerson),
-    Endpoint("GET", "/api/contacts/{contact}/duplicates", duplicates, Can.CONTACTS_SEE, answer=People),
+    Endpoint("GET", "/api/contacts/{contact}", whole, Can.CONTACTS_SEE, response=WholeContact, keys=True),
+    Endpoint(
+        "POST", "/api/contacts/{contact}/merge", merge, Can.CONTACTS_EDIT, MergeBody, response=WholeContact, keys=True
+    ),
+    Endpoint(
+        "POST", "/api/merges/{merge}/undo", undo_merge, Can.CONTACTS_EDIT, EmptyBody, response=WholeContact, keys=True
+    ),
+    Endpoint("PUT", "/api/contacts/{contact}", change, Can.CONTACTS_EDIT, NameBody, response=OneContact, keys=True),
+    Endpoint("GET", "/api/contacts/{contact}/duplicates", duplicates, Can.CONTACTS_SEE, response=Contacts, keys=True),
 ]

@@ -1,19 +1,22 @@
-"""Phone numbers in one form, who sends a text that is no phone, and what a contact may be called. Pure (IDN-1, IDN-2,
-BAD_INPUTS I6, I7, S8; INTEGRATIONS 8).
+"""Normalizes phone numbers, classifies senders without one, and validates a contact's name and e-mail address. Pure
+(IDN-1, IDN-2, I6, I7, S8).
 
-`phonenumbers` is imported where it is used: its tables cost time and memory that a start need not pay.
+`phonenumbers` is imported where it is used, because its tables slow down the start.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Literal
 
-from server.accounts.rules import is_blank, one_line
+from server.audit.rules import ActedBy
 from server.consent.rules import ANONYMOUS
-from server.errors import Conflict, Refused
+from server.contacts.lines import canonical
+from server.errors import Conflict, Refused, all_of
+from server.text import is_blank, one_line
 
 PhoneKind = Literal["mobile", "fixed", "fixed_or_mobile", "toll_free", "voip", "other"]
 
@@ -29,7 +32,7 @@ class Phone:
 
 @dataclass(frozen=True, slots=True)
 class BadPhone:
-    """Why it is not taken: stable `code`, and words."""
+    """Why a number is refused: a stable `code` and a sentence for people."""
 
     code: str
     reason: str
@@ -37,31 +40,31 @@ class BadPhone:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who texts and is no phone number. `kind`: short_code | name | channel | hidden | nobody."""
+    """A sender without a phone number. `kind`: short_code | name | channel | hidden | nobody."""
 
     address: str
     kind: str
 
 
-WORDS = {
-    "empty": "There is no number.",
+REASONS = {
+    "empty": "Enter a number.",
     "too_long": "This is too long for a phone number.",
-    "two_numbers": "Here stand two numbers; give each person one.",
-    "precision_lost": "A spreadsheet has rounded this number; its last digits are lost. Format the column as text and export again.",
+    "two_numbers": "There are two numbers here. Enter one per person.",
+    "precision_lost": "A spreadsheet has rounded this number, so its last digits are lost. Format the column as text and export it again.",
     "not_a_number": "This is not a phone number.",
-    "no_country": "Write the number with + and the country code.",
-    "invalid": "No phone has this number; look at the digits.",
+    "no_country": "Enter the number with + and the country code.",
+    "invalid": "This number does not exist. Check its digits.",
     "extension": "A number with an extension cannot receive texts.",
-    "premium": "Premium numbers are not texted.",
+    "premium": "Premium-rate numbers cannot be texted.",
     "emergency": "This is an emergency or service number.",
-    "hidden": "The sender hid their number.",
-    "satellite": "Satellite and other numbers of no country are not texted.",
+    "hidden": "The sender has withheld their number.",
+    "satellite": "Satellite numbers cannot be texted.",
 }
 
-MOST = 60  # characters; longer is no number in any writing
+MAX_CHARS = 60  # of a phone number in any format
 _SCIENTIFIC = re.compile(r"[+-]?\d+(?:[.,]\d+)?[eE][+-]?\d+")
 _DECIMAL = re.compile(r"\+?\d{9,}[.,]0+")  # a number cell turned into text
-_TWO = re.compile(
+_TWO_NUMBERS = re.compile(
     r"\d{4}\D*[,;/|&]\D*\+?\d[\d ()./-]{5,}\d|\d{4}\s+(?:or|and|oder|und|lub|ou|или)\s+\+?\d", re.IGNORECASE
 )
 _EMERGENCY = frozenset(("110", "112", "113", "114", "115", "117", "118", "119", "911", "995", "999", "000"))
@@ -69,28 +72,31 @@ _SHORT_CODE = re.compile(r"\d{3,8}", re.ASCII)
 _CHANNEL = re.compile(r"[a-z][a-z0-9]{1,15}:", re.IGNORECASE)
 
 
-def _bad(code: str) -> BadPhone:
-    return BadPhone(code, WORDS[code])
+def _bad_phone(code: str) -> BadPhone:
+    return BadPhone(code, REASONS[code])
 
 
 def normal_phone(raw: str, region: str | None = None) -> Phone | BadPhone:
-    """The canonical form of a number however it was written. `region`: the country of numbers without +."""
+    """The canonical form of a number in any format; one per line. `region`: the country of numbers without +.
+
+    Only for numbers of people: our own numbers keep the carrier's form.
+    """
     text = raw.strip()
     if not text:
-        return _bad("empty")
-    if len(text) > MOST or "\x00" in text:
-        return _bad("too_long" if "\x00" not in text else "not_a_number")
+        return _bad_phone("empty")
+    if len(text) > MAX_CHARS or "\x00" in text:
+        return _bad_phone("too_long" if "\x00" not in text else "not_a_number")
     text = text.removeprefix("=").strip("\"'\u2018\u2019 \t")
     if text.startswith("whatsapp:"):
         text = text.removeprefix("whatsapp:")
     if _SCIENTIFIC.fullmatch(text):
-        return _bad("precision_lost")
+        return _bad_phone("precision_lost")
     if _DECIMAL.fullmatch(text):
-        return _bad("not_a_number")
-    if _TWO.search(text):
-        return _bad("two_numbers")
+        return _bad_phone("not_a_number")
+    if _TWO_NUMBERS.search(text):
+        return _bad_phone("two_numbers")
     if "".join(filter(str.isdigit, text)) in _EMERGENCY:
-        return _bad("emergency")
+        return _bad_phone("emergency")
     return _parse(text, region)
 
 
@@ -102,21 +108,23 @@ def _parse(text: str, region: str | None) -> Phone | BadPhone:
         parsed = phonenumbers.parse(text, region)
     except NumberParseException as error:
         if error.error_type == NumberParseException.INVALID_COUNTRY_CODE and "+" not in text:
-            return _bad("no_country")
-        return _bad("too_long" if error.error_type == NumberParseException.TOO_LONG else "not_a_number")
+            return _bad_phone("no_country")
+        return _bad_phone("too_long" if error.error_type == NumberParseException.TOO_LONG else "not_a_number")
     if parsed.extension:
-        return _bad("extension")
+        return _bad_phone("extension")
     e164 = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     if e164 in ANONYMOUS:
-        return _bad("hidden")
+        return _bad_phone("hidden")
+    if (canonical_form := canonical(e164)) != e164 and phonenumbers.is_valid_number(phonenumbers.parse(canonical_form)):
+        e164, parsed = canonical_form, phonenumbers.parse(canonical_form)
     if not phonenumbers.is_valid_number(parsed):
-        return _bad("invalid")
+        return _bad_phone("invalid")
     kind = phonenumbers.number_type(parsed)
     if kind in (PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST):
-        return _bad("premium")
+        return _bad_phone("premium")
     country = phonenumbers.region_code_for_number(parsed) or ""
     if not country.isalpha():  # "001": +870, +881, +882 …
-        return _bad("satellite")
+        return _bad_phone("satellite")
     names: dict[int, PhoneKind] = {
         PhoneNumberType.MOBILE: "mobile",
         PhoneNumberType.FIXED_LINE: "fixed",
@@ -128,7 +136,7 @@ def _parse(text: str, region: str | None) -> Phone | BadPhone:
 
 
 def sender(raw: str) -> Phone | Peer:
-    """Who a text is from, as the carrier names them (S8). What is no number is kept as it came, and never a phone."""
+    """The sender of a text, from the carrier's name for it (S8). A sender without a phone number keeps that name."""
     text = raw.strip()[:200]
     if not text:
         return Peer("", "nobody")
@@ -139,20 +147,59 @@ def sender(raw: str) -> Phone | Peer:
     if _SHORT_CODE.fullmatch(text):
         return Peer(text, "short_code")
     if text.startswith("+"):
-        found = normal_phone(text)
-        if isinstance(found, Phone):
-            return found
+        phone = normal_phone(text)
+        if isinstance(phone, Phone):
+            return phone
     return Peer(text, "name")
 
 
-# --- what an agent writes down ------------------------------------------------------------------
+# --- identifiers ----------------------------------------------------------------------------------
+
+
+class AddressKind(StrEnum):
+    """In `addresses.kind`, strongest first: if identifiers name different contacts, the strongest one decides."""
+
+    EXTERNAL = "external"  # `sub` of a signed identity token
+    SHOP = "shop"  # customer id of the shop
+    CRM = "crm"
+    EMAIL = "email"
+    PHONE = "phone"
+    PEER = "peer"  # the sender of texts without a phone number: a short code, "whatsapp:+…"
+
+
+# An id of another system has one contact. The other kinds may be shared by several people.
+UNIQUE_KINDS = frozenset((AddressKind.EXTERNAL, AddressKind.SHOP, AddressKind.CRM))
+ALL_KINDS = frozenset(AddressKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Identifiers:
+    """What a source knows of one person, in canonical form: `phone` as `normal_phone` returns it, `email` as
+    `clean_email`. `name` and `country` identify nobody."""
+
+    external: str | None = None
+    shop: str | None = None
+    crm: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    peer: str | None = None
+    name: str = ""
+    country: str = ""  # ISO 3166 of the phone, upper case
+
+    @property
+    def addresses(self) -> list[tuple[AddressKind, str]]:
+        """Kind and value of each identifier, strongest first."""
+        return [(kind, value) for kind in AddressKind if (value := getattr(self, kind)) is not None]
+
+
+# --- name and e-mail address ----------------------------------------------------------------------
 
 NAME_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A name ("": none) and an address (None: none) of a contact. `vouched`: they come from the shop, signed."""
+class NameAndEmail:
+    """Name ("": none) and e-mail address (None: none) of a contact. `vouched`: the shop signed them."""
 
     name: str
     email: str | None
@@ -160,42 +207,53 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class ContactChanged:
-    """Announced when an agent wrote down who somebody is. None: that was not changed."""
+class ContactCreated:
+    """Announced for a new contact. `addresses`: kind and value of each."""
 
     contact: int
-    user: int
-    user_name: str
+    by: ActedBy
+    addresses: tuple[tuple[AddressKind, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChanged:
+    """Announced when an existing contact's name or primary e-mail address changed, or it got new addresses. None: not
+    changed."""
+
+    contact: int
+    by: ActedBy
     name: str | None = None
     email: str | None = None
+    added: tuple[tuple[AddressKind, str], ...] = ()
 
     @property
     def fields(self) -> list[str]:
         return [field for field in ("name", "email") if getattr(self, field) is not None]
 
 
-def renamed(known: Known, name: str | None, email: str | None) -> Known:
-    """What stands of a contact after an agent wrote this down; None leaves it, "" takes it away.
+def changed_details(current: NameAndEmail, name: str | None, email: str | None) -> NameAndEmail:
+    """Name and e-mail address after an agent's change. None: unchanged. "": removed.
 
-    Raises `Refused` `invalid` for a name that cannot be seen or is too long and for what is no address, `Conflict`
-    `vouched` where the shop tells who it is: its word would stand there again with their next message.
+    Raises `Refused` `invalid` for an invisible or too long name or an invalid address, and `Conflict` `vouched` if the
+    shop signs them: the contact's next message would restore the shop's values.
     """
-    wanted = Known(
-        known.name if name is None else _name(name),
-        known.email if email is None else _email(email),
-        known.vouched,
+    new_name, new_email = all_of(
+        lambda: current.name if name is None else _name(name),
+        lambda: current.email if email is None else _email(email),
     )
-    if known.vouched and wanted != known:
-        raise Conflict("vouched", "The shop says who this is; change it there.")
-    return wanted
+    changed = NameAndEmail(new_name or "", new_email, current.vouched)
+    if current.vouched and changed != current:
+        raise Conflict("vouched", "The shop provides these details. Change them there.")
+    return changed
 
 
 def _name(text: str) -> str:
     name = one_line(text[:1000])
     if len(name) > NAME_CHARS:
-        raise Refused("invalid", f"A name has at most {NAME_CHARS} characters.", field="name")
+        advice = f"A name can have at most {NAME_CHARS} characters."
+        raise Refused("invalid", advice, field="name", fault="long", params={"max": NAME_CHARS})
     if text.strip() and is_blank(name):
-        raise Refused("invalid", "Nobody could read this name.", field="name")
+        raise Refused("invalid", "Enter a readable name.", field="name", fault="unreadable")
     return "" if is_blank(name) else name
 
 
@@ -204,13 +262,14 @@ def _email(text: str) -> str | None:
         return None
     email = clean_email(text.strip())
     if email is None:
-        raise Refused("invalid", "This is not an e-mail address.", field="email")
+        raise Refused("invalid", "Enter a valid e-mail address.", field="email", fault="bad_email")
     return email
 
 
 def clean_email(raw: str) -> str | None:
-    """A plausible address in lower case, or None. Says nothing about whose it is (IDN-1)."""
-    from email_validator import EmailNotValidError, validate_email  # with its table of IDNA, a thing of few visitors
+    """A plausible e-mail address in lower case, or None. Does not prove whose it is (IDN-1)."""
+    # imported late: its IDNA table is large, and few visitors give an address
+    from email_validator import EmailNotValidError, validate_email
 
     if len(raw) > 254 or not raw.isprintable():
         return None
@@ -222,7 +281,7 @@ def clean_email(raw: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def shown_phone(number: str | None) -> str | None:
-    """As people read it: `+1 202-555-0150` for +12025550150. What is no number in E.164 (a short code, a name) as it is."""
+    """A number formatted for people: `+1 202-555-0150` for +12025550150. Short codes and names stay unchanged."""
     if number is None or not number.startswith("+"):
         return number
     import phonenumbers

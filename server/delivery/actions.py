@@ -1,34 +1,43 @@
-"""The one door out (DESIGN 1.5): whatever the brand sends is a row here, and the pump asks the gate before each call."""
+"""Queues outgoing messages. Every message is a row of `outbound`; the pump asks the gate before each send."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.delivery import queries, rules
-from server.delivery.rules import State
+from server.delivery.rules import LANES, Lane, Sender, State
 from server.delivery.segments import segments
 from server.errors import Conflict, NotFound, Refused
 from server.kernel import jobs
-from server.kernel.sql import Clash, Statement, Tx
+from server.kernel.context import App
+from server.kernel.slices import in_slices
+from server.kernel.sql import LostRace, Statement, Tx
 from server.schema import outbound
 
 PUMP = "delivery.pump"
-TOPIC = "outbound"  # something is due: a running pump looks again
+MAIL_PUMP = "delivery.pump_mail"
+MOVE = "delivery.move"
+TOPIC = "outbound"  # published when a text is due, to wake a running pump
+MAIL_TOPIC = "outbound:email"
+_WAKES = {"sms": (PUMP, TOPIC), "email": (MAIL_PUMP, MAIL_TOPIC)}  # the pump's job kind and topic, by channel
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One message to one person. `key`: of its cause; the same key is sent once. `purpose`: consent.rules.SendPurpose.
+    """One message to one contact. `key`: idempotency key. `purpose`: a `consent.rules.SendPurpose`.
 
-    `sender`: the number they texted, which answers if it can; None: by country. `media`: tokens of files.
+    `sender`: the preferred number, usually the one that the contact texted; None: chosen by country. `media`: tokens of
+    files.
     """
 
     key: str
-    kind: str  # reply | auto_reply | keyword | opt_in
+    kind: str  # a key of `rules.LANES`, which sets the urgency
     purpose: str
     contact: int
     recipient: str
@@ -37,8 +46,11 @@ class Send:
     seq: int | None = None
     sender: str | None = None
     media: tuple[str, ...] = ()
-    priority: int = 0
     due_at: datetime | None = None
+
+    @property
+    def lane(self) -> Lane:
+        return LANES[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +67,15 @@ _INSERT = Statement(
         {
             name: bindparam(name)
             for name in (
-                "token key channel kind purpose contact_id thread_id seq recipient sender body media segments priority "
-                "state due_at created_at"
+                "token key channel kind purpose contact_id thread_id seq recipient sender body media template data "
+                "segments lane state due_at created_at"
             ).split()
         }
     )
     .on_conflict_do_nothing(index_elements=[outbound.c.key])
-    .returning(outbound.c.id)
+    .returning(outbound.c.id, outbound.c.key)
 )
-_PLACE = Statement(
+_SET_ENTRY = Statement(
     update(outbound)
     .where(outbound.c.id == bindparam("outbound"))
     .values(thread_id=bindparam("thread"), seq=bindparam("at_seq"))
@@ -71,19 +83,88 @@ _PLACE = Statement(
 
 
 def queue(tx: Tx, send: Send) -> Queued:
-    """Stores it and wakes the pump at its time. Repeating a key returns the first row. Raises `Refused` `too_long`."""
+    """Stores a message and wakes the pump when it is due. A repeated key returns the first row.
+
+    Raises `Refused` `too_long` or `too_many_files`.
+    """
+    return queue_many(tx, [send])[0]
+
+
+def queue_many(tx: Tx, sends: Sequence[Send]) -> list[Queued]:
+    """Queues several messages with different keys in few statements. For more than a few dozen messages use
+    `queue_in_slices`, so that other writes do not wait long."""
+    senders = queries.all_senders(tx)
+    return store(tx, [_row(tx, send, senders) for send in sends], "sms")
+
+
+def store(tx: Tx, rows: Sequence[dict[str, Any]], channel: str) -> list[Queued]:
+    """Stores new rows of one channel and wakes its pump when they are due."""
+    inserted_ids: dict[str, int] = {row.key: row.id for row in tx.all_many(_INSERT, rows)}
+    repeated = {
+        row.key: row for row in queries.by_keys(tx, [row["key"] for row in rows if row["key"] not in inserted_ids])
+    }
+    queued = []
+    for row in rows:
+        first = repeated.get(row["key"])
+        if row["key"] in inserted_ids:
+            queued.append(Queued(inserted_ids[row["key"]], row["token"], row["segments"]))
+        elif first is not None:
+            queued.append(Queued(first.id, first.token, row["segments"], repeated=True))
+        else:
+            # Another transaction's row is not visible yet: the step is retried and then finds the row.
+            raise LostRace(row["key"])
+    for due in {_whole_second(row["due_at"], tx.now) for row in rows if row["key"] in inserted_ids}:
+        wake_pump(tx, due, channel)
+    return queued
+
+
+def new_row(tx: Tx, *, due_at: datetime | None, **values: Any) -> dict[str, Any]:
+    """A queued row of `outbound`."""
+    defaults: dict[str, Any] = {"body": "", "media": [], "template": None, "data": None, "segments": 0}
+    fixed = {
+        "token": tx.token(18),
+        "state": State.QUEUED,
+        "due_at": max(due_at or tx.now, tx.now),
+        "created_at": tx.now,
+    }
+    return defaults | values | fixed
+
+
+async def queue_in_slices(app: App, sends: Sequence[Send]) -> list[Queued]:
+    """Queues many messages in bulk transactions that hold the writer for a few milliseconds each. After an error the rest
+    is not queued; repeating the call with the same keys is safe."""
+    queued: list[Queued] = []
+    for part in await in_slices(app, queue_many, sends):
+        queued += part
+    return queued
+
+
+def _whole_second(at: datetime, now: datetime) -> datetime:
+    """Rounds a future `at` up to a whole second, so that messages due in the same second share a job."""
+    return now if at <= now else at if at.microsecond == 0 else at.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _row(tx: Tx, send: Send, senders: list[Sender]) -> dict[str, Any]:
     if len(send.body) > rules.MAX_TEXT:
-        raise Refused("too_long", f"A text message has at most {rules.MAX_TEXT:,} characters.", field="text")
+        raise Refused(
+            "too_long",
+            f"A text message can have at most {rules.MAX_TEXT:,} characters.",
+            field="text",
+            params={"max": rules.MAX_TEXT},
+        )
     if len(send.media) > rules.MAX_MEDIA:
-        raise Refused("too_many_files", f"A message carries at most {rules.MAX_MEDIA} pictures.", field="files")
-    count = 1 if send.media else segments(send.body)
-    known = queries.all_senders(tx)
-    chosen = rules.choose(known, rules.country_of(send.recipient), mms=bool(send.media), preferred=send.sender)
-    due = max(send.due_at or tx.now, tx.now)
-    token = tx.token(18)
-    made = tx.value(
-        _INSERT,
-        token=token,
+        raise Refused(
+            "too_many_files",
+            f"A message can have at most {rules.MAX_MEDIA} pictures.",
+            field="files",
+            params={"max": rules.MAX_MEDIA},
+        )
+    country, mms = rules.country_of(send.recipient), bool(send.media)
+    chosen = rules.choose_sender(senders, country, mms=mms, preferred=send.sender)
+    if chosen is None and not send.lane.urgent:
+        chosen = rules.choose_stopped(senders, country, mms=mms)  # the message waits until the number is started
+    return new_row(
+        tx,
         key=send.key,
         channel="sms",
         kind=send.kind,
@@ -92,52 +173,53 @@ def queue(tx: Tx, send: Send) -> Queued:
         thread_id=send.thread,
         seq=send.seq,
         recipient=send.recipient,
-        sender=None if chosen is None else chosen.address,  # the pump looks once more
+        sender=None if chosen is None else chosen.address,  # None: the pump assigns one or ends the message
         body=send.body,
         media=list(send.media),
-        segments=count,
-        priority=send.priority,
-        state=State.QUEUED,
-        due_at=due,
-        created_at=tx.now,
+        segments=1 if mms else segments(send.body),
+        lane=int(send.lane),
+        due_at=send.due_at,
     )
-    if made is None:
-        first = queries.by_key(tx, send.key)
-        if first is None:
-            raise Clash(send.key)  # its winner is not visible yet: run again and find it
-        return Queued(first.id, first.token, count, repeated=True)
-    wake(tx, due)
-    return Queued(made, token, count)
 
 
-def place(tx: Tx, outbound_id: int, thread: int, seq: int) -> None:
-    """Names the timeline entry that shows it, where the entry had to know the message's id first."""
-    tx.run(_PLACE, outbound=outbound_id, thread=thread, at_seq=seq)
+def set_entry(tx: Tx, outbound_id: int, thread: int, seq: int) -> None:
+    """Stores which timeline entry shows the message. Separate from `queue`, because the entry contains the message's id."""
+    tx.run(_SET_ENTRY, outbound=outbound_id, thread=thread, at_seq=seq)
 
 
-def wake(tx: Tx, at: datetime) -> None:
-    """The pump looks at `at`. What is due now shares one job; later ones have one each, so that none moves another's."""
+def wake_pump(tx: Tx, at: datetime, channel: str = "sms") -> None:
+    """Schedules a run of the channel's pump at `at`. All messages due now share one job. Each later second has its own
+    job, so that no job reschedules another."""
+    kind, topic = _WAKES[channel]
+    at = _whole_second(at, tx.now)
     if at <= tx.now:
-        # Last in its transaction: every reply touches this one row, and a lock held to COMMIT would queue them up.
-        jobs.enqueue_last(tx, PUMP, {}, run_at=tx.now, key=PUMP, priority=0)
-        tx.ring(TOPIC)
+        # Last in the transaction: all replies lock this row, so the lock must be short.
+        jobs.enqueue_deferred(tx, kind, {}, run_at=tx.now, key=kind, priority=0)
+        tx.publish(topic)
     else:
-        moment = int(at.timestamp())
-        jobs.enqueue(tx, PUMP, {}, run_at=at, key=f"{PUMP}:{moment}", priority=0)
+        jobs.enqueue(tx, kind, {}, run_at=at, key=f"{kind}:{int(at.timestamp())}", priority=0)
 
 
-def wake_in(tx: Tx, seconds: float) -> None:
-    wake(tx, tx.now + timedelta(seconds=seconds))
+def move_messages(tx: Tx, addresses: Iterable[str]) -> None:
+    """Moves waiting messages away from stopped senders, and back to restarted ones."""
+    for address in addresses:
+        jobs.enqueue(tx, MOVE, {"sender": address}, run_at=tx.now, key=f"{MOVE}:{address}", priority=0)
+
+
+def wake_pump_in(tx: Tx, seconds: float, channel: str = "sms") -> None:
+    wake_pump(tx, tx.now + timedelta(seconds=seconds), channel)
 
 
 def retry(tx: Tx, outbound_id: int) -> Queued:
-    """ "Send again" (AMB-34): the same words to the same person, shown at the same place, as a message of its own. Pressed
-    twice it is one. Raises `NotFound`, and `Conflict` `cannot_retry` for what may have arrived."""
-    row = queries.one(tx, outbound_id, lock=True)
-    if row is None:
+    """Queues a copy of a failed message for the same timeline entry, at most once (AMB-34).
+
+    Raises `NotFound`, and `Conflict` `cannot_retry` for a message that may have arrived.
+    """
+    row = queries.by_id(tx, outbound_id, lock=True)
+    if row is None or row.contact is None:
         raise NotFound()
     if not rules.may_retry(row.state):
-        raise Conflict("cannot_retry", "This message was sent, or is about to be.")
+        raise Conflict("cannot_retry", "This message was already sent, or is about to be sent.")
     return queue(
         tx,
         Send(
@@ -151,6 +233,5 @@ def retry(tx: Tx, outbound_id: int) -> Queued:
             seq=row.seq,
             sender=row.sender,
             media=row.media,
-            priority=row.priority,
         ),
     )

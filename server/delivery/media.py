@@ -1,4 +1,4 @@
-"""Pictures of an MMS, for the carrier to fetch: signed addresses that end, for exactly the files of that message."""
+"""Serves the pictures of an MMS to the carrier by signed URLs that expire."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from server.kernel.sql import Conn, Statement, Tx
 from server.schema import attachments, outbound
 
 PURPOSE = "mms"  # of the derived key
-LASTS = timedelta(hours=12)  # a message may wait for ten
+VALID_FOR = timedelta(hours=12)  # the carrier may queue a message for ten
 
 _FILES = Statement(
     select(attachments.c.token, attachments.c.type, attachments.c.size).where(
         attachments.c.token.in_(bindparam("tokens", expanding=True))
     )
 )
-_MESSAGE = Statement(select(outbound.c.media).where(outbound.c.token == bindparam("token")))
+_MEDIA_OF_MESSAGE = Statement(select(outbound.c.media).where(outbound.c.token == bindparam("token")))
 
 
-def check(conn: Conn, tokens: tuple[str, ...]) -> None:
-    """Can these files be sent as an MMS (CAM-30)? Raises `Refused` `mms_wrong_type` or `mms_too_large`."""
+def check_mms(conn: Conn, tokens: tuple[str, ...]) -> None:
+    """Raises `Refused` `mms_wrong_type` or `mms_too_large` if these files cannot be sent as an MMS (CAM-30)."""
     total = 0
-    found = {row.token: row for row in conn.all(_FILES, tokens=list(tokens))}
+    rows = {row.token: row for row in conn.all(_FILES, tokens=list(tokens))}
     for token in tokens:
-        row = found.get(token)
+        row = rows.get(token)
         if row is None or row.type not in rules.MMS_TYPES:
-            raise Refused("mms_wrong_type", "A text message carries PNG, JPEG and GIF pictures only.", field="files")
+            raise Refused("mms_wrong_type", "Only PNG, JPEG and GIF pictures can be sent.", field="files")
         total += row.size
     if total > rules.MAX_MMS_BYTES:
-        raise Refused("mms_too_large", "The pictures of one text message must be under 600 KB together.", field="files")
+        raise Refused("mms_too_large", "The pictures of one message must be under 600 KB in total.", field="files")
 
 
-def addresses(tx: Tx, public_url: str, message: str, tokens: tuple[str, ...]) -> tuple[str, ...]:
-    """Where the carrier finds each picture of the message with this token."""
+def signed_urls(tx: Tx, public_url: str, message: str, tokens: tuple[str, ...]) -> tuple[str, ...]:
+    """The URLs of the pictures of the message with the token `message`."""
     types = {row.token: row.type for row in tx.all(_FILES, tokens=list(tokens))}
-    ends = int((tx.now + LASTS).timestamp())
+    ends = int((tx.now + VALID_FOR).timestamp())
     key = tx.key(PURPOSE)
     return tuple(
         f"{public_url}/media/{token}.{rules.MMS_TYPES[types[token]]}"
@@ -50,16 +50,16 @@ def addresses(tx: Tx, public_url: str, message: str, tokens: tuple[str, ...]) ->
     )
 
 
-def allowed(app: App, now: datetime, token: str, message: str, ends: str, tag: str) -> bool:
-    """Did we make this address, and is it still good? Asked before the database is."""
+def is_signed(app: App, now: datetime, token: str, message: str, ends: str, tag: str) -> bool:
+    """Whether we made this URL and it has not expired. Needs no database."""
     if not ends.isdecimal() or len(ends) > 12 or int(ends) < now.timestamp():
         return False
     return signed_by(app.key(PURPOSE), f"{message}.{token}.{ends}", tag)
 
 
 def picture(conn: Conn, token: str, message: str) -> tuple[str, int] | None:
-    """Type and size of a file of exactly this message."""
-    tokens = conn.value(_MESSAGE, token=message)
+    """Type and size of a file of this message; None if it is not a picture of this message."""
+    tokens = conn.value(_MEDIA_OF_MESSAGE, token=message)
     if not tokens or token not in tokens:
         return None
     row = conn.first(_FILES, tokens=[token])

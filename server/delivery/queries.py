@@ -1,18 +1,19 @@
-"""Reads of delivery: senders, messages, what the month cost."""
+"""Reads of delivery: senders, messages, credits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, union_all
 
 from server.delivery import rules
-from server.delivery.rules import Sender, SenderKind, State
+from server.delivery.rules import Lane, Sender, SenderKind, State
 from server.kernel.sql import Conn, Row, Statement
-from server.schema import carrier_inbound, credits, outbound, senders
+from server.schema import carrier_inbound, credit_days, outbound, senders
+from server.schema.delivery import in_turn
 
 
 def _sender(row: Row) -> Sender:
@@ -39,20 +40,21 @@ def all_senders(conn: Conn) -> list[Sender]:
 
 
 def sender_for(conn: Conn, country: str, *, mms: bool = False, preferred: str | None = None) -> Sender | None:
-    """The number that would send to this country now; None: nobody there can be answered (`no_sender`)."""
-    return rules.choose(all_senders(conn), country, mms=mms, preferred=preferred)
+    """The number that would send to this country now; None: there is none (`no_sender`)."""
+    return rules.choose_sender(all_senders(conn), country, mms=mms, preferred=preferred)
 
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """One message, as its row has it."""
+    """One row of `outbound`."""
 
     id: int
     token: str
     key: str | None
+    channel: str
     kind: str
     purpose: str
-    contact: int
+    contact: int | None
     thread: int | None
     seq: int | None
     recipient: str
@@ -60,7 +62,7 @@ class Outbound:
     body: str
     media: tuple[str, ...]
     segments: int
-    priority: int
+    lane: Lane
     state: State
     turn: int
     attempts: int
@@ -76,6 +78,7 @@ _COLUMNS = (
     outbound.c.id,
     outbound.c.token,
     outbound.c.key,
+    outbound.c.channel,
     outbound.c.kind,
     outbound.c.purpose,
     outbound.c.contact_id,
@@ -86,7 +89,7 @@ _COLUMNS = (
     outbound.c.body,
     outbound.c.media,
     outbound.c.segments,
-    outbound.c.priority,
+    outbound.c.lane,
     outbound.c.state,
     outbound.c.turn,
     outbound.c.attempts,
@@ -97,109 +100,166 @@ _COLUMNS = (
     outbound.c.dispatched_at,
     outbound.c.settled_at,
 )
-_ONE = Statement(select(*_COLUMNS).where(outbound.c.id == bindparam("outbound")))
-_ONE_LOCKED = Statement(select(*_COLUMNS).where(outbound.c.id == bindparam("outbound")).with_for_update())
-_BY_TOKEN = Statement(select(*_COLUMNS).where(outbound.c.token == bindparam("token")).with_for_update())
-_BY_SID = Statement(select(*_COLUMNS).where(outbound.c.sid == bindparam("sid")).with_for_update())
-_BY_KEY = Statement(select(outbound.c.id, outbound.c.token).where(outbound.c.key == bindparam("key")))
+_FIELDS = [field.name for field in fields(Outbound)]
+_BY_ID = Statement(select(*_COLUMNS).where(outbound.c.id == bindparam("outbound")), uses=("pk_outbound",))
+_LOCK_BY_ID = Statement(
+    select(*_COLUMNS).where(outbound.c.id == bindparam("outbound")).with_for_update(), uses=("pk_outbound",)
+)
+_LOCK_BY_TOKEN = Statement(
+    select(*_COLUMNS).where(outbound.c.token == bindparam("token")).with_for_update(), uses=("uq_outbound_token",)
+)
+_LOCK_BY_SID = Statement(
+    select(*_COLUMNS).where(outbound.c.sid == bindparam("sid")).with_for_update(), uses=("uq_outbound_sid",)
+)
+_BY_KEYS = Statement(
+    select(outbound.c.id, outbound.c.token, outbound.c.key).where(
+        outbound.c.key.in_(bindparam("keys", expanding=True))
+    ),
+    uses=("uq_outbound_key",),
+)
 
 
 def _outbound(row: Row) -> Outbound:
-    cells = list(row)
-    cells[11], cells[14] = tuple(row.media), State(row.state)
-    return Outbound(*cells)
+    cells = dict(zip(_FIELDS, row, strict=True))
+    cells |= {"media": tuple(row.media), "lane": Lane(row.lane), "state": State(row.state)}
+    return Outbound(**cells)
 
 
-def one(conn: Conn, outbound_id: int, *, lock: bool = False) -> Outbound | None:
-    row = conn.first(_ONE_LOCKED if lock else _ONE, outbound=outbound_id)
+def by_id(conn: Conn, outbound_id: int, *, lock: bool = False) -> Outbound | None:
+    row = conn.first(_LOCK_BY_ID if lock else _BY_ID, outbound=outbound_id)
     return None if row is None else _outbound(row)
 
 
 def by_token(conn: Conn, token: str) -> Outbound | None:
-    """Locked: its caller is about to settle it."""
-    row = conn.first(_BY_TOKEN, token=token)
+    """Locks the row, because the caller settles it."""
+    row = conn.first(_LOCK_BY_TOKEN, token=token)
     return None if row is None else _outbound(row)
 
 
 def by_sid(conn: Conn, sid: str) -> Outbound | None:
-    """Locked: its caller is about to settle it."""
-    row = conn.first(_BY_SID, sid=sid)
+    """Locks the row, because the caller settles it."""
+    row = conn.first(_LOCK_BY_SID, sid=sid)
     return None if row is None else _outbound(row)
 
 
-def by_key(conn: Conn, key: str) -> Row | None:
-    return conn.first(_BY_KEY, key=key)
+def by_keys(conn: Conn, keys: list[str]) -> list[Row]:
+    """Id, token and key of the messages with these keys."""
+    return conn.all(_BY_KEYS, keys=keys) if keys else []
 
 
-_BY_STATE = Statement(
-    select(*_COLUMNS)
-    .where(outbound.c.state == bindparam("state"))
-    .order_by(outbound.c.id.desc())
-    .limit(bindparam("most"))
-)
+# One statement for each state: a partial index is used only where the state is part of the statement's text.
+_BY_STATE = {
+    state: Statement(
+        select(*_COLUMNS)
+        .where(outbound.c.state == state.value)
+        .order_by(outbound.c.id.desc())
+        .limit(bindparam("most")),
+        uses=("ix_outbound_unknown",) if state is State.UNKNOWN else (),
+    )
+    for state in State
+}
 
 
-def in_state(conn: Conn, state: State, most: int = 200) -> list[Outbound]:
-    """Newest first."""
-    return [_outbound(row) for row in conn.all(_BY_STATE, state=state, most=most)]
+def in_state(conn: Conn, state: State, limit: int = 200) -> list[Outbound]:
+    """Newest first. Only `unknown` has an index for this order; read the others slowly."""
+    return [_outbound(row) for row in conn.all(_BY_STATE[state], most=limit)]
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class CreditsUsed:
     kind: str
     country: str
     messages: int
     credits: int
 
 
-_SPENT = Statement(
-    select(credits.c.kind, credits.c.country, func.count().label("messages"), func.sum(credits.c.total).label("total"))
-    .where(credits.c.at >= bindparam("since"))
-    .group_by(credits.c.kind, credits.c.country)
-    .order_by(credits.c.kind, credits.c.country)
+_CREDITS_USED = Statement(
+    select(
+        credit_days.c.kind,
+        credit_days.c.country,
+        func.sum(credit_days.c.messages).label("messages"),
+        func.sum(credit_days.c.credits).label("total"),
+    )
+    .where(credit_days.c.day >= bindparam("since"))
+    .group_by(credit_days.c.kind, credit_days.c.country)
+    .order_by(credit_days.c.kind, credit_days.c.country)
 )
 
 
-def spent(conn: Conn, since: datetime) -> list[Spent]:
-    """What was charged since then, by kind and country (CAM-41..45)."""
-    return [Spent(row.kind, row.country, int(row.messages), int(row.total)) for row in conn.all(_SPENT, since=since)]
+def credits_used(conn: Conn, since: datetime) -> list[CreditsUsed]:
+    """Credits charged since the start of that day (UTC), by kind and country (CAM-41..45)."""
+    return [
+        CreditsUsed(row.kind, row.country, int(row.messages), int(row.total))
+        for row in conn.all(_CREDITS_USED, since=since)
+    ]
 
 
 _RECEIVED = Statement(select(carrier_inbound.c.sid).where(carrier_inbound.c.sid.in_(bindparam("sids", expanding=True))))
 
 
 def not_received(conn: Conn, sids: list[str]) -> list[str]:
-    """Those of them that no webhook has brought."""
-    known = {row.sid for row in conn.all(_RECEIVED, sids=sids)} if sids else set()
-    return [sid for sid in sids if sid not in known]
+    """The ids of texts that are not stored yet."""
+    received = {row.sid for row in conn.all(_RECEIVED, sids=sids)} if sids else set()
+    return [sid for sid in sids if sid not in received]
 
 
-_BEHIND = Statement(
+_WAITS_ITS_TURN = Statement(
     select(outbound.c.id)
     .where(
         outbound.c.thread_id.in_(bindparam("threads", expanding=True)),
-        outbound.c.priority == 0,
+        in_turn(outbound),
         outbound.c.state == State.QUEUED.value,
     )
-    .limit(1)
+    .limit(1),
+    uses=("ix_outbound_in_turn",),
 )
 
 
-def waits_behind(conn: Conn, threads: Iterable[int]) -> bool:
-    """Does a reply in one of these threads wait for its turn?"""
-    return conn.first(_BEHIND, threads=list(threads)) is not None
+def waits_its_turn(conn: Conn, threads: Iterable[int]) -> bool:
+    """Whether these threads have a queued message that may wait for an earlier one."""
+    return conn.first(_WAITS_ITS_TURN, threads=list(threads)) is not None
 
 
-def _counted(*states: State) -> Select[Any]:
-    """By state; each of the two halves has a partial index that holds these states and no others."""
-    among = outbound.c.state.in_([state.value for state in states])
-    return select(outbound.c.state, func.count().label("n")).where(among).group_by(outbound.c.state)
+def _count(state: State) -> Select[Any]:
+    """Messages in this state, from the partial index of the state."""
+    return select(outbound.c.state, func.count().label("n")).where(outbound.c.state == state.value).group_by("state")
 
 
-_WAITING = Statement(union_all(_counted(State.QUEUED, State.CLAIMED), _counted(State.SENDING, State.UNKNOWN)))
+UNSETTLED = (State.QUEUED, State.CLAIMED, State.SENDING, State.UNKNOWN)
+_COUNT_UNSETTLED = Statement(union_all(*(_count(state) for state in UNSETTLED)))
+_COUNT_UNKNOWN = Statement(_count(State.UNKNOWN))
+_COUNT_WAITING = Statement(
+    select(
+        outbound.c.channel,
+        outbound.c.lane,
+        func.count().label("n"),
+        func.min(outbound.c.due_at, type_=outbound.c.due_at.type).label("due_at"),
+    )
+    .where(outbound.c.state == State.QUEUED.value)
+    .group_by(outbound.c.channel, outbound.c.lane),
+)
 
 
-def waiting(conn: Conn) -> dict[str, int]:
-    """How many are `queued`, `claimed` by a process, `sending` (begun, no outcome yet) and `unknown`."""
-    states = (State.QUEUED, State.CLAIMED, State.SENDING, State.UNKNOWN)
-    return {state.value: 0 for state in states} | {row.state: row.n for row in conn.all(_WAITING)}
+def count_unsettled(conn: Conn) -> dict[str, int]:
+    """The number of messages that are `queued`, `claimed`, `sending` and `unknown`. Counts the whole queue: read slowly."""
+    return {state.value: 0 for state in UNSETTLED} | {row.state: row.n for row in conn.all(_COUNT_UNSETTLED)}
+
+
+def count_unknown(conn: Conn) -> int:
+    """The number of messages whose outcome a person may have to decide."""
+    return sum(row.n for row in conn.all(_COUNT_UNKNOWN))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """`due_at`: when the first message is due."""
+
+    channel: str
+    lane: Lane
+    count: int
+    due_at: datetime
+
+
+def count_waiting(conn: Conn) -> list[Waiting]:
+    """Queued messages by channel and lane. Counts the whole queue: read slowly."""
+    return [Waiting(row.channel, Lane(row.lane), row.n, row.due_at) for row in conn.all(_COUNT_WAITING)]

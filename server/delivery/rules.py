@@ -1,41 +1,81 @@
-"""What delivery decides: how states move, which number sends, how fast, what it costs. Pure."""
+"""Rules of delivery: states of a message, which number sends it, at which rate and price. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from functools import lru_cache
+
+from server.events.rules import Metric
 
 MAX_TEXT = 1_600  # characters of one message (CAM-21, CAM-31)
 MAX_MEDIA = 10
-MAX_MMS_BYTES = 600_000  # the safe figure for every carrier (CAM-30)
+MAX_MMS_BYTES = 600_000  # accepted by every carrier (CAM-30)
 MMS_TYPES = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif"}
+
+
+# --- lanes ------------------------------------------------------------------------------------------
+
+
+class Lane(IntEnum):
+    """Which messages leave first. Stored as a number."""
+
+    REPLY = 0  # of an agent
+    KEYWORD = 1  # automatic answers to a text
+    SERVICE = 2  # opt-in questions, account mail, follow-ups, transcripts, alerts
+    FLOW = 3
+    CAMPAIGN = 4
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody waits for the message. Such a message fails at once if no number can send it, and leaves in turn within
+        its thread; others wait until the numbers are repaired."""
+        return self <= Lane.SERVICE
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+LANES: dict[str, Lane] = {
+    "reply": Lane.REPLY,
+    "keyword": Lane.KEYWORD,
+    "auto_reply": Lane.KEYWORD,
+    "opt_in": Lane.SERVICE,
+    "follow_up": Lane.SERVICE,
+    "transcript": Lane.SERVICE,
+    "account": Lane.SERVICE,
+    "alert": Lane.SERVICE,
+    "flow": Lane.FLOW,
+    "campaign": Lane.CAMPAIGN,
+}  # by the kind of a message
+URGENT = tuple(lane for lane in Lane if lane.urgent)
 
 
 # --- states -----------------------------------------------------------------------------------------
 
 
 class State(StrEnum):
-    """Where one message stands. Up to `sending` it is ours; from `accepted` on the carrier tells."""
+    """The state of one message. From `accepted` on the carrier reports it."""
 
     QUEUED = "queued"
-    CLAIMED = "claimed"  # a pump has it; safe to claim again
-    SENDING = "sending"  # dispatch began: the request may have left
+    CLAIMED = "claimed"  # leased by a pump; safe to claim again
+    SENDING = "sending"  # the request may have left
     ACCEPTED = "accepted"
     SENT = "sent"
     UNDELIVERED = "undelivered"
     FAILED = "failed"
     DELIVERED = "delivered"
-    UNKNOWN = "unknown"  # it may have been sent: no machine sends it again
-    SKIPPED = "skipped"  # a rule said no; `reason` says which
+    UNKNOWN = "unknown"  # may have been sent, so it is never sent again automatically
+    SKIPPED = "skipped"  # blocked by the rule in `reason`
     CANCELLED = "cancelled"
 
 
-# The carrier's words only ever move a message forward here, in whatever order they come (G10). A total order, so
-# that the end is the same for every order; `delivered` beats `failed`: somebody's phone has it.
+# Reports only move a message to a higher rank, so the result does not depend on their order (G10). `delivered` ranks above
+# `failed`, because a phone received the message.
 _RANK: dict[State, int] = {
     State.ACCEPTED: 1,
     State.SENT: 2,
@@ -43,13 +83,14 @@ _RANK: dict[State, int] = {
     State.FAILED: 4,
     State.DELIVERED: 5,
 }
-OPEN = frozenset({State.QUEUED, State.CLAIMED, State.SENDING, State.UNKNOWN})  # the carrier's first word decides
-HERE = frozenset({State.QUEUED, State.CLAIMED, State.SENDING})  # no outcome yet: replies behind it in its thread wait
+OPEN = frozenset({State.QUEUED, State.CLAIMED, State.SENDING, State.UNKNOWN})  # any report of the carrier settles these
+UNFINISHED = frozenset({State.QUEUED, State.CLAIMED, State.SENDING})  # no outcome yet: later replies in the thread wait
+WAITING = frozenset({State.QUEUED, State.CLAIMED})  # nothing was sent yet
 TERMINAL = frozenset({State.UNDELIVERED, State.FAILED, State.DELIVERED, State.SKIPPED, State.CANCELLED})
 LEFT_US = frozenset({State.ACCEPTED, State.SENT, State.UNDELIVERED, State.DELIVERED})
 
-# The carrier's words (INTEGRATIONS 1.3). `read` is later than delivered and means no less.
-TOLD: dict[str, State] = {
+# The carrier's statuses. `read` implies `delivered`.
+CARRIER_STATES: dict[str, State] = {
     "accepted": State.ACCEPTED,
     "scheduled": State.ACCEPTED,
     "queued": State.ACCEPTED,
@@ -64,68 +105,89 @@ TOLD: dict[str, State] = {
 }
 
 
-def settle(current: State, told: State) -> State:
-    """Where a message stands after the carrier said `told`: forward only. What a person or rule ended stays ended,
-    unless the carrier proves that it was sent after all."""
-    if told not in _RANK:
+def settle(current: State, reported: State) -> State:
+    """The state after the carrier reported `reported`; moves forward only. A report replaces every state that the carrier
+    did not report, because it proves that the message was sent."""
+    if reported not in _RANK:
         return current
     if current not in _RANK:
-        return told
-    return told if _RANK[told] > _RANK[current] else current
+        return reported
+    return reported if _RANK[reported] > _RANK[current] else current
 
 
 def may_retry(state: State) -> bool:
-    """May a person send it again (AMB-34)? Only what surely did not arrive."""
+    """Whether an agent may send the message again (AMB-34): only if it certainly did not arrive."""
     return state in (State.FAILED, State.UNDELIVERED, State.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
 class OutboundSettled:
-    """A message moved on. Announced; `reason` is the rule or the carrier's code, `detail` the words for people."""
+    """Announced when a message changed its state. `reason`: rule or carrier's code. `detail`: for people."""
 
     outbound: int
     thread: int | None
     seq: int | None
-    contact: int
+    contact: int | None
     kind: str
     state: State
     reason: str
     detail: str
+    channel: str = "sms"
+
+    @property
+    def metric(self) -> Metric | None:
+        """The event of this outcome; None for a state that is none. A mail bounces when a report says so after its server
+        had accepted it."""
+        if self.state is State.UNDELIVERED and self.channel == "email":
+            return Metric.MESSAGE_BOUNCED
+        return _METRICS.get(self.state)
 
 
-@dataclass(frozen=True, slots=True)
-class SendersChanged:
-    """A number was added, changed, started or removed. Announced."""
+_METRICS = {
+    State.DELIVERED: Metric.MESSAGE_DELIVERED,
+    State.FAILED: Metric.MESSAGE_FAILED,
+    State.UNDELIVERED: Metric.MESSAGE_FAILED,
+    State.SKIPPED: Metric.MESSAGE_SKIPPED,
+}
 
 
-# --- pace -------------------------------------------------------------------------------------------
+# --- rate limits and retries ------------------------------------------------------------------------
 
 SCALE = 1_000  # tokens are thousandths of a segment
-LEASE = timedelta(seconds=15)  # of a claim; a stuck one is claimed again
-MAX_TRIES = 8  # network calls that surely sent nothing
-LOST_AFTER = timedelta(seconds=30)  # twice as long as a request may take: who was `sending` then has died
-STALE_S = 10.0  # after `sending` was written a request leaves within this or not at all: whoever slept does not send
+LEASE = timedelta(seconds=15)  # of a claim
+MAX_ATTEMPTS = 8  # that certainly sent nothing
+LOST_AFTER = timedelta(
+    seconds=30
+)  # twice the request timeout: a message `sending` for longer belongs to a dead process
+MAIL_LOST_AFTER = timedelta(seconds=200)  # a mail server may take its time at each step
+MAX_MAIL_ATTEMPTS = 14  # over about eight hours
+STALE_S = 10.0  # a request leaves within this after `sending` was committed, or not at all
 
 
-def filled(tokens: int, filled_at: datetime, rate: int, now: datetime) -> int:
-    """Tokens of a bucket now: `rate` segments a second, at most one second's worth kept."""
+def tokens_at(tokens: int, filled_at: datetime, rate: int, now: datetime) -> int:
+    """Tokens of a bucket now: it gains `rate` segments per second and holds at most one second's worth."""
     gained = max(0.0, (now - filled_at).total_seconds()) * rate * SCALE
     return min(rate * SCALE, int(tokens + gained))
 
 
 def allowed_at(tokens: int, rate: int, now: datetime) -> datetime:
-    """When the next message of this sender may leave. A bucket above zero lets one go, however many parts it has:
-    it pays by going below zero."""
+    """When the next message of this sender may leave. A bucket above zero allows one message of any length and may go
+    below zero."""
     if tokens > 0:
         return now
     return now + timedelta(seconds=(1 - tokens) / (rate * SCALE) + 0.001)
 
 
-def pause(attempt: int, asked: float | None, luck: float) -> timedelta:
-    """How long after attempt n that sent nothing: 2, 4, 8 … 300 s, half of it chance (`luck` 0 to 1), so that many do not
-    come back together; never sooner than the provider asked."""
+def retry_delay(attempt: int, asked_s: float | None, jitter: float) -> timedelta:
+    """The delay after failed attempt n: 2, 4, 8 … 300 s, half of it random (`jitter` 0 to 1), plus `asked_s`, the seconds
+    that the provider asked for."""
     longest = min(300.0, 2.0**attempt)
-    return timedelta(seconds=max(asked or 0.0, 0.0) + longest * (0.5 + 0.5 * luck))
+    return timedelta(seconds=max(asked_s or 0.0, 0.0) + longest * (0.5 + 0.5 * jitter))
+
+
+def mail_retry_delay(attempt: int, jitter: float) -> timedelta:
+    """The delay after failed attempt n of a mail: 1, 2, 4 … 60 minutes, a quarter more or less at random."""
+    return timedelta(minutes=min(60.0, 2.0 ** (attempt - 1)) * (0.75 + 0.5 * jitter))
 
 
 # --- senders ----------------------------------------------------------------------------------------
@@ -138,11 +200,11 @@ class SenderKind(StrEnum):
     ALPHANUMERIC = "alphanumeric"
 
 
-# Short code beats toll-free beats long code beats letters (CAM-50).
+# In order of preference (CAM-50).
 _PREFERENCE = [SenderKind.SHORT_CODE, SenderKind.TOLL_FREE, SenderKind.LONG_CODE, SenderKind.ALPHANUMERIC]
-CHECKED_ON = date(2026, 4, 30)  # the tables below; carriers change, error 21612 tells at run time
+CHECKED_ON = date(2026, 4, 30)  # when the tables below were checked; error 21612 reveals outdated entries
 
-# Where a picture can be sent: the recipient's country and the kind of number (CAM-32, CAM-51).
+# Recipient's country and kind of number that support MMS (CAM-32, CAM-51).
 MMS_WHERE = frozenset(
     {
         ("US", SenderKind.TOLL_FREE),
@@ -151,13 +213,13 @@ MMS_WHERE = frozenset(
         ("AU", SenderKind.LONG_CODE),
     }
 )
-# Countries whose networks refuse letters as a sender (INTEGRATIONS 5).
-NO_LETTERS = frozenset("US CA PR CN BR MX AR CO CL KR".split())
+# Countries whose networks refuse alphanumeric senders.
+NO_ALPHANUMERIC = frozenset("US CA PR CN BR MX AR CO CL KR".split())
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """One number or name we send from, as the rules see it."""
+    """One number or name that we send from."""
 
     id: int
     address: str
@@ -175,7 +237,7 @@ class Sender:
         return self.enabled and not self.stopped
 
 
-# Islands whose phones are on the networks, and at the prices, of another country.
+# Territories that use the networks and prices of another country.
 _SAME_NETWORKS = {"GG": "GB", "JE": "GB", "IM": "GB", "AX": "FI", "SJ": "NO"}
 
 
@@ -183,11 +245,10 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 
 
 def country_of(phone: str) -> str:
-    """ISO 3166 of an E.164 number, by its area code where several countries share a calling code; "" where there is none."""
+    """The ISO 3166 code of an E.164 number's country, by area code for shared calling codes; "" if there is none."""
     if _E164.fullmatch(phone) is None:
         return ""
-    # Of North America's twenty-five countries a number's first six digits say which (a test asks the library); whole audiences
-    # live there, and six digits have often been asked for before.
+    # In North America the first six digits determine the country (a test checks it); they make the cache effective.
     return _country(phone[:8] + "0000" if phone[1] == "1" and len(phone) == 12 else phone)
 
 
@@ -195,14 +256,14 @@ def country_of(phone: str) -> str:
 def _country(phone: str) -> str:
     import phonenumbers  # 20 MB of tables: not at start
 
-    # Taken apart by hand: the library's `parse` is for numbers in any writing, and twice the rest.
+    # Not the library's `parse`, which accepts any format and is slow.
     for end in (2, 3, 4):
         if (code := int(phone[1:end])) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
             national = phone[end:]
             zero = national.startswith("0") or None
             number = phonenumbers.PhoneNumber(code, int(national), italian_leading_zero=zero)
-            found = phonenumbers.region_code_for_number(number) or ""
-            return _SAME_NETWORKS.get(found, found)
+            region = phonenumbers.region_code_for_number(number) or ""
+            return _SAME_NETWORKS.get(region, region)
     return ""
 
 
@@ -210,12 +271,12 @@ def _country(phone: str) -> str:
 class Capabilities:
     mms: bool
     inbound: bool
-    rate: int  # segments a second, by default
-    countries: tuple[str, ...]  # that it serves, by default
+    rate: int  # default segments per second
+    countries: tuple[str, ...]  # served by default
 
 
 def capabilities(kind: SenderKind, country: str) -> Capabilities:
-    """What a number of this kind can do at home (CAM-51, INTEGRATIONS 2.2)."""
+    """Defaults of a number of this kind in its own country (CAM-51)."""
     north_america = country in ("US", "CA")
     if kind is SenderKind.SHORT_CODE:
         return Capabilities((country, kind) in MMS_WHERE, True, 100, (country,))
@@ -235,94 +296,136 @@ class BadSender:
 
 
 _SHORT = re.compile(r"[0-9]{3,8}")
-_LETTERS = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}")
+_ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 &+_-]{1,11}")
 
 
-def no_countries(codes: Iterable[str]) -> str:
-    """Which of these are the codes of no country, as a sentence; "" where all are (ISO 3166, two capitals)."""
+def unknown_countries(codes: Iterable[str]) -> str:
+    """A sentence that names the codes that are not ISO 3166 country codes in capitals; "" if there are none."""
     import phonenumbers  # 20 MB of tables: not at start
 
-    nowhere = [code for code in codes if code not in phonenumbers.SUPPORTED_REGIONS]
-    return f"There is no country {', '.join(nowhere)}." if nowhere else ""
+    unknown = [code for code in codes if code not in phonenumbers.SUPPORTED_REGIONS]
+    return f"These countries do not exist: {', '.join(unknown)}." if unknown else ""
 
 
 def check_sender(address: str, kind: SenderKind, country: str, countries: Iterable[str]) -> BadSender | None:
-    """Does the address fit its kind and country, and do the countries that it serves exist and take it?"""
-    shape = {SenderKind.SHORT_CODE: _SHORT, SenderKind.ALPHANUMERIC: _LETTERS}.get(kind, _E164)
+    """Checks that the address matches its kind and country, and that the countries served exist and accept it."""
+    shape = {SenderKind.SHORT_CODE: _SHORT, SenderKind.ALPHANUMERIC: _ALPHANUMERIC}.get(kind, _E164)
     if not shape.fullmatch(address) or address != address.strip():
-        said = {
+        sentences = {
             SenderKind.SHORT_CODE: "A short code is 3 to 8 digits.",
             SenderKind.ALPHANUMERIC: "A sender name has 1 to 11 letters, digits and spaces, and at least one letter.",
-        }.get(kind, "Write the number with + and its country code, for example +18885550199.")
-        return BadSender("bad_sender", said)
+        }.get(kind, "Enter the number with + and its country code, for example +18885550199.")
+        return BadSender("bad_sender", sentences)
     for field, places in (("country", [country]), ("countries", sorted(countries))):
-        nowhere = no_countries(places)
-        if nowhere:
-            return BadSender("unknown_country", nowhere, field)
-    refused = sorted(NO_LETTERS.intersection(countries)) if kind is SenderKind.ALPHANUMERIC else []
+        unknown = unknown_countries(places)
+        if unknown:
+            return BadSender("unknown_country", unknown, field)
+    refused = sorted(NO_ALPHANUMERIC.intersection(countries)) if kind is SenderKind.ALPHANUMERIC else []
     if refused:
-        return BadSender("no_letters_there", f"Networks of {', '.join(refused)} accept no sender name.", "countries")
-    return _contradicted(address, kind, country) if shape is _E164 else None
+        return BadSender(
+            "no_letters_there",
+            f"Networks in these countries do not accept sender names: {', '.join(refused)}.",
+            "countries",
+        )
+    return _check_numbering_plan(address, kind, country) if shape is _E164 else None
 
 
-def _contradicted(address: str, kind: SenderKind, country: str) -> BadSender | None:
-    """What the numbering plans know of a number against what is said of it. Of one that they do not know: nothing."""
+def _check_numbering_plan(address: str, kind: SenderKind, country: str) -> BadSender | None:
+    """Checks kind and country against the numbering plans; None if they do not know the number."""
     import phonenumbers
 
     if not country_of(address):
         return None
     number = phonenumbers.parse(address)
     types = phonenumbers.PhoneNumberType
-    found = phonenumbers.number_type(number)
-    if found == types.UNKNOWN:
+    number_type = phonenumbers.number_type(number)
+    if number_type == types.UNKNOWN:
         return None
-    free = found == types.TOLL_FREE
+    free = number_type == types.TOLL_FREE
     if free != (kind is SenderKind.TOLL_FREE):
-        said = "This is a toll-free number." if free else "This is not a toll-free number."
-        return BadSender("wrong_kind", said, "kind")
-    # A toll-free number belongs to all who share its calling code, as +1 is of the US and of Canada.
+        sentence = "This is a toll-free number." if free else "This is not a toll-free number."
+        return BadSender("wrong_kind", sentence, "kind")
+    # A toll-free number belongs to all countries with its calling code, such as the US and Canada.
     shared = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[number.country_code or 0]
     homes = set(shared) if free else {country_of(address)}
     if "001" not in shared and not homes & {country, _SAME_NETWORKS.get(country, country)}:
-        return BadSender("wrong_country", f"This is not a number of {country}.", "country")
+        return BadSender("wrong_country", f"This number does not belong to {country}.", "country")
     return None
 
 
 def can_mms(sender: Sender, country: str) -> bool:
-    """May this number send a picture to that country?"""
+    """Whether this number can send MMS to that country."""
     return sender.mms and (country, sender.kind) in MMS_WHERE
 
 
-def choose(
+def choose_sender(
     senders: Iterable[Sender], country: str, *, mms: bool = False, preferred: str | None = None
 ) -> Sender | None:
-    """The number that sends to a recipient of this country (CAM-50). `preferred`: the one they texted, which wins if it
-    can send at all; for a picture only if it can send that."""
-    can = [one for one in senders if one.usable and (not mms or can_mms(one, country))]
-    for one in can:
-        if preferred is not None and one.address == preferred and one.kind is not SenderKind.ALPHANUMERIC:
-            return one
-    serving = [one for one in can if country in one.countries]
-    return min(serving, key=lambda one: (_PREFERENCE.index(one.kind), one.id), default=None)
+    """The number that sends to this country (CAM-50); None if there is none. `preferred`: the number that the contact
+    texted; it wins if it is usable and, for MMS, supports it."""
+    usable = [sender for sender in senders if sender.usable and (not mms or can_mms(sender, country))]
+    for sender in usable:
+        if preferred is not None and sender.address == preferred and sender.kind is not SenderKind.ALPHANUMERIC:
+            return sender
+    serving = [sender for sender in usable if country in sender.countries]
+    return min(serving, key=lambda sender: (_PREFERENCE.index(sender.kind), sender.id), default=None)
+
+
+def choose_stopped(senders: Iterable[Sender], country: str, *, mms: bool = False) -> Sender | None:
+    """The stopped number that messages to this country wait for; None: no number serves it, so messages are skipped."""
+    enabled = [replace(sender, stopped=None) for sender in senders if sender.enabled]
+    return choose_sender(enabled, country, mms=mms)
 
 
 def reachable(senders: Iterable[Sender], country: str) -> bool:
-    """Would some number serve this country if it were started again? Then messages wait; else they are skipped."""
-    return any(one.enabled and country in one.countries for one in senders)
+    """Whether an enabled number, usable or stopped, serves this country. If not, messages are skipped instead of waiting."""
+    return any(sender.enabled and country in sender.countries for sender in senders)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The number that sends the message, or that it waits for."""
+
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """Why no number sends the message: a code and a sentence. `failed`: the message fails, because somebody waits for it
+    and must see an error; otherwise it is skipped."""
+
+    reason: str
+    message: str
+    failed: bool
+
+
+def place(senders: Sequence[Sender], recipient: str, lane: Lane, *, mms: bool) -> Placed | Unplaced:
+    """The number for a message that has no usable number (CAM-50)."""
+    country = country_of(recipient)
+    sender = choose_sender(senders, country, mms=mms)
+    if sender is not None:
+        return Placed(sender.address)
+    stopped = choose_stopped(senders, country, mms=mms)
+    if stopped is None and not (lane.urgent and reachable(senders, country)):
+        return Unplaced(*no_sender(senders, country, mms), failed=False)
+    if lane.urgent:
+        return Unplaced("sender_stopped", SENDER_STOPPED, failed=True)
+    assert stopped is not None
+    return Placed(stopped.address)
 
 
 def no_sender(senders: Iterable[Sender], country: str, mms: bool) -> tuple[str, str]:
-    """Why nobody can send it: reason and words (AMB-13, INB-11)."""
-    if mms and choose(senders, country) is not None:
-        return "mms_not_supported", "Pictures cannot be sent to this country from any of your numbers."
+    """Why no number can send the message: code and sentence (AMB-13, INB-11)."""
+    if mms and choose_sender(senders, country) is not None:
+        return "mms_not_supported", "Your numbers cannot send pictures to this country."
     return "no_sender", "None of your numbers can text this country."
 
 
-SENDER_STOPPED = "The sending number is stopped; see Settings → SMS."
+SENDER_STOPPED = "The sending number is stopped. See Settings → SMS."
 
-# --- what it costs ----------------------------------------------------------------------------------
+# --- credits ----------------------------------------------------------------------------------------
 
-# Answers to keywords and opt-ins are free (CAM-44); everything else the carrier took is charged, delivered or not.
+# Replies to keywords and opt-ins are free (CAM-44); every other message that the carrier accepted is charged.
 FREE_KINDS = frozenset({"keyword", "opt_in"})
 
 
@@ -331,18 +434,18 @@ def charged(kind: str) -> bool:
 
 
 def credits(kind: str, segments: int, mms: bool, each: int) -> int:
-    """Credits of one message (CAM-41): per segment; an MMS is one, however long."""
+    """Credits of one message (CAM-41): `each` per segment, or once for an MMS."""
     if not charged(kind):
         return 0
     return each if mms else each * segments
 
 
-# --- settling what is unclear -----------------------------------------------------------------------
+# --- reconciling unclear sends ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A message the provider lists to the same recipient on the same day."""
+    """A message that the provider lists for the same recipient."""
 
     sid: str
     body: str
@@ -350,65 +453,70 @@ class Candidate:
     created_at: datetime
 
 
-def found_in(
-    listing: Iterable[Candidate], body: str, sender: str, begun: datetime, taken: frozenset[str]
+def match_listed(
+    listing: Iterable[Candidate], body: str, sender: str, begun_at: datetime, known_sids: frozenset[str]
 ) -> str | None:
-    """The sid of our unclear send in a listing: same words, same number, made around the time it began (clocks differ),
-    and not another of our messages. Of several the earliest: each unclear send finds one of its own."""
-    near = [
-        one
-        for one in listing
-        if one.sid not in taken
-        and one.body.strip() == body.strip()
-        and (not sender or one.sender == sender)
-        and begun - timedelta(minutes=2) <= one.created_at <= begun + timedelta(minutes=5)
+    """The sid of an unclear send in the provider's list: same body and sender, created around `begun_at`, and not the sid of
+    a message that we know. If several match, the earliest, so that each unclear send finds its own."""
+    candidates = [
+        listed
+        for listed in listing
+        if listed.sid not in known_sids
+        and listed.body.strip() == body.strip()
+        and (not sender or listed.sender == sender)
+        and begun_at - timedelta(minutes=2) <= listed.created_at <= begun_at + timedelta(minutes=5)
     ]
-    return min(near, key=lambda one: (one.created_at, one.sid)).sid if near else None
+    return min(candidates, key=lambda listed: (listed.created_at, listed.sid)).sid if candidates else None
 
 
-# Looked for after 2 s, 10 s, 30 s, 2 min, 10 min, 1 h; then it waits for a person. A listing may lag behind.
-LOOK_AGAIN_S = (2, 10, 30, 120, 600, 3_600)
+# Seconds until each search in the provider's list, which may lag; after the last an agent must decide.
+RECONCILE_DELAYS_S = (2, 10, 30, 120, 600, 3_600)
 
 
-def look_again(looks: int) -> timedelta | None:
-    return timedelta(seconds=LOOK_AGAIN_S[looks]) if looks < len(LOOK_AGAIN_S) else None
+def reconcile_delay(looks: int) -> timedelta | None:
+    return timedelta(seconds=RECONCILE_DELAYS_S[looks]) if looks < len(RECONCILE_DELAYS_S) else None
 
 
 INBOUND_PATH = "/webhooks/twilio/sms"
 STATUS_PATH = "/webhooks/twilio/status"
-# Twilio's connection overrides, in the fragment: five repetitions after every kind of failure. Without them a 503 is
-# not repeated at all (INTEGRATIONS 1.1).
+# Twilio's connection overrides in the fragment: five retries after every kind of failure. Without them Twilio does not
+# retry after a 503.
 RETRIES = "#rc=5&rp=all"
 
 
 def webhook_url(public_url: str) -> str:
-    """What to enter at the provider for texts that come in."""
+    """The URL to enter at the provider for incoming texts."""
     return f"{public_url}{INBOUND_PATH}{RETRIES}"
 
 
-def repeats(url: str) -> bool:
-    """Does this address ask for repetitions after every kind of failure?"""
-    said = dict(part.partition("=")[::2] for part in url.partition("#")[2].split("&"))
-    return said.get("rc", "").isdecimal() and int(said["rc"]) >= 3 and said.get("rp") == "all"
+def asks_for_retries(url: str) -> bool:
+    """Whether this URL asks for retries after every kind of failure."""
+    options = dict(part.partition("=")[::2] for part in url.partition("#")[2].split("&"))
+    return options.get("rc", "").isdecimal() and int(options["rc"]) >= 3 and options.get("rp") == "all"
 
 
 _DIGITS = re.compile(r"\d(?=\d{2})")
 
 
 def masked(address: str) -> str:
-    """A number for the log: its last two digits."""
+    """A number for the log: only its last two digits are shown."""
     return _DIGITS.sub("·", address)
 
 
 def month_start(now: datetime) -> datetime:
-    """Credits renew with the calendar month, UTC, and do not roll over (CAM-43)."""
+    """Start of the credit period: the calendar month in UTC; credits do not roll over (CAM-43)."""
     return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def day_start(now: datetime) -> datetime:
+    """Start of the UTC day: credits are summed by day; the credit period is the month (`month_start`)."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def totals(rows: Iterable[tuple[str, str, int, int]]) -> Mapping[tuple[str, str], tuple[int, int]]:
     """(kind, country) → (messages, credits) of ledger rows (kind, country, messages, credits)."""
-    found: dict[tuple[str, str], tuple[int, int]] = {}
+    sums: dict[tuple[str, str], tuple[int, int]] = {}
     for kind, country, messages, total in rows:
-        before = found.get((kind, country), (0, 0))
-        found[kind, country] = (before[0] + messages, before[1] + total)
-    return found
+        before = sums.get((kind, country), (0, 0))
+        sums[kind, country] = (before[0] + messages, before[1] + total)
+    return sums

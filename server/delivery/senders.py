@@ -1,4 +1,4 @@
-"""Numbers and names we send from: add, change, start again, remove (CAM-50, CAM-51)."""
+"""Adds, changes, restarts and removes the numbers and names that we send from (CAM-50, CAM-51)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from sqlalchemy import bindparam, delete, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.delivery import queries, rules
-from server.delivery.actions import wake
-from server.delivery.rules import Sender, SenderKind, State
+from server.delivery.actions import move_messages, wake_pump
+from server.delivery.rules import Sender, SenderKind
 from server.errors import Conflict, NotFound, Refused
+from server.kernel.documents import publish_change
 from server.kernel.sql import Statement, Tx
-from server.schema import outbound, senders
+from server.schema import senders
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """None: what numbers of this kind can do at home."""
+class SenderInput:
+    """A sender as the owner enters it. None: the default of its kind and country."""
 
     address: str
     kind: SenderKind
@@ -29,7 +30,7 @@ class Wanted:
     enabled: bool = True
 
 
-_ADD = Statement(
+_INSERT_SENDER = Statement(
     insert(senders)
     .values(
         {
@@ -40,112 +41,115 @@ _ADD = Statement(
     .on_conflict_do_nothing(index_elements=[senders.c.address])
     .returning(senders.c.id)
 )
-_CHANGE = Statement(
+_UPDATE_SENDER = Statement(
     update(senders)
     .where(senders.c.id == bindparam("sender_id"))
     .values({name: bindparam(f"new_{name}") for name in "kind country countries mms inbound rate enabled".split()})
 )
-_START = Statement(update(senders).where(senders.c.id == bindparam("sender_id")).values(stopped=None))
-_START_ALL = Statement(update(senders).where(senders.c.stopped.is_not(None)).values(stopped=None))
-_REMOVE = Statement(delete(senders).where(senders.c.id == bindparam("sender_id")))
-_ORPHAN = Statement(
-    update(outbound)
-    .where(outbound.c.sender == bindparam("by"), outbound.c.state.in_((State.QUEUED.value, State.CLAIMED.value)))
-    .values(sender=None)
-)
+_CLEAR_STOPPED = Statement(update(senders).where(senders.c.id == bindparam("sender_id")).values(stopped=None))
+_CLEAR_ALL_STOPPED = Statement(update(senders).where(senders.c.stopped.is_not(None)).values(stopped=None))
+_DELETE_SENDER = Statement(delete(senders).where(senders.c.id == bindparam("sender_id")))
 
 
-def _whole(wanted: Wanted) -> Sender:
-    """With every default filled in. Raises `Refused` where the address does not fit its kind or its countries."""
-    can = rules.capabilities(wanted.kind, wanted.country)
-    countries = tuple(dict.fromkeys(wanted.countries)) if wanted.countries else can.countries
-    bad = rules.check_sender(wanted.address, wanted.kind, wanted.country, countries)
-    if bad is not None:
-        raise Refused(bad.code, bad.message, field=bad.field)
-    letters = wanted.kind is SenderKind.ALPHANUMERIC
+def _with_defaults(entered: SenderInput) -> Sender:
+    """The sender with all defaults. Raises `Refused` if the address does not match its kind or its countries."""
+    defaults = rules.capabilities(entered.kind, entered.country)
+    countries = tuple(dict.fromkeys(entered.countries)) if entered.countries else defaults.countries
+    refusal = rules.check_sender(entered.address, entered.kind, entered.country, countries)
+    if refusal is not None:
+        raise Refused(refusal.code, refusal.message, field=refusal.field)
+    alphanumeric = entered.kind is SenderKind.ALPHANUMERIC
     return Sender(
         0,
-        wanted.address,
-        wanted.kind,
-        wanted.country,
+        entered.address,
+        entered.kind,
+        entered.country,
         countries,
-        # Nobody can answer letters, and no carrier takes a picture from them, whatever is ticked.
-        can.mms if wanted.mms is None else wanted.mms and not letters,
-        can.inbound if wanted.inbound is None else wanted.inbound and not letters,
-        can.rate if wanted.rate is None else wanted.rate,
-        wanted.enabled,
+        # An alphanumeric sender can neither send MMS nor receive texts.
+        defaults.mms if entered.mms is None else entered.mms and not alphanumeric,
+        defaults.inbound if entered.inbound is None else entered.inbound and not alphanumeric,
+        defaults.rate if entered.rate is None else entered.rate,
+        entered.enabled,
     )
 
 
-def add(tx: Tx, wanted: Wanted) -> Sender:
+def add(tx: Tx, entered: SenderInput) -> Sender:
     """Raises `Refused` `bad_sender`, `wrong_kind`, `wrong_country`, `unknown_country` or `no_letters_there`, `Conflict`
     `sender_exists`."""
-    one = _whole(wanted)
-    made = tx.value(
-        _ADD,
-        address=one.address,
-        kind=one.kind.value,
-        country=one.country,
-        countries=list(one.countries),
-        mms=one.mms,
-        inbound=one.inbound,
-        rate=one.rate,
-        enabled=one.enabled,
-        tokens=one.rate * rules.SCALE,
+    sender = _with_defaults(entered)
+    sender_id = tx.value(
+        _INSERT_SENDER,
+        address=sender.address,
+        kind=sender.kind.value,
+        country=sender.country,
+        countries=list(sender.countries),
+        mms=sender.mms,
+        inbound=sender.inbound,
+        rate=sender.rate,
+        enabled=sender.enabled,
+        tokens=sender.rate * rules.SCALE,
         filled_at=tx.now,
         created_at=tx.now,
     )
-    if made is None:
+    if sender_id is None:
         raise Conflict("sender_exists", "This number is already in the list.")
-    wake(tx, tx.now)
-    tx.announce(rules.SendersChanged())
-    return _of(tx, made)
+    _move_all(tx)
+    publish_change(tx, "senders")
+    return existing(tx, sender_id)
 
 
-def change(tx: Tx, sender_id: int, wanted: Wanted, start: bool = False) -> Sender:
-    """`start`: a stopped one sends again. Its address stays: another number is another sender."""
-    before = _of(tx, sender_id)
-    if wanted.address != before.address:
-        raise Conflict("address_fixed", "A sender's number cannot be changed; add the other one.")
-    one = _whole(wanted)
+def change(tx: Tx, sender_id: int, entered: SenderInput, start: bool = False) -> Sender:
+    """Changes a sender. `start`: a stopped one sends again. Raises `NotFound`, `Refused` as `add`, and `Conflict`
+    `address_fixed`."""
+    before = existing(tx, sender_id)
+    if entered.address != before.address:
+        raise Conflict("address_fixed", "A sender's number cannot be changed. Add the other number instead.")
+    sender = _with_defaults(entered)
     tx.run(
-        _CHANGE,
+        _UPDATE_SENDER,
         sender_id=sender_id,
-        new_kind=one.kind.value,
-        new_country=one.country,
-        new_countries=list(one.countries),
-        new_mms=one.mms,
-        new_inbound=one.inbound,
-        new_rate=one.rate,
-        new_enabled=one.enabled,
+        new_kind=sender.kind.value,
+        new_country=sender.country,
+        new_countries=list(sender.countries),
+        new_mms=sender.mms,
+        new_inbound=sender.inbound,
+        new_rate=sender.rate,
+        new_enabled=sender.enabled,
     )
     if start:
-        tx.run(_START, sender_id=sender_id)
-    wake(tx, tx.now)
-    tx.announce(rules.SendersChanged())
-    return _of(tx, sender_id)
+        tx.run(_CLEAR_STOPPED, sender_id=sender_id)
+    _move_all(tx)
+    publish_change(tx, "senders")
+    return existing(tx, sender_id)
 
 
 def remove(tx: Tx, sender_id: int) -> Sender:
-    """What waits for it is sent by another number of the country, or skipped."""
-    one = _of(tx, sender_id)
-    tx.run(_ORPHAN, by=one.address)
-    tx.run(_REMOVE, sender_id=sender_id)
-    wake(tx, tx.now)
-    tx.announce(rules.SendersChanged())
-    return one
+    """Removes a sender; another number of the country sends its waiting messages, or they are skipped."""
+    sender = existing(tx, sender_id)
+    tx.run(_DELETE_SENDER, sender_id=sender_id)
+    move_messages(tx, [sender.address])
+    wake_pump(tx, tx.now)
+    publish_change(tx, "senders")
+    return sender
 
 
 def start_all(tx: Tx) -> int:
-    """After the account was mended."""
-    started = tx.run(_START_ALL)
-    wake(tx, tx.now)
-    tx.announce(rules.SendersChanged())
+    """Restarts all stopped senders, after the account was repaired."""
+    started = tx.run(_CLEAR_ALL_STOPPED)
+    _move_all(tx)
+    publish_change(tx, "senders")
     return started
 
 
-def _of(tx: Tx, sender_id: int) -> Sender:
-    found = next((one for one in queries.all_senders(tx) if one.id == sender_id), None)
-    if found is None:
-        raise NotFound("There is no such sender.")
-    return found
+def _move_all(tx: Tx) -> None:
+    """Moves messages away from unusable numbers, and back to usable ones."""
+    move_messages(tx, [sender.address for sender in queries.all_senders(tx)])
+    wake_pump(tx, tx.now)
+
+
+def existing(tx: Tx, sender_id: int) -> Sender:
+    """Raises `NotFound`."""
+    sender = next((sender for sender in queries.all_senders(tx) if sender.id == sender_id), None)
+    if sender is None:
+        raise NotFound("This sender does not exist.")
+    return sender

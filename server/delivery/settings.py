@@ -1,4 +1,4 @@
-"""What an owner sets for SMS: the account at the provider, with sealed secrets; the plan and what a text costs."""
+"""Settings of SMS: the account at the provider with sealed secrets, the plan and the prices."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from server.kernel.sql import Tx
 
 
 class Price(BaseModel):
-    """Credits of one segment, and of one MMS. None: there is no MMS (AMB-13)."""
+    """Credits per segment and per MMS. None: no MMS (AMB-13)."""
 
     sms: int = Field(ge=0, le=1_000)
     mms: int | None = Field(None, ge=0, le=10_000)
 
 
 class SmsSettings(BaseModel):
-    """The document "sms". Fields that end in `_sealed` hold ciphertext; nobody reads them back."""
+    """The document "sms". Fields that end in `_sealed` hold ciphertext and are never returned."""
 
     on: bool = False
     account_sid: str = ""
     auth_token_sealed: str = ""
-    secondary_token_sealed: str = ""  # both are accepted while a token is being replaced
+    secondary_token_sealed: str = ""  # accepted too, while a token is being replaced
     shared_keys_sealed: dict[str, str] = {}  # name → key of SHA-256 signed webhooks
-    api_key: str = ""  # empty: requests are signed with account and auth token
+    api_key: str = ""  # empty: requests authenticate with the auth token
     api_secret_sealed: str = ""
     messaging_service: str = ""  # MG…; empty: the number itself sends
-    monthly_credits: int | None = Field(None, ge=0)  # None: no plan, nothing runs out (CAM-43)
-    prices: dict[str, Price] = {}  # country → what replaces the built-in table (CAM-42)
-    paused_countries: dict[str, str] = {}  # country → why the machine stopped sending there (21408)
+    monthly_credits: int | None = Field(None, ge=0)  # None: no limit (CAM-43)
+    prices: dict[str, Price] = {}  # country → price in place of the built-in one (CAM-42)
+    paused_countries: dict[str, str] = {}  # country → why sending there was paused automatically (21408)
 
 
 SMS: Document[SmsSettings] = Document("sms", SmsSettings)
+ACCOUNT_LOCK = "sms:account"  # locked while the account is changed or its refusal by the provider is handled
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The account, opened: what sends and what verifies. Lives in memory only; never logged."""
+    """The account with its secrets unsealed. In memory only; never logged."""
 
     sid: str
     tokens: tuple[str, ...] = field(repr=False)  # primary first; webhooks may be signed with either
@@ -51,12 +52,17 @@ class Account:
     service: str = ""
 
     @property
+    def login(self) -> tuple[str, str, str]:
+        """The credentials of requests. Secret."""
+        return self.sid, self.user, self.password
+
+    @property
     def usable(self) -> bool:
         return bool(self.sid and self.user and self.password)
 
 
 def account(document: SmsSettings, key: bytes) -> Account:
-    """`key`: `app.key(sealing.PURPOSE)`. What cannot be opened (another secret key) counts as not set."""
+    """Unseals the account. `key`: `app.key(sealing.PURPOSE)`. A secret sealed with another key counts as not set."""
 
     def opened(sealed: str) -> str:
         try:
@@ -69,7 +75,7 @@ def account(document: SmsSettings, key: bytes) -> Account:
     by_key = bool(document.api_key and secret)
     return Account(
         sid=document.account_sid,
-        tokens=tuple(found for found in (token, opened(document.secondary_token_sealed)) if found),
+        tokens=tuple(secret for secret in (token, opened(document.secondary_token_sealed)) if secret),
         shared_keys=tuple((name, opened(sealed)) for name, sealed in document.shared_keys_sealed.items()),
         user=document.api_key if by_key else document.account_sid,
         password=secret if by_key else token,
@@ -78,22 +84,28 @@ def account(document: SmsSettings, key: bytes) -> Account:
 
 
 def account_in(tx: Tx) -> Account:
-    """As `account`, inside a step."""
+    """Returns the result of `account` inside a transaction."""
     return account(SMS.load(tx), tx.key(PURPOSE))
 
 
+@dataclass(frozen=True, slots=True)
+class _UnsealedAccount:
+    """The account of one version of the document."""
+
+    document: SmsSettings
+    account: Account
+
+
 async def current(app: App) -> Account:
-    """The account as of at most three seconds ago; opened once a change. For webhooks, which ask it at every request."""
+    """The account, at most three seconds old; unsealed once per change of the settings."""
     document = await SMS.latest(app)
-    found = app.parts.get("sms_account")
-    if found is None or found[0] is not document:
-        found = app.parts["sms_account"] = (document, account(document, app.key(PURPOSE)))
-    opened: Account = found[1]
-    return opened
+    if not app.has(_UnsealedAccount) or app.part(_UnsealedAccount).document is not document:
+        app.register(_UnsealedAccount(document, account(document, app.key(PURPOSE))))
+    return app.part(_UnsealedAccount).account
 
 
 CHECKED_ON = date(2026, 4, 30)
-# Credits of one segment and of one MMS, April 2026 (CAM-42). None: no MMS there.
+# Credits per segment and per MMS, April 2026 (CAM-42). None: no MMS.
 PRICES: dict[str, Price] = {
     country: Price(sms=sms, mms=mms)
     for country, sms, mms in (
@@ -103,8 +115,8 @@ PRICES: dict[str, Price] = {
         ("PT", 3, None), ("LU", 11, None), ("HU", 8, None),
     )
 }  # fmt: skip
-ELSEWHERE = Price(sms=10, mms=None)  # a country without a line: the dearest ordinary one, until the owner says better
+DEFAULT_PRICE = Price(sms=10, mms=None)  # for countries that are not in the table
 
 
 def price(document: SmsSettings, country: str) -> Price:
-    return document.prices.get(country) or PRICES.get(country, ELSEWHERE)
+    return document.prices.get(country) or PRICES.get(country, DEFAULT_PRICE)

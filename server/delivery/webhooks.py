@@ -1,4 +1,4 @@
-"""The carrier's status reports: signed, kept whole, applied forward only (G10)."""
+"""Receives the carrier's status reports (G10)."""
 
 from __future__ import annotations
 
@@ -9,30 +9,34 @@ from server.channels.base import Report
 from server.delivery import settling
 from server.delivery.settings import current
 from server.kernel.context import App
-from server.web.webhooks import Posted
+from server.web.webhooks import WebhookRequest, count_refusal
 
-PROBE = "threadline-doctor"  # the doctor's own report: signed like any other, and kept nowhere
+PROBE = "threadline-doctor"  # message id of the doctor's test report, which is not stored
 
 
-async def status(app: App, posted: Posted) -> int:
-    """One report. 200 after COMMIT, 403 unless it is signed and about our account; the frame makes 503 of the rest."""
+async def status(app: App, posted: WebhookRequest) -> int:
+    """Stores one report. 200 after COMMIT; 403 if the report is not signed or belongs to another account; 400 if it
+    names no message."""
     account = await current(app)
-    if not twilio_webhooks.signed_by(account.tokens, account.shared_keys, app.settings.public_url, posted):
-        return 403
+    if not twilio_webhooks.signed_by(account.tokens, account.shared_keys, app.settings.public_urls, posted):
+        return count_refusal(403, "bad_signature")
     params = dict(posted.params)
     if params.get("AccountSid") != account.sid:
-        return 403
-    sid, word = params.get("MessageSid") or params.get("SmsSid"), params.get("MessageStatus") or params.get("SmsStatus")
+        return count_refusal(403, "foreign_account")
+    sid, carrier_status = (
+        params.get("MessageSid") or params.get("SmsSid"),
+        params.get("MessageStatus") or params.get("SmsStatus"),
+    )
     if sid == PROBE:
         return 200
-    if not sid or not word or len(sid) > 64 or len(word) > 64:
+    if not sid or not carrier_status or len(sid) > 64 or len(carrier_status) > 64:
         return 400
     code = params.get("ErrorCode", "")
     error = int(code) if code.isascii() and code.isdecimal() and len(code) < 10 and int(code) else None
     token, _, attempt = dict(parse_qsl(posted.query)).get("m", "").partition(".")
     await app.write(
-        settling.report,
-        Report(sid, word.lower(), error, params, account.sid),
+        settling.apply_report,
+        Report(sid, carrier_status.lower(), error, params, account.sid),
         token or None,
         int(attempt) if attempt.isdecimal() and len(attempt) < 6 else None,
     )

@@ -1,40 +1,54 @@
-"""The badge's numbers, counted again only after a ticket changed: every list carries them, and they read every open ticket."""
+"""Counts unread and open tickets for the badge. Counting reads every open ticket, so the counts are cached until one changes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from server.inbox import queries
-from server.inbox.queries import Badge
-from server.inbox.timeline import INBOX_TOPIC
+from sqlalchemy import func, select
+
 from server.kernel.context import App
+from server.kernel.sql import Conn, Statement
+from server.schema import tickets
+from server.threads.tickets import INBOX_TOPIC
 
 
-class Counted:
-    """What was counted last, and whether a ticket's bell rang since. One for each process: see `counted`."""
+class BadgeCache:
+    """The last counts, and whether a ticket has changed since. `badge_cache` returns the one of the process."""
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._generation = 0
-        self._known: tuple[int, Badge] | None = None
+        self._cached: tuple[int, Badge] | None = None
         app.bus.watch(INBOX_TOPIC, self)
 
-    def heard(self, topic: str, hint: Any) -> None:
+    def on_published(self, topic: str, hint: Any) -> None:
         self._generation += 1
 
-    def whispered(self, topic: str, payload: dict[str, Any]) -> None:
-        """Nothing is whispered about tickets."""
+    def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None:
+        """Tickets are never broadcast, only published."""
 
     async def get(self) -> Badge:
-        if self._known is None or self._known[0] != self._generation:
-            # From before the read: a bell meanwhile makes the next one count again.
+        if self._cached is None or self._cached[0] != self._generation:
+            # Taken before the read: a change during the read makes the next call count again.
             generation = self._generation
-            self._known = (generation, await self._app.read(queries.badge))
-        return self._known[1]
+            self._cached = (generation, await self._app.read(badge))
+        return self._cached[1]
 
 
-def counted(app: App) -> Counted:
-    found: Counted | None = app.parts.get("badge")
-    if found is None:
-        found = app.parts["badge"] = Counted(app)
-    return found
+def badge_cache(app: App) -> BadgeCache:
+    return app.part(BadgeCache, BadgeCache)
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    unread: int
+    open: int
+
+
+_COUNT_UNREAD = Statement(select(func.count().label("n")).where(tickets.c.unread, tickets.c.status == "open"))
+_COUNT_OPEN = Statement(select(func.count().label("n")).where(tickets.c.status == "open"))
+
+
+def badge(conn: Conn) -> Badge:
+    return Badge(conn.value(_COUNT_UNREAD), conn.value(_COUNT_OPEN))

@@ -1,39 +1,38 @@
-"""The inbox over HTTP: parse, call, render. Contract: PROTOCOL.md 3, 'Inbox' and 'Settings'."""
+"""The HTTP routes of the inbox. Contract: PROTOCOL.md 3, 'Inbox' and 'Settings'."""
 
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse
 
+from server import frames
 from server.accounts.rules import Actor, Agent, Can, Owned, Visitor, authorise
-from server.consent.rules import SMS_PURPOSES, Status
-from server.contacts.rules import shown_phone
-from server.errors import Forbidden, NotFound, Refused
-from server.inbox import actions, answers, entries, files, queries, search, standing, widget
+from server.errors import NotFound, Refused
+from server.files import rows, storage, uploads
+from server.frames import FileToken, Key
+from server.inbox import actions, bulk, drafts, lists, palette, responses, search, settings
 from server.inbox.actions import Outgoing
-from server.inbox.badge import counted
-from server.inbox.entries import Entry
-from server.inbox.media import OWNER
-from server.inbox.queries import ListQuery, Ticket
-from server.inbox.rules import clean_url
-from server.inbox.settings import INBOX
-from server.inbox.timeline import Written
+from server.inbox.badge import badge_cache
+from server.inbox.details import brief_json, describe_browser, episode_json, sms_json, ticket_and_details
+from server.inbox.lists import ListQuery
 from server.kernel.clock import rfc3339
-from server.kernel.columns import from_micros, to_micros
+from server.kernel.columns import storable
 from server.kernel.context import App
-from server.kernel.documents import TOPIC
-from server.kernel.ids import sign, signed_by
-from server.links.rules import prefix
-from server.live import frames
-from server.live.frames import FileToken, Key
+from server.sms import replies
+from server.sms.eligibility import cached_numbers, ticket_json
+from server.sms.media import OWNER
+from server.sms.settings import INBOX, InboxSettings
+from server.threads import entries, mails, tickets
+from server.threads.entries import Entry
+from server.threads.tickets import Ticket, Written
 from server.web import auth
-from server.web.http import PUBLIC, VISITING, WHOLE, Call, Endpoint, json_response, path_id, read_body, whole
+from server.web.http import PUBLIC, WHOLE_NUMBER, Call, EmptyBody, Endpoint, path_id, whole_number
+from server.web.paging import PAGING_QUERY, Paging
+from server.webchat.rules import clean_url
 
 MAX_PAGE = 100
 
@@ -49,15 +48,26 @@ class Keyed(Body):
 class ReplyBody(Keyed):
     text: str = Field(max_length=60_000)
     files: list[FileToken] = Field(default_factory=list, max_length=10)
+    draft: int | None = Field(None, ge=0, le=2**53)  # revision of the sent draft; a newer draft stays
 
 
-class NoteBody(Keyed):
-    text: str = Field(max_length=60_000)
-    files: list[FileToken] = Field(default_factory=list, max_length=10)
+class NoteBody(ReplyBody):
+    pass
 
 
 class AssignBody(Keyed):
     user: int | None = Field(None, ge=1, le=2**53)
+
+
+class ChosenTicket(Body):
+    id: int = Field(ge=1, le=2**53)
+    seq: int = Field(0, ge=0, le=2**53)  # for `read`: the newest entry that the agent saw
+
+
+class BulkBody(Keyed):
+    action: bulk.BulkAction
+    tickets: list[ChosenTicket] = Field(min_length=1, max_length=bulk.MAX_TICKETS)
+    user: int | None = Field(None, ge=1, le=2**53)  # for `assign`; null: nobody
 
 
 class ReadBody(Body):
@@ -67,13 +77,8 @@ class ReadBody(Body):
 class DraftBody(Body):
     text: str = Field(max_length=60_000)
     mode: Literal["reply", "note"] = "reply"
+    rev: int = Field(ge=0, le=2**53)  # the revision that the text is based on; 0: there is no draft yet
 
-
-class Nothing(Body):
-    pass
-
-
-# --- lists and threads --------------------------------------------------------------------------
 
 CHOICES = {
     "status": ("open", "snoozed", "closed"),
@@ -87,67 +92,43 @@ def _choice(call: Call, name: str) -> str:
     allowed = CHOICES[name]
     value = call.query.get(name, allowed[0])
     if value not in allowed:
-        words = ", ".join(word for word in allowed if word)
-        raise Refused("invalid", f"{name} must be one of: {words}.", field=name)
+        choices = ", ".join(word for word in allowed if word)
+        raise Refused("invalid", f"{name} must be one of: {choices}.", field=name)
     return value
-
-
-def _cursor(app: App, at: datetime, row_id: int) -> str:
-    place = f"{to_micros(at)}.{row_id}"
-    return urlsafe_b64encode(f"{place}.{sign(app.key('cursor'), place)}".encode()).decode().rstrip("=")
-
-
-def _after(app: App, cursor: str) -> tuple[datetime, int]:
-    try:
-        text = urlsafe_b64decode(cursor[:200] + "=" * (-len(cursor) % 4)).decode()
-        at, row_id, tag = text.split(".")
-        if not signed_by(app.key("cursor"), f"{at}.{row_id}", tag):
-            raise ValueError
-        return from_micros(int(at)), int(row_id)
-    except (ValueError, OverflowError):
-        raise Refused(
-            "invalid", "This page mark is not one of ours; start from the first page.", field="cursor"
-        ) from None
 
 
 async def list_tickets(app: App, call: Call) -> Any:
     """List tickets, one page at a time."""
-    limit = whole(call, "limit", 50, MAX_PAGE)
-    cursor = call.query.get("cursor", "")
+    limit = whole_number(call, "limit", 50, MAX_PAGE)
+    sort = _choice(call, "sort")
+    paging = Paging(app, f"tickets {sort}", 2)
     query = ListQuery(
         status=_choice(call, "status"),
         channel=_choice(call, "channel") or None,
         view=_choice(call, "view"),
-        sort=_choice(call, "sort"),
+        sort=sort,
         user=call.agent.id,
         limit=limit + 1,
-        after=_after(app, cursor) if cursor else None,
+        place=paging.place(call),
     )
-    rows, counts = await app.read(queries.list_tickets, query), await counted(app).get()
-    more = len(rows) > limit
-    rows = rows[:limit]
-    mark = None
-    if more:
-        last = rows[-1]
-        at = last.waiting_since if query.sort == "waiting" else last.last_message_at
-        assert at is not None
-        mark = _cursor(app, at, last.id)
-    now = app.clock.now()
+    rows, counts = await app.read(lists.list_tickets, query), await badge_cache(app).get()
+    page = paging.page(rows, limit, query.place, lambda ticket: lists.key_of(ticket, sort))
+    now, numbers = app.clock.now(), await cached_numbers(app).get()
     return {
-        "tickets": [row.wire(now) for row in rows],
-        "cursor": mark,
+        "tickets": [ticket_json(row, now, numbers) for row in page.rows],
+        **page.cursors,
         "counts": {"unread": counts.unread, "open": counts.open},
     }
 
 
 async def get_ticket(app: App, call: Call) -> Any:
-    """Show one ticket and what is known about the customer."""
-    found = await app.read(_ticket_and_details, path_id(call, "ticket"))
-    if found is None:
+    """Show a ticket and its customer's details."""
+    found_ticket = await app.read(ticket_and_details, path_id(call, "ticket"))
+    if found_ticket is None:
         raise NotFound()
-    ticket, (panel, maybe, others), texts = found
-    now = app.clock.now()
-    wire = ticket.wire(now)
+    ticket, (panel, same_email, other_tickets), episodes, sms = found_ticket
+    now, numbers = app.clock.now(), await cached_numbers(app).get()
+    wire = ticket_json(ticket, now, numbers)
     return {
         "ticket": wire,
         "details": {
@@ -155,193 +136,204 @@ async def get_ticket(app: App, call: Call) -> Any:
             "created_at": rfc3339(panel.created_at),
             "page_url": clean_url(panel.page_url),
             "page_title": panel.page_title,
+            "merged": panel.merged,
             "referrer": clean_url(panel.referrer),
-            **_agent_of(panel.user_agent),
+            **describe_browser(panel.user_agent),
             "locale": panel.locale,
             "time_zone": panel.time_zone,
             "first_seen": rfc3339(panel.first_seen) if panel.first_seen else None,
             "last_seen": rfc3339(panel.last_seen) if panel.last_seen else None,
             "online": wire["online"],
-            "maybe": [_brief(contact) for contact in maybe],
-            "other_tickets": [other.wire(now) for other in others],
-            "sms": None if texts is None else _texts(texts, app.settings.public_url),
+            "maybe": [brief_json(contact) for contact in same_email],
+            "other_tickets": [ticket_json(other_ticket, now, numbers) for other_ticket in other_tickets],
+            "episodes": [episode_json(episode) for episode in episodes],
+            "sms": None if sms is None else sms_json(sms, app.settings.public_url),
         },
     }
 
 
-def _ticket_and_details(conn: Any, ticket_id: int) -> Any:
-    ticket = queries.ticket(conn, ticket_id)
-    if ticket is None:
-        return None
-    texts = standing.panel(conn, ticket.thread) if ticket.channel == "sms" else None
-    return ticket, queries.details(conn, ticket), texts
-
-
-def _texts(panel: standing.Panel, public_url: str) -> dict[str, Any]:
-    return {
-        "peer": panel.thread.peer or "",
-        "sender": panel.thread.sender,
-        "sender_shown": shown_phone(panel.thread.sender),
-        "country": panel.thread.country,
-        **{purpose.value: panel.statuses.get(purpose, Status.NEVER_SUBSCRIBED) for purpose in SMS_PURPOSES},
-        "paused": panel.paused,
-        "suppressed": panel.suppressed,
-        "others": [
-            _brief(queries.ContactBrief(one.id, one.name, one.email, one.phone, verified=False)) for one in panel.others
-        ],
-        "price": panel.price.model_dump(),
-        "keyword": panel.keyword,
-        "link_start": None if panel.links is None else prefix(public_url, panel.links),
-    }
-
-
-def _brief(contact: queries.ContactBrief) -> dict[str, Any]:
-    return {
-        "id": contact.id,
-        "name": contact.name,
-        "email": contact.email,
-        "phone": contact.phone,
-        "phone_shown": shown_phone(contact.phone),
-        "verified": contact.verified,
-    }
-
-
-def _agent_of(user_agent: str) -> dict[str, str]:
-    """Browser, system and device in words, from what the browser claims to be."""
-    if not user_agent:
-        return {"browser": "", "os": "", "device": ""}
-    from ua_parser import parse  # its table of browsers takes long to load
-
-    parsed = parse(user_agent).with_defaults()
-
-    def words(*parts: str | None) -> str:
-        shown = " ".join(part for part in parts if part)
-        return "" if shown == "Other" else shown
-
-    return {
-        "browser": words(parsed.user_agent.family, parsed.user_agent.major),
-        "os": words(parsed.os.family, parsed.os.major),
-        "device": words(parsed.device.family),
-    }
-
-
 async def thread_entries(app: App, call: Call) -> Any:
-    """Show a page of a thread, the newest first page without `before`."""
+    """Show a page of a thread: the newest, or the one before, after or around an entry."""
     thread = path_id(call, "thread")
-    limit = whole(call, "limit", entries.PAGE, MAX_PAGE)
-    before = whole(call, "before", 0, 2**53) or None
-    page = await app.read(_page, thread, before, limit)
+    limit = whole_number(call, "limit", entries.PAGE, MAX_PAGE)
+    places = {
+        "before": whole_number(call, "before", 0, 2**53),
+        "after": whole_number(call, "after", 0, 2**53),
+        "around": whole_number(call, "around", 0, 2**53),
+    }
+    position = {name: seq for name, seq in places.items() if seq}
+    if len(position) > 1:
+        raise Refused("invalid", "Use only one of before, after and around.", field=list(position)[-1])
+    page = await app.read(_page, thread, limit, position)
     if page is None:
         raise NotFound()
-    shown = (await INBOX.latest(app)).show_media.sms
+    show_texted_files = (await INBOX.latest(app)).show_media.sms
     return {
-        "entries": [entry.for_agents(media=shown) for entry in page.entries],
+        "entries": [entry.for_agents(media=show_texted_files) for entry in page.entries],
+        "first": page.first,
+        "last": page.last,
         "last_seq": page.last_seq,
         "more": page.more,
+        "more_after": page.more_after,
     }
 
 
-def _page(conn: Any, thread: int, before: int | None, limit: int) -> entries.Page | None:
-    if queries.ticket_of(conn, thread) is None:
+async def thread_history(app: App, call: Call) -> Any:
+    """Show a stretch of time of a thread together with the mail to its contact: the newest, or the one before the cursors."""
+    thread = path_id(call, "thread")
+    limit = whole_number(call, "limit", entries.PAGE, MAX_PAGE)
+    before = whole_number(call, "before", 0, 2**53)
+    mail_before = whole_number(call, "mail_before", 0, 2**53)
+    history = await app.read(_history, thread, limit, before or None, mail_before or None)
+    if history is None:
+        raise NotFound()
+    show_texted_files = (await INBOX.latest(app)).show_media.sms
+    return {
+        "entries": [entry.for_agents(media=show_texted_files) for entry in history.entries],
+        "mails": [
+            {
+                "seq": mail.seq,
+                "kind": mail.kind,
+                "subject": mail.subject,
+                "at": rfc3339(mail.at),
+                "state": mail.state,
+                "words": mail.words,
+            }
+            for mail in history.mails
+        ],
+        "first": history.first,
+        "first_mail": history.first_mail,
+        "more": history.more,
+    }
+
+
+def _history(conn: Any, thread: int, limit: int, before: int | None, mail_before: int | None) -> mails.History | None:
+    if tickets.by_thread(conn, thread) is None:
         return None
-    return entries.page(conn, thread, before, limit)
+    return mails.history(conn, thread, limit, before, mail_before)
 
 
-# --- writing ------------------------------------------------------------------------------------
+def _page(conn: Any, thread: int, limit: int, position: dict[str, int]) -> entries.Page | None:
+    if tickets.by_thread(conn, thread) is None:
+        return None
+    return entries.page(conn, thread, limit, **position)
 
 
-def _written(app: App, written: Written) -> dict[str, Any]:
+async def _written(app: App, written: Written) -> dict[str, Any]:
     assert isinstance(written.entry, Entry)
-    return {"entry": written.entry.for_agents(), "ticket": written.ticket.wire(app.clock.now())}
+    return {"entry": written.entry.for_agents(), **await _ticket(app, written.ticket)}
 
 
-def _ticket(app: App, ticket: Ticket) -> dict[str, Any]:
-    return {"ticket": ticket.wire(app.clock.now())}
+async def _ticket(app: App, ticket: Ticket) -> dict[str, Any]:
+    return {"ticket": ticket_json(ticket, app.clock.now(), await cached_numbers(app).get())}
 
 
 async def reply(app: App, call: Call) -> Any:
     """Answer the customer."""
     body: ReplyBody = call.body
-    said = Outgoing(path_id(call, "ticket"), body.key, body.text, tuple(body.files))
-    return _written(app, await actions.reply(app, call.agent, said))
+    message = Outgoing(path_id(call, "ticket"), body.key, body.text, tuple(body.files), draft=body.draft)
+    return await _written(app, await actions.reply(app, call.agent, message))
 
 
 async def note(app: App, call: Call) -> Any:
     """Write a note that only the team sees."""
     body: NoteBody = call.body
-    said = Outgoing(path_id(call, "ticket"), body.key, body.text, tuple(body.files), "note")
-    return _written(app, await actions.reply(app, call.agent, said))
+    message = Outgoing(path_id(call, "ticket"), body.key, body.text, tuple(body.files), "note", body.draft)
+    return await _written(app, await actions.reply(app, call.agent, message))
 
 
 async def close(app: App, call: Call) -> Any:
-    """Close a ticket; a chat is held for five seconds in which it can be undone."""
-    return _ticket(app, await app.write(actions.close, call.agent, path_id(call, "ticket"), call.body.key))
+    """Close a ticket; the close of a chat is delayed for five seconds and can be undone."""
+    return await _ticket(app, await app.write(actions.close, call.agent, path_id(call, "ticket"), call.body.key))
 
 
 async def undo_close(app: App, call: Call) -> Any:
-    """Take back a close that is still held."""
-    return _ticket(app, await app.write(actions.undo_close, call.agent, path_id(call, "ticket"), call.body.key))
+    """Undo a delayed close."""
+    return await _ticket(app, await app.write(actions.undo_close, call.agent, path_id(call, "ticket"), call.body.key))
 
 
 async def reopen(app: App, call: Call) -> Any:
-    """Open a closed ticket again."""
-    return _ticket(app, await app.write(actions.reopen, call.agent, path_id(call, "ticket"), call.body.key))
+    """Reopen a closed ticket."""
+    return await _ticket(app, await app.write(actions.reopen, call.agent, path_id(call, "ticket"), call.body.key))
 
 
 async def assign(app: App, call: Call) -> Any:
-    """Give a ticket to a colleague, or to nobody."""
+    """Assign a ticket to a colleague or to nobody."""
     body: AssignBody = call.body
     ticket = await app.write(actions.assign, call.agent, path_id(call, "ticket"), body.user, body.key)
-    return _ticket(app, ticket)
+    return await _ticket(app, ticket)
 
 
 async def read(app: App, call: Call) -> Any:
     """Mark a ticket read up to an entry."""
-    return _ticket(app, await app.write(actions.read, call.agent, path_id(call, "ticket"), call.body.seq))
+    return await _ticket(app, await app.write(actions.read, call.agent, path_id(call, "ticket"), call.body.seq))
 
 
 async def unread(app: App, call: Call) -> Any:
     """Mark a ticket unread."""
-    return _ticket(app, await app.write(actions.mark_unread, path_id(call, "ticket")))
+    return await _ticket(app, await app.write(actions.mark_unread, path_id(call, "ticket")))
+
+
+async def change_many(app: App, call: Call) -> Any:
+    """Close, assign or mark up to 500 tickets at once, each with a result of its own."""
+    body: BulkBody = call.body
+    chosen = {item.id: bulk.Chosen(item.id, item.seq) for item in body.tickets}
+    change = bulk.BulkChange(body.action, body.key, body.user)
+    results = await bulk.change_many(app, call.agent, change, list(chosen.values()))
+    return {"results": [{"ticket": ticket, "code": code} for ticket, code in results]}
 
 
 async def list_drafts(app: App, call: Call) -> Any:
-    """List what you have typed and not sent."""
-    found = await app.read(queries.drafts_of, call.agent.id)
-    return {"drafts": [{"ticket": d.ticket, "text": d.body, "mode": d.mode, "at": rfc3339(d.at)} for d in found]}
+    """List your drafts."""
+    own_drafts = await app.read(drafts.drafts_of, call.agent.id)
+    return {"drafts": [_draft(draft) for draft in own_drafts]}
 
 
 async def keep_draft(app: App, call: Call) -> Any:
-    """Keep a draft; an empty text deletes it."""
+    """Save a draft; an empty text deletes it. A draft that is based on an older revision is not saved."""
     body: DraftBody = call.body
-    await app.write(actions.keep_draft, call.agent, path_id(call, "ticket"), body.mode, body.text)
-    return {}
+    result = await app.write(drafts.save_draft, call.agent, path_id(call, "ticket"), body.mode, body.text, body.rev)
+    return {"kept": result.stored, "draft": _draft(result.draft)}
+
+
+def _draft(draft: drafts.Draft) -> dict[str, Any]:
+    return {
+        "ticket": draft.ticket,
+        "text": draft.body,
+        "mode": draft.mode,
+        "rev": draft.rev,
+        "at": rfc3339(draft.at),
+    }
 
 
 async def find(app: App, call: Call) -> Any:
-    """Find contacts and tickets by name or address."""
-    text = call.query.get("q", "").strip()[:80]
+    """Find contacts and tickets by name, address or ticket number; with `nameless=1` also tickets without name and address."""
+    text = storable(call.query.get("q", "")).strip()[:80]
     if not text:
         return {"contacts": [], "tickets": []}
-    people, tickets = await app.read_slowly(queries.find, text)
-    now = app.clock.now()
-    return {"contacts": [_brief(person) for person in people], "tickets": [ticket.wire(now) for ticket in tickets]}
+    people, tickets = await app.read_slowly(palette.find, text, call.query.get("nameless") == "1")
+    now, numbers = app.clock.now(), await cached_numbers(app).get()
+    return {
+        "contacts": [brief_json(person) for person in people],
+        "tickets": [ticket_json(ticket, now, numbers) for ticket in tickets],
+    }
 
 
 SEARCH_PAGE = 30
 
 
-async def find_said(app: App, call: Call) -> Any:
-    """Search over everything that was said, newest first."""
-    query = call.query.get("q", "")[:400]
-    before = whole(call, "before", 0, 2**53) or None
-    limit = whole(call, "limit", SEARCH_PAGE, MAX_PAGE)
-    hits = await search.find(app, query, before, limit)
-    now = app.clock.now()
+async def search_messages(app: App, call: Call) -> Any:
+    """Search all messages and notes, newest first."""
+    query = storable(call.query.get("q", ""))[:400]
+    paging = Paging(app, "search", 1)
+    older_than = paging.decode(cursor, "after")[0] if (cursor := call.query.get("after")) else None
+    limit = whole_number(call, "limit", SEARCH_PAGE, MAX_PAGE)
+    hits = await search.find(app, query, older_than, limit)
+    now, numbers = app.clock.now(), await cached_numbers(app).get()
     return {
         "hits": [
             {
-                "ticket": hit.ticket.wire(now),
+                "ticket": ticket_json(hit.ticket, now, numbers),
                 "seq": hit.seq,
                 "kind": hit.kind,
                 "author": {"type": hit.author_type, "name": hit.author_name},
@@ -350,69 +342,51 @@ async def find_said(app: App, call: Call) -> Any:
             }
             for hit in hits
         ],
-        "before": hits[-1].id if len(hits) == limit else None,
+        "after": paging.encode((hits[-1].id,)) if len(hits) == limit else None,
     }
 
 
-# --- files --------------------------------------------------------------------------------------
-
-
-async def _upload(app: App, call: Call, owner: str) -> Any:
-    data = await read_body(call.request, app.settings.max_upload_mb * 1024 * 1024)
-    name = unquote(call.request.headers.get("x-file-name", "")[:3_000], errors="replace")
-    row, sha256 = await files.keep(app, owner, name, data)
-    await app.write(files.store_file, row, sha256)
-    return row.wire()
-
-
 async def upload(app: App, call: Call) -> Any:
-    """Keep a file, to be sent with a message."""
-    return await _upload(app, call, f"agent:{call.agent.id}")
+    """Upload a file to send with a message."""
+    return (await uploads.from_agent(app, call.request, call.agent.id)).wire()
 
 
-async def visitor_upload(app: App, call: Call) -> Any:
-    """Keep a visitor's file, to be sent with a message."""
-    if not (await widget.cached(app).get()).visitor_files:
-        raise Forbidden("Files cannot be sent in this chat.")
-    return await _upload(app, call, f"web:{call.visitor.key}")
-
-
-async def _texted_files_shown(app: App, found: queries.Attachment) -> bool:
-    """A file that came by text: only once it is here, and while the owner shows them (AMB-6)."""
-    return found.size > 0 and (await INBOX.latest(app)).show_media.sms
+async def _may_show_texted_file(app: App, file: rows.Attachment) -> bool:
+    """Whether this file of a text is stored and the settings show such files (AMB-6)."""
+    return file.size > 0 and (await INBOX.latest(app)).show_media.sms
 
 
 FILE_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
 async def download(app: App, call: Call) -> Any:
-    """A file, to agents and to the visitor in whose conversation it stands publicly; others get "nothing here"."""
+    """Sends a file to agents, and to the visitor if the file is public in their conversation; 404 for everybody else."""
     actor: Actor = call.actor
     if not isinstance(actor, Agent):
         if "authorization" not in call.request.headers:
             raise NotFound()
         actor = await auth.visitor_from_header(app, call.request.headers)
     token = str(call.path["token"])
-    known = FILE_TOKEN.fullmatch(token)  # anything else is not even asked for: a NUL fails in PostgreSQL
-    found = (await app.read(queries.files, [token])).get(token) if known else None
-    if found is None or (found.owner.startswith(OWNER) and not await _texted_files_shown(app, found)):
+    valid_token = FILE_TOKEN.fullmatch(token)  # invalid tokens are not looked up: PostgreSQL fails on a NUL
+    file = (await app.read(rows.files, [token])).get(token) if valid_token else None
+    if file is None or (file.owner.startswith(OWNER) and not await _may_show_texted_file(app, file)):
         raise NotFound()
-    mine = isinstance(actor, Visitor) and found.owner == f"web:{actor.key}"
+    own_file = isinstance(actor, Visitor) and file.owner == f"web:{actor.key}"
     authorise(
         actor,
         Can.INBOX,
-        Owned(actor.key if mine and isinstance(actor, Visitor) else found.visitor_key, mine or found.public),
+        Owned(actor.key if own_file and isinstance(actor, Visitor) else file.visitor_key, own_file or file.public),
     )
-    path = files.path_of(app, token)
+    path = storage.path_of(app, token)
     if not path.is_file():
-        raise NotFound("This file is not there any more.")
-    inline = found.type in files.INLINE_TYPES
-    shown = quote(found.name, safe="")
+        raise NotFound("This file no longer exists.")
+    inline = file.type in storage.INLINE_TYPES
+    quoted_name = quote(file.name, safe="")
     return FileResponse(
         path,
-        media_type=found.type if inline else "application/octet-stream",
+        media_type=file.type if inline else "application/octet-stream",
         headers={
-            "content-disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{shown}",
+            "content-disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quoted_name}",
             "cache-control": "private, max-age=86400, immutable",
             "x-content-type-options": "nosniff",
             "content-security-policy": "default-src 'none'; sandbox",
@@ -422,94 +396,111 @@ async def download(app: App, call: Call) -> Any:
     )
 
 
-# --- settings -----------------------------------------------------------------------------------
-
-
-class WidgetBody(widget.WidgetSettings):
-    """The settings as an owner sends them; a bad site or address is refused with its sentence."""
-
-
-async def get_widget(app: App, call: Call) -> Any:
-    """Show the widget's settings."""
-    return await app.read(widget.load)
-
-
-async def put_widget(app: App, call: Call) -> Any:
-    """Change the widget's settings."""
-    wanted = widget.WidgetSettings.model_validate(call.body.model_dump())
-    saved = await app.write(widget.change, call.agent, wanted, call.address)
-    widget.cached(app).heard(TOPIC, None)
-    return saved
-
-
-async def install(app: App, call: Call) -> Any:
-    """Show the snippet for your site, and where the widget was seen."""
-    base = app.settings.public_url
-    seen = await app.read(queries.sites)
-    return {
-        "snippet": f'<script async src="{base}/widget/loader.js"></script>',
-        "base_url": base,
-        "seen": [
-            {"origin": s.origin, "page": s.page, "first_seen": rfc3339(s.first_seen), "last_seen": rfc3339(s.last_seen)}
-            for s in seen
-        ],
-    }
-
-
-SITE_SEEN_EVERY_S = 60.0
-
-
-async def widget_config(app: App, call: Call) -> Any:
-    """What the launcher draws itself from; only for configured sites, and that is how we see them."""
-    settings = await widget.cached(app).get()
-    origin = call.request.headers.get("origin", "")
-    same = not origin or auth.own_origin(app, origin)
-    if not same and origin not in settings.sites:
-        raise Forbidden("This site is not among the allowed sites of the widget (Settings → Chat widget).")
-    response: Response = json_response(settings.public())
-    response.headers["cache-control"] = "public, max-age=60"
-    response.headers["vary"] = "origin"
-    if not same:
-        response.headers["access-control-allow-origin"] = origin
-        noted: dict[str, float] = app.parts.setdefault("sites_noted", {})
-        now = app.clock.monotonic()
-        if now - noted.get(origin, -SITE_SEEN_EVERY_S) >= SITE_SEEN_EVERY_S:
-            noted[origin] = now
-            await app.write(widget.saw_site, origin, clean_url(call.request.headers.get("referer", "")))
-    return response
-
-
 LIST_QUERY: dict[str, dict[str, Any]] = {
     **{name: {"type": "string", "enum": list(words)} for name, words in CHOICES.items()},
-    "limit": WHOLE,
-    "cursor": {"type": "string", "description": "From the page before."},
+    "limit": WHOLE_NUMBER,
+    **PAGING_QUERY,
 }
-PAGE_QUERY: dict[str, dict[str, Any]] = {"before": WHOLE, "limit": WHOLE}
-WORDS: dict[str, dict[str, Any]] = {"q": {"type": "string"}}
+PAGE_QUERY: dict[str, dict[str, Any]] = {"before": WHOLE_NUMBER, "limit": WHOLE_NUMBER}
+ENTRIES_QUERY: dict[str, dict[str, Any]] = PAGE_QUERY | {"after": WHOLE_NUMBER, "around": WHOLE_NUMBER}
+HISTORY_QUERY: dict[str, dict[str, Any]] = PAGE_QUERY | {"mail_before": WHOLE_NUMBER}
+SEARCH_QUERY: dict[str, dict[str, Any]] = {"q": {"type": "string"}}
+SEARCH_PAGING: dict[str, dict[str, Any]] = {"after": PAGING_QUERY["after"], "limit": WHOLE_NUMBER}
+FIND_QUERY: dict[str, dict[str, Any]] = {**SEARCH_QUERY, "nameless": {"type": "string", "enum": ["0", "1"]}}
+
+
+class OptOutBody(Keyed):
+    confirm: bool  # True: opt the contact out; False: the message meant something else
+
+
+async def decide_stop_request(app: App, call: Call) -> Any:
+    """Decide whether a message in the customer's own words is an opt-out."""
+    body: OptOutBody = call.body
+    ticket = await app.write(
+        replies.decide_stop_request, call.agent, path_id(call, "ticket"), body.confirm, body.key, call.address
+    )
+    return await _ticket(app, ticket)
+
+
+class InboxBody(InboxSettings):
+    """`version`: of the settings that the change is based on."""
+
+    version: str | None = None
+
+
+async def get_settings(app: App, call: Call) -> Any:
+    """Show the inbox's settings."""
+    return (await app.read(settings.load_versioned)).json()
+
+
+async def put_settings(app: App, call: Call) -> Any:
+    """Change the inbox's settings. `show_media.webchat` needs the permission to configure the widget."""
+    new_settings = InboxSettings.model_construct(
+        **{name: getattr(call.body, name) for name in InboxSettings.model_fields}
+    )
+    saved = await app.write(settings.change, call.agent, new_settings, call.body.version, call.address)
+    INBOX.cached(app).on_published("", None)
+    return saved.json()
+
 
 ENDPOINTS: list[Endpoint] = [
-    Endpoint("GET", "/api/tickets", list_tickets, Can.INBOX, answer=answers.TicketList, query=LIST_QUERY),
-    Endpoint("GET", "/api/tickets/{ticket}", get_ticket, Can.INBOX, answer=answers.TicketAndDetails),
+    Endpoint("GET", "/api/tickets", list_tickets, Can.INBOX, response=responses.TicketPage, query=LIST_QUERY),
+    Endpoint("GET", "/api/tickets/{ticket}", get_ticket, Can.INBOX, response=responses.TicketAndDetails),
     Endpoint(
-        "GET", "/api/threads/{thread}/entries", thread_entries, Can.INBOX, answer=answers.Entries, query=PAGE_QUERY
+        "GET",
+        "/api/threads/{thread}/entries",
+        thread_entries,
+        Can.INBOX,
+        response=responses.EntryPage,
+        query=ENTRIES_QUERY,
     ),
-    Endpoint("POST", "/api/tickets/{ticket}/reply", reply, Can.INBOX, ReplyBody, answer=answers.Written),
-    Endpoint("POST", "/api/tickets/{ticket}/notes", note, Can.INBOX, NoteBody, answer=answers.Written),
-    Endpoint("POST", "/api/tickets/{ticket}/close", close, Can.INBOX, Keyed, answer=answers.OneTicket),
-    Endpoint("POST", "/api/tickets/{ticket}/close/undo", undo_close, Can.INBOX, Keyed, answer=answers.OneTicket),
-    Endpoint("POST", "/api/tickets/{ticket}/reopen", reopen, Can.INBOX, Keyed, answer=answers.OneTicket),
-    Endpoint("POST", "/api/tickets/{ticket}/assign", assign, Can.INBOX, AssignBody, answer=answers.OneTicket),
-    Endpoint("POST", "/api/tickets/{ticket}/read", read, Can.INBOX, ReadBody, answer=answers.OneTicket),
-    Endpoint("POST", "/api/tickets/{ticket}/unread", unread, Can.INBOX, Nothing, answer=answers.OneTicket),
-    Endpoint("GET", "/api/drafts", list_drafts, Can.INBOX, answer=answers.Drafts),
-    Endpoint("PUT", "/api/tickets/{ticket}/draft", keep_draft, Can.INBOX, DraftBody),
-    Endpoint("GET", "/api/find", find, Can.INBOX, answer=answers.Found, query=WORDS),
-    Endpoint("GET", "/api/search", find_said, Can.INBOX, answer=answers.Said, query=WORDS | PAGE_QUERY),
-    Endpoint("POST", "/api/files", upload, Can.INBOX, raw=True, headers=("X-File-Name",), answer=frames.File),
-    Endpoint("GET", "/files/{token}", download, PUBLIC, gives="*/*"),
-    Endpoint("POST", "/widget/files", visitor_upload, VISITING, raw=True, headers=("X-File-Name",), answer=frames.File),
-    Endpoint("GET", "/widget/config", widget_config, PUBLIC, cors=True, answer=frames.WidgetConfig),
-    Endpoint("GET", "/api/settings/widget", get_widget, Can.CHANNELS, answer=widget.WidgetSettings),
-    Endpoint("PUT", "/api/settings/widget", put_widget, Can.CHANNELS, WidgetBody, answer=widget.WidgetSettings),
-    Endpoint("GET", "/api/settings/widget/install", install, Can.CHANNELS, answer=answers.Install),
+    Endpoint(
+        "GET",
+        "/api/threads/{thread}/history",
+        thread_history,
+        Can.INBOX,
+        response=responses.HistoryPage,
+        query=HISTORY_QUERY,
+    ),
+    Endpoint("POST", "/api/tickets/{ticket}/reply", reply, Can.INBOX, ReplyBody, response=responses.Written),
+    Endpoint("POST", "/api/tickets/{ticket}/notes", note, Can.INBOX, NoteBody, response=responses.Written),
+    Endpoint("POST", "/api/tickets/{ticket}/close", close, Can.INBOX, Keyed, response=responses.OneTicket),
+    Endpoint("POST", "/api/tickets/{ticket}/close/undo", undo_close, Can.INBOX, Keyed, response=responses.OneTicket),
+    Endpoint("POST", "/api/tickets/{ticket}/reopen", reopen, Can.INBOX, Keyed, response=responses.OneTicket),
+    Endpoint("POST", "/api/tickets/{ticket}/assign", assign, Can.INBOX, AssignBody, response=responses.OneTicket),
+    Endpoint("POST", "/api/tickets/{ticket}/read", read, Can.INBOX, ReadBody, response=responses.OneTicket),
+    Endpoint("POST", "/api/tickets/{ticket}/unread", unread, Can.INBOX, EmptyBody, response=responses.OneTicket),
+    Endpoint("POST", "/api/tickets/bulk", change_many, Can.INBOX, BulkBody, response=responses.BulkResults),
+    Endpoint("GET", "/api/drafts", list_drafts, Can.INBOX, response=responses.Drafts),
+    Endpoint("PUT", "/api/tickets/{ticket}/draft", keep_draft, Can.INBOX, DraftBody, response=responses.KeptDraft),
+    Endpoint("GET", "/api/find", find, Can.INBOX, response=responses.Found, query=FIND_QUERY),
+    Endpoint(
+        "GET",
+        "/api/search",
+        search_messages,
+        Can.INBOX,
+        response=responses.SearchHits,
+        query=SEARCH_QUERY | SEARCH_PAGING,
+    ),
+    Endpoint(
+        "POST",
+        "/api/files",
+        upload,
+        Can.INBOX,
+        raw=True,
+        no_deadline=True,
+        headers=("X-File-Name",),
+        response=frames.File,
+    ),
+    Endpoint("GET", "/files/{token}", download, PUBLIC, response_type="*/*"),
+    Endpoint(
+        "POST",
+        "/api/tickets/{ticket}/opt-out",
+        decide_stop_request,
+        Can.INBOX,
+        OptOutBody,
+        response=responses.OneTicket,
+    ),
+    Endpoint("GET", "/api/inbox/settings", get_settings, Can.INBOX, response=responses.VersionedInbox),
+    Endpoint("PUT", "/api/inbox/settings", put_settings, Can.INBOX, InboxBody, response=responses.VersionedInbox),
 ]

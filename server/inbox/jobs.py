@@ -1,34 +1,20 @@
-"""Alarms of the inbox. A job only wakes; the row it names decides."""
+"""Jobs of the inbox: delayed closes, and the search's index of older entries."""
 
 from __future__ import annotations
 
-from server.errors import ChannelError
-from server.inbox import actions, media, reactions, timeline
+from server.inbox import actions, search_index
 from server.kernel.context import App
 from server.kernel.jobs import Handler, Job
+from server.threads import tickets, timeline
 
 
 async def close_due(app: App, job: Job) -> None:
-    """A held close of a chat has waited its five seconds (INB-26)."""
+    """Runs when the delayed close of a chat is due (INB-26); the ticket's row decides whether it still closes."""
     author = timeline.Author("agent", job.payload["user"], job.payload["name"])
     await app.write(actions.close_due, job.payload["ticket"], author)
 
 
-async def fetch_media(app: App, job: Job) -> None:
-    """Files that came with a text, from the provider."""
-    channel = await app.parts["pump"].channel()
-    if channel is None:
-        raise ChannelError("SMS is not set up, so the provider cannot be asked for its files.")
-    await media.fetch(app, job, channel)
-
-
-async def look_at_numbers(app: App, job: Job) -> None:
-    """Our numbers changed; who can be answered now?"""
-    await app.write(reactions.look_again, job)
-
-
 HANDLERS: dict[str, Handler] = {
-    timeline.CLOSE_JOB: close_due,
-    media.JOB: fetch_media,
-    reactions.NUMBERS_JOB: look_at_numbers,
+    tickets.CLOSE_JOB: close_due,
+    search_index.PAIRS_JOB: search_index.index_old_pairs,
 }

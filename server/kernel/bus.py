@@ -1,8 +1,8 @@
-"""Doorbells and whispers. The bus is a hint: everything stays right when it loses, repeats or reorders.
+"""Publishes hints to watchers. The bus may lose, repeat or reorder messages: the database stays the truth.
 
-`ring(topic)` says "look at the database"; `whisper(topic, payload)` carries what is never stored
-(typing, presence). `LocalBus` serves one process. `RedisBus` adds the other processes; a ring is
-heard in its own process at once, whatever Redis does.
+`publish(topic, hint)` says that rows of this topic changed; `broadcast(topic, payload)` carries data that is never
+stored (typing, presence). `LocalBus` serves one process. `RedisBus` adds the other processes; watchers in the
+publishing process get each message at once, even without Redis.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 from server.kernel import failpoints, metrics
-from server.kernel.writing import Bells
+from server.kernel.writing import Publications
 
 log = structlog.get_logger()
 
@@ -25,12 +25,12 @@ Listener = Callable[[str, Any], None]  # (topic, hint or payload); must not bloc
 
 
 class Watcher(Protocol):
-    def heard(self, topic: str, hint: Any) -> None: ...
-    def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
+    def on_published(self, topic: str, hint: Any) -> None: ...
+    def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None: ...
 
 
 class LocalBus:
-    """Topics and who watches them, inside one process."""
+    """Topics and their watchers inside one process."""
 
     def __init__(self) -> None:
         self._watchers: dict[str, set[Watcher]] = {}
@@ -48,21 +48,21 @@ class LocalBus:
     def watched(self) -> list[str]:
         return list(self._watchers)
 
-    def ring(self, bells: Bells) -> None:
-        for topic, hint in bells:
-            self.hear(topic, hint)
+    def publish(self, publications: Publications) -> None:
+        for topic, hint in publications:
+            self.deliver(topic, hint)
 
-    def hear(self, topic: str, hint: Any) -> None:
+    def deliver(self, topic: str, hint: Any) -> None:
         for watcher in tuple(self._watchers.get(topic, ())):
-            watcher.heard(topic, hint)
+            watcher.on_published(topic, hint)
 
-    def whisper(self, topic: str, payload: dict[str, Any]) -> None:
+    def broadcast(self, topic: str, payload: dict[str, Any]) -> None:
         for watcher in tuple(self._watchers.get(topic, ())):
-            watcher.whispered(topic, payload)
+            watcher.on_broadcast(topic, payload)
 
     @property
-    def remote(self) -> bool:
-        """Are other processes reached right now? Always, where there are none."""
+    def connected(self) -> bool:
+        """Whether messages reach the other processes now; always True with one process."""
         return True
 
     async def start(self) -> None: ...
@@ -70,17 +70,16 @@ class LocalBus:
     async def close(self) -> None: ...
 
 
-def _nothing(hint: Any) -> None:
-    """Where hints do not travel: the others read."""
+def _no_hint(hint: Any) -> None:
+    """The default: no hint is sent to other processes, which read the database instead."""
 
 
 class RedisBus(LocalBus):
-    """Adds a Redis channel that every process publishes to and listens on.
+    """Adds a Redis channel that every process publishes to and subscribes to.
 
-    Publishing is queued and sent by one task with a short deadline and no retries: a dead or
-    stopped Redis costs a message nothing (redis-py's defaults would hold each publish 4 to 25 s).
-    After any gap every watched topic is rung again, without saying what changed: here when the subscription was
-    lost, in the others when what this process published was. `pack` makes JSON of a hint, `revive` the hint again.
+    Publishing only queues; one task sends, with a short timeout and no retries, so a dead Redis delays no message.
+    After a gap every watched topic is published again without a hint: in this process when its subscription was lost,
+    in the others when messages of this process were lost. `pack` turns a hint into JSON, `revive` turns it back.
     """
 
     CHANNEL = "threadline:bus"
@@ -88,43 +87,43 @@ class RedisBus(LocalBus):
     QUEUE = 20_000
 
     def __init__(
-        self, url: str, node: str, pack: Callable[[Any], Any] = _nothing, revive: Callable[[Any], Any] = _nothing
+        self, url: str, node: str, pack: Callable[[Any], Any] = _no_hint, revive: Callable[[Any], Any] = _no_hint
     ) -> None:
         super().__init__()
         self._url, self._node, self._pack, self._revive = url, node, pack, revive
-        self._out: deque[bytes] = deque(maxlen=self.QUEUE)
-        self._more = asyncio.Event()
+        self._outgoing: deque[bytes] = deque(maxlen=self.QUEUE)
+        self._queued = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._connected = False
         self._receiving = False
         self._dropped = False
-        self._first = asyncio.Event()
+        self._subscribed = asyncio.Event()
 
     @property
-    def remote(self) -> bool:
+    def connected(self) -> bool:
         return self._connected and self._receiving
 
-    def ring(self, bells: Bells) -> None:
-        super().ring(bells)
-        self._publish({"n": self._node, "r": [(topic, self._pack(hint)) for topic, hint in bells]})
+    def publish(self, publications: Publications) -> None:
+        super().publish(publications)
+        self._enqueue({"n": self._node, "r": [(topic, self._pack(hint)) for topic, hint in publications]})
 
-    def whisper(self, topic: str, payload: dict[str, Any]) -> None:
-        super().whisper(topic, payload)
-        self._publish({"n": self._node, "w": topic, "p": payload})
+    def broadcast(self, topic: str, payload: dict[str, Any]) -> None:
+        super().broadcast(topic, payload)
+        self._enqueue({"n": self._node, "w": topic, "p": payload})
 
-    def _publish(self, message: dict[str, Any]) -> None:
-        self._out.append(orjson.dumps(message))
-        self._more.set()
+    def _enqueue(self, message: dict[str, Any]) -> None:
+        self._outgoing.append(orjson.dumps(message))
+        self._queued.set()
 
     async def start(self) -> None:
         self._tasks = [
             asyncio.create_task(self._send_loop(), name="bus-send"),
             asyncio.create_task(self._receive_loop(), name="bus-receive"),
         ]
-        # Give Redis a moment, but never hold the start for it.
+        # Wait for Redis for a moment; the start must not depend on it.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):
-                await self._first.wait()
+                await self._subscribed.wait()
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -150,29 +149,36 @@ class RedisBus(LocalBus):
         client = self._client()
         try:
             while True:
-                await self._more.wait()
-                self._more.clear()
-                while self._out:
-                    failpoints.reach("before_publish")
-                    batch = [self._out.popleft() for _ in range(min(64, len(self._out)))]
+                await self._queued.wait()
+                self._queued.clear()
+                while self._outgoing:
+                    failpoints.reach("before_redis_publish")
+                    batch = [self._outgoing.popleft() for _ in range(min(64, len(self._outgoing)))]
                     try:
                         async with asyncio.timeout(self.TIMEOUT_S):
-                            pipe = client.pipeline(transaction=False)
+                            pipeline = client.pipeline(transaction=False)
                             for message in batch:
-                                pipe.publish(self.CHANNEL, message)
-                            await pipe.execute()
+                                pipeline.publish(self.CHANNEL, message)
+                            await pipeline.execute()
                         self._connected = True
                         if self._dropped:
                             self._dropped = False
-                            self._publish({"n": self._node, "g": 1})
-                    except Exception as error:  # Redis away: the sweep of each process repairs it
+                            self._enqueue({"n": self._node, "g": 1})
+                    except Exception as error:  # Redis is away; the sweep of each process repairs the loss
                         if self._connected:
                             log.warning("bus_publish_failed", error=str(error) or type(error).__name__)
                         self._connected, self._dropped = False, True
                         metrics.BUS_PUBLISH_FAILED.inc(len(batch))
         finally:
-            with contextlib.suppress(Exception):
+            await self._close_client(client)
+
+    async def _close_client(self, client: Any) -> None:
+        """Closes a connection that may be broken or whose server may not answer."""
+        try:
+            async with asyncio.timeout(1):
                 await client.aclose()
+        except Exception as error:
+            log.debug("bus_close_failed", error=type(error).__name__)
 
     async def _receive_loop(self) -> None:
         delay = 0.2
@@ -182,40 +188,38 @@ class RedisBus(LocalBus):
                 pubsub = client.pubsub()
                 async with asyncio.timeout(2):
                     await pubsub.subscribe(self.CHANNEL)
-                # Ring everything after subscribing: what was published meanwhile is found by reading.
+                # Watchers read whatever was published before the subscription.
                 self._receiving = self._connected = True
-                self._first.set()
-                self._ring_all()
+                self._subscribed.set()
+                self._publish_all()
                 delay = 0.2
                 await self._listen(pubsub)
-            except Exception as error:  # any failure means: gap, reconnect, ring again
+            except Exception as error:  # after any failure: reconnect and publish all topics again
                 log.warning("bus_lost", error=str(error) or type(error).__name__)
             finally:
                 self._receiving = False
-                with contextlib.suppress(Exception):
-                    async with asyncio.timeout(1):
-                        await client.aclose()
+                await self._close_client(client)
             await asyncio.sleep(delay)
             delay = min(delay * 2, 2.0)
 
-    def _ring_all(self) -> None:
+    def _publish_all(self) -> None:
         metrics.BUS_GAPS.inc()
         for topic in self.watched():
-            self.hear(topic, None)
+            self.deliver(topic, None)
 
     async def _listen(self, pubsub: Any) -> None:
-        """Returns by raising. After a second of silence a heartbeat is sent; 1.5 s later it should have come back."""
-        quiet = 0
+        """Receives until the connection fails, then raises. Sends a heartbeat after 1 s of silence and fails if it is not back 1.5 s later."""
+        silent_polls = 0
         while True:
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=self.TIMEOUT_S / 2)
             if message is None:
-                quiet += 1
-                if quiet == 4:
-                    self._publish({"n": self._node, "h": 1})
-                elif quiet >= 10:
+                silent_polls += 1
+                if silent_polls == 4:
+                    self._enqueue({"n": self._node, "h": 1})
+                elif silent_polls >= 10:
                     raise ConnectionError("no heartbeat came back")
                 continue
-            quiet = 0
+            silent_polls = 0
             self._deliver(orjson.loads(message["data"]))
 
     def _deliver(self, message: dict[str, Any]) -> None:
@@ -224,8 +228,8 @@ class RedisBus(LocalBus):
         if "r" in message:
             for topic, packed in message["r"]:
                 if topic in self._watchers:
-                    self.hear(topic, self._revive(packed))
+                    self.deliver(topic, self._revive(packed))
         elif "g" in message:
-            self._ring_all()
+            self._publish_all()
         elif "w" in message:
-            super().whisper(message["w"], message["p"])
+            super().broadcast(message["w"], message["p"])

@@ -1,4 +1,4 @@
-"""Time as an argument: the same code runs on the real clock, a test's and a rehearsal's (DESIGN 1.8)."""
+"""Clocks: actions take the time from one, so tests can set it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some moment; only goes forward. For leases, time-outs and limits."""
+        """Seconds since an arbitrary moment; never goes back. For leases, timeouts and limits."""
         ...
 
 
@@ -26,7 +26,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """Stands still until told; for tests and rehearsals."""
+    """Moves only with `advance`; for tests."""
 
     def __init__(self, start: datetime) -> None:
         self._now = start
@@ -44,7 +44,7 @@ class ManualClock:
 
 
 class _Dates(dict[int, str]):
-    """`2026-11-21T` by the day's ordinal; the days of a page are few."""
+    """Caches `2026-11-21T` by the day's ordinal."""
 
     def __missing__(self, ordinal: int) -> str:
         if len(self) > 10_000:
@@ -59,9 +59,9 @@ _THREE = [f"{n:03}" for n in range(1000)]
 
 
 def rfc3339(at: datetime) -> str:
-    """`2026-11-21T09:00:00.123Z`: how every time leaves the server (milliseconds, UTC).
+    """`2026-11-21T09:00:00.123Z`: the format of every time sent to clients (milliseconds, UTC).
 
-    Put together from tables: a list has two hundred times, and `isoformat` takes five times as long for each.
+    Built from tables, because `isoformat` is slow and a list has hundreds of times.
     """
     return (
         f"{_DATES[at.toordinal()]}{_TWO[at.hour]}:{_TWO[at.minute]}:{_TWO[at.second]}.{_THREE[at.microsecond // 1000]}Z"

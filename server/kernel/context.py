@@ -1,4 +1,4 @@
-"""`App`: what every action is handed. Built once in `app.build()`; there is no other global state."""
+"""`App`: the argument of every action. `app.build()` makes the only one; there is no other global state."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from server.kernel.bus import LocalBus
 from server.kernel.clock import Clock
 from server.kernel.db import Database
 from server.kernel.ids import Ids, derive
-from server.kernel.sql import Around, Conn, Tx
+from server.kernel.sql import Conn, StepServices, Tx
 from server.kernel.writing import Done
 from server.settings import Settings
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 
 @dataclass
@@ -27,39 +28,62 @@ class App:
     db: Database
     secret: bytes = field(repr=False)
     node: str = ""
-    # Parts that higher layers hang here for those above them (live hub, limits); see app.build().
-    parts: dict[str, Any] = field(default_factory=dict)
+    _parts: dict[type[Any], Any] = field(default_factory=dict, repr=False)
+
+    def register(self, part: P) -> P:
+        """Stores `part` as this process's only instance of its class (the hub, the pump, a cache)."""
+        self._parts[type(part)] = part
+        return part
+
+    def part(self, kind: type[P], make: Callable[[App], P] | None = None) -> P:
+        """Returns the registered instance of `kind`, or registers `make(app)`. `LookupError` if neither exists."""
+        instance = self._parts.get(kind)
+        if instance is None:
+            if make is None:
+                raise LookupError(f"this process has no {kind.__name__}")
+            instance = self.register(make(self))
+        result: P = instance
+        return result
+
+    def has(self, kind: type[Any]) -> bool:
+        return kind in self._parts
 
     async def read(self, fn: Callable[..., T], *args: Any) -> T:
-        """`fn(conn, *args)` whole, in one hop and one snapshot."""
+        """Runs `fn(conn, *args)` in one snapshot on a reader."""
         result: T = await self.db.read(fn, *args)
         return result
 
     async def read_slowly(self, fn: Callable[..., T], *args: Any) -> T:
+        """Runs `fn(conn, *args)` in one snapshot on the reader for slow queries."""
         result: T = await self.db.read_slowly(fn, *args)
         return result
 
     async def write(self, step: Callable[..., T], *args: Any, lane: str | int | None = None, bulk: bool = False) -> T:
-        """`step(tx, *args)` in one transaction; returns after COMMIT."""
+        """Runs `step(tx, *args)` in one transaction; returns after COMMIT."""
         result: T = await self.db.write(step, *args, lane=lane, bulk=bulk)
         return result
+
+    async def write_bulk(self, step: Callable[..., T], *args: Any) -> tuple[T, float]:
+        """Runs `step(tx, *args)` as bulk work, in a transaction of its own. Returns the result and the seconds from BEGIN to COMMIT."""
+        result_and_seconds: tuple[T, float] = await self.db.write_bulk(step, *args)
+        return result_and_seconds
 
     async def write_joined(
         self, step: Callable[[Tx, list[Any]], Sequence[T | Refused]], *args: Any, lane: str | int | None = None
     ) -> T:
-        """As `write` for a step that takes many: `step(tx, [args, ...])` gets the calls of all who wait right now, in
-        the order they came, and gives a result for each, or a `Refused`. When it fails with several, each runs alone."""
+        """Runs a step that takes several calls at once: `step(tx, [args, ...])` gets all waiting calls in order and
+        returns a result or a `Refused` for each. If a step with several calls fails, each call runs alone."""
         result: T = await self.db.write(step, *args, lane=lane, joined=True)
         return result
 
     def submit_joined(
         self, step: Callable[[Tx, list[Any]], list[Any]], *args: Any, done: Done, lane: str | int | None = None
     ) -> None:
-        """As `write_joined` without waiting; `done(result, error)` runs on the loop after COMMIT."""
+        """Queues a call of a joined step and does not wait; `done(result, error)` runs on the loop after COMMIT."""
         self.db.submit(step, *args, done=done, lane=lane, joined=True)
 
     def submit(self, step: Callable[..., Any], *args: Any, done: Done, lane: str | int | None = None) -> None:
-        """As `write` without waiting; `done(result, error)` runs on the loop after COMMIT."""
+        """Queues a step and does not wait; `done(result, error)` runs on the loop after COMMIT."""
         self.db.submit(step, *args, done=done, lane=lane)
 
     def key(self, purpose: str) -> bytes:
@@ -70,12 +94,12 @@ class App:
 Reactions = Mapping[type, list[Callable[[Tx, Any], None]]]
 
 
-def around(reactions: Reactions, ids: Ids, key: Callable[[str], bytes]) -> Around:
+def step_services(reactions: Reactions, ids: Ids, key: Callable[[str], bytes]) -> StepServices:
     def announce(tx: Tx, event: Any) -> None:
         for react in reactions.get(type(event), ()):
             react(tx, event)
 
-    return Around(announce, ids, key)
+    return StepServices(announce, ids, key)
 
 
-__all__ = ["App", "Conn", "Reactions", "Tx", "around"]
+__all__ = ["App", "Conn", "Reactions", "Tx", "step_services"]

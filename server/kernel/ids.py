@@ -1,4 +1,4 @@
-"""Unguessable tokens, and what is kept of them."""
+"""Random tokens, their hashes, and keys and signatures derived from the server's secret."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 import hmac
 import random
 import secrets
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Protocol
+from uuid import UUID
 
 
 class Ids(Protocol):
@@ -22,7 +23,7 @@ class RandomIds:
 
 
 class SeededIds:
-    """Repeatable tokens for tests and rehearsals; never for a live server."""
+    """Repeatable tokens for tests; never for a live server."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
@@ -31,13 +32,18 @@ class SeededIds:
         return urlsafe_b64encode(self._random.randbytes(size)).rstrip(b"=").decode()
 
 
+def guid(token: str) -> str:
+    """A random UUID (version 4) made of a token of 16 bytes."""
+    return str(UUID(bytes=urlsafe_b64decode(token + "=="), version=4))
+
+
 def digest(token: str) -> str:
-    """What the database keeps of a token: SHA-256, hex. Tokens are random, so no salt is needed."""
+    """SHA-256 as hex, the form in which the database stores a token. Tokens are random and need no salt."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def derive(secret: bytes, purpose: str) -> bytes:
-    """A 32-byte key for one purpose, derived from the server's secret; so no key stands in the database."""
+    """A 32-byte key for one purpose, derived from the server's secret, so the database holds no key."""
     return hmac.digest(secret, b"threadline/" + purpose.encode(), "sha256")
 
 

@@ -1,10 +1,9 @@
-"""Later work: one table, one claim (DESIGN 8).
+"""A queue of jobs in one table.
 
-A job is an alarm clock; the row it names decides. `run_at` is schedule and lease at once: claiming
-moves it past the lease and raises `turn`, finishing deletes only the same `turn`, so a worker that
-slept past its lease cannot finish somebody else's run. Enqueueing an existing key moves its time;
-while it is being run the wish is kept in `again_at` and becomes the next `run_at`. What a run wants
-for itself (`go_on`) gives way to such a wish.
+`run_at` is both the schedule and the lease: claiming a job moves `run_at` to the end of the lease and increments `turn`;
+finishing deletes the row only if `turn` is unchanged, so a worker whose lease expired cannot finish another worker's run.
+Enqueueing an existing key changes its `run_at`; while the job runs, `again_at` stores the new time for the next run. A job
+that reschedules itself (`reschedule`) does not overwrite an `again_at`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Text, bindparam, case, delete, func, null, select, update
+from sqlalchemy import Text, bindparam, case, delete, func, null, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.errors import Refused, StorageFull
@@ -52,12 +51,21 @@ class DeadJob:
     attempts: int
     error: str | None  # of the last attempt
     created_at: datetime
-    failed_at: datetime  # when it would have been tried next: minutes after the last attempt
+    failed_at: datetime  # the time of the retry that was not made, minutes after the last attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The progress of a long job, as its payload gives it: `done` of `total`."""
+
+    kind: str
+    done: int
+    total: int
 
 
 Handler = Callable[[App, Job], Awaitable[None]]
 
-_put = insert(jobs).values(
+_insert = insert(jobs).values(
     kind=bindparam("kind"),
     key=bindparam("key"),
     payload=bindparam("payload"),
@@ -66,13 +74,13 @@ _put = insert(jobs).values(
     created_at=bindparam("now"),
 )
 _ENQUEUE = Statement(
-    _put.on_conflict_do_update(
+    _insert.on_conflict_do_update(
         index_elements=["key"],
         set_={
-            "payload": _put.excluded.payload,
-            # Being run right now: remember the wish; else move the alarm.
-            "run_at": case((jobs.c.running, jobs.c.run_at), else_=_put.excluded.run_at),
-            "again_at": case((jobs.c.running, _put.excluded.run_at), else_=null()),
+            "payload": _insert.excluded.payload,
+            # A running job keeps its lease and runs again afterwards.
+            "run_at": case((jobs.c.running, jobs.c.run_at), else_=_insert.excluded.run_at),
+            "again_at": case((jobs.c.running, _insert.excluded.run_at), else_=null()),
             "dead": False,
             "attempts": 0,
         },
@@ -85,8 +93,8 @@ _due = (
     .order_by(jobs.c.run_at)
     .limit(bindparam("n"))
 )
-_DUE = Statement(_due)
-_DUE_SKIPPING = Statement(_due.with_for_update(skip_locked=True))
+_DUE = Statement(_due, uses=("ix_jobs_due",))
+_DUE_SKIP_LOCKED = Statement(_due.with_for_update(skip_locked=True), uses=("ix_jobs_due",))
 _CLAIM = Statement(
     update(jobs)
     .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
@@ -99,7 +107,7 @@ _CLAIM = Statement(
     )
     .returning(jobs.c.id, jobs.c.kind, jobs.c.payload, jobs.c.turn, jobs.c.attempts)
 )
-_AGAIN = Statement(
+_RUN_AGAIN = Statement(
     update(jobs)
     .where(jobs.c.id == bindparam("job"), jobs.c.turn == bindparam("of_turn"), jobs.c.again_at.is_not(None))
     .values(run_at=jobs.c.again_at, again_at=null(), running=False, attempts=0)
@@ -115,164 +123,189 @@ _FAIL = Statement(
         dead=bindparam("is_dead"),
     )
 )
-_GO_ON = Statement(
+_RESCHEDULE = Statement(
     update(jobs)
     .where(jobs.c.id == bindparam("job"), jobs.c.turn == bindparam("of_turn"), jobs.c.again_at.is_(None))
     .values(payload=bindparam("payload"), again_at=bindparam("next", type_=Instant))
 )
-_FREE_ALL = Statement(update(jobs).where(jobs.c.running).values(running=False, run_at=bindparam("at", type_=Instant)))
+_RELEASE_ALL = Statement(
+    update(jobs).where(jobs.c.running).values(running=False, run_at=bindparam("at", type_=Instant)),
+    uses=("ix_jobs_running",),
+)
 _RETRY = Statement(
     update(jobs)
     .where(jobs.c.id == bindparam("job"), jobs.c.dead)
     .values(dead=False, running=False, attempts=0, run_at=bindparam("at", type_=Instant))
 )
-_DEAD_ONES = Statement(
+_LIST_DEAD = Statement(
     select(jobs.c.id, jobs.c.kind, jobs.c.attempts, jobs.c.last_error, jobs.c.created_at, jobs.c.run_at)
     .where(jobs.c.dead)
     .order_by(jobs.c.id.desc())
-    .limit(bindparam("n"))
+    .limit(bindparam("n")),
+    uses=("ix_jobs_dead",),
 )
-_NEXT = Statement(select(func.min(jobs.c.run_at).label("at")).where(~jobs.c.dead))
-_DEAD = Statement(select(func.count().label("n")).where(jobs.c.dead))
+_PROGRESS = Statement(
+    select(jobs.c.kind, jobs.c.payload)
+    .where(jobs.c.key.in_(bindparam("keys", expanding=True)), ~jobs.c.dead)
+    .order_by(jobs.c.id)
+)
+# The first of each priority, because the index begins with it.
+_next_of_each = union_all(
+    *(
+        select(func.min(jobs.c.run_at).label("at")).where(~jobs.c.dead, jobs.c.priority == priority)
+        for priority in PRIORITIES
+    )
+).subquery("next_of_each")
+_NEXT_DUE = Statement(select(func.min(_next_of_each.c.at, type_=Instant).label("at")), uses=("ix_jobs_due",))
+_COUNT_DEAD = Statement(select(func.count().label("n")).where(jobs.c.dead), uses=("ix_jobs_dead",))
 
 
 def enqueue(
     tx: Tx, kind: str, payload: dict[str, Any], *, run_at: datetime, key: str | None = None, priority: int = 30
 ) -> None:
-    """One row in the caller's transaction. With a `key`, there is at most one such job."""
+    """Adds a job in the caller's transaction. At most one job exists per `key`."""
     tx.run(_ENQUEUE, kind=kind, key=key, payload=payload, priority=priority, run_at=run_at, now=tx.now)
-    tx.ring(TOPIC)
+    tx.publish(TOPIC)
 
 
-def enqueue_last(tx: Tx, kind: str, payload: dict[str, Any], *, run_at: datetime, key: str, priority: int = 30) -> None:
-    """As `enqueue`, just before COMMIT: for a key that many transactions share, whose lock must not be held long."""
-    tx.run_last(_ENQUEUE, kind=kind, key=key, payload=payload, priority=priority, run_at=run_at, now=tx.now)
-    tx.ring(TOPIC)
+def enqueue_deferred(
+    tx: Tx, kind: str, payload: dict[str, Any], *, run_at: datetime, key: str, priority: int = 30
+) -> None:
+    """Enqueues just before COMMIT: for a key that many transactions share, so that its row is locked only briefly."""
+    tx.defer(_ENQUEUE, kind=kind, key=key, payload=payload, priority=priority, run_at=run_at, now=tx.now)
+    tx.publish(TOPIC)
 
 
-def go_on(tx: Tx, job: Job, payload: dict[str, Any], *, run_at: datetime) -> bool:
-    """The next run of a job with a key, as its present run wants it: nothing that `enqueue` asked for meanwhile is
-    overwritten. False: such a wish stands, and is what runs next, or the lease was lost."""
-    return tx.run(_GO_ON, job=job.id, of_turn=job.turn, payload=payload, next=run_at) > 0
+def reschedule(tx: Tx, job: Job, payload: dict[str, Any], *, run_at: datetime) -> bool:
+    """Schedules the next run of a running job that has a key.
+
+    Returns False if somebody enqueued the job meanwhile (that run comes next) or if the lease expired."""
+    return tx.run(_RESCHEDULE, job=job.id, of_turn=job.turn, payload=payload, next=run_at) > 0
 
 
 def cancel(tx: Tx, key: str) -> bool:
-    """False when there was none, or it is being run (the row it names then decides)."""
+    """Returns False if there is no such job, or if it is running."""
     return tx.run(_CANCEL, key=key) > 0
 
 
-def claim(tx: Tx, limit: int, node: str | None = None, held: frozenset[int] = frozenset()) -> list[Job]:
-    """Due jobs, most urgent class first, leased to the caller until `now + LEASE`, or until `node` falls silent.
+def claim(tx: Tx, limit: int, node: str | None = None, running: frozenset[int] = frozenset()) -> list[Job]:
+    """Claims due jobs by priority. The lease ends at `now + LEASE`, or earlier when `node` stops its heartbeat.
 
-    `held`: what the caller is still running. A wall clock that is put forward ends every lease at once (G23).
+    `running`: jobs that the caller runs and must not claim again, because a clock set forward expires all leases (G23).
     """
-    found: list[int] = []
+    claimed: list[int] = []
     for priority in PRIORITIES:
-        room = limit - len(found)
+        room = limit - len(claimed)
         if room <= 0:
             break
-        due = _DUE_SKIPPING if tx.postgres else _DUE
-        rows = tx.all(due, priority=priority, now=tx.now, n=room + len(held))
-        found += [row.id for row in rows if row.id not in held][:room]
-    if not found:
+        select_due = _DUE_SKIP_LOCKED if tx.postgres else _DUE
+        rows = tx.all(select_due, priority=priority, now=tx.now, n=room + len(running))
+        claimed += [row.id for row in rows if row.id not in running][:room]
+    if not claimed:
         return []
-    rows = tx.all(_CLAIM, ids=found, lease_until=tx.now + LEASE, by=node)
-    place = {job_id: n for n, job_id in enumerate(found)}
-    rows.sort(key=lambda row: place[row.id])
+    rows = tx.all(_CLAIM, ids=claimed, lease_until=tx.now + LEASE, by=node)
+    position = {job_id: n for n, job_id in enumerate(claimed)}
+    rows.sort(key=lambda row: position[row.id])
     return [Job(row.id, row.kind, row.payload, row.turn, row.attempts) for row in rows]
 
 
 def finish(tx: Tx, job: Job) -> None:
-    if not tx.run(_AGAIN, job=job.id, of_turn=job.turn):
+    if not tx.run(_RUN_AGAIN, job=job.id, of_turn=job.turn):
         tx.run(_FINISH, job=job.id, of_turn=job.turn)
 
 
 def fail(tx: Tx, job: Job, error: str) -> None:
-    """Tries again with growing pauses; after `MAX_ATTEMPTS` it is dead and waits for a person."""
+    """Schedules a retry with exponential backoff; after `MAX_ATTEMPTS` the job is dead until a person retries it."""
     dead = job.attempts >= MAX_ATTEMPTS
-    if dead and tx.run(_AGAIN, job=job.id, of_turn=job.turn):
-        return  # asked for anew during the last attempt: it has all of them again
+    if dead and tx.run(_RUN_AGAIN, job=job.id, of_turn=job.turn):
+        return  # enqueued again during the last attempt: all attempts are available again
     pause = timedelta(seconds=min(2**job.attempts, 900))
     tx.run(_FAIL, job=job.id, of_turn=job.turn, next=tx.now + pause, error=error[:500], is_dead=dead)
 
 
-def free_all(tx: Tx) -> int:
-    """SQLite at start: this process holds the file alone, so every lease is a dead one's."""
-    return tx.run(_FREE_ALL, at=tx.now)
+def release_all(tx: Tx) -> int:
+    """Releases every lease. For a start on SQLite, where no other process can be running jobs."""
+    return tx.run(_RELEASE_ALL, at=tx.now)
 
 
 def next_due(conn: Conn) -> datetime | None:
-    at: datetime | None = conn.value(_NEXT)
-    return at
+    due_at: datetime | None = conn.value(_NEXT_DUE)
+    return due_at
 
 
 def dead_count(conn: Conn) -> int:
-    return int(conn.value(_DEAD))
+    return int(conn.value(_COUNT_DEAD))
 
 
-def dead_ones(conn: Conn, limit: int) -> list[DeadJob]:
-    """Jobs that gave up and wait for a person, newest first."""
-    return [DeadJob(*row) for row in conn.all(_DEAD_ONES, n=limit)]
+def list_dead(conn: Conn, limit: int) -> list[DeadJob]:
+    """Jobs that used all attempts, newest first."""
+    return [DeadJob(*row) for row in conn.all(_LIST_DEAD, n=limit)]
+
+
+def progress(conn: Conn, keys: list[str]) -> list[Progress]:
+    """The progress of the given jobs that wait or run."""
+    rows = conn.all(_PROGRESS, keys=keys)
+    return [Progress(row.kind, row.payload["done"], row.payload["total"]) for row in rows]
 
 
 def retry(tx: Tx, job_id: int) -> bool:
-    """Due at once, with all its attempts again. False when there is no such dead job."""
+    """Makes a dead job due now, with all attempts. Returns False if there is no such dead job."""
     won = tx.run(_RETRY, job=job_id, at=tx.now) > 0
     if won:
-        tx.ring(TOPIC)
+        tx.publish(TOPIC)
     return won
 
 
 class Worker:
-    """Claims and runs jobs until closed. Woken by doorbell, by the next due time, or each second."""
+    """Claims and runs jobs until closed. Wakes on `TOPIC`, at the next due time, and every second."""
 
     def __init__(self, app: App, handlers: Mapping[str, Handler], *, slots: int = 8, node: str | None = None) -> None:
-        """`node`: whose heart beats while this worker lives; without one, only the lease ends a lost run."""
+        """`node`: the process whose heartbeat keeps the leases; without it only the lease ends the run of a dead worker."""
         self._app, self._handlers, self._node = app, handlers, node
         self._slots = asyncio.Semaphore(slots)
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._held: set[int] = set()  # ids of jobs being run here
+        self._running: set[int] = set()  # ids of jobs being run here
         self._loop_task: asyncio.Task[None] | None = None
 
-    def heard(self, topic: str, hint: Any) -> None:
+    def on_published(self, topic: str, hint: Any) -> None:
         self._wake.set()
 
-    def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
+    def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None: ...
 
     async def start(self) -> None:
         if not self._app.settings.database_url:
-            with contextlib.suppress(StorageFull):  # their leases end by themselves, too
-                await self._app.write(free_all)
+            with contextlib.suppress(StorageFull):  # the leases will expire
+                await self._app.write(release_all)
         self._app.bus.watch(TOPIC, self)
         self._loop_task = asyncio.create_task(self._loop(), name="jobs")
 
     async def close(self) -> None:
-        """Stops claiming, gives running jobs three seconds; what is left is claimed again, by its lease or sooner."""
+        """Stops claiming and waits three seconds for running jobs; another worker claims the others later."""
         self._app.bus.unwatch(TOPIC, self)
         if self._loop_task is not None:
             self._loop_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loop_task
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=3)
-            for task in late:
+            _, still_running = await asyncio.wait(self._tasks, timeout=3)
+            for task in still_running:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.gather(*still_running, return_exceptions=True)
 
     async def _loop(self) -> None:
         while True:
             try:
-                claimed = await self.step()
+                claimed = await self.claim_batch()
                 if claimed:
                     continue
-                due = await self._app.read(next_due)
+                due_at = await self._app.read(next_due)
                 pause = 1.0
-                if due is not None:
-                    pause = min(max((due - self._app.clock.now()).total_seconds(), 0.005), 1.0)
+                if due_at is not None:
+                    pause = min(max((due_at - self._app.clock.now()).total_seconds(), 0.005), 1.0)
             except Refused:
                 pause = 1.0
-            except Exception:  # the loop must outlive a database that is away
+            except Exception:  # the loop continues while the database is away
                 log.exception("jobs_loop_failed")
                 pause = 2.0
             with contextlib.suppress(TimeoutError):
@@ -280,25 +313,25 @@ class Worker:
                     await self._wake.wait()
             self._wake.clear()
 
-    async def step(self) -> int:
-        """Claims one batch and starts it; returns how many. Tests call it with a manual clock."""
-        free = min(BATCH, self._slots._value)
-        if free == 0:
+    async def claim_batch(self) -> int:
+        """Claims and starts one batch; returns the number of jobs. Tests call it with a manual clock."""
+        free_slots = min(BATCH, self._slots._value)
+        if free_slots == 0:
             async with self._slots:
-                free = 1
-        claimed = await self._app.write(claim, free, self._node, frozenset(self._held))
+                free_slots = 1
+        claimed = await self._app.write(claim, free_slots, self._node, frozenset(self._running))
         if claimed:
             failpoints.reach("job_claimed")
         for job in claimed:
             await self._slots.acquire()
-            self._held.add(job.id)
+            self._running.add(job.id)
             task = asyncio.create_task(self._run(job), name=f"job-{job.kind}-{job.id}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return len(claimed)
 
     async def idle(self) -> None:
-        """Waits until nothing that was claimed is running."""
+        """Waits until every claimed job has ended."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
@@ -306,7 +339,7 @@ class Worker:
         try:
             handler = self._handlers.get(job.kind)
             if job.attempts > MAX_ATTEMPTS:
-                raise RuntimeError("every attempt ended with its process; it is not tried again by itself")
+                raise RuntimeError("the process ended during every attempt; the job is not retried automatically")
             if handler is None:
                 raise LookupError(f"no handler for jobs of kind {job.kind!r}")
             async with asyncio.timeout(LEASE.total_seconds() - 5):
@@ -320,5 +353,5 @@ class Worker:
             with contextlib.suppress(Refused):
                 await self._app.write(fail, job, f"{type(error).__name__}: {error}")
         finally:
-            self._held.discard(job.id)
+            self._running.discard(job.id)
             self._slots.release()

@@ -1,4 +1,4 @@
-"""Structured logs: one event a line, values as fields, no message bodies, tokens or full numbers."""
+"""Structured logs: one event per line, without message bodies, tokens or full phone numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import structlog
 
 from server.kernel import metrics
 
-MOST_LINES = 10_000  # that wait to be written
+MAX_LINES = 10_000  # waiting to be written
 
 sink: Sink | None = None
 
@@ -24,7 +24,7 @@ SECRET_WORDS = ("token", "password", "secret", "cookie", "authorization", "ident
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The last line of defence; the first is not to log such things."""
+    """Hides values whose names suggest a secret. Callers must not log secrets in the first place."""
     for key in event:
         lowered = key.lower()
         if any(word in lowered for word in SECRET_WORDS):
@@ -33,7 +33,7 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 
 def clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Newlines and control characters from outside cannot forge a line or drive a terminal."""
+    """Escapes control characters, so that input cannot forge a line or control a terminal."""
     for key, value in event.items():
         if isinstance(value, str) and key not in ("exception", "stack"):
             event[key] = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in value[:2000])
@@ -41,8 +41,8 @@ def clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutabl
 
 
 class Sink:
-    """Where a server's log lines go: a thread of its own writes them, so that a full disk, or somebody who stopped
-    reading the pipe, costs lines and never a request (F47). What is lost is counted."""
+    """Writes log lines in its own thread: a full disk or a blocked pipe loses lines and never blocks a request (F47).
+    Lost lines are counted."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
@@ -52,7 +52,7 @@ class Sink:
         atexit.register(self.drain)
 
     def write(self, text: str) -> int:
-        if len(self._lines) < MOST_LINES:
+        if len(self._lines) < MAX_LINES:
             self._lines.append(text.encode("utf-8", "backslashreplace"))
             self._wake.set()
         else:
@@ -62,7 +62,7 @@ class Sink:
     def flush(self) -> None: ...
 
     def drain(self, seconds: float = 1.0) -> None:
-        """Waits until everything is written, but not for ever."""
+        """Waits at most `seconds` until all lines are written."""
         until = time.monotonic() + seconds
         while self._lines and time.monotonic() < until:
             time.sleep(0.005)
@@ -78,11 +78,11 @@ class Sink:
                         line = line[os.write(self._handle, line) :]
                 except OSError:
                     metrics.LOG_DROPPED.inc()
-                self._lines.popleft()  # only now: `drain` waits for it
+                self._lines.popleft()  # after the write, because `drain` waits for an empty queue
 
 
 class _Stderr:
-    """Standard error as it is at each line. Loggers are kept; a stream that somebody put there for a while is closed."""
+    """Writes to the current `sys.stderr`: loggers are cached, and a replaced stream may be closed."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -91,10 +91,10 @@ class _Stderr:
         sys.stderr.flush()
 
 
-def configure(log_format: str, level: str, *, apart: bool = False) -> None:
-    """`apart`: lines are written by a thread of their own, as a server wants it."""
+def configure(log_format: str, level: str, *, in_thread: bool = False) -> None:
+    """`in_thread`: a separate thread writes the lines, as a server needs."""
     global sink
-    if apart and sink is None:
+    if in_thread and sink is None:
         sink = Sink(sys.stderr.fileno())
     stream: Any = sink or _Stderr()
     renderer: Any

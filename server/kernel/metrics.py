@@ -1,4 +1,4 @@
-"""The figures an operator watches; served at `/metrics` when the setting is on. See docs/metrics.md."""
+"""Prometheus metrics, served at `/metrics` when the setting is on. See docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ HTTP = Histogram(
     ["route", "status"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
 )
-BUS_PUBLISH_FAILED = Counter("threadline_bus_publish_failed_total", "Doorbells Redis did not take")
-BUS_GAPS = Counter("threadline_bus_gaps_total", "Times the bus was lost and everything watched was rung again")
-SMS_SENT = Counter("threadline_sms_total", "Outgoing texts by what became of them", ["state"])
+BUS_PUBLISH_FAILED = Counter("threadline_bus_publish_failed_total", "Bus messages that Redis did not accept")
+BUS_GAPS = Counter(
+    "threadline_bus_gaps_total", "Times the bus connection was lost and all watched topics were published again"
+)
+SMS_SENT = Counter("threadline_sms_total", "Outgoing texts by final state", ["state"])
+OUTBOUND = Counter("threadline_outbound_total", "Outgoing messages by final state", ["channel", "lane", "state"])
 SMS_REPORTS = Counter("threadline_sms_reports_total", "Status reports of the carrier", ["match"])
 SMS_TWICE = Counter("threadline_sms_twice_total", "Texts for which the carrier named two messages; must stay 0")
 SMS_SECONDS = Histogram(
@@ -37,16 +40,26 @@ SMS_SECONDS = Histogram(
     ["outcome"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
 )
+MAIL_SECONDS = Histogram(
+    "threadline_mail_seconds",
+    "Time to hand one mail to the mail server",
+    ["outcome"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
+)
 LOG_DROPPED = Counter("threadline_log_dropped_total", "Log lines that could not be written")
 JOBS_RUN = Counter("threadline_jobs_total", "Jobs run", ["kind", "outcome"])
 LINK_CLICKS = Counter("threadline_link_clicks_total", "Short links followed", ["who"])
 LINK_CLICKS_LOST = Counter("threadline_link_clicks_lost_total", "Clicks that were given up uncounted")
 LINK_CLICKS_WAITING = Gauge("threadline_link_clicks_waiting", "Clicks that are not written yet")
 
-# Read when somebody asks (operations/figures.py).
+# Set at each request of /metrics (operations/metrics_http.py).
 JOBS_DEAD = Gauge("threadline_jobs_dead", "Jobs that gave up and wait for a person")
 SMS_WAITING = Gauge(
     "threadline_sms_waiting", "Texts that wait to be sent, are being sent, or whose outcome is unknown", ["state"]
+)
+OUTBOUND_WAITING = Gauge("threadline_outbound_waiting", "Messages that wait to be sent", ["channel", "lane"])
+OUTBOUND_LATE_SECONDS = Gauge(
+    "threadline_outbound_late_seconds", "How long the oldest due message has been waiting", ["channel", "lane"]
 )
 JOBS_LATE_SECONDS = Gauge("threadline_jobs_late_seconds", "How long the oldest due job has been waiting")
 WRITER_WAITING = Gauge("threadline_writer_waiting", "Writes that wait for the database")

@@ -1,8 +1,7 @@
-"""The emergency reserve: a file beside the SQLite database that is given up when the disk is full (G27).
+"""The disk reserve: a file beside the SQLite database that is deleted when the disk is full (G27).
 
-On a full disk not even a session can be written, so nobody could sign in to make room. The reserve is that room:
-once given up, it belongs to owner and admins alone (`allowed`), and everybody else goes on being refused as on a
-full disk, or the next thousand messages would have eaten it. It is taken back when twice its size is free.
+On a full disk no session can be written, so nobody could sign in to free space. Deleting the reserve makes room, which only
+the owner and admins may use (`allowed`); all other writes are refused. The file is restored when twice its size is free.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ import structlog
 
 log = structlog.get_logger()
 
-LOOK_S = 2.0
-TO_OPEN = 1 << 20  # bytes that opening the database may take: its shared memory, a log
+CHECK_S = 2.0
+OPEN_BYTES = 1 << 20  # free bytes that opening the database needs for its shared memory and log
 
-# Set while somebody who may use the reserve is being served.
+# True while the current request may use the reserve.
 allowed: ContextVar[bool] = ContextVar("allowed", default=False)
 
 
 class Reserve:
-    """`spent`: given up, and not taken back yet. With a size of 0 there is none, and it is never spent."""
+    """`spent`: released and not restored yet; never True with a size of 0."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.path, self.size = folder / "reserve", size
@@ -33,12 +32,12 @@ class Reserve:
         self._watching: asyncio.Task[None] | None = None
 
     @property
-    def closed(self) -> bool:
-        """May whoever is being served right now not write?"""
+    def refuses_writes(self) -> bool:
+        """Whether the current request must not write."""
         return self.spent and not allowed.get()
 
-    def give_up(self) -> None:
-        """Called by the writer's thread when the disk is full. Once is enough."""
+    def release(self) -> None:
+        """Deletes the file. The writer's thread calls this whenever the disk is full."""
         if self.size and not self.spent:
             self.spent = True
             self.path.unlink(missing_ok=True)
@@ -46,13 +45,13 @@ class Reserve:
                 "disk_full", given_up_mb=self.size >> 20, advice="free space; only owner and admins can write now"
             )
 
-    def make_room(self) -> None:
-        """Before the database is opened, which on a full disk could not be."""
-        if self.path.exists() and shutil.disk_usage(self.path.parent).free < TO_OPEN:
-            self.give_up()
+    def release_if_full(self) -> None:
+        """Releases the reserve if the disk is too full to open the database."""
+        if self.path.exists() and shutil.disk_usage(self.path.parent).free < OPEN_BYTES:
+            self.release()
 
-    def take(self) -> bool:
-        """Makes the file whole, if that leaves as much again free. Blocks. True: it is there."""
+    def restore(self) -> bool:
+        """Creates the file if at least its size stays free afterwards. Blocks. Returns whether the file exists."""
         try:
             if self.path.exists() and self.path.stat().st_size == self.size:
                 self.spent = False
@@ -74,9 +73,10 @@ class Reserve:
         return True
 
     async def start(self) -> None:
-        """Holds the reserve from now on. A server that starts on a full disk starts with it spent."""
+        """Creates the reserve and keeps restoring it from now on. On a full disk the server starts with the reserve
+        spent."""
         if self.size:
-            self.spent = not await asyncio.to_thread(self.take)
+            self.spent = not await asyncio.to_thread(self.restore)
             self._watching = asyncio.create_task(self._watch(), name="reserve")
 
     async def close(self) -> None:
@@ -86,6 +86,6 @@ class Reserve:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(CHECK_S)
             if self.spent:
-                await asyncio.to_thread(self.take)
+                await asyncio.to_thread(self.restore)

@@ -1,4 +1,4 @@
-"""Secrets of providers, sealed in the database with a key that is not in it (GUARANTEES G18)."""
+"""Encrypts provider secrets for the database, with a key that is not in it (G18)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ PURPOSE = "sealing"  # of the derived key
 
 
 class Unsealable(ValueError):
-    """Sealed with another key, or altered."""
+    """The token was sealed with another key, or altered."""
 
 
 def seal(key: bytes, text: str) -> str:
     """`text` as a Fernet token (AES-128-CBC with HMAC-SHA256). `key`: 32 bytes, `app.key(PURPOSE)`. Empty stays empty."""
-    from cryptography.fernet import Fernet  # not at start: it costs time and memory
+    from cryptography.fernet import Fernet  # imported late because it is large
 
     return Fernet(urlsafe_b64encode(key)).encrypt(text.encode()).decode() if text else ""
 
 
 def unseal(key: bytes, token: str) -> str:
-    """What was sealed. Raises `Unsealable` when the key is another one."""
+    """The sealed text. Raises `Unsealable` if the key is another one."""
     from cryptography.fernet import Fernet, InvalidToken
 
     try:

@@ -1,8 +1,7 @@
 """SQLite: one writer thread with group commit, and two query-only readers.
 
-Tried: the driver's default transaction handling loses updates silently; a deferred transaction
-that upgrades fails at once; a full disk rolls back the whole transaction, savepoints included
-(GUARANTEES 7). Hence `BEGIN IMMEDIATE` by hand, and `in_transaction` is looked at after any error.
+Transactions begin with an explicit `BEGIN IMMEDIATE`: a deferred transaction that begins to write can fail with "locked".
+A full disk rolls back the whole transaction, savepoints included, so `in_transaction` is checked after every error.
 """
 
 from __future__ import annotations
@@ -19,36 +18,52 @@ from typing import Any
 import aiosqlite
 import structlog
 
-from server.errors import Busy, Refused, StorageFull
-from server.kernel import failpoints, metrics
-from server.kernel.sql import SQLITE, Around, Clash, Conn, Statement, Tx
-from server.kernel.sqlite_file import Identity
-from server.kernel.writing import RERUNS, Completion, Outcome, Work, gave_up, run_unit, units
+from server.errors import Busy, StorageFull, Unconfirmed
+from server.kernel import failpoints
+from server.kernel.sql import SQLITE, Conn, LostRace, Statement, StepServices, Tx
+from server.kernel.sqlite_file import FileIdentity, make_private
+from server.kernel.writing import (
+    RERUNS,
+    Completion,
+    Outcome,
+    StatementFailed,
+    Statements,
+    Work,
+    failed,
+    observe,
+    run_unit,
+    shutting_down,
+    unconfirmed,
+    units,
+)
 
 log = structlog.get_logger()
 
 BATCH = 500  # functions in one transaction at most
-BUSY_TIMEOUT_MS = 5_000
-# Pages of the log before its content moves into the file, which takes two more syncs: at SQLite's own 1,000 every
-# hundred messages. The same few pages change again and again, so waiting makes less work; the log grows to 33 MB.
+BUSY_TIMEOUT_MS = 2_000  # a request may wait for two batches
+# Pages in the log before a checkpoint, which takes two more syncs. Higher than SQLite's default because the same few pages
+# change often; the log grows to 33 MB.
 CHECKPOINT_PAGES = 8_000
 WRITER_CACHE, READER_CACHE = 16_384, 8_192
-GONE = "The server's database file was moved away. Keep what you wrote; an administrator must look at the server."
+FILE_MOVED = (
+    "The server's database file is missing. Keep a copy of what you wrote. An administrator has to check the server."
+)
 
 
 def connect(path: Path, *, sync: str, query_only: bool = False) -> sqlite3.Connection:
-    """Opens the file with transactions in our hands and every pragma that matters."""
+    """Opens the file with explicit transactions and all pragmas set."""
+    if not query_only:
+        make_private(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     db.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     db.execute("PRAGMA journal_mode=WAL")
     db.execute(f"PRAGMA synchronous={sync}")
     db.execute("PRAGMA foreign_keys=ON")
     db.execute("PRAGMA temp_store=MEMORY")
-    # KiB. A reader's is small: the system keeps the file's pages for all of them, and a page from there costs a
-    # microsecond or two; three large ones would be memory that strangers make grow.
+    # KiB. Readers need little: the operating system caches the file's pages for all connections.
     db.execute(f"PRAGMA cache_size={-READER_CACHE if query_only else -WRITER_CACHE}")
     if query_only:
-        # Only the writer checkpoints: two connections doing it meet a SQLite bug fixed in 3.51.3.
+        # Only the writer checkpoints: SQLite before 3.51.3 has a bug when two connections do.
         db.execute("PRAGMA wal_autocheckpoint=0")
         db.execute("PRAGMA query_only=ON")
     else:
@@ -56,26 +71,30 @@ def connect(path: Path, *, sync: str, query_only: bool = False) -> sqlite3.Conne
     return db
 
 
-def translate(error: sqlite3.Error) -> Exception:
-    """The driver's errors in our words; what is not expected stays as it is."""
+def translate(error: Exception) -> Exception:
+    """Turns a driver error into `LostRace` or `StatementFailed`; returns other errors unchanged."""
+    if not isinstance(error, sqlite3.Error):
+        return error
     text = str(error)
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in text:
-        return Clash(text)
+        return LostRace(text)
     if "database or disk is full" in text:
-        return StorageFull()
+        return StatementFailed(StorageFull())
     if "locked" in text or "busy" in text:
-        return Busy()
+        return StatementFailed(Busy())
     if "readonly" in text or "disk I/O error" in text or "unable to open" in text:
-        return Busy("The server cannot write to its database right now. Nothing was lost: try again in a moment.", 10.0)
+        return StatementFailed(
+            Busy("The server cannot write to its database right now. Nothing was lost. Try again in a moment.", 10.0)
+        )
     return error
 
 
 class SqliteWriter:
     """Owns the one connection that writes.
 
-    Takes what is waiting, opens one transaction, runs each function in it, commits once, then answers
-    all: one sync a batch, and nothing is acknowledged before it. A function that fails takes only itself
-    along. Two lanes; a bulk slice gets a batch of its own between interactive ones.
+    Runs all waiting functions in one transaction, commits once, and then completes them: one sync per batch, and nothing
+    is acknowledged before it. A function that fails does not affect the others. Bulk work runs in transactions of its
+    own, between batches of interactive work.
     """
 
     def __init__(
@@ -85,21 +104,22 @@ class SqliteWriter:
         sync: str,
         limit: int,
         now: Callable[[], datetime],
-        around: Around,
+        services: StepServices,
         completion: Completion,
-        full: Callable[[], None] = lambda: None,
+        on_full: Callable[[], None] = lambda: None,
     ) -> None:
-        """`full` is called when there was no room on the disk, before anybody is told."""
-        self._full = full
+        """`on_full` is called when the disk is full, before the callers get their outcomes."""
+        self._on_full = on_full
         self._path, self._sync, self._limit = path, sync, limit
-        self._now, self._around, self._complete = now, around, completion
+        self._now, self._services, self._complete = now, services, completion
         self._interactive: deque[Work] = deque()
         self._bulk: deque[Work] = deque()
         self._wake = threading.Event()
-        self._at_work = False
+        self._handing_over = False
         self._stopping = False
+        self._lock = threading.Lock()
         self._db = connect(path, sync=sync)
-        self._identity = Identity(path)
+        self._identity = FileIdentity(path)
         self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
         self._thread.start()
 
@@ -108,34 +128,35 @@ class SqliteWriter:
         return len(self._interactive) + len(self._bulk)
 
     @property
-    def sound(self) -> bool:
-        """Is the file still the one that was opened?"""
-        return self._identity.same()
+    def healthy(self) -> bool:
+        """Whether the path still leads to the opened file."""
+        return self._identity.unchanged()
 
     def put(self, work: Work, *, bulk: bool = False) -> None:
-        if self._stopping:
-            raise Busy("The server is shutting down. Try again in a moment.")
         queue = self._bulk if bulk else self._interactive
         if len(queue) >= self._limit:
             raise Busy()
-        queue.append(work)
-        if not self._at_work:
-            self._at_work = True
-            self._complete.soon(self._begin)
+        with self._lock:
+            if self._stopping:
+                raise shutting_down()
+            queue.append(work)
+        if not self._handing_over:
+            self._handing_over = True
+            self._complete.call_soon(self._hand_over)
 
-    def _begin(self) -> None:
-        """On the loop, when its turn is over: the writer may take what has come together.
+    def _hand_over(self) -> None:
+        """Wakes the writer. Runs on the event loop, after the current iteration.
 
-        The loop hands over, the writer never helps itself: what arrived in one turn goes into one transaction, and
-        the two threads do not fight for the interpreter, which costs a switch and a half a function.
+        Work of one iteration then shares one transaction, and the two threads do not compete for the interpreter lock.
         """
         if self._interactive or self._bulk:
             self._wake.set()
         else:
-            self._at_work = False
+            self._handing_over = False
 
     def close(self) -> None:
-        self._stopping = True
+        with self._lock:  # finish the work that is already queued; refuse later work
+            self._stopping = True
         self._wake.set()
         self._thread.join(30)
 
@@ -143,126 +164,120 @@ class SqliteWriter:
         while not self._stopping:
             self._wake.wait()
             self._wake.clear()
-            self._take()
-            self._complete.turn_over(self._begin)
+            self._run_waiting()
+            self._complete.call_after_outcomes(self._hand_over)
         while self.waiting:
-            self._take()
+            self._run_waiting()
         self._db.execute("PRAGMA optimize")
         self._db.close()
 
-    def _take(self) -> None:
+    def _run_waiting(self) -> None:
         if self._interactive:
-            self._batch([self._interactive.popleft() for _ in range(min(BATCH, len(self._interactive)))])
+            self._run_batch([self._interactive.popleft() for _ in range(min(BATCH, len(self._interactive)))])
         if self._bulk:
-            self._batch([self._bulk.popleft()])
+            self._run_batch([self._bulk.popleft()])
 
-    def _batch(self, works: list[Work]) -> None:
-        """Runs `works` until each has an outcome; several transactions when one breaks."""
-        careful = False
+    def _run_batch(self, works: list[Work]) -> None:
+        """Runs `works` until each has an outcome, in further transactions if one fails."""
+        savepoints = False
         while works:
             started = time.perf_counter()
             try:
-                outcomes, works = self._transaction(works, careful)
-            except Exception:  # the writer must outlive anything a step can do
+                outcomes, works = self._transaction(works, savepoints)
+            except Exception:  # the writer continues whatever a step does
                 log.exception("writer_batch_failed")
                 self._rollback()
-                outcomes, works = [gave_up(work) for work in works], []
-            careful = True
+                outcomes, works = [unconfirmed(work) for work in works], []
+            savepoints = True
             if outcomes:
-                metrics.WRITER_BATCH.observe(len(outcomes))
-                metrics.WRITER_SECONDS.observe(time.perf_counter() - started)
+                observe(outcomes, started)
                 self._complete(outcomes)
 
-    def _transaction(self, works: list[Work], careful: bool) -> tuple[list[Outcome], list[Work]]:
-        """One BEGIN … COMMIT. Returns the outcomes, and the works that must run in a new one.
+    def _transaction(self, works: list[Work], savepoints: bool) -> tuple[list[Outcome], list[Work]]:
+        """Runs `works` in one transaction. Returns the outcomes, and the works to run in a new transaction.
 
-        A savepoint for each function costs two statements more, and hardly any fails after it has written. So the
-        first try goes without: who fails before writing has nothing to undo, who fails later ends the transaction
-        and the others run again, then with savepoints.
+        The first attempt uses no savepoints, which cost two statements per function: a function that fails before it
+        writes leaves nothing to undo. If a function fails after it wrote, the transaction is rolled back and the other
+        functions run again with savepoints.
         """
         db = self._db
-        if not self._identity.same():
-            # Acknowledging what goes into a file nobody can open again would be a lie (F9).
+        if not self._identity.unchanged():
+            # Nobody could open this file again, so writes to it must not be acknowledged (F9).
             log.error("database_file_gone", path=str(self._path), advice="put it back, or stop and restore a backup")
-            return [Outcome(work, None, Busy(GONE, 30.0), []) for work in works], []
+            return [Outcome(work, None, Busy(FILE_MOVED, 30.0), []) for work in works], []
         try:
             db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             refused = self._translate(error)
-            return [Outcome(work, None, refused, []) for work in works], []
+            return [failed(work, refused) for work in works], []
         outcomes: list[Outcome] = []
-        last: list[tuple[Statement, Mapping[str, Any]]] = []
-        for unit in [[work] for work in works] if careful else units(works):
-            tx = Tx(self._execute, SQLITE, self._now(), self._around)
-            if careful:
+        deferred: list[tuple[Statement, Mapping[str, Any]]] = []
+        for unit in [[work] for work in works] if savepoints else units(works):
+            statements = Statements(db.execute, self._translate)
+            tx = Tx(statements, SQLITE, self._now(), self._services)
+            if savepoints:
                 db.execute("SAVEPOINT s")
             changes = db.total_changes
             try:
-                outcomes += run_unit(unit, tx)
-                last += tx.last
+                unit_outcomes = run_unit(unit, tx, statements)
+                if not db.in_transaction:  # SQLite rolled back: further statements would commit one by one
+                    raise StatementFailed(Busy())
+                outcomes += unit_outcomes
+                deferred += tx.deferred
             except Exception as error:
                 if len(unit) > 1:
                     self._rollback()
                     return [], works
-                work = unit[0]
-                if not isinstance(error, (Refused, Clash)):
-                    log.exception("step_failed", step=getattr(work.step, "__qualname__", str(work.step)))
-                outcomes.append(Outcome(work, None, error, []))
-                # A full disk takes the whole transaction with it, savepoints and all.
-                gone = not db.in_transaction
-                if gone or (not careful and db.total_changes != changes):
-                    # Nobody of this batch is acknowledged; the others run again without the culprit.
+                # Fetching rows raises the driver's errors.
+                outcomes.append(failed(unit[0], self._translate(error)))
+                # A full disk rolls back the whole transaction, savepoints included.
+                rolled_back = not db.in_transaction
+                if rolled_back or (not savepoints and db.total_changes != changes):
+                    # Nothing of this batch is acknowledged; the others run again without the failed function.
                     self._rollback()
-                    told, _ = self._rerun_clashes([outcome for outcome in outcomes if outcome.error is not None])
-                    settled = {id(outcome.work) for outcome in told}
-                    return told, [other for other in works if id(other) not in settled]
-                if careful:
+                    failures, _ = self._rerun_lost_races([outcome for outcome in outcomes if outcome.error is not None])
+                    settled = {id(outcome.work) for outcome in failures}
+                    return failures, [work for work in works if id(work) not in settled]
+                if savepoints:
                     db.execute("ROLLBACK TO s")
-            if careful:
+            if savepoints:
                 db.execute("RELEASE s")
         failpoints.reach("before_commit")
         try:
-            if last:
-                Tx(self._execute, SQLITE, self._now(), self._around).finish(last)
+            if deferred:
+                Tx(Statements(db.execute, self._translate), SQLITE, self._now(), self._services).run_deferred(deferred)
             db.execute("COMMIT")
-        except (sqlite3.Error, Refused) as error:
-            # Nobody may be acknowledged; whether it happened is unknown, and repeating is safe.
+        except (sqlite3.Error, StatementFailed, LostRace) as error:
             log.warning("commit_failed", error=str(error))
+            cause = self._translate(error)
+            refused = cause.refusal if isinstance(cause, StatementFailed) else Busy()
+            # Certainly not stored if the transaction is open or the disk is full. After a disk error the log may contain it.
+            if not db.in_transaction and not isinstance(refused, StorageFull):
+                refused = Unconfirmed()
             self._rollback()
-            cause = self._translate(error) if isinstance(error, sqlite3.Error) else error
-            refused = cause if isinstance(cause, Refused) else Busy()
             return [Outcome(work, None, refused, []) for work in works], []
         failpoints.reach("after_commit")
-        return self._rerun_clashes(outcomes)
+        return self._rerun_lost_races(outcomes)
 
     @staticmethod
-    def _rerun_clashes(outcomes: list[Outcome]) -> tuple[list[Outcome], list[Work]]:
+    def _rerun_lost_races(outcomes: list[Outcome]) -> tuple[list[Outcome], list[Work]]:
         settled: list[Outcome] = []
-        again: list[Work] = []
+        to_rerun: list[Work] = []
         for outcome in outcomes:
-            if isinstance(outcome.error, Clash):
+            if isinstance(outcome.error, LostRace):
                 if outcome.work.reruns < RERUNS:
                     outcome.work.reruns += 1
-                    again.append(outcome.work)
+                    to_rerun.append(outcome.work)
                     continue
                 outcome.error = Busy()
             settled.append(outcome)
-        return settled, again
+        return settled, to_rerun
 
-    def _execute(self, sql: str, values: Any) -> sqlite3.Cursor:
-        try:
-            return self._db.execute(sql, values)
-        except sqlite3.Error as error:
-            translated = self._translate(error)
-            if translated is error:
-                raise
-            raise translated from error
-
-    def _translate(self, error: sqlite3.Error) -> Exception:
-        found = translate(error)
-        if isinstance(found, StorageFull):
-            self._full()
-        return found
+    def _translate(self, error: Exception) -> Exception:
+        translated = translate(error)
+        if isinstance(translated, StatementFailed) and isinstance(translated.refusal, StorageFull):
+            self._on_full()
+        return translated
 
     def _rollback(self) -> None:
         if self._db.in_transaction:
@@ -273,9 +288,11 @@ class SqliteWriter:
 
 
 class Reader(aiosqlite.Connection):
-    """A query-only connection whose thread takes a whole function in one hop, in one snapshot."""
+    """A query-only connection with a thread that runs a whole function in one snapshot."""
 
     async def run(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        if not self._running or self._connection is None:
+            raise shutting_down()
         return await self._execute(self._snapshot, fn, args)  # type: ignore[no-untyped-call]
 
     def _snapshot(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:

@@ -1,6 +1,6 @@
-"""JSON from strangers: no NaN or infinity, no duplicate keys, bounded integers and depth, no half characters.
+"""Parses untrusted JSON: refuses NaN, infinity, duplicate keys, long integers, deep nesting and lone surrogates.
 
-Python's parser accepts all of these by default (BAD_INPUTS W1-W8). Shared by sockets and HTTP.
+Python's parser accepts all of these by default (W1-W8). Shared by sockets and HTTP.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MAX_DIGITS = 19
 
 
 class BadJson(ValueError):
-    """Why it is not JSON we accept, in words that quote nothing of it."""
+    """The reason for the refusal, without quoting the input."""
 
 
 def _constant(_name: str) -> Any:
@@ -35,10 +35,10 @@ def _float(digits: str) -> float:
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise BadJson("the same key stands twice")
-    return found
+    parsed = dict(pairs)
+    if len(parsed) != len(pairs):
+        raise BadJson("a key appears twice")
+    return parsed
 
 
 _decode = json.JSONDecoder(

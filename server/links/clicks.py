@@ -1,93 +1,95 @@
-"""Clicks on their way to the database: the visitor is sent on first, the count follows in batches.
-
-What a killed process held is lost: the clicks of its last flush interval, at most. The figures say how many wait and
-how many were given up.
-"""
+"""Counts clicks on short links: each visit once, people and programs apart."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-import structlog
+from sqlalchemy import bindparam, case, func, update
+from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
-from server.errors import Refused
-from server.kernel import metrics
-from server.kernel.context import App
-from server.links import actions
-from server.links.actions import Click
-
-log = structlog.get_logger()
-
-FLUSH_S = 1.0  # between two flushes; with a kill, at most this much is not counted
-BATCH = 200
-MOST = 50_000  # clicks that wait while the database takes none; more are given up, and counted as such
-PART = "clicks"
+from server.kernel.sql import Statement, Tx
+from server.links.rules import ContactClick, LinksClicked
+from server.schema.short_links import link_clicks, short_links
 
 
-class Clicks:
-    """The clicks of this process that are not written yet."""
+@dataclass(frozen=True, slots=True)
+class Click:
+    """One visit. `token`: its idempotency key."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self._waiting: list[Click] = []
-        self._task: asyncio.Task[None] | None = None
+    link: int
+    token: str
+    at: datetime
+    bot: bool
+    user_agent: str
+    referrer: str
 
-    @classmethod
-    def of(cls, app: App) -> Clicks:
-        found = app.parts.get(PART)
-        if found is None:
-            found = app.parts[PART] = cls(app)
-        assert isinstance(found, Clicks)
-        return found
 
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
+_INSERT_CLICK = Statement(
+    insert(link_clicks)
+    .values(
+        link_id=bindparam("link"),
+        token=bindparam("token"),
+        at=bindparam("at"),
+        bot=bindparam("bot"),
+        user_agent=bindparam("user_agent"),
+        referrer=bindparam("referrer"),
+    )
+    .on_conflict_do_nothing(index_elements=["token"])
+)
+_at: Any = bindparam("at", type_=short_links.c.first_click_at.type)
+_ADD_CLICKS = Statement(
+    update(short_links)
+    .where(short_links.c.id == bindparam("link"))
+    .values(
+        clicks=short_links.c.clicks + bindparam("people"),
+        bot_clicks=short_links.c.bot_clicks + bindparam("bots"),
+        first_click_at=case(
+            (bindparam("people") == 0, short_links.c.first_click_at),
+            else_=func.coalesce(short_links.c.first_click_at, _at),
+        ),
+    )
+    .returning(short_links.c.contact_id)
+)
 
-    def add(self, click: Click) -> None:
-        metrics.LINK_CLICKS.labels("bot" if click.bot else "person").inc()
-        if len(self._waiting) >= MOST:
-            metrics.LINK_CLICKS_LOST.inc()
-            return
-        self._waiting.append(click)
-        metrics.LINK_CLICKS_WAITING.set(len(self._waiting))
 
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def close(self) -> None:
-        """Writes what waits, once more; what the database does not take now is lost."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-        while self._waiting:
-            if not await self.flush():
-                metrics.LINK_CLICKS_LOST.inc(len(self._waiting))
-                log.warning("link_clicks_lost", count=len(self._waiting))
-                self._waiting.clear()
-        metrics.LINK_CLICKS_WAITING.set(0)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_S)
-            while self._waiting and await self.flush():
-                pass
-
-    async def flush(self) -> bool:
-        """Writes one batch. False: the database did not take it, and it waits on; each visit has a token, so that
-        writing again what was written after all counts nothing twice."""
-        batch = self._waiting[:BATCH]
-        try:
-            await self._app.write(actions.count, batch, bulk=True)
-        except Refused as refused:
-            log.info("link_clicks_wait", count=len(self._waiting), code=refused.code)
-            return False
-        except Exception:
-            log.exception("link_clicks_wait", count=len(self._waiting))
-            return False
-        del self._waiting[: len(batch)]
-        metrics.LINK_CLICKS_WAITING.set(len(self._waiting))
-        return True
+def count_clicks(tx: Tx, batch: Sequence[Click]) -> int:
+    """Stores clicks and adds them to their links' totals. Returns how many were new."""
+    people: dict[int, int] = {}
+    bots: dict[int, int] = {}
+    first: dict[int, datetime] = {}
+    new = 0
+    counted: list[Click] = []
+    for click in batch:
+        if not tx.run(
+            _INSERT_CLICK,
+            link=click.link,
+            token=click.token,
+            at=click.at,
+            bot=click.bot,
+            user_agent=click.user_agent,
+            referrer=click.referrer,
+        ):
+            continue
+        new += 1
+        per = bots if click.bot else people
+        per[click.link] = per.get(click.link, 0) + 1
+        if not click.bot:
+            counted.append(click)
+            first.setdefault(click.link, click.at)
+    contacts: dict[int, int] = {}
+    # In order of id, so that two processes cannot deadlock.
+    for link in sorted(people.keys() | bots.keys()):
+        contact = tx.value(
+            _ADD_CLICKS, link=link, people=people.get(link, 0), bots=bots.get(link, 0), at=first.get(link, tx.now)
+        )
+        if contact is not None:
+            contacts[link] = contact
+    clicks = tuple(
+        ContactClick(click.link, contacts[click.link], click.at) for click in counted if click.link in contacts
+    )
+    if clicks:
+        tx.announce(LinksClicked(clicks))
+    return new

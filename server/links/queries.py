@@ -8,12 +8,12 @@ from datetime import datetime
 from sqlalchemy import bindparam, select
 
 from server.kernel.sql import Conn, Statement
-from server.schema import short_links
+from server.schema.short_links import short_links
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where it leads, and who followed it: people and programs apart."""
+    """A short link with its clicks by people (`clicks`) and by programs (`bot_clicks`)."""
 
     code: str
     target: str
@@ -35,6 +35,6 @@ def target(conn: Conn, code: str) -> tuple[int, str] | None:
 
 
 def of_outbound(conn: Conn, outbound: int) -> list[Link]:
-    """The links of one sent message, in the order in which they stand in it."""
+    """The links of one message, in the order of its text."""
     rows = conn.all(_OF_OUTBOUND, outbound=outbound)
     return [Link(row.code, row.target, row.clicks, row.bot_clicks, row.first_click_at) for row in rows]

@@ -1,7 +1,7 @@
-"""Short links: which addresses in a text become one, how a target is written, who is a machine. Pure.
+"""Finds URLs in texts, normalizes targets of short links, and detects clicks by programs. Pure.
 
-A target is stored as it will be sent in `Location`: http or https, host in ASCII, nothing in it that ends a header
-line or that two programs read differently (BAD_INPUTS U2). Nothing here, and nothing that calls this, ever fetches one.
+A target is stored as it is sent in `Location`: http or https, ASCII host, no line breaks, no characters that programs
+interpret differently (U2). The server never fetches a target.
 """
 
 from __future__ import annotations
@@ -10,48 +10,135 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from datetime import datetime
 from urllib.parse import quote, unquote, urlsplit
 
-import idna
+from server import addresses
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 CODE_LENGTH = 8
 CODE = re.compile(rf"[0-9A-Za-z]{{{CODE_LENGTH}}}")
+# Text that phones include in a URL by mistake: punctuation after it, or words of a language without spaces.
+_TRAILING_TEXT = re.compile(r"[^0-9A-Za-z\x00-\x1f\x7f-\x9f]*|[^\x00-\x9f].*", re.DOTALL)
 MAX_TARGET = 8192  # characters of the target as it is stored
-MAX_NOTED = 300  # characters kept of a click's user agent and referrer
-
-# --- what in a text is an address ------------------------------------------------------------------
-
-# Up to white space, a bracket that people put around addresses, a quotation mark, or a control character.
-_URL = re.compile(r"(?<![\w@])(?:https?://|www\.(?=[^\s.]))[^\s<>\"“”«»„\x00-\x1f\x7f-\x9f]+", re.IGNORECASE)
-_TRAILING = ".,:;!?'’‘…*_~|·。、，！？：；"
-_PAIRS = {")": "(", "]": "[", "}": "{", "）": "（", "」": "「", "』": "『", "】": "【"}
+MAX_LOGGED = 300  # characters kept of a click's user agent and referrer
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An address in a text: `text[start:end]`, without the punctuation of the sentence around it."""
+class ContactClick:
+    """A person's click on a link that was sent to a contact."""
+
+    link: int
+    contact: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LinksClicked:
+    """Announced when clicks were counted. Clicks by programs are not included."""
+
+    clicks: tuple[ContactClick, ...]
+
+
+# --- URLs in a text --------------------------------------------------------------------------------
+
+_URL_START = re.compile(r"https?://|www\.(?=[^\s.])", re.IGNORECASE)
+# Characters that end a URL: white space, quotation marks and brackets, punctuation of other scripts.
+_URL_END = re.compile(r"[\s<>\"“”«»„‹›`\x00-\x1f\x7f-\x9f，、；：！？（）「」『』【】《》〈〉〔〕｢｣､،؛؟।॥]|$")
+# Letters of languages without spaces between words, and emoji.
+_WIDE = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2600-\u27bf\u3005-\u3007\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U0001f000-\U0001faff\U00020000-\U0003ffff]"
+)
+_WIDE_WORD = re.compile(f"{_WIDE.pattern}+")
+_WIDE_DOMAINS = frozenset(
+    "中国 中國 公司 网络 网址 网站 在线 商城 网店 商店 中文网 台灣 台湾 香港 澳門 新加坡 한국 닷컴 닷넷 삼성 みんな コム ストア クラウド セール ไทย คอม ລາວ".split()
+)
+_LATIN = re.compile(r"[A-Za-z0-9]")
+_TRAILING = ".,:;!?'’‘…*_~|·。、，！？：；\u00ad\u200b\u200e\u200f\u202c\u2060\u2069\ufeff"  # and invisible characters
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUrl:
+    """A URL in a text: `text[start:end]`, without the punctuation and words around it."""
 
     start: int
     end: int
     raw: str
 
 
-def find_urls(text: str) -> list[Found]:
-    """Every address that begins with http://, https:// or www., in order."""
+def find_urls(text: str) -> list[FoundUrl]:
+    """All URLs that begin with http://, https:// or www., in order.
+
+    `widget/shared/addresses.ts` finds the same; `links_vectors.json` tests both.
+    """
     return list(_find(text))
 
 
-def _find(text: str) -> Iterator[Found]:
-    for match in _URL.finditer(text):
-        raw = _without_sentence(match[0])
+def _find(text: str) -> Iterator[FoundUrl]:
+    position = 0
+    while (match := _URL_START.search(text, position)) is not None:
+        position = match.end()
+        before = text[match.start() - 1] if match.start() else " "
+        if (before in "@_" or before.isalnum()) and not _WIDE.match(before):
+            continue
+        raw = _strip_sentence(text[match.start() : match.start() + _url_length(text, match)])
         if "." in raw or "://" in raw:
-            yield Found(match.start(), match.start() + len(raw), raw)
+            position = max(position, match.start() + len(raw))
+            yield FoundUrl(match.start(), match.start() + len(raw), raw)
 
 
-def _without_sentence(raw: str) -> str:
-    """`(see https://a.example/b).` ends at `b`; a bracket that the address opened itself belongs to it."""
+def _url_length(text: str, match: re.Match[str]) -> int:
+    """The length of a URL. In languages without spaces, words can follow a URL directly. Letters of such a language end the
+    URL if they follow Latin letters; after a slash they are part of the path.
+    """
+    end = _URL_END.search(text, match.end())
+    assert end is not None
+    run = text[match.start() : end.start()]
+    prefix = match.end() - match.start()  # length of "https://" or "www."
+    host = re.search(r"[/?#]|$", run[prefix:])
+    assert host is not None
+    path = prefix + host.start()
+    for index in range(prefix, len(run)):
+        if index < path:
+            if _host_ends(run[prefix:path], index - prefix):
+                return index
+        elif _path_ends(run, index):
+            return index
+    return len(run)
+
+
+def _host_ends(host: str, index: int) -> bool:
+    """Whether the host ends before `index`. The part before `index` must be a complete host."""
+    char, last = host[index], host[index - 1]
+    stop = char in "。｡"
+    if not stop and not (_WIDE.match(char) and (_LATIN.match(last) or last in ".]")):
+        return False
+    if "." not in host[:index].rstrip(".") and ":" not in host[:index]:
+        return False
+    if stop:
+        return True
+    # "shop.example.中国" is a host; in "shop.example.com.谢谢" the last dot ends a sentence.
+    word = _WIDE_WORD.match(host, index)
+    assert word is not None
+    return last != "." or not (host[word.end() :] or word[0] in _WIDE_DOMAINS)
+
+
+def _path_ends(run: str, index: int) -> bool:
+    char = run[index]
+    if char in "。｡":
+        return True
+    if not _WIDE.match(char):
+        return False
+    last, before = run[index - 1], run[index - 2]
+    if last in ".,;:!'":
+        return bool(_LATIN.match(before)) or last in ",;!"
+    return bool(_LATIN.match(last)) or last in ")]"
+
+
+def _strip_sentence(raw: str) -> str:
+    """Strips the sentence's punctuation: `https://a.example/b).` ends at `b`. A bracket that was opened in the URL stays."""
     while raw:
         last = raw[-1]
         opening = _PAIRS.get(last)
@@ -62,22 +149,21 @@ def _without_sentence(raw: str) -> str:
     return raw
 
 
-# --- how a target is written -------------------------------------------------------------------------
+# --- targets -----------------------------------------------------------------------------------------
 
 _PORTS = {"http": 80, "https": 443}
-_SAFE = "!$%&'()*+,-./:;=?@[]_~#"  # of what follows the host; `%` stays, as it may begin an escape
-_HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?")
+_SAFE = "!$%&'()*+,-./:;=?@[]_~#"  # after the host; `%` is not escaped, because it may begin an escape
 
 
 class BadTarget(ValueError):
-    """Not an address that a short link may lead to; the sentence says why."""
+    """Not a valid target of a short link; the message says why."""
 
 
 def normal_target(raw: str) -> str:
-    """The address as browsers will read it. Raises `BadTarget`.
+    """The URL as browsers read it. Raises `BadTarget`.
 
-    Names in other scripts become punycode, so that a look-alike shows; numbers written oddly become the address they
-    mean; a user name in front of the host is refused, because people read it as the host.
+    Hosts in other scripts become punycode, which reveals look-alikes; unusual spellings of IP addresses become the usual
+    one; a user name is refused, because people take it for the host.
     """
     if len(raw) > MAX_TARGET:
         raise BadTarget(f"The address is longer than {MAX_TARGET} characters.")
@@ -90,82 +176,42 @@ def normal_target(raw: str) -> str:
     try:
         parts = urlsplit(raw)
         port = parts.port
-        host = parts.hostname or ""
     except ValueError:
         raise BadTarget("The address cannot be read.") from None
     if parts.scheme not in _PORTS:
         raise BadTarget("Only addresses that begin with http:// or https:// can be shortened.")
     if "@" in parts.netloc:
         raise BadTarget("The address has a user name in it, which reads like another site's name.")
-    where = _machine(parts.netloc, host) if "[" in parts.netloc else _host(host)
+    try:
+        where = addresses.host(parts.netloc, parts.hostname or "")
+    except addresses.BadAddress as bad:
+        raise BadTarget(str(bad)) from None
     if port is not None and port != _PORTS[parts.scheme]:
         where += f":{port}"
-    rest = parts.path or "/"
+    path = parts.path or "/"
     if parts.query:
-        rest += "?" + parts.query
+        path += "?" + parts.query
     if parts.fragment:
-        rest += "#" + parts.fragment
-    target = f"{parts.scheme}://{where}{quote(rest, safe=_SAFE)}"
+        path += "#" + parts.fragment
+    target = f"{parts.scheme}://{where}{quote(path, safe=_SAFE)}"
     if len(target) > MAX_TARGET:
         raise BadTarget(f"The address is longer than {MAX_TARGET} characters.")
     return target
 
 
-_BRACKETED = re.compile(r"\[[^\[\]%]*\](:[0-9]*)?")  # nothing before or after, which the library would skip; no zone
-
-
-def _machine(authority: str, host: str) -> str:
-    try:
-        if not _BRACKETED.fullmatch(authority):
-            raise ValueError
-        return f"[{IPv6Address(host)}]"
-    except ValueError:
-        raise BadTarget("The address of the machine cannot be read.") from None
-
-
-def _host(host: str) -> str:
-    if not host.isascii():
-        try:
-            host = idna.encode(host, uts46=True).decode("ascii")
-        except (idna.IDNAError, UnicodeError):
-            raise BadTarget("The name of the site cannot be read.") from None
-    host = host.lower()
-    if len(host) > 253 or not _HOST.fullmatch(host):
-        raise BadTarget("The name of the site cannot be read.")
-    last = host.rstrip(".").rpartition(".")[2]
-    if last.isdecimal() or re.fullmatch(r"0x[0-9a-f]*", last):
-        return str(IPv4Address(_numbers(host.rstrip("."))))
-    return host
-
-
-def _numbers(host: str) -> int:
-    """`127.1`, `0x7f000001`, `017700000001`: what browsers make of them (WHATWG's IPv4 parser)."""
-    parts = host.split(".")
-    try:
-        found = [
-            int(p, 16) if p.startswith("0x") and p[2:] else int(p, 8) if len(p) > 1 and p[0] == "0" else int(p)
-            for p in parts
-        ]
-    except ValueError:
-        raise BadTarget("The number of the machine cannot be read.") from None
-    if len(found) > 4 or any(n > 255 for n in found[:-1]) or found[-1] >= 256 ** (5 - len(found)):
-        raise BadTarget("The number of the machine cannot be read.")
-    return sum(n << (24 - 8 * place) for place, n in enumerate(found[:-1])) + found[-1]
-
-
 def is_own(target: str, public_url: str, domain: str) -> bool:
-    """A short link of ours, which would only lead in a circle (U6). `target` is normal.
+    """Whether a normalized target is one of our short links, which would redirect in a circle (U6).
 
-    Everything on the domain of the links counts; of the server itself only what stands below /l.
+    That is everything on the links' domain, and paths below /l on the server itself.
     """
-    host, path = _place(target)
+    host, path = _host_and_path(target)
     if domain and host == domain:
         return True
     first = path.replace("\\", "/").lstrip("/").split("/")
-    return host == _place(normal_target(public_url))[0] and "l" in first[:-1]
+    return host == _host_and_path(normal_target(public_url))[0] and "l" in first[:-1]
 
 
-def _place(url: str) -> tuple[str, str]:
+def _host_and_path(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     port = parts.port
@@ -177,35 +223,40 @@ def _place(url: str) -> tuple[str, str]:
 
 
 def code_from(entropy: bytes) -> str | None:
-    """Eight base62 characters, all equally likely: bytes from 248 on are left out. None: too few remained."""
+    """Eight base62 characters, all equally likely, because bytes from 248 on are skipped. None: too few bytes are left."""
     usable = [ALPHABET[byte % 62] for byte in entropy if byte < 248]
     return "".join(usable[:CODE_LENGTH]) if len(usable) >= CODE_LENGTH else None
 
 
-def prefix(public_url: str, domain: str) -> str:
-    """What stands before the code."""
+def code_in(path: str) -> str | None:
+    """The code at the start of a path below /l/. None: there is no code, or more than the end of a sentence follows it."""
+    code, after = path[:CODE_LENGTH], path[CODE_LENGTH:]
+    return code if CODE.fullmatch(code) and _TRAILING_TEXT.fullmatch(after) else None
+
+
+def link_prefix(public_url: str, domain: str) -> str:
+    """The part of a short link before its code."""
     return f"{public_url.partition('://')[0]}://{domain}/" if domain else f"{public_url}/l/"
 
 
-def shortable(text: str, public_url: str, domain: str) -> list[tuple[Found, str]]:
-    """The addresses of a text that become short links, with their targets; what is no good target, and what is a short
-    link of ours already, stays as it was typed. `agents_ui/src/sms/links.ts` says the same before it is sent."""
-    found = []
-    for one in find_urls(text):
+def shortable(text: str, public_url: str, domain: str) -> list[tuple[FoundUrl, str]]:
+    """The URLs of a text that become short links, with their targets; leaves out invalid targets and our own short links.
+    `agents_ui/src/messaging/links.ts` does the same for the preview."""
+    urls_and_targets = []
+    for url in find_urls(text):
         try:
-            target = normal_target(one.raw)
+            target = normal_target(url.raw)
         except BadTarget:
             continue
         if not is_own(target, public_url, domain):
-            found.append((one, target))
-    return found
+            urls_and_targets.append((url, target))
+    return urls_and_targets
 
 
 # --- who clicked ----------------------------------------------------------------------------------------
 
-# Programs that fetch addresses for people: previews of messengers, crawlers, scanners of mail and text filters, libraries.
-# Cubot makes telephones.
-_MACHINES = re.compile(
+# User agents of programs: previews of messengers, crawlers, scanners, libraries. Not "Cubot", which makes phones.
+_BOT_AGENTS = re.compile(
     r"(?<!cu)bot\b|crawl|spider|slurp|preview|scan|fetch|monitor|probe|check(er)?\b|headless|phantom|selenium|puppeteer|playwright"
     r"|facebookexternalhit|facebot|whatsapp|telegram|skypeuri|google-(safety|read|inspection)|googleimageproxy|feedfetcher"
     r"|proofpoint|mimecast|barracuda|symantec|forcepoint|trendmicro|zscaler|fortinet|virustotal|urlscan|safelinks|cloudmark"
@@ -216,9 +267,9 @@ _MACHINES = re.compile(
 
 
 def is_bot(method: str, headers: Mapping[str, str]) -> bool:
-    """Did a program, and no person, follow the link? `headers` by lower-case name.
+    """Whether a program followed the link. `headers`: by lower-case name.
 
-    Everything a browser never does when a person taps: HEAD, fetching ahead, no user agent, not asking for a page.
+    Requests by programs are HEAD, a prefetch, without a user agent, or for something other than a page.
     """
     if method != "GET":
         return True
@@ -226,18 +277,18 @@ def is_bot(method: str, headers: Mapping[str, str]) -> bool:
     if any(word in ahead for word in ("prefetch", "prerender", "preview")):
         return True
     agent = headers.get("user-agent", "").strip()
-    if not agent or _MACHINES.search(agent[:2000]):
+    if not agent or _BOT_AGENTS.search(agent[:2000]):
         return True
     if headers.get("sec-fetch-dest", "document") not in ("document", "iframe"):
         return True
     return "text/html" not in headers.get("accept", "") or "accept-language" not in headers
 
 
-def noted(text: str) -> str:
-    """A header as the click log keeps it (U8): one line, cut. Whoever shows it escapes it, as with every text."""
-    return "".join(char for char in text[: MAX_NOTED * 2] if char.isprintable())[:MAX_NOTED]
+def log_text(text: str) -> str:
+    """A header for the click log: printable characters only, cut off at `MAX_LOGGED` (U8)."""
+    return "".join(char for char in text[: MAX_LOGGED * 2] if char.isprintable())[:MAX_LOGGED]
 
 
-def noted_referrer(text: str) -> str:
-    """Where the click came from: site and path. What stands in a query is somebody's business, not ours."""
-    return noted(text.partition("#")[0].partition("?")[0])
+def log_referrer(text: str) -> str:
+    """The referrer for the click log, without query and fragment, which may be private."""
+    return log_text(text.partition("#")[0].partition("?")[0])

@@ -1,15 +1,15 @@
-"""Settings of short links: the domain they stand on (SPEC CAM-26)."""
+"""Settings of short links: their domain (CAM-26)."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from server.kernel.documents import Document, unfit
+from server.kernel.documents import Document, input_error
 from server.links import rules
 
 
 class LinkSettings(BaseModel):
-    """`domain`: of your own, pointed at this server, on which a link is only `/` and the code. Empty: `/l/` and the code here."""
+    """`domain`: a separate domain that points to this server, with links like `/CODE`. Empty: `/l/CODE` on this server."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -22,7 +22,7 @@ class LinkSettings(BaseModel):
 
 
 def normal_domain(value: str) -> str:
-    """`go.brand.example` (and a port, where there is one) from what an owner types. Raises `unfit`."""
+    """`go.brand.example` (and a port, where there is one) from what an owner types. Raises `input_error`."""
     value = value.strip()
     if not value:
         return ""
@@ -34,7 +34,7 @@ def normal_domain(value: str) -> str:
         target = ""
     host, slash, path = target.partition("://")[2].partition("/")
     if not host or not slash or path:
-        raise unfit("bad_domain", f"{value[:60]!r} is not a domain: write it like go.brand.example.")
+        raise input_error("bad_domain", f"{value[:60]!r} is not a domain. Enter it like go.brand.example.")
     return host
 
 

@@ -1,34 +1,36 @@
-"""A reader with a bookmark (DESIGN 7): the one way anything reaches a screen.
+"""Sends entries and ticket summaries to one client, by reading after a bookmark.
 
-A doorbell marks a thread dirty and wakes the connection; it reads what stands after its bookmark and
-sends it. Order, gaps and duplicates are right by construction, and a slow client only lags: its queue
-is bounded, and what does not fit is read again later. A hint that is exactly the next row saves the read.
+A notification marks a thread dirty and wakes the connection, which reads the entries after its bookmark and sends
+them. So a client gets every entry once and in order. A slow client only lags: its queue is bounded, and entries that
+do not fit are read again later. A notification that carries exactly the next entry saves the read.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
-from server.accounts.rules import Agent
+from server.accounts.queries import TEAM_TOPIC
+from server.accounts.rules import Agent, may
 from server.errors import Refused
-from server.inbox import entries
-from server.inbox.entries import RESUME, Entry
-from server.inbox.queries import Ticket
-from server.live import wire
-from server.live.frames import PROTOCOL_VERSION
-
-if TYPE_CHECKING:
-    from server.live.hub import Hub
+from server.frames import PROTOCOL_VERSION
+from server.kernel import metrics
+from server.kernel.documents import TOPIC as SETTINGS_TOPIC
+from server.live import encoding, rights
+from server.live.context import Context
+from server.sms.eligibility import shown_reason
+from server.threads import entries
+from server.threads.entries import MAX_RESUMED_ENTRIES, Entry
+from server.threads.tickets import Ticket
 
 log = structlog.get_logger()
 
-QUEUE = 128  # frames waiting for a slow client; more are left to be read again
-REVS = 2_000  # ticket revisions remembered per agent
-SUMMARIES_S = 0.05  # a console gets ticket summaries at most so often; they are state, and only the newest counts
+MAX_QUEUED = 128  # frames queued for a slow client; further entries are read again later
+MAX_REVS = 2_000  # ticket revisions remembered per agent
+SUMMARIES_S = 0.05  # shortest time between two batches of ticket summaries; only the newest of a ticket is sent
 
 SendText = Callable[[str], Awaitable[None]]
 
@@ -38,94 +40,101 @@ def _never(text: str) -> bool:
 
 
 class Connection:
-    """One socket's or one poll's outgoing side. Subclasses say what a thread looks like to them."""
+    """The outgoing side of one socket or poll. Subclasses encode entries for agents or for visitors."""
 
     __slots__ = (
-        "_flusher", "_out", "abort", "bookmarks", "closing", "dirty", "end", "hub", "last_heard", "on_idle", "send",
-        "sending_since", "write_now",
+        "_flusher", "_out", "abort", "bookmarks", "closing", "context", "dirty", "end", "last_received", "on_idle", "resetting",
+        "send", "sending_since", "write_now",
     )  # fmt: skip
     public = False
 
-    def __init__(self, hub: Hub, send: SendText, end: Callable[[], Awaitable[None]], abort: Callable[[], None]) -> None:
-        self.hub = hub
+    def __init__(
+        self, context: Context, send: SendText, end: Callable[[], Awaitable[None]], abort: Callable[[], None]
+    ) -> None:
+        self.context = context
         self.send = send
         self.end = end  # closes the socket with `closing`
-        self.abort = abort  # drops it at once
-        self.write_now: Callable[[str], bool] = _never  # sends without waiting, if that can be done
+        self.abort = abort  # drops the socket at once
+        self.write_now: Callable[[str], bool] = _never  # sends without waiting; False: not possible now
         self.bookmarks: dict[int, int] = {}
         self.dirty: set[int] = set()
-        self._out: list[str] = []  # nearly always empty, and then ten times smaller than a deque
+        self.resetting = False  # a `reset` was sent and the client has not caught up, so no second one is sent
+        self._out: list[str] = []  # nearly always empty: an empty list is much smaller than an empty deque
         self._flusher: asyncio.Task[None] | None = None
         self.sending_since = 0.0
-        self.last_heard = hub.monotonic()
+        self.last_received = context.monotonic()
         self.closing: tuple[int, str] | None = None
         self.on_idle: Callable[[], None] | None = None
 
     # --- what comes from the bus
 
-    def heard(self, topic: str, hint: Any) -> None:
+    def on_published(self, topic: str, hint: Any) -> None:
         if topic.startswith("thread:"):
-            self.hub.feed.rung()
-            self._thread_rung(int(topic[7:]), hint)
+            self.context.feed.published()
+            self._thread_published(int(topic[7:]), hint)
 
-    def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
+    def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None: ...
 
-    def _thread_rung(self, thread: int, hint: Any) -> None:
+    def _thread_published(self, thread: int, hint: Any) -> None:
         bookmark = self.bookmarks.get(thread)
-        if bookmark is None:
+        if bookmark is None or not self.may_receive_entries:
             return
         if isinstance(hint, Entry) and thread not in self.dirty:
             seq = hint.public_seq if self.public else hint.seq
             if seq is None or seq <= bookmark:
                 return
-            if seq == bookmark + 1 and len(self._out) < QUEUE:
+            if seq == bookmark + 1 and len(self._out) < MAX_QUEUED:
                 self.bookmarks[thread] = seq
                 self.push(self.encode(hint))
                 return
         self.catch_up(thread)
 
+    @property
+    def may_receive_entries(self) -> bool:
+        return True
+
     def catch_up(self, thread: int) -> None:
-        """Reads what stands after the bookmark, and sends it."""
+        """Reads the entries after the bookmark and sends them."""
         self.dirty.add(thread)
         self.wake()
 
     # --- sending
 
     def push(self, text: str) -> None:
-        """Sends at once while the peer keeps up and nothing waits before it; else in turn."""
+        """Sends at once if the peer keeps up and the queue is empty; otherwise appends to the queue."""
         if self._out or self._flusher is not None or not self.write_now(text):
             self._out.append(text)
             self.wake()
 
     def wake(self) -> None:
-        """Starts a flush unless one is under way: an idle connection owns no task for sending."""
+        """Starts a flush unless one is running. An idle connection has no sending task."""
         if self._flusher is None and not (self.closing and not self._out):
-            self._flusher = self.hub.spawn(self._flush())
+            self._flusher = self.context.spawn(self._flush())
 
     async def _flush(self) -> None:
         retry = False
         try:
             while True:
                 while self._out:
-                    self.sending_since = self.hub.monotonic()
+                    self.sending_since = self.context.monotonic()
                     await self.send(self._out.pop(0))
                 self.sending_since = 0.0
                 try:
                     if not await self.read_more():
                         break
-                except Exception as error:  # the database is busy or away: still dirty, look again soon
+                except Exception as error:  # the database is busy or down: the thread stays dirty; retry soon
                     log.warning("feed_read_failed", error=type(error).__name__)
                     retry = True
                     break
         except Exception as error:
-            # The peer is gone, or sending to it failed: its reading side ends the connection.
+            # The peer disconnected or sending failed: the reading side ends the connection.
             log.debug("send_failed", error=type(error).__name__)
             self._out.clear()
         finally:
             self.sending_since = 0.0
             self._flusher = None
         if retry:
-            self.hub.loop.call_later(0.5, self.wake)
+            self.context.loop.call_later(0.5, self.wake)
         elif self.on_idle is not None:
             self.on_idle()
 
@@ -134,7 +143,7 @@ class Connection:
         return not self._out and self._flusher is None
 
     async def read_more(self) -> bool:
-        """Reads one dirty thing into the queue; False when there is none."""
+        """Reads the new entries of one dirty thread into the queue; False when no thread is dirty."""
         if not self.dirty:
             return False
         thread = next(iter(self.dirty))
@@ -142,22 +151,29 @@ class Connection:
         if bookmark is None:
             self.dirty.discard(thread)
             return True
-        # Taken off before reading: a bell during the read marks it again.
+        # Removed before reading: a notification during the read marks the thread dirty again.
         self.dirty.discard(thread)
         try:
-            entries = await self.hub.feed.since(thread, self.public, bookmark, RESUME + 1)
+            entries = await self.context.feed.since(thread, self.public, bookmark, MAX_RESUMED_ENTRIES + 1)
+            if self.bookmarks.get(thread) != bookmark:
+                # During the read the client left the thread or opened it at another place: read again if it follows.
+                if thread in self.bookmarks:
+                    self.dirty.add(thread)
+                return True
+            if not self.may_receive_entries:  # the role changed while we read
+                return True
+            if len(entries) > MAX_RESUMED_ENTRIES and not self.resetting:
+                await self.fell_behind(thread)
+                return True
         except Exception:
             self.dirty.add(thread)
             raise
-        if self.bookmarks.get(thread) != bookmark:
-            # Moved meanwhile (left, or opened again elsewhere): start over if it is still followed.
-            if thread in self.bookmarks:
-                self.dirty.add(thread)
-            return True
-        if len(entries) > RESUME:
-            await self.fell_behind(thread)
-            return True
-        for entry in entries:
+        if len(entries) > MAX_RESUMED_ENTRIES:
+            # The newest page needs more than one read; another reset would repeat it for ever.
+            self.dirty.add(thread)
+        else:
+            self.resetting = False
+        for entry in entries[:MAX_RESUMED_ENTRIES]:
             seq = entry.public_seq if self.public else entry.seq
             assert seq is not None
             self.bookmarks[thread] = seq
@@ -168,36 +184,45 @@ class Connection:
         raise NotImplementedError
 
     async def fell_behind(self, thread: int) -> None:
-        """More than `RESUME` entries behind: the client drops what it holds and fetches anew."""
+        """Tells a client that is more than `MAX_RESUMED_ENTRIES` entries behind to drop its entries and load the newest page."""
         raise NotImplementedError
 
     # --- following
 
     def follow(self, thread: int, after: int) -> None:
-        """Registers first and reads second, so nothing falls between."""
+        """Subscribes to a thread, then reads its entries after `after`. In this order no entry is missed."""
         if thread not in self.bookmarks:
-            self.hub.bus.watch(f"thread:{thread}", self)
+            self.context.bus.watch(f"thread:{thread}", self)
         self.bookmarks[thread] = after
         self.catch_up(thread)
 
     def leave(self, thread: int) -> None:
         if self.bookmarks.pop(thread, None) is not None:
-            self.hub.bus.unwatch(f"thread:{thread}", self)
+            self.context.bus.unwatch(f"thread:{thread}", self)
             self.dirty.discard(thread)
 
     def refuse(self, error: Refused, key: str | None = None) -> None:
-        self.hub.count_refusal(error.code)
-        self.push(wire.refused(error, key))
+        self.context.count_refusal(error.code)
+        self.push(encoding.refused(error, key))
 
     def close(self, code: int, reason: str, after: float | None = None) -> None:
-        """Asks the reading side to end the socket with `code`, after a `bye` that says why."""
+        """Sends a `bye` with the reason, then asks the reading side to close the socket with `code`."""
         if self.closing is None:
-            self.push(wire.bye(reason, after))
+            self.push(encoding.bye(reason, after))
             self.closing = (code, reason)
-            self.hub.close_soon(self)
+            metrics.EVICTIONS.labels(reason).inc()
+            self.context.spawn(self._end())
+
+    async def _end(self) -> None:
+        # Wait for the `bye` to be sent, but not longer than a second.
+        for _ in range(20):
+            if self.drained:
+                break
+            await asyncio.sleep(0.05)
+        await self.end()
 
     def detach(self) -> None:
-        """Forgets every topic; called once when the socket is over."""
+        """Unsubscribes from every topic; called once when the socket has ended."""
         for thread in list(self.bookmarks):
             self.leave(thread)
 
@@ -205,96 +230,148 @@ class Connection:
 class AgentConnection(Connection):
     """Follows any thread it opens, and every ticket's summary."""
 
-    __slots__ = ("_rest_until", "_timer", "agent", "sent_revs", "tickets", "typed_at", "viewing")
+    __slots__ = ("_next_summaries_at", "_summary_timer", "agent", "sent_revs", "tickets", "typed_at", "viewing")
 
     def __init__(
-        self, hub: Hub, send: SendText, end: Callable[[], Awaitable[None]], abort: Callable[[], None], agent: Agent
+        self,
+        context: Context,
+        send: SendText,
+        end: Callable[[], Awaitable[None]],
+        abort: Callable[[], None],
+        agent: Agent,
     ) -> None:
-        super().__init__(hub, send, end, abort)
+        super().__init__(context, send, end, abort)
         self.agent = agent
-        self.tickets: dict[int, Ticket | None] = {}  # to send; None: read it first
+        self.tickets: dict[int, Ticket | None] = {}  # summaries to send; None: read the ticket first
         self.sent_revs: dict[int, int] = {}
-        self._rest_until = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._next_summaries_at = 0.0
+        self._summary_timer: asyncio.TimerHandle | None = None
         self.typed_at = 0.0
-        self.viewing: int | None = None  # the thread opened last, as the colleagues who have it open know
+        self.viewing: int | None = None  # the thread that colleagues see this agent viewing
 
     def start(self) -> None:
-        self.hub.bus.watch("inbox", self)
-        self.hub.bus.watch("team", self)
-        self.hub.bus.watch(f"user:{self.agent.id}", self)
-        self.push(
-            wire.dump({"type": "ready", "version": PROTOCOL_VERSION, "now": self.hub.now_text(), "user": self.agent.id})
+        for topic in self._topics():
+            self.context.bus.watch(topic, self)
+        self.push_frame(
+            {"type": "ready", "version": PROTOCOL_VERSION, "now": self.context.now_text(), "user": self.agent.id}
         )
+
+    def _topics(self) -> tuple[str, ...]:
+        return ("inbox", TEAM_TOPIC, SETTINGS_TOPIC, f"user:{self.agent.id}")
 
     def detach(self) -> None:
         super().detach()
-        if self._timer is not None:
-            self._timer.cancel()
-        for topic in ("inbox", "team", f"user:{self.agent.id}"):
-            self.hub.bus.unwatch(topic, self)
+        if self._summary_timer is not None:
+            self._summary_timer.cancel()
+        for topic in self._topics():
+            self.context.bus.unwatch(topic, self)
 
-    def heard(self, topic: str, hint: Any) -> None:
+    # --- what this agent may receive
+
+    def push_frame(self, frame: dict[str, Any]) -> None:
+        """Sends the frame if the agent's role may receive it."""
+        if may(self.agent, rights.needed(frame)):
+            self.push(encoding.dump(frame))
+
+    @property
+    def may_receive_entries(self) -> bool:
+        return may(self.agent, rights.OUT["entry"])
+
+    def change_agent(self, agent: Agent) -> None:
+        """Takes over the agent as the session has them now, perhaps with another role."""
+        before, self.agent = self.agent, agent
+        if before.role is agent.role:
+            return
+        self._out.clear()  # the queue may contain frames that only the old role may receive
+        if not may(agent, rights.FROM_AGENTS["open"]):
+            self.stop_viewing()
+        self._push_changed("me")
+        for thread in self.bookmarks:  # entries that the old role could not receive
+            self.catch_up(thread)
+
+    def on_published(self, topic: str, hint: Any) -> None:
         if topic == "inbox":
-            if isinstance(hint, Ticket):
-                # One that is still to be read stays so: this hint may be older than what rang for it.
-                held = self.tickets.get(hint.id, hint)
-                if held is not None and held.rev <= hint.rev:
-                    self.tickets[hint.id] = hint
-                    self._show_soon()
-            elif isinstance(hint, int):
-                self.hub.feed.rung()
-                self.tickets[hint] = None
-                self.wake()
+            self._ticket_published(hint)
+        elif topic == TEAM_TOPIC:
+            self._push_changed("team")
+        elif topic == SETTINGS_TOPIC:
+            self._settings_published(hint)
         elif topic.startswith("user:"):
-            self.hub.recheck_soon()
+            self._push_changed("me")
+            self.context.recheck_soon()
         else:
-            super().heard(topic, hint)
+            super().on_published(topic, hint)
 
-    # --- who else looks at a thread: whispered among those who have it open, and stored nowhere
+    def _ticket_published(self, hint: Any) -> None:
+        if isinstance(hint, Ticket):
+            # None means that the ticket must be read. It stays None, because this hint may be older than the last one.
+            pending = self.tickets.get(hint.id, hint)
+            if pending is not None and pending.rev <= hint.rev:
+                self.tickets[hint.id] = hint
+                self._send_summaries_soon()
+        elif isinstance(hint, int):
+            self.context.feed.published()
+            self.tickets[hint] = None
+            self.wake()
 
-    def look_at(self, thread: int | None) -> None:
-        """This one looks at `thread` now, or at none, and no longer at the one before; whoever is there says so, too."""
+    def _settings_published(self, name: str | None) -> None:
+        """`name`: the changed document; None after a gap in the bus, when any settings may have changed. Agents are not told
+        about internal documents."""
+        if name is None:
+            self._push_changed("settings")
+        elif name in rights.SETTINGS:
+            self._push_changed("settings", name)
+
+    def _push_changed(self, what: str, name: str | None = None) -> None:
+        self.push_frame({"type": "changed", "what": what, "name": name})
+
+    # --- who views a thread: broadcast to the agents who have it open, stored nowhere
+
+    def set_viewed_thread(self, thread: int | None) -> None:
+        """Tells colleagues that this agent now views `thread` (or none) and no longer the thread before, and asks the
+        agents who view `thread` to say so too."""
         if self.viewing != thread:
-            self.look_away()
+            self.stop_viewing()
             self.viewing = thread
-        self.say_viewing(asking=True)
+        self.broadcast_viewing(asking=True)
 
-    def look_away(self) -> None:
+    def stop_viewing(self) -> None:
         thread, self.viewing = self.viewing, None
         if thread is not None:
-            self.hub.bus.whisper(f"thread:{thread}", self._view(thread, False))
+            self.context.bus.broadcast(f"thread:{thread}", self._viewing_frame(thread, False))
 
-    def say_viewing(self, *, asking: bool = False) -> None:
+    def broadcast_viewing(self, *, asking: bool = False) -> None:
         if self.viewing is not None:
-            self.hub.bus.whisper(f"thread:{self.viewing}", self._view(self.viewing, True) | {"asking": asking})
+            self.context.bus.broadcast(
+                f"thread:{self.viewing}", self._viewing_frame(self.viewing, True) | {"asking": asking}
+            )
 
-    def _view(self, thread: int, online: bool) -> dict[str, Any]:
+    def _viewing_frame(self, thread: int, online: bool) -> dict[str, Any]:
         return {"type": "presence", "thread": thread, "user": self.agent.id, "online": online}
 
-    def _viewed(self, view: dict[str, Any]) -> None:
-        mine, here = view["user"] == self.agent.id, view["thread"] == self.viewing
-        # Asked by a colleague; or another window of the same person left, and this one is still there.
-        if here and ((mine and not view["online"]) or (not mine and view.get("asking"))):
-            self.say_viewing()
-        if not mine and len(self._out) < QUEUE:
-            self.push(wire.dump({name: view[name] for name in ("type", "thread", "user", "online")}))
+    def _on_viewing(self, view: dict[str, Any]) -> None:
+        own_view, same_thread = view["user"] == self.agent.id, view["thread"] == self.viewing
+        # Answer if a colleague asked, or if this agent's other window stopped viewing while this one still views the thread.
+        if same_thread and ((own_view and not view["online"]) or (not own_view and view.get("asking"))):
+            self.broadcast_viewing()
+        if not own_view and len(self._out) < MAX_QUEUED:
+            self.push_frame({name: view[name] for name in ("type", "thread", "user", "online")})
 
     def leave(self, thread: int) -> None:
         super().leave(thread)
         if thread == self.viewing:
-            self.look_away()
+            self.stop_viewing()
 
-    def whispered(self, topic: str, payload: dict[str, Any]) -> None:
-        if topic == "team" and payload.get("user") == self.agent.id:
+    def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None:
+        if topic == TEAM_TOPIC and payload.get("user") == self.agent.id:
             return
         if payload.get("type") == "presence" and payload.keys() >= {"thread", "user"}:
-            self._viewed(payload)
+            self._on_viewing(payload)
             return
         if payload.get("type") == "typing" and payload["author"].get("id") == self.agent.id:
             return
-        if len(self._out) < QUEUE:
-            self.push(wire.dump(payload))
+        if len(self._out) < MAX_QUEUED:
+            self.push_frame(payload)
 
     async def read_more(self) -> bool:
         if not self.tickets:
@@ -305,121 +382,127 @@ class AgentConnection(Connection):
             del self.tickets[ticket_id]
         if missing:
             try:
-                for ticket in await self.hub.feed.tickets(missing):
+                for ticket in await self.context.feed.tickets(missing):
                     batch[ticket.id] = ticket
             except Exception:
                 self.tickets.update(batch)
                 raise
-        for found in batch.values():
-            if found is not None:
-                self._show(found)
+        for summary in batch.values():
+            if summary is not None:
+                self._send_summary(summary)
         return True
 
-    def _show_soon(self) -> None:
-        """Now, if nothing was shown for a while; else together with what else comes until then."""
-        if self._timer is None:
-            wait = self._rest_until - self.hub.monotonic()
+    def _send_summaries_soon(self) -> None:
+        """Sends now if the last batch is at least `SUMMARIES_S` old; otherwise with the next batch."""
+        if self._summary_timer is None:
+            wait = self._next_summaries_at - self.context.monotonic()
             if wait <= 0:
-                self._show_gathered()
+                self._send_summaries()
             else:
-                self._timer = self.hub.loop.call_later(wait, self._show_gathered)
+                self._summary_timer = self.context.loop.call_later(wait, self._send_summaries)
 
-    def pong(self) -> None:
-        """After all that was due before the ping."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._show_gathered()
-        self.push(wire.PONG)
+    def send_pong(self) -> None:
+        """Sends the summaries that were due before the ping, then the pong."""
+        if self._summary_timer is not None:
+            self._summary_timer.cancel()
+            self._send_summaries()
+        self.push(encoding.PONG)
 
-    def _show_gathered(self) -> None:
-        self._timer = None
-        self._rest_until = self.hub.monotonic() + SUMMARIES_S
-        for ticket in [known for known in self.tickets.values() if known is not None]:
+    def _send_summaries(self) -> None:
+        self._summary_timer = None
+        self._next_summaries_at = self.context.monotonic() + SUMMARIES_S
+        for ticket in [summary for summary in self.tickets.values() if summary is not None]:
             if not self.drained:
                 break
             del self.tickets[ticket.id]
-            self._show(ticket)
-        if self.tickets:  # in turn, after what waits already
+            self._send_summary(ticket)
+        if self.tickets:  # the flush sends these after the queued frames
             self.wake()
 
-    def _show(self, ticket: Ticket) -> None:
-        """Sends the summary unless a newer one was sent."""
-        if self.sent_revs.get(ticket.id, -1) >= ticket.rev:
+    def _send_summary(self, ticket: Ticket) -> None:
+        """Sends the summary unless the same or a newer revision was sent."""
+        if self.sent_revs.get(ticket.id, -1) >= ticket.rev or not may(self.agent, rights.OUT["ticket"]):
             return
         self.sent_revs[ticket.id] = ticket.rev
-        if len(self.sent_revs) > REVS:
+        if len(self.sent_revs) > MAX_REVS:
             self.sent_revs.pop(next(iter(self.sent_revs)))
-        self.push(self.hub.encoder.ticket(ticket, self.hub.now()))
+        self.push(
+            self.context.encoder.ticket(ticket, self.context.now(), shown_reason(ticket, self.context.numbers.latest))
+        )
 
     def encode(self, entry: Entry) -> str:
-        return self.hub.encoder.entry_for_agents(entry, media=self.hub.inbox.latest.show_media.sms)
+        return self.context.encoder.entry_for_agents(entry, media=self.context.inbox.latest.show_media.sms)
 
     async def fell_behind(self, thread: int) -> None:
         self.leave(thread)
-        self._out.append(wire.reset(thread))
+        self._out.append(encoding.reset(thread))
 
 
 class VisitorConnection(Connection):
-    """Follows one thread, its own, by public sequence."""
+    """Follows the visitor's own thread, by public sequence."""
 
     __slots__ = ("key", "session", "thread", "thread_token")
     public = True
 
     def __init__(
-        self, hub: Hub, send: SendText, end: Callable[[], Awaitable[None]], abort: Callable[[], None], key: str
+        self, context: Context, send: SendText, end: Callable[[], Awaitable[None]], abort: Callable[[], None], key: str
     ) -> None:
-        super().__init__(hub, send, end, abort)
+        super().__init__(context, send, end, abort)
         self.key = key
         self.thread: int | None = None
         self.thread_token = ""
-        self.session: Any = None  # live.visitor.VisitorSession, which re-reads when a new chat began
+        self.session: Any = None  # live.visitor.VisitorSession; it switches to a new chat when one begins
 
     def start(self) -> None:
-        self.hub.bus.watch(f"visitor:{self.key}", self)
-        self.hub.bus.watch("team_online", self)
+        self.context.bus.watch(f"visitor:{self.key}", self)
+        self.context.bus.watch("team_online", self)
 
     def detach(self) -> None:
         super().detach()
-        self.hub.bus.unwatch(f"visitor:{self.key}", self)
-        self.hub.bus.unwatch("team_online", self)
+        self.context.bus.unwatch(f"visitor:{self.key}", self)
+        self.context.bus.unwatch("team_online", self)
 
-    def adopt(self, thread: int, token: str, after: int, *, tell: bool) -> None:
-        """Stands in this thread from now on; `tell`: the client must drop what it holds first."""
+    def adopt(self, thread: int, token: str, after: int, *, reset: bool, newest: bool = False) -> None:
+        """Follows this thread from now on. `reset`: the client drops its entries first. `newest`: `after` is where the
+        newest page begins."""
         if self.thread is not None and self.thread != thread:
             self.leave(self.thread)
         self.thread, self.thread_token = thread, token
-        if tell:
-            self.push(wire.reset(token))
+        self.resetting = newest
+        if reset:
+            self.push(encoding.reset(token))
         self.follow(thread, after)
 
-    def heard(self, topic: str, hint: Any) -> None:
+    def on_published(self, topic: str, hint: Any) -> None:
         if topic.startswith("visitor:"):
             if self.session is not None:
                 self.session.chat_changed()
         else:
-            super().heard(topic, hint)
+            super().on_published(topic, hint)
 
-    def whispered(self, topic: str, payload: dict[str, Any]) -> None:
+    def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None:
         kind = payload.get("type")
         if kind == "typing":
             if payload["author"]["type"] != "agent":
                 return
-            shown = {
+            frame = {
                 "type": "typing",
                 "thread": self.thread_token,
                 "author": {"type": "agent", "name": payload["author"]["name"]},
             }
-            if len(self._out) < QUEUE:
-                self.push(wire.dump(shown))
+            if len(self._out) < MAX_QUEUED:
+                self.push(encoding.dump(frame))
         elif kind == "presence" and topic == "team_online":
-            self.push(wire.dump({"type": "presence", "online": payload["online"]}))
+            self.push(encoding.dump({"type": "presence", "online": payload["online"]}))
 
     def encode(self, entry: Entry) -> str:
-        return self.hub.encoder.entry_for_visitor(entry, self.thread_token)
+        return self.context.encoder.entry_for_visitor(entry, self.thread_token)
 
     async def fell_behind(self, thread: int) -> None:
-
-        start = await self.hub.app.read(entries.public_start, thread)
-        self._out.append(wire.reset(self.thread_token))
-        self.bookmarks[thread] = start
+        before = self.bookmarks[thread]
+        start = await self.context.app.read(entries.public_start, thread)
         self.dirty.add(thread)
+        if self.bookmarks.get(thread) == before:
+            self._out.append(encoding.reset(self.thread_token))
+            self.bookmarks[thread] = start
+            self.resetting = True

@@ -1,11 +1,12 @@
-"""The two socket endpoints, as bare ASGI: from bytes to frames, limits, and close codes.
+"""The two WebSocket endpoints as plain ASGI: they parse frames, enforce limits and choose close codes.
 
-One task per socket: it sits in `receive`. Sending is done by a short-lived flush (connection.py), and
-the read loop never awaits a commit: a message is handed to the writer and the next frame is read.
+Each socket has one task, which waits in `receive`. A short-lived flush does the sending (connection.py). The read loop
+never awaits a commit: it submits a message to the writer and reads the next frame.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -13,35 +14,40 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import Receive, Scope, Send
 
-from server.accounts.rules import Agent, Can, may
+from server import frames
+from server.accounts.rules import Agent, authorise
 from server.errors import Busy, NotFound, RateLimited, Refused
-from server.inbox import entries, queries
 from server.kernel import failpoints
 from server.kernel.context import App
 from server.kernel.strict_json import BadJson, parse
-from server.live import frames, wire
+from server.live import encoding, rights
 from server.live.connection import AgentConnection, Connection, VisitorConnection
 from server.live.hub import Hub
 from server.live.visitor import TYPING_EVERY_S, VisitorSession
+from server.threads import entries, tickets
 from server.web import auth, limits
+from server.web.strangers import DOCTOR
 
 log = structlog.get_logger()
 
 Greeted = TypeVar("Greeted")
 
-BAD_FRAMES = 10  # in ten seconds, then 4400
+MAX_BAD_FRAMES = 10  # after this many in `BAD_WINDOW_S` the socket is closed with 4400
 BAD_WINDOW_S = 10.0
 FRAMES_PER_S = 25.0
 FRAME_BURST = 150.0
-OPEN_THREADS = 500  # an agent's socket follows at most
+MAX_OPEN_THREADS = 500  # threads that one agent's socket may follow
+TOO_MANY_CONNECTIONS = "Too many connections. Come back in a moment."
+RETRY_S = 5.0  # after this time a connection may be free again
+TABS_RETRY_S = 30.0
 
 
 class Closed(Exception):
-    """The peer is gone."""
+    """The peer has disconnected."""
 
 
 class Peer:
-    """One accepted socket: text in, text out, and its manners."""
+    """One accepted socket: receives and sends text, and counts frames against the limits."""
 
     __slots__ = (
         "_allowance", "_bad", "_bad_since", "_closed", "_receive", "_refilled", "_send", "abort", "hub", "listen", "write_now",
@@ -74,8 +80,8 @@ class Peer:
         text = message.get("text")
         return text if text is not None else message.get("bytes") or b""
 
-    def too_many(self) -> bool:
-        """Counts one frame against the socket's allowance."""
+    def over_allowance(self) -> bool:
+        """Counts one frame; True when the socket has sent more than its allowance."""
         now = self.hub.monotonic()
         per_s = max(FRAMES_PER_S, self.hub.app.settings.visitor_messages_per_minute / 30)
         self._allowance = min(max(FRAME_BURST, per_s * 4), self._allowance + (now - self._refilled) * per_s)
@@ -83,17 +89,17 @@ class Peer:
         self._allowance -= 1
         return self._allowance < 0
 
-    def bad_frame(self) -> bool:
-        """Counts one bad frame; True when it was one too many."""
+    def count_bad_frame(self) -> bool:
+        """Counts one bad frame; True when the limit is reached."""
         now = self.hub.monotonic()
         if now - self._bad_since > BAD_WINDOW_S:
             self._bad, self._bad_since = 0, now
         self._bad += 1
-        return self._bad >= BAD_FRAMES
+        return self._bad >= MAX_BAD_FRAMES
 
 
-def understand(raw: str | bytes, adapter: TypeAdapter[Any], known: frozenset[str]) -> Any:
-    """A frame from bytes, or `Refused` with the same few codes for everything, quoting nothing (W1-W23)."""
+def parse_frame(raw: str | bytes, adapter: TypeAdapter[Any], known_types: frozenset[str]) -> Any:
+    """Parses a frame. Raises `Refused`; the message never quotes the input (W1-W23)."""
     if isinstance(raw, bytes):
         raise Refused("bad_frame", "Send frames as text.")
     try:
@@ -102,8 +108,8 @@ def understand(raw: str | bytes, adapter: TypeAdapter[Any], known: frozenset[str
         raise Refused("bad_json", f"This frame cannot be read: {error}.") from None
     if not isinstance(value, dict):
         raise Refused("bad_frame", "A frame is a JSON object.")
-    if not isinstance(value.get("type"), str) or value["type"] not in known:
-        raise Refused("unknown_type", "There is no frame of this type.")
+    if not isinstance(value.get("type"), str) or value["type"] not in known_types:
+        raise Refused("unknown_type", "This frame type does not exist.")
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
@@ -113,8 +119,8 @@ def understand(raw: str | bytes, adapter: TypeAdapter[Any], known: frozenset[str
         raise Refused(code, f"{field or 'frame'}: {first['msg']}", field=field) from None
 
 
-def key_of(raw: str | bytes) -> str | None:
-    """The client key of a frame that was refused, so that the client knows which one."""
+def client_key_of(raw: str | bytes) -> str | None:
+    """The client key of a refused frame, so that the client knows which frame was refused."""
     try:
         value = parse(raw)
     except BadJson:
@@ -127,17 +133,18 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-async def deny(send: Send, receive: Receive, status: int, code: str, message: str) -> None:
-    """Refuses the handshake with an HTTP answer."""
+async def refuse_handshake(
+    send: Send, receive: Receive, status: int, code: str, message: str, retry_after: float | None = None
+) -> None:
+    """Refuses the handshake with an HTTP response. `retry_after`: seconds."""
     await receive()
-    body = wire.dump({"error": {"code": code, "message": message}}).encode()
-    await send(
-        {
-            "type": "websocket.http.response.start",
-            "status": status,
-            "headers": [(b"content-type", b"application/json"), (b"cache-control", b"no-store")],
-        }
-    )
+    error: dict[str, Any] = {"code": code, "message": message}
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    if retry_after is not None:
+        error["retry_after"] = retry_after
+        headers.append((b"retry-after", str(math.ceil(retry_after)).encode()))
+    body = encoding.dump({"error": error}).encode()
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body})
 
 
@@ -152,70 +159,74 @@ class VisitorSocket:
         headers = headers_of(scope)
         try:
             settings = await hub.settings.get()
-        except Refused as refusal:  # the database is busy or away, and not for the first time today
-            await deny(send, receive, refusal.status, refusal.code, refusal.message)
+        except Refused as refusal:  # the database is busy or down, and no earlier settings are cached
+            await refuse_handshake(send, receive, refusal.status, refusal.code, refusal.message)
             return
         origin = headers.get("origin", "")
         if not auth.own_origin(self._app, origin) and origin not in settings.sites:
-            await deny(send, receive, 403, "forbidden", "This site may not use the widget.")
+            await refuse_handshake(send, receive, 403, "forbidden", "This site may not use the widget.")
             return
         if scope.get("query_string"):
-            await deny(send, receive, 400, "bad_request", "This address takes no parameters.")
+            await refuse_handshake(send, receive, 400, "bad_request", "This address takes no parameters.")
             return
         address = limits.client_address(self._app.settings, scope)
-        if hub.connects.take(address) or not hub.held.take(address):
-            await deny(send, receive, 429, "rate_limited", "Too many connections. Come back in a moment.")
+        wait = hub.connect_rate.take(address)
+        if wait or not hub.address_places.take(address):
+            await refuse_handshake(send, receive, 429, "rate_limited", TOO_MANY_CONNECTIONS, max(wait, RETRY_S))
             return
         try:
             await receive()
             await send({"type": "websocket.accept"})
-            await self._serve(Peer(hub, scope, receive, send), headers)
+            await self._serve(Peer(hub, scope, receive, send), address, headers)
         except Closed:
             pass
         finally:
-            hub.held.give(address)
+            hub.address_places.give(address)
 
-    async def _serve(self, peer: Peer, headers: dict[str, str]) -> None:
+    async def _serve(self, peer: Peer, address: str, headers: dict[str, str]) -> None:
         hub = self._hub
 
         async def greet(hello: frames.Hello) -> VisitorSession:
-            return await open_session(hub, peer.send, Ender(peer), peer.abort, hello, headers)
+            return await open_session(hub, peer.send, Closer(peer), peer.abort, hello, address, headers)
 
-        session = await greeted(peer, frames.VISITOR_IN, frames.VISITOR_TYPES, greet)
+        session = await await_hello(peer, frames.VISITOR_IN, frames.VISITOR_TYPES, greet)
         if session is None:
             return
-        headers.clear()  # read, and else held for as long as the socket lives
+        headers.clear()  # no longer needed; otherwise kept in memory for the life of the socket
         connection = session.connection
 
-        def heard(raw: str | bytes) -> None:
-            connection.last_heard = hub.monotonic()
-            if peer.too_many():
+        def on_frame(raw: str | bytes) -> None:
+            connection.last_received = hub.monotonic()
+            if peer.over_allowance():
                 connection.close(4429, "rate_limited", after=30.0)
             if connection.closing:
                 return
             try:
-                session.handle(understand(raw, frames.VISITOR_IN, frames.VISITOR_TYPES))
+                session.handle(parse_frame(raw, frames.VISITOR_IN, frames.VISITOR_TYPES))
             except Refused as refusal:
-                if _is_protocol_error(refusal) and peer.bad_frame():
+                if _is_protocol_error(refusal) and peer.count_bad_frame():
                     connection.close(4400, "bad_frame")
                 else:
-                    connection.refuse(refusal, key_of(raw))
-            except Exception:  # our mistake: the connection and the draft stay, the reason is in the log
-                connection.refuse(_our_fault(hub), key_of(raw))
+                    connection.refuse(refusal, client_key_of(raw))
+            except Exception:  # a bug in our code: keep the connection and log the reason
+                connection.refuse(_internal_error(hub), client_key_of(raw))
 
         hub.add(connection)
-        peer.listen(heard)
+        peer.listen(on_frame)
         try:
-            while True:  # from here on mostly asleep: see live/transport.py
-                heard(await peer.frame())
+            while True:  # most frames go directly to the listener (live/transport.py)
+                on_frame(await peer.frame())
         finally:
             hub.remove(connection)
 
 
-async def greeted(
-    peer: Peer, adapter: TypeAdapter[Any], known: frozenset[str], greet: Callable[[frames.Hello], Awaitable[Greeted]]
+async def await_hello(
+    peer: Peer,
+    adapter: TypeAdapter[Any],
+    known_types: frozenset[str],
+    greet: Callable[[frames.Hello], Awaitable[Greeted]],
 ) -> Greeted | None:
-    """What `greet` makes of the first good `hello`; None when the socket was closed instead."""
+    """Waits for the first valid `hello` and returns the result of `greet`; None when the socket was closed."""
     hub = peer.hub
 
     def give_up() -> None:
@@ -226,7 +237,7 @@ async def greeted(
         while True:
             raw = await peer.frame()
             try:
-                frame = understand(raw, adapter, known)
+                frame = parse_frame(raw, adapter, known_types)
                 if not isinstance(frame, frames.Hello):
                     raise Refused("auth_required", "Say hello first.")
                 if frame.version > frames.PROTOCOL_VERSION:
@@ -234,14 +245,19 @@ async def greeted(
                 return await greet(frame)
             except Refused as refusal:
                 hub.count_refusal(refusal.code)
-                await peer.send(wire.refused(refusal))
+                await peer.send(encoding.refused(refusal))
                 if refusal.status == 401:
                     await peer.close(4401, refusal.code)
+                    return None
+                if refusal.retry_after is not None:
+                    # Close now: left open, the socket would end with `auth_required` for lack of a hello.
+                    await peer.send(encoding.bye(refusal.code, refusal.retry_after))
+                    await peer.close(4429 if refusal.code == "rate_limited" else 1013, refusal.code)
                     return None
                 if refusal.code == "upgrade_required":
                     await peer.close(4426, refusal.code)
                     return None
-                if peer.bad_frame():
+                if peer.count_bad_frame():
                     await peer.close(4400, "bad_frame")
                     return None
     finally:
@@ -249,30 +265,39 @@ async def greeted(
 
 
 async def open_session(
-    hub: Hub, send: Any, end: Any, abort: Any, hello: frames.Hello, headers: Mapping[str, str]
+    hub: Hub, send: Any, end: Any, abort: Any, hello: frames.Hello, address: str, headers: Mapping[str, str]
 ) -> VisitorSession:
-    """Who a `hello` comes from, and their `ready`. Raises `Refused`."""
-    minted = None
-    token = hello.token
-    if token is None and hello.identity is None:
-        token = minted = auth.mint_visitor_token(hub.app)
-    identity = await auth.visitor_identity(hub.app, token, hello.identity)
+    """Identifies the visitor of a `hello` and sends `ready`. Raises `Refused`. The caller passes the connection to `hub.add`."""
+    new_token = None
+    identity = await auth.signed_identity(hub.app, hello.identity)
+    if identity is None:
+        token = hello.token
+        # If signature and token are both invalid, a new token is issued: a refusal of the token would look like one of the
+        # signature.
+        if token is None or (hello.identity is not None and auth.anonymous_key(hub.app, token) is None):
+            token = new_token = auth.mint_visitor_token(hub.app)
+        identity = auth.visitor_key(hub.app, token, None)
+    if not hub.visitor_places.take(identity.key):
+        raise RateLimited("This chat is open in too many tabs. Close one of them.", TABS_RETRY_S)
+    if headers.get("user-agent") != DOCTOR:
+        hub.visitor_addresses.record(identity.key, address)
     connection = VisitorConnection(hub, send, end, abort, identity.key)
-    session = VisitorSession(hub, connection, identity, headers.get("user-agent", ""))
+    session = VisitorSession(hub, connection, identity, address, headers.get("user-agent", ""))
     if identity.verified and hello.token is not None:
-        session.before = auth.anonymous_key(hub.app, hello.token)
-    if isinstance(end, Ender):
+        session.anonymous_key = auth.anonymous_key(hub.app, hello.token)
+    if isinstance(end, Closer):
         end.bind(connection)
     try:
-        await session.greet(hello, minted)
+        await session.greet(hello, new_token)
     except BaseException:
         connection.detach()
+        hub.visitor_places.give(identity.key)
         raise
     return session
 
 
-class Ender:
-    """Closes the socket with whatever its connection says."""
+class Closer:
+    """Closes the socket with the code and reason of its connection."""
 
     __slots__ = ("_connection", "_peer")
 
@@ -281,7 +306,7 @@ class Ender:
         self._connection: Connection | None = None
 
     def bind(self, connection: Connection) -> None:
-        """The socket ends as the connection says; and the connection may write straight to it."""
+        """Takes code and reason from this connection, and lets it write directly to the socket."""
         self._connection = connection
         connection.write_now = self._peer.write_now
 
@@ -300,18 +325,15 @@ class AgentSocket:
         hub = self._hub
         headers = headers_of(scope)
         if not auth.own_origin(self._app, headers.get("origin")):
-            await deny(send, receive, 403, "bad_origin", "The console is served from another address.")
+            await refuse_handshake(send, receive, 403, "bad_origin", "The console is served from another address.")
             return
         try:
             agent = await auth.agent_from_cookie(self._app, headers)
         except Refused as refusal:
-            await deny(send, receive, refusal.status, refusal.code, refusal.message)
+            await refuse_handshake(send, receive, refusal.status, refusal.code, refusal.message)
             return
         if agent is None:
-            await deny(send, receive, 401, "auth_required", "Sign in to go on.")
-            return
-        if not may(agent, Can.INBOX):
-            await deny(send, receive, 403, "forbidden", "Your role does not include the inbox.")
+            await refuse_handshake(send, receive, 401, "auth_required", "Sign in to continue.")
             return
         await receive()
         await send({"type": "websocket.accept"})
@@ -324,13 +346,14 @@ class AgentSocket:
         hub = self._hub
 
         async def greet(_: frames.Hello) -> AgentConnection:
-            ender = Ender(peer)
+            closer = Closer(peer)
             await hub.inbox.get()
-            connection = AgentConnection(hub, peer.send, ender, peer.abort, agent)
-            ender.bind(connection)
+            await hub.numbers.get()
+            connection = AgentConnection(hub, peer.send, closer, peer.abort, agent)
+            closer.bind(connection)
             return connection
 
-        connection = await greeted(peer, frames.AGENT_IN, frames.AGENT_TYPES, greet)
+        connection = await await_hello(peer, frames.AGENT_IN, frames.AGENT_TYPES, greet)
         if connection is None:
             return
         hub.add(connection)
@@ -338,50 +361,51 @@ class AgentSocket:
         try:
             while True:
                 raw = await peer.frame()
-                connection.last_heard = hub.monotonic()
-                if peer.too_many():
+                connection.last_received = hub.monotonic()
+                if peer.over_allowance():
                     connection.close(4429, "rate_limited", after=30.0)
                     continue
                 if connection.closing:
                     continue
                 try:
-                    await self._handle(connection, understand(raw, frames.AGENT_IN, frames.AGENT_TYPES))
+                    await self._handle(connection, parse_frame(raw, frames.AGENT_IN, frames.AGENT_TYPES))
                 except Refused as refusal:
-                    if _is_protocol_error(refusal) and peer.bad_frame():
+                    if _is_protocol_error(refusal) and peer.count_bad_frame():
                         connection.close(4400, "bad_frame")
                     else:
-                        connection.refuse(refusal, key_of(raw))
+                        connection.refuse(refusal, client_key_of(raw))
                 except Exception:
-                    connection.refuse(_our_fault(hub), key_of(raw))
+                    connection.refuse(_internal_error(hub), client_key_of(raw))
         finally:
             hub.remove(connection)
 
     async def _handle(self, connection: AgentConnection, frame: Any) -> None:
         hub = self._hub
         failpoints.reach("in_frame")
+        authorise(connection.agent, rights.FROM_AGENTS[frame.type])
         match frame:
             case frames.Open():
-                if len(connection.bookmarks) >= OPEN_THREADS:
+                if len(connection.bookmarks) >= MAX_OPEN_THREADS:
                     raise RateLimited("Too many threads are open on this socket.", 1.0)
-                ticket = await hub.app.read(queries.ticket_of, frame.thread)
+                ticket = await hub.app.read(tickets.by_thread, frame.thread)
                 if ticket is None:
                     raise NotFound("This thread does not exist.")
                 await failpoints.pause("snapshot_read")
-                if frame.after > ticket.last_seq or ticket.last_seq - frame.after > entries.RESUME:
-                    connection.push(wire.reset(frame.thread))
+                if frame.after > ticket.last_seq or ticket.last_seq - frame.after > entries.MAX_RESUMED_ENTRIES:
+                    connection.push(encoding.reset(frame.thread))
                 else:
                     connection.follow(frame.thread, frame.after)
-                    connection.look_at(frame.thread if frame.looking else None)
+                    connection.set_viewed_thread(frame.thread if frame.looking else None)
             case frames.Leave():
                 connection.leave(frame.thread)
             case frames.Typing():
                 self._typing(connection, frame)
             case frames.Ping():
-                connection.pong()
+                connection.send_pong()
             case frames.Seen():
-                raise Refused("bad_frame", "Say what was read by HTTP.")
+                raise Refused("bad_frame", "Mark a ticket read over HTTP.")
             case _:
-                raise Refused("bad_frame", "This frame does not fit here.")
+                raise Refused("bad_frame", "This frame is not valid here.")
 
     def _typing(self, connection: AgentConnection, frame: frames.Typing) -> None:
         now = self._hub.monotonic()
@@ -393,13 +417,13 @@ class AgentSocket:
             return
         connection.typed_at = now
         author = {"type": "agent", "id": connection.agent.id, "name": connection.agent.name}
-        self._hub.bus.whisper(f"thread:{frame.thread}", {"type": "typing", "thread": frame.thread, "author": author})
+        self._hub.bus.broadcast(f"thread:{frame.thread}", {"type": "typing", "thread": frame.thread, "author": author})
 
 
-def _our_fault(hub: Hub) -> Refused:
-    """What is said of an error that nobody foresaw: nothing of the inside (G25). Called while it is handled."""
+def _internal_error(hub: Hub) -> Refused:
+    """Logs an unexpected error and returns a refusal without internals (G25). Call it inside the `except` block."""
     log.exception("frame_failed", ref=hub.app.ids.token(9))
-    return Busy("Something went wrong on our side. Nothing you typed is lost; try again.")
+    return Busy("Something went wrong on our side. Nothing you typed is lost. Try again.")
 
 
 def _is_protocol_error(refusal: Refused) -> bool:

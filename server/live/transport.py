@@ -1,13 +1,11 @@
-"""uvicorn's WebSocket protocol with more defences and two short cuts.
+"""uvicorn's WebSocket protocol with additional limits and two fast paths.
 
-ASGI has no way to drop a peer that does not read, pings are answered before any application code
-sees them, and a message may arrive in endless fragments: so these stand here (BAD_INPUTS W16, W19).
+The limits are here because ASGI cannot enforce them: it cannot drop a peer that does not read, it does not show
+pings to the application, and it does not limit the number of fragments of a message (W16, W19).
 
-The short cuts are for text, which is all there is in quantity. Going through ASGI a frame costs a
-parser's generator, a queue, a task that is woken, and reading paused and resumed; here the text of a
-whole frame is handed to whoever listens, and gathered for one write at the end of the loop's turn while
-the peer keeps up: uvloop makes a system call of every write, and a console gets many frames of one commit.
-Whatever is not plain takes the long way, in order.
+The fast paths are for text frames. A frame that arrives whole goes directly to a listener, without ASGI's queue and
+task switch. Frames to send are collected and written once at the end of the loop's turn, because uvloop makes a
+system call for every write and one commit often sends several frames. All other frames go through ASGI, in order.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ PING_WINDOW_S = 10.0
 MAX_FRAGMENTS = 64
 LINGER_S = 1.0
 
-GATHER = 64 * 1024  # bytes of text are written before the turn is over
+MAX_BATCH = 64 * 1024  # bytes of batched text that are written without waiting for the end of the turn
 
 WHOLE_TEXT = 0x81  # the first byte of a text frame that is not a fragment
 MASKED = 0x80
@@ -45,11 +43,11 @@ UTF8 = codecs.getincrementaldecoder("utf-8")
 Listener = Callable[[str], None]
 
 
-class Rules(ServerProtocol):
-    """The library's state machine, with what it has no word for.
+class LimitedProtocol(ServerProtocol):
+    """The library's protocol state machine with two corrections.
 
-    A close inside a fragmented message is a close like any other (RFC 6455, 5.4; Autobahn 7.1.5); pings and pongs are counted
-    before they are answered, because a thousand may stand in one segment (W19).
+    It accepts a close frame between the fragments of a message (RFC 6455, 5.4; Autobahn 7.1.5). It counts pings and
+    pongs before it answers them, because one TCP segment may contain a thousand (W19).
     """
 
     def __init__(self, time: Callable[[], float], max_size: int) -> None:
@@ -76,20 +74,20 @@ class Rules(ServerProtocol):
 class Socket(WebSocketsSansIOProtocol):
     """Adds to `scope["extensions"]`:
 
-    `threadline.abort()` drops the TCP connection at once, unsent bytes and all.
+    `threadline.abort()` drops the TCP connection at once and discards unsent bytes.
     `threadline.write(text)` sends in this turn of the loop, or returns False: then use `send`, which waits for the peer.
-    `threadline.listen(listener)` gives text frames to `listener` as they arrive; everything else, and what
-    came before, still comes by `receive`.
+    `threadline.listen(listener)` passes whole text frames to `listener` as they arrive. All other frames, and those
+    that arrived before the call, still come through `receive`.
     """
 
-    conn: Rules
+    conn: LimitedProtocol
     _listener: Listener | None = None
-    _gathered: list[bytes] | None = None  # frames that are written when this turn of the loop is over
-    _size = 0  # of them
+    _batch: list[bytes] | None = None  # frames that are written when this turn of the loop is over
+    _batch_size = 0  # of them
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.conn = Rules(self.loop.time, self.config.ws_max_size)
+        self.conn = LimitedProtocol(self.loop.time, self.config.ws_max_size)
         self._utf8 = UTF8()
 
     def handle_connect(self, event: Any) -> None:
@@ -120,18 +118,18 @@ class Socket(WebSocketsSansIOProtocol):
 
     def handle_text(self, event: Frame) -> None:
         self._utf8.reset()
-        if self._readable(event):
+        if self._is_utf8(event):
             super().handle_text(event)
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) >= MAX_FRAGMENTS:
             self._fail(1009, "too many fragments")
             return
-        if self.curr_msg_data_type == "bytes" or self._readable(event):
+        if self.curr_msg_data_type == "bytes" or self._is_utf8(event):
             super().handle_cont(event)
 
-    def _readable(self, event: Frame) -> bool:
-        """Fails the connection at the first byte that cannot be UTF-8, not at the end of a message that may never end."""
+    def _is_utf8(self, event: Frame) -> bool:
+        """Fails the connection at the first byte that is not UTF-8, without waiting for the end of the message."""
         try:
             self._utf8.decode(event.data, event.fin)
         except UnicodeDecodeError:
@@ -143,16 +141,16 @@ class Socket(WebSocketsSansIOProtocol):
         if self.close_sent or self.transport.is_closing():
             return
         self.conn.fail(code, reason)
-        self._part(code, reason)
+        self._end_half(code, reason)
 
     def handle_parser_exception(self) -> None:
         if not self.close_sent and not self.transport.is_closing():
             sent = self.conn.close_sent
-            self._part(sent.code if sent else 1006, sent.reason if sent else "")
+            self._end_half(sent.code if sent else 1006, sent.reason if sent else "")
 
-    def _part(self, code: int, reason: str) -> None:
-        """Says why and ends our half. The other half is still read, to nowhere: closing a connection on which bytes
-        are arriving resets it, and the reason would be lost on its way."""
+    def _end_half(self, code: int, reason: str) -> None:
+        """Sends the close frame and ends our half of the connection. Still reads and discards the peer's bytes: closing
+        a TCP connection with unread bytes resets it, and the peer might never receive the reason."""
         self._flush()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.close_sent = True
@@ -165,29 +163,34 @@ class Socket(WebSocketsSansIOProtocol):
             self.transport.write_eof()
 
     def shutdown(self) -> None:
-        """The server stops: 1012, and no more than `LINGER_S` for a peer that does not read it."""
+        """Called when the server stops: closes with 1012 and waits at most `LINGER_S` for a peer that does not read."""
         self._flush()
         if self.close_sent or not self.handshake_complete or self.conn.state is not State.OPEN:
             super().shutdown()
             self.loop.call_later(LINGER_S, self.transport.abort)
             return
         self.conn.send_close(1012, "restart")
-        self._part(1012, "restart")
+        self._end_half(1012, "restart")
 
     # --- out
 
     def send(self, message: Any) -> Coroutine[Any, Any, None]:
         if message["type"] == "websocket.http.response.body":
-            # A handshake that we refuse is complete; uvicorn would log an error for each, and strangers could fill disks.
+            # Without this uvicorn logs an error for each refused handshake, and anybody could fill the disk with log lines.
             self.handshake_complete = True
         elif message["type"] == "websocket.accept" and self.transport.is_closing():
-            raise ClientDisconnected()  # it hung up while it was let in: the same
+            raise ClientDisconnected()  # the peer disconnected during the handshake
+        elif message["type"] == "websocket.close" and self.close_sent:
+            return self._already_closed()
         self._flush()
         sending = super().send(message)
         return self._accepted(sending) if message["type"] == "websocket.accept" else sending
 
+    async def _already_closed(self) -> None:
+        """Replaces a second close: the protocol has already closed the connection for another reason."""
+
     async def _accepted(self, sending: Coroutine[Any, Any, None]) -> None:
-        """Lets go of the handshake: two to ten kilobytes that nobody reads again, for as long as the socket lives."""
+        """Frees the handshake's request and headers, which nothing reads after the accept."""
         await sending
         self.scope["headers"] = []
         del self.request, self.response
@@ -203,20 +206,20 @@ class Socket(WebSocketsSansIOProtocol):
             head = bytes((WHOLE_TEXT, 126, size >> 8, size & 0xFF))
         else:
             head = bytes((WHOLE_TEXT, 127)) + size.to_bytes(8, "big")
-        if self._gathered is None:
-            self._gathered = [head, payload]
+        if self._batch is None:
+            self._batch = [head, payload]
             self.loop.call_soon(self._flush)
         else:
-            self._gathered += (head, payload)
-        self._size += size
-        if self._size > GATHER:
+            self._batch += (head, payload)
+        self._batch_size += size
+        if self._batch_size > MAX_BATCH:
             self._flush()
         return True
 
     def _flush(self) -> None:
-        """Writes what was gathered; before anything else is written, so that the order stays."""
-        if self._gathered is not None:
-            frames, self._gathered, self._size = self._gathered, None, 0
+        """Writes the batched frames. Call it before any other write, to keep the order."""
+        if self._batch is not None:
+            frames, self._batch, self._batch_size = self._batch, None, 0
             if not self.close_sent and not self.disconnected and not self.transport.is_closing():
                 self.transport.write(b"".join(frames))
 
@@ -227,20 +230,20 @@ class Socket(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._listener is not None:
-            text = self._plain_text(data)
+            text = self._whole_text(data)
             if text is not None:
                 self._listener(text)
                 return
         self._flush()
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            # The library gave the request up (a header line of 9 KB) and has written its answer, which nobody sends.
+            # The library refused the request (for example a header line of 9 KB); uvicorn does not send its response.
             self.handshake_initiated = self.handshake_complete = self.close_sent = True
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
 
-    def _plain_text(self, data: bytes) -> str | None:
-        """The text, if `data` is exactly one whole text frame and nothing is unfinished or waiting before it."""
+    def _whole_text(self, data: bytes) -> str | None:
+        """The text, if `data` is exactly one whole text frame and no earlier frame is unfinished or still queued."""
         conn = self.conn
         if (
             len(data) < 6
@@ -257,7 +260,7 @@ class Socket(WebSocketsSansIOProtocol):
         if size == 126:
             size, begin = int.from_bytes(data[2:4], "big"), 8
             if size < 126:
-                return None  # a length written longer than need be is an error, which the parser names
+                return None  # a length that is not minimally encoded: the parser reports the error
         if size == 127 or len(data) != begin + size or size > self.config.ws_max_size:
             return None
         try:

@@ -1,4 +1,4 @@
-"""What a visitor's frames do, over a socket or a long-poll alike."""
+"""Handles a visitor's frames, both from a socket and from a long-poll."""
 
 from __future__ import annotations
 
@@ -7,71 +7,85 @@ from typing import Any
 
 import structlog
 
-from server.errors import Busy, NotFound, RateLimited, Refused, SignInRequired
-from server.inbox import entries, queries, rules, signing_in, visitor_actions
-from server.inbox.entries import RESUME
-from server.inbox.queries import VisitorView
-from server.inbox.timeline import Written
-from server.inbox.visitor_actions import Inbound, VisitorInfo
-from server.inbox.widget import WidgetSettings
+from server import frames
+from server.contacts import rules
+from server.errors import Busy, NotFound, Refused, SignInRequired
 from server.kernel import failpoints, metrics
 from server.kernel.sql import Conn
-from server.live import frames, wire
+from server.live import encoding
 from server.live.connection import VisitorConnection
 from server.live.hub import Hub
+from server.text import clean_line
+from server.threads import entries, ticket_rules
+from server.threads.entries import MAX_RESUMED_ENTRIES
+from server.threads.tickets import Written
 from server.web import auth
+from server.web.strangers import NEW_CHAT
+from server.webchat import actions, receiving, signing_in, visitors
+from server.webchat import rules as webchat_rules
+from server.webchat.actions import VisitorInfo
+from server.webchat.receiving import Inbound
+from server.webchat.settings import WidgetSettings
+from server.webchat.visitors import VisitorView
 
 log = structlog.get_logger()
 
 TYPING_EVERY_S = 3.0
-Settled = Callable[[], None]
+Done = Callable[[], None]
 
 
 def _view(conn: Conn, key: str) -> VisitorView | None:
-    return queries.visitor_view(conn, key)
+    return visitors.visitor_view(conn, key)
 
 
 class VisitorSession:
-    """One visitor behind one connection: who they are, where they stand, what they may do."""
+    """One visitor on one connection: their identity, current chat and page, and what their frames do."""
 
     __slots__ = (
-        "_again", "_looking", "_page", "_saying", "_typed_at", "_typed_email", "_typed_name", "_user_agent", "before", "connection", "hub",
+        "_address", "_check_again", "_checking_chat", "_page", "_pending_messages", "_typed_at", "_typed_email", "_typed_name", "_user_agent", "anonymous_key", "connection", "hub",
         "identity",
     )  # fmt: skip
 
     def __init__(
-        self, hub: Hub, connection: VisitorConnection, identity: auth.VisitorIdentity, user_agent: str
+        self,
+        hub: Hub,
+        connection: VisitorConnection,
+        identity: auth.VisitorIdentity,
+        address: str,
+        user_agent: str,
     ) -> None:
         self.hub = hub
         self.connection = connection
         self.identity = identity
         self._page = frames.Page()
+        self._address = address
         self._user_agent = user_agent
         self._typed_email: str | None = None
         self._typed_name: str | None = None
-        self._saying = 0  # messages at the writer, whose outcome is not known yet
+        self._pending_messages = 0  # submitted to the writer and not settled yet
         self._typed_at = 0.0
-        self._looking = False
-        self._again = False
-        self.before: str | None = None  # who they were before they signed in, if they say so
+        self._checking_chat = False
+        self._check_again = False
+        # The visitor's key before they signed in, if the hello contains its token.
+        self.anonymous_key: str | None = None
         connection.session = self
 
     # --- hello
 
     async def greet(self, hello: frames.Hello, minted: str | None) -> None:
-        """Sends `ready` and what stands after the client's bookmark. Stores nothing for a stranger."""
+        """Sends `ready` and the entries after the client's bookmark. Stores nothing for an unknown visitor."""
         hub, connection = self.hub, self.connection
         settings = await hub.settings.get()
         if settings.signed_in_only and not self.identity.verified:
             raise SignInRequired("Please sign in to chat with us.", "signin_required")
-        # A bell that tells of another chat waits until this hello is answered, or we would stand in the older one.
-        self._looking = True
+        # A notification of a new chat waits until this hello is answered; otherwise we could switch back to the old chat.
+        self._checking_chat = True
         connection.start()
         try:
             await self._greet(hello, minted, settings)
         finally:
-            self._looking = False
-        if self._again:
+            self._checking_chat = False
+        if self._check_again:
             self.chat_changed()
 
     async def _greet(self, hello: frames.Hello, minted: str | None, settings: WidgetSettings) -> None:
@@ -79,13 +93,13 @@ class VisitorSession:
         await failpoints.pause("subscribed")
         if hello.page is not None:
             self._page = hello.page
-        if self.before is not None and await hub.app.read(signing_in.has_open_chat, self.before):
-            await hub.app.write(signing_in.carry_over, self.before, self.identity.key, self._info())
+        if self.anonymous_key is not None and await hub.app.read(signing_in.has_open_chat, self.anonymous_key):
+            await hub.app.write(signing_in.carry_over, self.anonymous_key, self.identity.key, self._info())
         view = await hub.app.read(_view, self.identity.key)
         await failpoints.pause("snapshot_read")
-        known = view is not None and view.thread is not None
+        has_chat = view is not None and view.thread is not None
         connection.push(
-            wire.dump(
+            encoding.dump(
                 {
                     "type": "ready",
                     "version": frames.PROTOCOL_VERSION,
@@ -101,169 +115,189 @@ class VisitorSession:
                 }
             )
         )
-        if view is not None and known:
-            await self._stand(view, hello.bookmark)
+        if view is not None and has_chat:
+            await self._follow_current_chat(view, hello.bookmark)
             if hello.page is not None:
-                await hub.app.write(visitor_actions.visitor_moved, self.identity.key, self._info())
+                try:
+                    await hub.app.write(actions.visitor_moved, self.identity.key, self._info())
+                except Refused as refusal:  # for example a full disk: the visitor can read; the next hello repeats it
+                    log.info("page_left_out", code=refusal.code)
             assert view.thread is not None
-            hub.say_online(view.thread)
+            hub.broadcast_online(view.thread)
 
-    async def _stand(self, view: VisitorView, bookmark: frames.Bookmark | None) -> None:
+    async def _follow_current_chat(self, view: VisitorView, bookmark: frames.Bookmark | None) -> None:
         """Follows the current chat from the bookmark, or from its newest page after a `reset`."""
         assert view.thread is not None and view.token is not None
         if bookmark is not None and bookmark.thread == view.token:
             behind = view.last_public_seq - bookmark.after
-            if 0 <= behind <= RESUME:
-                self.connection.adopt(view.thread, view.token, bookmark.after, tell=False)
+            if 0 <= behind <= MAX_RESUMED_ENTRIES:
+                self.connection.adopt(view.thread, view.token, bookmark.after, reset=False)
                 return
         start = await self.hub.app.read(entries.public_start, view.thread)
-        self.connection.adopt(view.thread, view.token, start, tell=True)
+        self.connection.adopt(view.thread, view.token, start, reset=True, newest=True)
 
-    async def stand_quietly(self) -> None:
-        """For one frame over HTTP: stands at the end of the current chat, so only what it causes is answered."""
+    async def follow_from_end(self) -> None:
+        """Follows the current chat from its end: the response to one HTTP frame holds only what that frame causes."""
         view = await self.hub.app.read(_view, self.identity.key)
         if view is not None and view.thread is not None and view.token is not None:
-            self.connection.adopt(view.thread, view.token, view.last_public_seq, tell=False)
+            self.connection.adopt(view.thread, view.token, view.last_public_seq, reset=False)
 
     def chat_changed(self) -> None:
-        """Another tab began a new chat (or the first): stand in that one."""
-        if self._looking:
-            self._again = True
+        """Switches to the chat that another tab began."""
+        if self._checking_chat:
+            self._check_again = True
             return
-        self._looking = True
-        self.hub.spawn(self._look())
+        self._checking_chat = True
+        self.hub.spawn(self._check_chat())
 
-    async def _look(self) -> None:
+    async def _check_chat(self) -> None:
         try:
             while True:
-                self._again = False
+                self._check_again = False
                 view = await self.hub.app.read(_view, self.identity.key)
                 if view and view.thread is not None and view.token and view.thread != self.connection.thread:
-                    self.connection.adopt(view.thread, view.token, 0, tell=True)
+                    self.connection.adopt(view.thread, view.token, 0, reset=True)
                 elif view and view.thread is None and self.connection.thread is not None:
-                    # They signed in in another tab, and the chat went along: this one comes back as who they are.
+                    # They signed in in another tab, which took the chat over: this tab reconnects with the new identity.
                     self.connection.close(1012, "signed_in", after=0.2)
-                if not self._again:
+                if not self._check_again:
                     return
         except Refused as refusal:
             log.warning("chat_lookup_refused", code=refusal.code)
             self.hub.loop.call_later(0.5, self.chat_changed)
         finally:
-            self._looking = False
+            self._checking_chat = False
 
     # --- frames
 
-    def handle(self, frame: Any, settled: Settled | None = None) -> None:
-        """Acts on one frame. `settled` is called when its outcome stands in the connection's queue.
+    def handle(self, frame: Any, settled: Done | None = None) -> None:
+        """Handles one frame. `settled` is called when the outcome is in the connection's queue.
 
-        Raises `Refused` for what is wrong at once; what the database says comes as a frame.
+        Raises `Refused` for an invalid frame and above the rate limit; errors of the database are sent as a frame.
         """
         failpoints.reach("in_frame")
-        done = settled or _nothing
+        self.hub.strangers.take(frame.type, self.identity.key, self._address)
+        on_settled = settled or _nothing
         match frame:
             case frames.Say():
-                self._say(frame, done)
+                self._say(frame, on_settled)
                 return
             case frames.Seen():
-                self._submit(None, done, visitor_actions.visitor_seen, self.identity.key, frame.seq)
+                self._submit(None, on_settled, actions.visitor_seen, self.identity.key, frame.seq)
                 return
             case frames.End():
-                self._submit(frame.id, done, visitor_actions.visitor_end, self.identity.key, frame.id)
+                self._submit(frame.id, on_settled, actions.visitor_end, self.identity.key, frame.id)
                 return
             case frames.Introduce():
-                self._introduce(frame, done)
+                self._introduce(frame, on_settled)
                 return
             case frames.Moved():
                 self._page = frame.page
-                if self.connection.thread is not None:
-                    self._submit(None, done, visitor_actions.visitor_moved, self.identity.key, self._info())
+                if (thread := self.connection.thread) is not None:
+
+                    def stored() -> None:
+                        self.hub.broadcast_online(thread)  # consoles fetch the details again
+                        on_settled()
+
+                    self._submit(None, stored, actions.visitor_moved, self.identity.key, self._info())
                     return
             case frames.Typing():
                 self._typing()
             case frames.Ping():
-                self.connection.push(wire.PONG)
+                self.connection.push(encoding.PONG)
             case _:
-                raise Refused("bad_frame", "This frame does not fit here.")
-        done()
+                raise Refused("bad_frame", "This frame is not valid here.")
+        on_settled()
 
-    def _say(self, frame: frames.Say, done: Settled) -> None:
-        wait = self.hub.messages.take(self.identity.key)
-        if wait:
-            raise RateLimited("You are writing faster than we can read. Wait a moment; nothing is lost.", wait)
-        settings = self.hub.settings.latest
+    def _say(self, frame: frames.Say, on_settled: Done) -> None:
+        hub, settings = self.hub, self.hub.settings.latest
         if frame.files and not settings.visitor_files:
             raise NotFound("Files cannot be sent in this chat.")
-        said = Inbound(
+        # Whether this message begins a chat is known only when it is stored; until then it counts as a new chat.
+        beginning = (NEW_CHAT, self.identity.key, self._address)
+        chat_wait = hub.strangers.wait(*beginning)
+        message = Inbound(
             key=self.identity.key,
             client_key=frame.id,
             text=frame.text,
             files=tuple(frame.files),
-            welcome=settings.welcome if settings.welcome_on else "",
-            info=self._info() if self.connection.thread is None else _UNCHANGED,
+            welcome=settings.greeting(hub.team_online),
+            info=self._info() if self.connection.thread is None else _NO_INFO,
+            chat_wait=chat_wait,
         )
-        started = self.hub.monotonic()
+        started = hub.monotonic()
+
+        def ended(opened: bool) -> None:
+            self._pending_messages -= 1
+            if not chat_wait and not opened:
+                hub.strangers.give_back(*beginning)
 
         def settle(written: Written | None, error: BaseException | None) -> None:
-            self._saying -= 1
+            ended(written is not None and written.opened)
             if error is not None:
                 self._failed(error, frame.id)
             elif written is not None and written.entry is not None:
                 self._stored(written)
-                metrics.ACK_SECONDS.observe(self.hub.monotonic() - started)
-            done()
+                metrics.ACK_SECONDS.observe(hub.monotonic() - started)
+            on_settled()
 
-        self._saying += 1
-        self.hub.app.submit_joined(visitor_actions.receive, said, done=settle, lane=self.identity.key)
+        self._pending_messages += 1
+        try:
+            hub.app.submit_joined(receiving.receive, message, done=settle, lane=self.identity.key)
+        except Refused:
+            ended(False)
+            raise
 
     def _stored(self, written: Written) -> None:
-        """Runs before the bells of the same commit ring, so a new chat is followed from its first entry."""
+        """Handles a stored message. Runs before the notifications of the same commit, so that the connection follows a new
+        chat from its first entry."""
         entry, connection = written.entry, self.connection
         assert entry is not None
         if written.repeated:
             bookmark = connection.bookmarks.get(entry.thread)
             if bookmark is not None and bookmark < (entry.public_seq or 0):
-                # It comes in its turn. Sent before what stands before it, that would be taken for old.
+                # Send it in order: the client would drop earlier entries that arrive after this one.
                 connection.catch_up(entry.thread)
             else:
                 connection.push(self.hub.encoder.entry_for_visitor(entry, written.ticket.token))
         if connection.thread != entry.thread and not written.repeated:
-            connection.adopt(entry.thread, written.ticket.token, 0, tell=True)
-            self.hub.say_online(entry.thread)
+            connection.adopt(entry.thread, written.ticket.token, 0, reset=True)
+            self.hub.broadcast_online(entry.thread)
 
-    def _introduce(self, frame: frames.Introduce, done: Settled) -> None:
+    def _introduce(self, frame: frames.Introduce, on_settled: Done) -> None:
         email = None
         if frame.email is not None:
             email = rules.clean_email(frame.email)
             if email is None:
-                raise Refused("invalid", "This does not look like an e-mail address.", field="email")
+                raise Refused("invalid", "Enter a valid e-mail address.", field="email")
         if frame.email is None and frame.name is None:
-            raise Refused("invalid", "Tell a name or an e-mail address.")
-        if self.connection.thread is None and not self._saying:
+            raise Refused("invalid", "Enter a name or an e-mail address.")
+        if self.connection.thread is None and not self._pending_messages:
             if frame.name is not None:
-                match rules.visitor_name(frame.name, frozenset()):
-                    case rules.Name():
+                match webchat_rules.visitor_name(frame.name, frozenset()):
+                    case webchat_rules.Name():
                         pass
-                    case rules.Impossible(code, message):
+                    case ticket_rules.Impossible(code, message):
                         raise Refused(code, message, field="name")
-            self._keep(email, frame.name)
-            done()
+            self._remember_typed(email, frame.name)
+            on_settled()
             return
 
-        # The first message may be at the writer without what was typed here: this follows it in its lane.
+        # The writer may already have the first message, without this name. The same lane writes the name after the message.
         def settle(written: Any, error: BaseException | None) -> None:
             if error is not None:
                 self._failed(error, frame.id)
             elif written is None:
-                self._keep(email, frame.name)  # that message was refused: with the next one, then
-            done()
+                self._remember_typed(email, frame.name)  # the message was refused: store the name with the next message
+            on_settled()
 
-        step = visitor_actions.introduce
+        step = actions.introduce
         self.hub.app.submit(step, self.identity.key, frame.id, email, frame.name, done=settle, lane=self.identity.key)
 
-    def _keep(self, email: str | None, name: str | None) -> None:
-        """Nothing is stored before the first message; what was typed goes along with it."""
+    def _remember_typed(self, email: str | None, name: str | None) -> None:
+        """Keeps the name and e-mail in memory until the first message; nothing is stored before."""
         self._typed_email = email or self._typed_email
-        self._typed_name = rules.clean_line(name, 80) if name is not None else self._typed_name
+        self._typed_name = clean_line(name, 80) if name is not None else self._typed_name
 
     def _typing(self) -> None:
         now = self.hub.monotonic()
@@ -271,41 +305,41 @@ class VisitorSession:
         if thread is None or now - self._typed_at < TYPING_EVERY_S:
             return
         self._typed_at = now
-        self.hub.bus.whisper(
+        self.hub.bus.broadcast(
             f"thread:{thread}", {"type": "typing", "thread": thread, "author": {"type": "visitor", "name": ""}}
         )
 
-    def _submit(self, key: str | None, done: Settled, step: Any, *args: Any) -> None:
+    def _submit(self, key: str | None, on_settled: Done, step: Any, *args: Any) -> None:
         def settle(_: Any, error: BaseException | None) -> None:
             if error is not None:
                 self._failed(error, key)
-            done()
+            on_settled()
 
         self.hub.app.submit(step, *args, done=settle, lane=self.identity.key)
 
     def _failed(self, error: BaseException, key: str | None) -> None:
         if not isinstance(error, Refused):
             log.error("frame_failed", error=type(error).__name__)
-            error = Busy("This could not be stored. It is kept here; try again.")
+            error = Busy("This could not be stored. Your text is kept; try again.")
         self.connection.refuse(error, key)
 
     def _info(self) -> VisitorInfo:
         page = self._page
         return VisitorInfo(
-            page_url=rules.clean_url(page.url),
-            page_title=rules.clean_line(page.title, 300),
-            referrer=rules.clean_url(page.referrer),
-            user_agent=rules.clean_line(self._user_agent, 400),
-            locale=rules.clean_locale(page.locale),
-            time_zone=rules.clean_time_zone(page.time_zone),
-            name=rules.clean_line(self.identity.name or "", 80),
+            page_url=webchat_rules.clean_url(page.url),
+            page_title=clean_line(page.title, 300),
+            referrer=webchat_rules.clean_url(page.referrer),
+            user_agent=clean_line(self._user_agent, 400),
+            locale=webchat_rules.clean_locale(page.locale),
+            time_zone=webchat_rules.clean_time_zone(page.time_zone),
+            name=clean_line(self.identity.name or "", 80),
             email=self.identity.email,
             typed_name=self._typed_name,
             typed_email=self._typed_email,
         )
 
 
-_UNCHANGED = VisitorInfo()
+_NO_INFO = VisitorInfo()
 
 
 def _nothing() -> None: ...

@@ -1,9 +1,8 @@
-"""`threadline backup`: a folder that is the whole product at one moment, taken while it works.
+"""`threadline backup`: copies the whole installation, as it is at one moment, into a folder while the server runs.
 
-On SQLite the copy is one snapshot, read page by page beside the writer; on PostgreSQL `pg_dump` makes it.
-Attachments are copied afterwards, those the copied database names and no others: they never change once
-written, so whatever a row in the snapshot names is there. The folder appears under its name only when it
-is complete, checked and on disk.
+On SQLite the copy is one snapshot, read page by page while the writer continues; on PostgreSQL `pg_dump` makes it.
+Attachments are copied afterwards: exactly those that the copied database refers to; a stored attachment never
+changes. The folder gets its final name only when it is complete, checked and synced.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from server.errors import Refused, StorageFull
 from server.kernel.clock import SystemClock, rfc3339
 from server.kernel.ids import derive
 from server.kernel.sqlite import connect
+from server.kernel.sqlite_file import read_only
 from server.settings import Settings
 
 FORMAT = 1
@@ -34,9 +34,9 @@ DUMP = "database.dump"
 KEY = "secret.key"
 MANIFEST = "manifest.json"
 
-PAGES = 256  # 1 MB a step; between two the writer has the disk
+PAGES_PER_STEP = 256  # 1 MB; the writer can use the disk between two steps
 PAUSE_S = 0.002
-SYNC_EVERY = 16  # steps: never so much unwritten that the writer's own sync waits for ours
+SYNC_EVERY = 16  # steps; keeps the unsynced data small, so that the writer's own sync is not delayed
 CHUNK = 1 << 20
 DUMP_S = 6 * 3600.0
 
@@ -44,8 +44,8 @@ Report = Callable[[dict[str, Any]], None]  # {"doing": words, "done": bytes, "of
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What was written, for the person who asked."""
+class BackupResult:
+    """Describes a finished backup."""
 
     path: str
     engine: str
@@ -53,12 +53,12 @@ class Taken:
     database_bytes: int
     attachments: int
     attachment_bytes: int
-    missing: list[str]  # attachments the database names and the folder does not have
+    missing: list[str]  # tokens of sent attachments whose bytes are not on disk
     with_key: bool
     seconds: float
 
 
-def silent(_progress: dict[str, Any]) -> None: ...
+def no_report(_progress: dict[str, Any]) -> None: ...
 
 
 def default_target(settings: Settings) -> Path:
@@ -66,12 +66,12 @@ def default_target(settings: Settings) -> Path:
 
 
 def fingerprint(secret: bytes) -> str:
-    """Tells two keys apart without telling the key."""
+    """A hash that identifies a key without revealing it."""
     return derive(secret, "fingerprint").hex()[:16]
 
 
-def _key(settings: Settings) -> str:
-    """Empty where there is no key to tell: what is there is worth a backup all the same, and none is made up for it."""
+def _key_fingerprint(settings: Settings) -> str:
+    """The key's fingerprint, or "" if there is no valid key: the data is backed up all the same."""
     try:
         key = settings.secret()
     except ValueError:
@@ -79,7 +79,7 @@ def _key(settings: Settings) -> str:
     return fingerprint(key) if key else ""
 
 
-def take(settings: Settings, target: Path, *, with_key: bool = False, report: Report = silent) -> Taken:
+def take(settings: Settings, target: Path, *, with_key: bool = False, report: Report = no_report) -> BackupResult:
     """Writes the backup to `target`, which must not exist. Blocks; call it in a thread.
 
     Raises `Refused` `exists`, `no_database`, `no_space`, `no_pg_dump`, `dump_failed`, `copy_damaged`; `StorageFull`.
@@ -87,14 +87,14 @@ def take(settings: Settings, target: Path, *, with_key: bool = False, report: Re
     started = time.monotonic()
     target = target.absolute()
     if target.exists():
-        raise Refused("exists", f"{target} exists already; a backup is never written over another.")
+        raise Refused("exists", f"{target} already exists. A backup never overwrites another one.")
     partial = target.with_name(target.name + ".partial")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)  # of a backup that was killed
+        shutil.rmtree(partial, ignore_errors=True)  # left by a killed backup
         partial.mkdir(mode=0o700)
         try:
-            taken = _fill(settings, partial, with_key, report)
+            description = _write_backup(settings, partial, with_key, report)
             _sync_folder(partial)
             partial.rename(target)
             _sync_folder(target.parent)
@@ -105,37 +105,38 @@ def take(settings: Settings, target: Path, *, with_key: bool = False, report: Re
         raise Refused(
             "not_writable", f"The backup could not be written to {target.parent}: {error.strerror}."
         ) from error
-    return Taken(path=str(target), seconds=round(time.monotonic() - started, 3), **taken)
+    return BackupResult(path=str(target), seconds=round(time.monotonic() - started, 3), **description)
 
 
-def _fill(settings: Settings, folder: Path, with_key: bool, report: Report) -> dict[str, Any]:
+def _write_backup(settings: Settings, folder: Path, with_key: bool, report: Report) -> dict[str, Any]:
     files: list[dict[str, Any]] = []
     if settings.database_url is None:
         engine, name = "sqlite", DATABASE
         _copy_sqlite(settings, folder / DATABASE, report)
-        revision, wanted = read_copy(folder / DATABASE)
+        revision, file_rows = read_copy(folder / DATABASE)
     else:
         engine, name = "postgresql", DUMP
         _dump_postgres(settings, folder / DUMP, report)
-        revision, wanted = _read_postgres(settings)
+        revision, file_rows = _read_postgres(settings)
     database_bytes = (folder / name).stat().st_size
     files.append(describe(folder, folder / name))
     missing: list[str] = []
-    done, of = 0, sum(size for _, size, _ in wanted)
-    for token, size, sha256 in wanted:
+    copied, copied_bytes, total_bytes = 0, 0, sum(size for _, size, _, _ in file_rows)
+    for token, size, sha256, sent in file_rows:
         path = Path("files") / token[:2] / token
         if _copy_file(settings.data_dir / path, folder / path, sha256):
             files.append({"path": path.as_posix(), "size": size, "sha256": sha256})
-        else:
+            copied += 1
+        elif sent:  # an unsent file may have been swept since the database was copied
             missing.append(token)
-        done += size
-        report({"doing": "attachments", "done": done, "of": of})
+        copied_bytes += size
+        report({"doing": "attachments", "done": copied_bytes, "of": total_bytes})
     if with_key:
         key = settings.data_dir / KEY
         if not key.is_file():
             raise Refused(
                 "no_key_file",
-                f"There is no {KEY} in {settings.data_dir}: the key is in the environment. Keep it there.",
+                f"There is no {KEY} in {settings.data_dir}. The key is set in the environment. Keep it there.",
             )
         _copy_file(key, folder / KEY, None)
         files.append(describe(folder, folder / KEY))
@@ -145,7 +146,7 @@ def _fill(settings: Settings, folder: Path, with_key: bool, report: Report) -> d
         "engine": engine,
         "revision": revision,
         "created_at": rfc3339(SystemClock().now()),
-        "key": _key(settings),
+        "key": _key_fingerprint(settings),
         "with_key": with_key,
         "missing": missing,
         "files": files,
@@ -155,7 +156,7 @@ def _fill(settings: Settings, folder: Path, with_key: bool, report: Report) -> d
         "engine": engine,
         "revision": revision,
         "database_bytes": database_bytes,
-        "attachments": len(wanted) - len(missing),
+        "attachments": copied,
         "attachment_bytes": sum(entry["size"] for entry in files if entry["path"].startswith("files/")),
         "missing": missing,
         "with_key": with_key,
@@ -168,16 +169,16 @@ def _fill(settings: Settings, folder: Path, with_key: bool, report: Report) -> d
 def _copy_sqlite(settings: Settings, target: Path, report: Report) -> None:
     source_path = settings.sqlite_path()
     if not source_path.is_file():
-        raise Refused("no_database", f"There is no database in {settings.data_dir}; nothing to back up.")
-    _need_room(target.parent, source_path.stat().st_size)
+        raise Refused("no_database", f"There is no database in {settings.data_dir}, so there is nothing to back up.")
+    _check_space(target.parent, source_path.stat().st_size)
     _write(target, b"")
     with (
         closing(connect(source_path, sync="NORMAL", query_only=True)) as source,
         closing(sqlite3.connect(target, isolation_level=None)) as copy,
         target.open("rb") as handle,
     ):
-        # One snapshot for the whole copy. Without it SQLite starts again at page one after each commit, for ever
-        # under load; with it the writer is never waited for, and the log is only longer for a while.
+        # A read transaction gives one snapshot for the whole copy. Without it SQLite restarts the copy after each commit
+        # and never finishes under load. The writer is not blocked; only its WAL grows during the copy.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
         copy.execute("PRAGMA synchronous=OFF")
@@ -192,13 +193,13 @@ def _copy_sqlite(settings: Settings, target: Path, report: Report) -> None:
             time.sleep(PAUSE_S)
 
         try:
-            source.backup(copy, pages=PAGES, progress=step)
+            source.backup(copy, pages=PAGES_PER_STEP, progress=step)
         except sqlite3.OperationalError as error:
             if "full" in str(error):
                 raise StorageFull() from error
             raise
         source.execute("ROLLBACK")
-        # A copy that travels is one file: no log beside it.
+        # The copy must be a single file, without a WAL beside it.
         copy.execute("PRAGMA journal_mode=DELETE")
     check_sqlite(target)
     with target.open("rb") as handle:
@@ -206,9 +207,9 @@ def _copy_sqlite(settings: Settings, target: Path, report: Report) -> None:
 
 
 def check_sqlite(path: Path) -> None:
-    """`Refused` `copy_damaged` unless SQLite finds the file whole, foreign keys included."""
+    """Raises `Refused` `copy_damaged` unless SQLite's integrity and foreign key checks pass."""
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        with closing(read_only(path)) as db:
             problems = [str(row[0]) for row in db.execute("PRAGMA integrity_check(5)") if row[0] != "ok"]
             problems += [
                 f"{row[0]} row {row[1]} names a missing {row[2]}" for row in db.execute("PRAGMA foreign_key_check")
@@ -219,21 +220,26 @@ def check_sqlite(path: Path) -> None:
         raise Refused("copy_damaged", f"{path.name} is damaged: {'; '.join(problems)}.")
 
 
-def read_copy(path: Path) -> tuple[str, list[tuple[str, int, str]]]:
-    """The revision of a copied database, and the attachments it names: token, bytes, SHA-256."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+FileRows = list[tuple[str, int, str, bool]]  # token, bytes, SHA-256, was it sent?
+# A texted picture that was never downloaded has a row with size 0 and no bytes: it is not missing.
+SELECT_FILES = "SELECT token, size, sha256, thread_id IS NOT NULL FROM attachments WHERE size > 0 ORDER BY id"
+
+
+def read_copy(path: Path) -> tuple[str, FileRows]:
+    """The revision of a copied database, and the attachments whose bytes must be on disk."""
+    with closing(read_only(path)) as db:
         try:
             revision = str(db.execute("SELECT version_num FROM alembic_version").fetchone()[0])
-            return revision, list(db.execute("SELECT token, size, sha256 FROM attachments ORDER BY id"))
+            return revision, list(db.execute(SELECT_FILES))
         except (sqlite3.OperationalError, TypeError):
-            raise Refused("no_database", "This file is not a Threadline database that was migrated.") from None
+            raise Refused("no_database", "This file is not a migrated Threadline database.") from None
 
 
 # --- PostgreSQL ---------------------------------------------------------------------------------
 
 
 def postgres_environment(settings: Settings) -> dict[str, str]:
-    """For pg_dump and pg_restore: the password goes by environment, the command line can be read by anyone."""
+    """Environment for pg_dump and pg_restore. It carries the password, because every user can read a command line."""
     from psycopg.conninfo import conninfo_to_dict
 
     names = {
@@ -249,15 +255,15 @@ def postgres_environment(settings: Settings) -> dict[str, str]:
 
 
 def run_tool(settings: Settings, command: list[str], failed: str) -> None:
-    """Runs pg_dump or pg_restore to its end. `Refused` with its own last words when it fails."""
+    """Runs pg_dump or pg_restore. Raises `Refused` with the end of its error output if it fails."""
     program = shutil.which(command[0])
     if program is None:
         raise Refused(
             f"no_{command[0]}",
-            f"{command[0]} is not installed here. Install PostgreSQL's client programs of the server's version "
+            f"{command[0]} is not installed. Install PostgreSQL's client programs in the server's version "
             f"(Debian: apt-get install postgresql-client), or use your provider's own snapshots.",
         )
-    done = subprocess.run(  # noqa: S603 - a literal command, no shell
+    process = subprocess.run(  # noqa: S603 - a literal command, no shell
         [program, *command[1:]],
         env=postgres_environment(settings),
         capture_output=True,
@@ -265,9 +271,9 @@ def run_tool(settings: Settings, command: list[str], failed: str) -> None:
         timeout=DUMP_S,
         check=False,
     )
-    if done.returncode:
-        words = " ".join(done.stderr.split())[-400:]
-        raise Refused(failed, f"{command[0]} failed: {words}")
+    if process.returncode:
+        error_output = " ".join(process.stderr.split())[-400:]
+        raise Refused(failed, f"{command[0]} failed: {error_output}")
 
 
 def _dump_postgres(settings: Settings, target: Path, report: Report) -> None:
@@ -281,13 +287,13 @@ def _dump_postgres(settings: Settings, target: Path, report: Report) -> None:
         os.fsync(handle.fileno())
 
 
-def _read_postgres(settings: Settings) -> tuple[str, list[tuple[str, int, str]]]:
+def _read_postgres(settings: Settings) -> tuple[str, FileRows]:
     from server.kernel.postgres import connect as connect_postgres
 
     with closing(connect_postgres(settings.postgres_dsn(), prepare=False, read_only=True)) as db:
         revision = db.execute("SELECT version_num FROM alembic_version").fetchone()
         assert revision is not None
-        return str(revision[0]), list(db.execute("SELECT token, size, sha256 FROM attachments ORDER BY id"))
+        return str(revision[0]), list(db.execute(SELECT_FILES))
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -300,28 +306,28 @@ def blocks(path: Path) -> Iterator[bytes]:
 
 
 def describe(folder: Path, path: Path) -> dict[str, Any]:
-    """The manifest's line about one file."""
-    found = hashlib.sha256()
+    """The manifest's entry for one file."""
+    hasher = hashlib.sha256()
     for block in blocks(path):
-        found.update(block)
-    return {"path": path.relative_to(folder).as_posix(), "size": path.stat().st_size, "sha256": found.hexdigest()}
+        hasher.update(block)
+    return {"path": path.relative_to(folder).as_posix(), "size": path.stat().st_size, "sha256": hasher.hexdigest()}
 
 
 def _copy_file(source: Path, target: Path, sha256: str | None) -> bool:
-    """False when it is not there or is not what its row says; then nothing is left behind either."""
+    """Copies a file. Returns False and leaves nothing if it is missing or its hash differs from its row."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     try:
         with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             for block in blocks(source):
-                found.update(block)
+                hasher.update(block)
                 file.write(block)
             file.flush()
             os.fsync(file.fileno())
     except FileNotFoundError:
         target.unlink(missing_ok=True)
         return False
-    if sha256 is not None and found.hexdigest() != sha256:
+    if sha256 is not None and hasher.hexdigest() != sha256:
         target.unlink()
         return False
     return True
@@ -342,11 +348,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _need_room(folder: Path, size: int) -> None:
+def _check_space(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size + size // 20:
         raise Refused("no_space", f"The backup needs {size >> 20} MB, and {folder} has {free >> 20} MB left.")
-
-
-def as_json(taken: Taken) -> dict[str, Any]:
-    return asdict(taken)

@@ -5,39 +5,50 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from server.delivery import testing_mail
+from server.delivery.pump import MailPump
 from server.errors import Busy
 from server.kernel.context import App
-from server.operations import backup as taking
-from server.operations import doctor as examining
+from server.operations.backup import Report, no_report, take
+from server.operations.doctor import as_json, examine
 
-TELL_EVERY_S = 0.2
+REPORT_EVERY_S = 0.2
+SEND_TEST_S = 80.0  # a slow mail server may take this long
 
 
-async def backup(
-    app: App, target: str, with_key: bool = False, report: taking.Report = taking.silent
-) -> dict[str, Any]:
-    """What was written. The copying happens in a thread of its own; stopping the server ends it."""
+async def backup(app: App, target: str, with_key: bool = False, report: Report = no_report) -> dict[str, Any]:
+    """Takes a backup in a thread and returns its description. Stopping the server cancels the backup."""
     stop = threading.Event()
-    told = 0.0
+    reported_at = 0.0
 
-    def tell(progress: dict[str, Any]) -> None:
-        nonlocal told
+    def report_progress(progress: dict[str, Any]) -> None:
+        nonlocal reported_at
         if stop.is_set():
             raise Busy("The server stopped before the backup was complete.")
-        if time.monotonic() - told >= TELL_EVERY_S:
-            told = time.monotonic()
+        if time.monotonic() - reported_at >= REPORT_EVERY_S:
+            reported_at = time.monotonic()
             report(progress)
 
     try:
-        taken = await asyncio.to_thread(taking.take, app.settings, Path(target), with_key=with_key, report=tell)
+        result = await asyncio.to_thread(take, app.settings, Path(target), with_key=with_key, report=report_progress)
     finally:
         stop.set()
-    return taking.as_json(taken)
+    return asdict(result)
 
 
 async def doctor(app: App) -> dict[str, Any]:
     """The findings, as `GET /api/doctor` gives them."""
-    return examining.as_json(await examining.examine(app))
+    return as_json(await examine(app))
+
+
+async def send_test(app: App, address: str) -> dict[str, str]:
+    """Sends a test mail and returns its state and the mail server's answer."""
+    outbound = await app.write(testing_mail.queue_test, address)
+    sending = asyncio.create_task(app.part(MailPump).run())  # also where no worker runs
+    mail = await testing_mail.outcome(app, outbound, SEND_TEST_S)
+    await sending
+    return {"state": mail.state.value, "detail": mail.detail}

@@ -1,7 +1,7 @@
-"""`threadline doctor`: looks at everything a healthy installation rests on, and says what to do.
+"""`threadline doctor`: checks the installation and gives advice.
 
-Each check returns findings: ok, warn or fail, one sentence, and what to do about it. Checks run side by side, each
-under a time-out, change nothing but a temporary file, and outlive each other's failures.
+Each check returns findings: a state (ok, warn or fail), a message and advice. The checks run concurrently, each with a
+timeout, and independently: one that fails does not stop the others. They write nothing but a temporary file.
 """
 
 from __future__ import annotations
@@ -22,27 +22,30 @@ import structlog
 from sqlalchemy import BigInteger, func, literal_column, select
 
 from server import __version__, migrate
+from server.accounts.account_settings import ACCOUNT
 from server.errors import Refused
+from server.files import storage
 from server.kernel import jobs, processes
 from server.kernel.clock import Clock, rfc3339
 from server.kernel.context import App
 from server.kernel.sql import Statement
-from server.kernel.sqlite_file import damage
-from server.operations import network, sms
+from server.kernel.sqlite_file import find_damage
+from server.operations import mail, network, shop, sms
 from server.operations.findings import Finding, fail, ok, warn
+from server.operations.key import STRONG_KEY_ADVICE
 from server.schema import threads
-from server.settings import Settings
+from server.settings import Settings, patterned
 
 log = structlog.get_logger()
 
-CHECK_S = 12.0  # one check at most
+CHECK_S = 8.0  # timeout of a check; shorter than the deadline of an HTTP response
 QUICK_CHECK_S = 5.0
 SYNC_SLOW_MS = 5.0
 SYNC_ROUNDS = 20
 DISK_LOW, DISK_EMPTY = 2 << 30, 256 << 20  # bytes
+ROOM_LOW = 0.9
 WAL_LARGE = 512 << 20
 DRIFT_S = 2.0
-WAL_BUG_FIXED = (3, 51, 3)
 
 State = Literal["ok", "warn", "fail"]
 Check = Callable[[App], Awaitable[list[Finding]]]
@@ -63,34 +66,41 @@ class Diagnosis:
 
 
 async def examine(app: App, *, serving: bool = True) -> Diagnosis:
-    """Every check, in the order of `CHECKS`. `serving` False: no server runs, so its address is not tried."""
+    """Runs every check; findings in the order of `CHECKS`. `serving` False: no server runs, so network checks are left out."""
 
     checks = (
         CHECKS
         if serving
-        else [("server", no_server), *(c for c in CHECKS if c[1].__module__ not in (network.__name__, sms.__name__))]
+        else [
+            ("server", no_server),
+            *(
+                c
+                for c in CHECKS
+                if c[1].__module__ not in (mail.__name__, network.__name__, shop.__name__, sms.__name__)
+            ),
+        ]
     )
-    parts = await asyncio.gather(*(_one(app, area, check) for area, check in checks))
-    return diagnosis([finding for part in parts for finding in part], app.clock)
+    results = await asyncio.gather(*(_run_check(app, area, check) for area, check in checks))
+    return diagnosis([finding for check_findings in results for finding in check_findings], app.clock)
 
 
 async def examine_one(app: App, area: str) -> list[Finding]:
-    """One of the checks alone."""
-    return await _one(app, area, dict(CHECKS)[area])
+    """Runs one check."""
+    return await _run_check(app, area, dict(CHECKS)[area])
 
 
-async def _one(app: App, area: str, check: Check) -> list[Finding]:
+async def _run_check(app: App, area: str, check: Check) -> list[Finding]:
     try:
         async with asyncio.timeout(CHECK_S):
-            found = await check(app)
+            findings = await check(app)
     except TimeoutError:
-        found = [warn(f"No answer within {CHECK_S:.0f} s.", "Look at the load of the machine, and at this part first.")]
+        findings = [warn(f"No answer within {CHECK_S:.0f} s.", "Check the load of this machine, and this part first.")]
     except Refused as refusal:
-        found = [fail(refusal.message, "Mend this, then look again.")]
+        findings = [fail(refusal.message, "Fix this, then check again.")]
     except Exception as error:
         log.warning("doctor_check_failed", area=area, exc_info=True)
-        found = [fail(f"This could not be looked at ({type(error).__name__}).", "The server's log says more.")]
-    return [replace(finding, area=area) for finding in found]
+        findings = [fail(f"This check failed to run ({type(error).__name__}).", "See the server's log.")]
+    return [replace(finding, area=area) for finding in findings]
 
 
 def diagnosis(findings: list[Finding], clock: Clock) -> Diagnosis:
@@ -99,17 +109,17 @@ def diagnosis(findings: list[Finding], clock: Clock) -> Diagnosis:
     return Diagnosis(worst, __version__, rfc3339(clock.now()), findings)
 
 
-def hopeless(message: str, advice: str, clock: Clock) -> Diagnosis:
-    """What keeps everything else from being looked at."""
+def start_failed(message: str, advice: str, clock: Clock) -> Diagnosis:
+    """A diagnosis with one finding: the application could not start, so nothing else was checked."""
     return diagnosis([replace(fail(message, advice), area="start")], clock)
 
 
 async def no_server(app: App) -> list[Finding]:
-    return [warn("No server is running here, so its address and sockets were not tried.", "threadline serve")]
+    return [warn("No server is running here, so its address and sockets were not checked.", "threadline serve")]
 
 
-def as_json(found: Diagnosis) -> dict[str, Any]:
-    return asdict(found)
+def as_json(report: Diagnosis) -> dict[str, Any]:
+    return asdict(report)
 
 
 # --- database -----------------------------------------------------------------------------------
@@ -124,41 +134,33 @@ async def database(app: App) -> list[Finding]:
 def _sqlite(settings: Settings) -> list[Finding]:
     path = settings.sqlite_path()
     size = path.stat().st_size
-    found = [ok(f"SQLite {sqlite3.sqlite_version}, {size / 1e6:.1f} MB in {path}.{_wal_bug()}")]
-    open_to = [str(place) for place in (settings.data_dir, path) if place.stat().st_mode & 0o077]
+    findings = [ok(f"SQLite {sqlite3.sqlite_version}, {size / 1e6:.1f} MB in {path}.")]
+    open_to = [str(readable) for readable in (settings.data_dir, path) if readable.stat().st_mode & 0o077]
     if settings.data_dir.stat().st_mode & 0o077 and open_to:
-        found.append(
+        findings.append(
             warn(f"Other users of this machine can read {open_to[0]}.", f"chmod 700 {settings.data_dir.resolve()}")
         )
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and wal.stat().st_size > WAL_LARGE:
-        found.append(
+        findings.append(
             warn(
-                f"The log beside the database has grown to {wal.stat().st_size / 1e6:.0f} MB.",
-                "A long backup or export holds it; if it does not shrink afterwards, restart the server.",
+                f"The database's write-ahead log has grown to {wal.stat().st_size / 1e6:.0f} MB.",
+                "A long backup or export keeps it. If it does not shrink afterwards, restart the server.",
             )
         )
-    return [*found, _quick_check(path)]
-
-
-def _wal_bug() -> str:
-    if sqlite3.sqlite_version_info >= WAL_BUG_FIXED:
-        return ""
-    return (
-        " (Before 3.51.3 SQLite can damage a file when two connections write or checkpoint at once; "
-        "here one alone does, so this does not apply.)"
-    )
+    return [*findings, _quick_check(path)]
 
 
 def _quick_check(path: Path) -> Finding:
-    """On a large file it says how far it looked, not nothing."""
-    match damage(path, QUICK_CHECK_S):
+    """Checks the file for at most `QUICK_CHECK_S`. The message says so if the file is too large for a complete check in
+    that time."""
+    match find_damage(path, QUICK_CHECK_S):
         case None:
             return ok(
-                f"No damage found in {QUICK_CHECK_S:.0f} s; the file is too large to read whole here (a backup does)."
+                f"No damage found in {QUICK_CHECK_S:.0f} s. The file is too large to check completely here (a backup does)."
             )
         case "":
-            return ok("The database file is whole.")
+            return ok("The database file is intact.")
         case problem:
             return fail(
                 f"The database is damaged: {problem}.",
@@ -174,15 +176,15 @@ async def _postgres(app: App) -> list[Finding]:
         await app.read(lambda conn: conn.value(_CLOCK))
         times.append((time.perf_counter() - started) * 1000)
     median = statistics.median(times)
-    found = [ok(f"PostgreSQL {version}, answers in {median:.1f} ms.")]
+    findings = [ok(f"PostgreSQL {version}, answers in {median:.1f} ms.")]
     if median > 10:
-        found.append(
+        findings.append(
             warn(
-                f"The database takes {median:.0f} ms to answer; each message waits for it several times.",
-                "Run it nearer to this process, or look at its load.",
+                f"The database takes {median:.0f} ms to answer. Each message waits for it several times.",
+                "Run it closer to this process, or check its load.",
             )
         )
-    return found
+    return findings
 
 
 async def migrations(app: App) -> list[Finding]:
@@ -190,7 +192,7 @@ async def migrations(app: App) -> list[Finding]:
         await app.read(migrate.check_current)
     except Refused as refusal:
         return [fail(refusal.message, "threadline migrate")]
-    return [ok(f"The database is at revision {migrate.head()}, this program's.")]
+    return [ok(f"The database is at revision {migrate.head()}, which this version needs.")]
 
 
 # --- disk ---------------------------------------------------------------------------------------
@@ -199,47 +201,64 @@ async def migrations(app: App) -> list[Finding]:
 async def disk(app: App) -> list[Finding]:
     usage = shutil.disk_usage(app.settings.data_dir)
     if app.db.reserve.spent:
-        wanted = 2 * app.db.reserve.size / 1e6
+        needed_mb = 2 * app.db.reserve.size / 1e6
         return [
             fail(
-                "The disk is full. Messages are refused (they stay in the senders' outboxes); only owner and admins can still write.",
-                f"Free space: as soon as {wanted:.0f} MB are free, everything goes on by itself.",
+                "The disk is full. Messages are refused and stay in the senders' outboxes. Only the owner and admins can still write.",
+                f"Free some space. As soon as {needed_mb:.0f} MB are free, everything continues automatically.",
             )
         ]
-    words = f"{usage.free / 1e9:.1f} of {usage.total / 1e9:.1f} GB are free where {app.settings.data_dir} is."
+    summary = f"{usage.free / 1e9:.1f} of {usage.total / 1e9:.1f} GB are free where {app.settings.data_dir} is."
     if usage.free < DISK_EMPTY:
         return [
-            fail(words, "Free space now: when it is full, messages are refused (they stay in the senders' outboxes).")
+            fail(
+                summary,
+                "Free some space now. When the disk is full, messages are refused and stay in the senders' outboxes.",
+            )
         ]
     if usage.free < DISK_LOW or usage.free < usage.total // 20:
-        return [warn(words, "Free space soon, or move old backups off this disk.")]
-    return [ok(words)]
+        return [warn(summary, "Free some space soon, or move old backups off this disk.")]
+    return [ok(summary), *await _visitors_files(app)]
+
+
+async def _visitors_files(app: App) -> list[Finding]:
+    """Checks how much of the visitors' share of the disk is used (`files.uploads`)."""
+    stored = await app.read_slowly(storage.visitors_bytes)
+    share = storage.visitors_share(app.settings, stored, storage.free_bytes(app.settings))
+    if stored <= share * ROOM_LOW:
+        return []
+    return [
+        warn(
+            f"Visitors' files take {stored / 1e6:.0f} MB of at most {share / 1e6:.0f} MB; above that no more are accepted.",
+            "Free space, or raise THREADLINE_VISITOR_DISK_PERCENT; chat goes on without files meanwhile.",
+        )
+    ]
 
 
 async def sync(app: App) -> list[Finding]:
-    """A message is acknowledged after one sync, so this is the floor under every acknowledgement."""
-    found = []
+    """Measures a synced write: no message is acknowledged faster than that."""
+    findings = []
     if app.settings.database_url is None and app.settings.sqlite_sync != "FULL":
-        found.append(
+        findings.append(
             warn(
                 "THREADLINE_SQLITE_SYNC is NORMAL: a power cut can lose acknowledged messages.",
-                "Set it to FULL unless the disk is far too slow for that.",
+                "Set it to FULL, unless the disk is far too slow for that.",
             )
         )
     times = await asyncio.to_thread(measure_sync, app.settings.data_dir)
     median, worst = statistics.median(times), max(times)
-    words = f"A write reaches the disk in {median:.2f} ms (slowest of {len(times)}: {worst:.1f} ms)."
+    summary = f"A write reaches the disk in {median:.2f} ms (slowest of {len(times)}: {worst:.1f} ms)."
     if median > SYNC_SLOW_MS:
-        found.append(
-            warn(words, "Each acknowledgement waits for this. Put the data folder on an SSD, not on a network disk.")
+        findings.append(
+            warn(summary, "Each acknowledgement waits for this. Put the data folder on an SSD, not on a network disk.")
         )
     else:
-        found.append(ok(words))
-    return found
+        findings.append(ok(summary))
+    return findings
 
 
 def measure_sync(folder: Path) -> list[float]:
-    """Milliseconds of up to `SYNC_ROUNDS` small synced writes, in two seconds at most."""
+    """Milliseconds of each of up to `SYNC_ROUNDS` small synced writes; takes two seconds at most."""
     times: list[float] = []
     until = time.monotonic() + 2
     with tempfile.TemporaryFile(dir=folder, prefix="doctor-") as file:
@@ -256,14 +275,14 @@ def measure_sync(folder: Path) -> list[float]:
 
 
 async def clocks(app: App) -> list[Finding]:
-    found = []
+    findings = []
     if app.settings.database_url is not None:
         before = app.clock.now()
-        at: int = await app.read(lambda conn: conn.value(_CLOCK))
+        database_us: int = await app.read(lambda conn: conn.value(_CLOCK))
         middle = before + (app.clock.now() - before) / 2
-        drift = at / 1e6 - middle.timestamp()
+        drift = database_us / 1e6 - middle.timestamp()
         if abs(drift) > DRIFT_S:
-            found.append(
+            findings.append(
                 warn(
                     f"This machine's clock and the database server's differ by {abs(drift):.1f} s.",
                     "Run a time service (chrony, systemd-timesyncd) on both.",
@@ -271,65 +290,70 @@ async def clocks(app: App) -> list[Finding]:
             )
     newest = await app.read(lambda conn: conn.value(_NEWEST))
     if newest is not None and (ahead := (newest - app.clock.now()).total_seconds()) > 60:
-        found.append(
+        findings.append(
             warn(
-                f"The newest message is dated {ahead / 60:.0f} minutes in the future: a clock was put back.",
-                "Run a time service (chrony, systemd-timesyncd). Order is safe, it does not follow clocks.",
+                f"The newest message is dated {ahead / 60:.0f} minutes in the future, so a clock was set back.",
+                "Run a time service (chrony, systemd-timesyncd). The order of messages is safe. It does not depend on clocks.",
             )
         )
     wall, steady = app.clock.now(), app.clock.monotonic()
     await asyncio.sleep(0.2)
     if abs((app.clock.now() - wall).total_seconds() - (app.clock.monotonic() - steady)) > 0.1:
-        found.append(warn("The clock is being moved right now.", "Let the time service slew instead of step."))
-    return found or [ok("The clock agrees with the database and runs evenly.")]
+        findings.append(warn("The clock is being moved right now.", "Let the time service slew instead of step."))
+    return findings or [ok("The clock agrees with the database and runs evenly.")]
 
 
-# --- later work ---------------------------------------------------------------------------------
+# --- workers and jobs ---------------------------------------------------------------------------
 
 
 async def workers(app: App) -> list[Finding]:
     if app.settings.database_url is None:
         return [ok("The worker runs inside the one server process.")]
-    there: list[processes.Process] = await app.read(processes.seen)
-    alive = [process for process in there if process.silent_s <= processes.LOST_S]
+    processes_of_hour: list[processes.Process] = await app.read(processes.list_recent)
+    alive = [process for process in processes_of_hour if process.silent_s <= processes.DEAD_AFTER_S]
     web, work = sum(p.web for p in alive), sum(p.worker for p in alive)
-    found = []
+    findings = []
     if not work:
-        found.append(
-            fail(
-                "No worker runs: what happens later (a held close, soon mails and texts) does not.", "threadline worker"
-            )
-        )
+        findings.append(fail("No worker is running, so background jobs wait.", "threadline worker"))
     versions = sorted({process.version for process in alive})
     if len(versions) > 1:
-        found.append(
+        findings.append(
             warn(
                 f"Processes of several versions run: {', '.join(versions)}.",
-                "Finish the upgrade: restart the older ones.",
+                "Finish the upgrade by restarting the older ones.",
             )
         )
     if web > 1 and not app.settings.redis_url:
-        found.append(
+        findings.append(
             warn(
-                f"{web} web processes run without Redis: they see each other's messages only every 20 s.",
+                f"{web} web processes run without Redis, so they see each other's messages only every 20 s.",
                 "Set REDIS_URL for all of them.",
             )
         )
-    return found or [ok(f"{web} web and {work} worker processes are alive.")]
+    return findings or [ok(f"{web} web and {work} worker processes are alive.")]
 
 
 async def dead_jobs(app: App) -> list[Finding]:
     count: int = await app.read(jobs.dead_count)
     if not count:
-        return [ok("No job has given up.")]
-    newest: list[jobs.DeadJob] = await app.read(jobs.dead_ones, 1)
-    words = f"{count} {'job has' if count == 1 else 'jobs have'} given up; the newest is of kind {newest[0].kind}."
+        return [ok("No job has failed for good.")]
+    newest: list[jobs.DeadJob] = await app.read(jobs.list_dead, 1)
+    summary = (
+        f"{count} {'job has' if count == 1 else 'jobs have'} failed for good. The newest is of kind {newest[0].kind}."
+    )
     return [
         warn(
-            words,
-            "Mend the cause (the log has it), then try them again: Settings → System, or POST /api/jobs/{id}/retry.",
+            summary,
+            "Fix the cause (see the log), then retry them under Settings → System, or with POST /api/jobs/{id}/retry.",
         )
     ]
+
+
+async def time_zone(app: App) -> list[Finding]:
+    document = await app.read(ACCOUNT.load)
+    if document.time_zone:
+        return [ok(f"The account's time zone is {document.time_zone}.")]
+    return [warn("The account's time zone is not chosen, so UTC is used.", "Choose it under Settings → General.")]
 
 
 # --- this process -------------------------------------------------------------------------------
@@ -340,8 +364,15 @@ async def secret_key(app: App) -> list[Finding]:
     if len(app.secret) < 32 or len(set(app.secret)) < 10:
         return [
             fail(
-                "The secret key is short or simple: visitors' tokens could be forged.",
-                'Make one: python -c "import secrets; print(secrets.token_urlsafe(48))". Every visitor then starts a new chat.',
+                "The secret key is short or simple, so visitors' tokens could be forged.",
+                'Create one: python -c "import secrets; print(secrets.token_urlsafe(48))". Every visitor then starts a new chat.',
+            )
+        ]
+    if patterned(app.secret.decode()):
+        return [
+            warn(
+                "The secret key repeats a pattern, so somebody who guesses it could forge visitors' tokens.",
+                f"{STRONG_KEY_ADVICE} With another key, every visitor starts a new chat, and you have to enter the SMS secrets again.",
             )
         ]
     path = settings.data_dir / "secret.key"
@@ -351,20 +382,20 @@ async def secret_key(app: App) -> list[Finding]:
 
 
 async def process(app: App) -> list[Finding]:
-    found = []
+    findings = []
     if os.geteuid() == 0:
-        found.append(
+        findings.append(
             warn("Threadline runs as root.", "Give it an account of its own (docs/operations.md has the systemd unit).")
         )
     if app.settings.mode == "development":
-        found.append(
+        findings.append(
             warn(
                 "The mode is development: the demo shop is public.", "Set THREADLINE_MODE=production on a real server."
             )
         )
     if app.settings.failpoints or os.environ.get("THREADLINE_FAILPOINTS"):
-        found.append(fail("Failpoints are set: this server breaks on purpose.", "Unset THREADLINE_FAILPOINTS."))
-    return found or [ok(f"Threadline {__version__} runs as an ordinary user.")]
+        findings.append(fail("Failpoints are set, so this server fails on purpose.", "Unset THREADLINE_FAILPOINTS."))
+    return findings or [ok(f"Threadline {__version__} runs as an ordinary user.")]
 
 
 CHECKS: list[tuple[str, Check]] = [
@@ -375,10 +406,14 @@ CHECKS: list[tuple[str, Check]] = [
     ("clock", clocks),
     ("public_url", network.public_url),
     ("websocket", network.websocket),
+    ("addresses", network.addresses),
     ("redis", network.redis),
     ("sms", sms.sms),
+    ("mail", mail.mail),
+    ("shop", shop.shop),
     ("workers", workers),
     ("jobs", dead_jobs),
+    ("time_zone", time_zone),
     ("secret_key", secret_key),
     ("process", process),
 ]

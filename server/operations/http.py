@@ -1,4 +1,4 @@
-"""What an operator sees in Settings: the doctor's findings, and jobs that gave up (PROTOCOL 3, "Operations")."""
+"""The HTTP routes of Settings → System: the doctor's findings and failed jobs (PROTOCOL 3, "Operations")."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import asyncio
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from server.accounts.audit import record
 from server.accounts.rules import Agent, Can
+from server.audit.actions import record
 from server.errors import NotFound
+from server.inbox.search_index import PAIRS_JOB
 from server.kernel import jobs
 from server.kernel.clock import rfc3339
 from server.kernel.context import App
 from server.kernel.sql import Tx
-from server.operations import doctor as examining
-from server.web.http import Call, Endpoint, path_id
+from server.operations.doctor import as_json, examine, examine_one
+from server.web.http import Call, Done, EmptyBody, Endpoint, path_id
 
-KEEP_S = 10.0  # an examination costs syncs and handshakes: who asks again sooner gets the same
-SHOWN = 200
-
-
-class Nothing(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+CACHE_S = 10.0  # the checks write to the disk and open connections, so their result is cached
+MAX_SHOWN = 200
 
 
 class Finding(BaseModel):
@@ -58,31 +55,54 @@ class DeadJobs(BaseModel):
     count: int
 
 
+class JobProgress(BaseModel):
+    kind: str
+    done: int
+    total: int
+
+
+class Progress(BaseModel):
+    jobs: list[JobProgress]
+
+
+LONG_JOBS = [PAIRS_JOB]  # their payload says how far they are
+
+
 @dataclass
-class _Kept:
+class _Cached:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     at: float = float("-inf")
-    found: dict[str, Any] | None = None
+    findings: dict[str, Any] | None = None
 
 
 async def doctor(app: App, call: Call) -> Any:
-    """Look at database, disk, address, sockets, Redis, workers and key, and say what to do."""
-    kept: _Kept = app.parts.setdefault("doctor", _Kept())
-    async with kept.lock:
-        if kept.found is None or app.clock.monotonic() - kept.at >= KEEP_S:
-            kept.found = examining.as_json(await examining.examine(app))
-            kept.at = app.clock.monotonic()
-        return kept.found
+    """Check database, disk, address, sockets, Redis, workers and key, and give advice."""
+    cached = app.part(_Cached, lambda app: _Cached())
+    async with cached.lock:
+        if cached.findings is None or app.clock.monotonic() - cached.at >= CACHE_S:
+            cached.findings = as_json(await examine(app))
+            cached.at = app.clock.monotonic()
+        return cached.findings
 
 
 async def test_sms(app: App, call: Call) -> Any:
-    """Try how SMS is set up: credentials, numbers, webhooks, and a signed round trip."""
-    return {"findings": [asdict(one) for one in await examining.examine_one(app, "sms")]}
+    """Check the SMS settings: credentials, numbers, webhooks, and a signed round trip."""
+    return {"findings": [asdict(finding) for finding in await examine_one(app, "sms")]}
+
+
+async def test_mail(app: App, call: Call) -> Any:
+    """Check the mail settings: connect to the server and sign in."""
+    return {"findings": [asdict(finding) for finding in await examine_one(app, "mail")]}
+
+
+async def test_shop(app: App, call: Call) -> Any:
+    """Check the connected shop: secrets, the last webhook and the Admin token."""
+    return {"findings": [asdict(finding) for finding in await examine_one(app, "shop")]}
 
 
 async def dead_jobs(app: App, call: Call) -> Any:
     """List the jobs that gave up after their last attempt, newest first."""
-    found: list[jobs.DeadJob] = await app.read(jobs.dead_ones, SHOWN)
+    listed: list[jobs.DeadJob] = await app.read(jobs.list_dead, MAX_SHOWN)
     count: int = await app.read(jobs.dead_count)
     shown = [
         {
@@ -93,28 +113,36 @@ async def dead_jobs(app: App, call: Call) -> Any:
             "created_at": rfc3339(job.created_at),
             "failed_at": rfc3339(job.failed_at),
         }
-        for job in found
+        for job in listed
     ]
     return {"jobs": shown, "count": count}
+
+
+async def progress(app: App, call: Call) -> Any:
+    """Show how far long jobs are that wait or run."""
+    return {"jobs": [asdict(job) for job in await app.read(jobs.progress, LONG_JOBS)]}
 
 
 async def retry_job(app: App, call: Call) -> Any:
     """Give a dead job all its attempts again, starting now."""
     if not await app.write(_retry, call.agent, path_id(call, "id"), call.address):
-        raise NotFound("This job is not waiting for anybody: it was tried again, or has run.")
+        raise NotFound("This job is no longer waiting: it was retried or has run.")
     return {}
 
 
 def _retry(tx: Tx, agent: Agent, job: int, address: str) -> bool:
-    again = jobs.retry(tx, job)
-    if again:
+    retried = jobs.retry(tx, job)
+    if retried:
         record(tx, agent.id, "job_retried", str(job), address)
-    return again
+    return retried
 
 
 ENDPOINTS: list[Endpoint] = [
-    Endpoint("GET", "/api/doctor", doctor, Can.CHANNELS, answer=Diagnosis),
-    Endpoint("POST", "/api/sms/test", test_sms, Can.CHANNELS, Nothing, answer=Findings),
-    Endpoint("GET", "/api/jobs/dead", dead_jobs, Can.AUDIT, answer=DeadJobs),
-    Endpoint("POST", "/api/jobs/{id}/retry", retry_job, Can.AUDIT, Nothing),
+    Endpoint("GET", "/api/doctor", doctor, Can.CHANNELS, response=Diagnosis),
+    Endpoint("POST", "/api/sms/test", test_sms, Can.CHANNELS, EmptyBody, response=Findings),
+    Endpoint("POST", "/api/mail/test", test_mail, Can.CHANNELS, EmptyBody, response=Findings),
+    Endpoint("POST", "/api/shop/test", test_shop, Can.SECRETS, EmptyBody, response=Findings),
+    Endpoint("GET", "/api/jobs/dead", dead_jobs, Can.AUDIT, response=DeadJobs),
+    Endpoint("GET", "/api/jobs/progress", progress, Can.CHANNELS, response=Progress),
+    Endpoint("POST", "/api/jobs/{id}/retry", retry_job, Can.AUDIT, EmptyBody, response=Done),
 ]

@@ -1,68 +1,82 @@
-"""The secret key at start: made once, at the very first; missing later it is refused, never made up anew (F46).
+"""Loads or creates the secret key at start. If a database in use has no key, the start is refused (F46).
 
-A new key beside an old database would start and look well, and every visitor's browser would silently lose its chat.
+With a new key an old database would start without an error, and every visitor's browser would lose its chat.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import column, select, table, text
-from sqlalchemy.sql.sqltypes import Text
+import structlog
+from sqlalchemy import select
 
+from server import migrate
 from server.errors import Conflict, Refused
-from server.kernel.db import Database, own_file
+from server.kernel.db import Database, lock_data_dir
 from server.kernel.sql import Conn, Statement
 from server.schema import users, visitors
-from server.settings import Settings
+from server.settings import Settings, patterned
 
-# Their rows mean: sessions, visitors' tokens, identities were signed with a key.
-_SOMEBODY = [(one.name, Statement(select(one.c.id).limit(1))) for one in (users, visitors)]
-_TABLE = Statement(
-    select(column("name", Text)).select_from(table("sqlite_master")).where(text("type = 'table' AND name = :name"))
-)
+# A row in one of these tables means that something was signed with a key.
+_FIRST_ROWS = [(table.name, Statement(select(table.c.id).limit(1))) for table in (users, visitors)]
+
+log = structlog.get_logger()
 
 
-def stored(settings: Settings) -> bytes | None:
-    """The key, or None where there is none yet. Raises `Refused` `weak_key`."""
+STRONG_KEY_ADVICE = 'Use at least 32 random characters: python -c "import secrets; print(secrets.token_urlsafe(48))".'
+
+
+def load(settings: Settings) -> bytes | None:
+    """The key, or None if there is none yet. Raises `Refused` `weak_key`."""
     try:
         return settings.secret()
     except ValueError as error:
         raise Refused("weak_key", str(error)) from None
 
 
-async def first(settings: Settings, db: Database) -> bytes:
-    """Makes the key of a new installation. Raises `Refused` `secret_key_lost`, `no_secret_key`."""
+async def create(settings: Settings, db: Database) -> bytes:
+    """Creates the key of a new installation. Raises `Refused` `secret_key_lost`, `no_secret_key`."""
     if settings.database_url is not None:
         raise Refused(
             "no_secret_key",
-            "With DATABASE_URL set, THREADLINE_SECRET_KEY must be set too: every process needs the same key.",
+            "With DATABASE_URL set, set THREADLINE_SECRET_KEY too. Every process needs the same key.",
         )
     if await db.read(in_use):
-        raise Refused("secret_key_lost", lost(settings))
+        raise Refused("secret_key_lost", lost_message(settings))
     return settings.make_secret()
 
 
 def in_use(conn: Conn) -> bool:
-    """Has anybody ever worked with this SQLite file? An empty or freshly migrated one is nobody's yet."""
-    return any(
-        conn.value(_TABLE, name=name) is not None and conn.first(statement) is not None for name, statement in _SOMEBODY
+    """True if the database has a user or a visitor; false for an empty or freshly migrated one."""
+    return any(migrate.exists(conn, name) and conn.first(statement) is not None for name, statement in _FIRST_ROWS)
+
+
+async def check_strength(key: bytes, db: Database) -> None:
+    """Checks that the key does not repeat a pattern. Raises `Refused` `weak_key` if nothing was signed with it yet, and
+    otherwise only logs a warning, because replacing a key that is in use ends every visitor's chat."""
+    if not patterned(key.decode()):
+        return
+    if not await db.read(in_use):
+        raise Refused("weak_key", f"The secret key repeats a pattern. {STRONG_KEY_ADVICE}")
+    log.warning(
+        "weak_key",
+        advice="The secret key repeats a pattern, so it can be guessed. `threadline doctor` says what to do.",
     )
 
 
-def lost(settings: Settings) -> str:
+def lost_message(settings: Settings) -> str:
     return (
-        f"The secret key is missing: {settings.key_path()} is not there, but the database beside it is in use. Put the old "
-        "secret.key back, or set THREADLINE_SECRET_KEY to it. If it is lost for good, `threadline new-key` makes another: agents, "
-        "tickets and history stay; every visitor's browser starts a new chat and the shop's identity secret changes."
+        f"The secret key is missing: {settings.key_path()} does not exist, but its database is in use. Put the old "
+        "secret.key back, or set THREADLINE_SECRET_KEY to it. If it is lost, `threadline new-key` creates another: agents, "
+        "tickets and history stay, but every visitor's browser starts a new chat and the shop's identity secret changes."
     )
 
 
-def replace(settings: Settings) -> None:
-    """A new key where the old one is lost, because somebody said so. Raises `Conflict` `key_exists`, `Busy`, `Refused`."""
-    if stored(settings) is not None:
-        raise Conflict("key_exists", "There is a secret key already; it was left alone.")
+def replace_lost(settings: Settings) -> None:
+    """Creates a new key in place of a lost one. Raises `Conflict` `key_exists`, `Busy`, `Refused`."""
+    if load(settings) is not None:
+        raise Conflict("key_exists", "A secret key already exists. It was not changed.")
     if settings.database_url is not None:
-        raise Refused("no_secret_key", "With DATABASE_URL set, put a key into THREADLINE_SECRET_KEY of every process.")
-    release = own_file(settings.data_dir)
+        raise Refused("no_secret_key", "With DATABASE_URL set, set THREADLINE_SECRET_KEY for every process.")
+    release = lock_data_dir(settings.data_dir)
     try:
         settings.make_secret()
     finally:

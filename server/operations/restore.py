@@ -1,7 +1,7 @@
-"""`threadline restore PATH`: from a backup to a working data folder, or not at all.
+"""`threadline restore PATH`: restores a backup completely or not at all.
 
-Everything is verified and put beside the data first; only then, and by renames alone, does it take the place
-of what was there, which is moved aside and never deleted.
+The backup is verified and copied next to the data first. Then renames put it in place; the old data is moved aside and
+never deleted.
 """
 
 from __future__ import annotations
@@ -18,57 +18,57 @@ from typing import Any
 from server import migrate
 from server.errors import Busy, Refused
 from server.kernel.clock import SystemClock
-from server.kernel.db import own_file
+from server.kernel.db import lock_data_dir
 from server.operations import backup
-from server.operations.key import stored
+from server.operations.key import load
 from server.settings import Settings
 
-# What a manifest may name; anything else could point outside the folder.
+# File names that a manifest may contain; other names could point outside the folder.
 NAMES = re.compile(r"threadline\.db|database\.dump|secret\.key|files/[A-Za-z0-9_-]{2}/[A-Za-z0-9_-]{16,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
     created_at: str
-    revision: str  # that of the backup; migrated to this program's since
+    revision: str  # of the backup, before the migration
     attachments: int
     moved_aside: str | None
     key: str  # same | from_backup | missing | different
 
 
 def restore(
-    settings: Settings, source: Path, *, replace: bool = False, report: backup.Report = backup.silent
+    settings: Settings, source: Path, *, replace: bool = False, report: backup.Report = backup.no_report
 ) -> Restored:
-    """Raises `Refused` `server_running`, `not_empty`, `not_a_backup`, `backup_damaged`, `newer_backup`, `other_engine`."""
+    """Restores the backup in `source`. Raises `Refused` `server_running`, `not_empty`, `not_a_backup`, `backup_damaged`, `newer_backup`, `other_engine`."""
     source = source.absolute()
     manifest = _read(source)
     engine = "sqlite" if settings.database_url is None else "postgresql"
     if manifest["engine"] != engine:
         raise Refused(
             "other_engine",
-            f"This is a backup of {manifest['engine']} and the settings name {engine}. "
-            "Restore it where DATABASE_URL is as it was.",
+            f"This is a {manifest['engine']} backup, but the settings use {engine}. "
+            "Restore it with the DATABASE_URL it was made with.",
         )
     if manifest["revision"] > migrate.head():
         raise Refused(
             "newer_backup",
-            f"This backup is at revision {manifest['revision']}, this program knows {migrate.head()}. "
+            f"This backup is at revision {manifest['revision']}, but this version knows only {migrate.head()}. "
             f"Install Threadline {manifest['program']} or newer.",
         )
     _verify(source, manifest, report)
-    release = _own(settings)
+    release = _lock_data_folder(settings)
     try:
         return (_restore_sqlite if engine == "sqlite" else _restore_postgres)(settings, source, manifest, replace)
     finally:
         release()
 
 
-def _own(settings: Settings) -> Callable[[], None]:
-    """The data folder for ourselves. On PostgreSQL the server is refused by the emptiness of the database."""
+def _lock_data_folder(settings: Settings) -> Callable[[], None]:
+    """Locks the data folder. On PostgreSQL a running server is detected by the tables in its database."""
     try:
-        return own_file(settings.data_dir)
+        return lock_data_dir(settings.data_dir)
     except Busy as busy:
-        raise Refused("server_running", f"{busy.message} A restore needs it to stand still.") from None
+        raise Refused("server_running", f"{busy.message} Stop it before you restore.") from None
 
 
 def _read(source: Path) -> dict[str, Any]:
@@ -89,25 +89,25 @@ def _read(source: Path) -> dict[str, Any]:
 
 
 def _verify(source: Path, manifest: dict[str, Any], report: backup.Report) -> None:
-    done, of = 0, sum(entry["size"] for entry in manifest["files"])
+    verified_bytes, total_bytes = 0, sum(entry["size"] for entry in manifest["files"])
     for entry in manifest["files"]:
         try:
-            found = backup.describe(source, source / entry["path"])
+            actual = backup.describe(source, source / entry["path"])
         except OSError:
             raise Refused("backup_damaged", f"{entry['path']} is missing from this backup.") from None
-        if found != entry:
-            raise Refused("backup_damaged", f"{entry['path']} is not as it was when the backup was made.")
-        done += entry["size"]
-        report({"doing": "verifying", "done": done, "of": of})
+        if actual != entry:
+            raise Refused("backup_damaged", f"{entry['path']} has changed since the backup was made.")
+        verified_bytes += entry["size"]
+        report({"doing": "verifying", "done": verified_bytes, "of": total_bytes})
 
 
 def _restore_sqlite(settings: Settings, source: Path, manifest: dict[str, Any], replace: bool) -> Restored:
     data = settings.data_dir
-    if not replace and _occupied(settings):
+    if not replace and _has_data(settings):
         raise Refused(
             "not_empty",
-            f"There is data in {data} already. Name an empty folder in THREADLINE_DATA_DIR, or say --replace: "
-            "what is there is then moved aside, not deleted.",
+            f"{data} already contains data. Set THREADLINE_DATA_DIR to an empty folder, or use --replace, "
+            "which moves the existing data aside without deleting it.",
         )
     stage = data / "restore.partial"
     shutil.rmtree(stage, ignore_errors=True)
@@ -118,26 +118,26 @@ def _restore_sqlite(settings: Settings, source: Path, manifest: dict[str, Any], 
         shutil.copyfile(source / entry["path"], target)
         target.chmod(0o600)
         if backup.describe(stage, target) != entry:
-            raise Refused("backup_damaged", f"{entry['path']} could not be copied whole.")
+            raise Refused("backup_damaged", f"{entry['path']} could not be copied completely.")
     backup.check_sqlite(stage / backup.DATABASE)
-    aside = _move_aside(settings, with_key=manifest["with_key"])
+    old_data_folder = _move_aside(settings, with_key=manifest["with_key"])
     for path in sorted(stage.iterdir()):
         path.rename(data / path.name)
     stage.rmdir()
     migrate.run(settings)
-    return _done(settings, manifest, aside)
+    return _result(settings, manifest, old_data_folder)
 
 
 def _restore_postgres(settings: Settings, source: Path, manifest: dict[str, Any], replace: bool) -> Restored:
     from server.kernel.postgres import connect
 
     with closing(connect(settings.postgres_dsn(), prepare=False)) as db:
-        taken = db.execute("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()").fetchone()
-    if taken is None or taken[0]:
+        table_count = db.execute("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()").fetchone()
+    if table_count is None or table_count[0]:
         advice = " --replace cannot move a database aside." if replace else ""
         raise Refused(
             "not_empty",
-            f"The database has tables already.{advice} Create an empty one, name it in DATABASE_URL, and restore into that.",
+            f"The database already has tables.{advice} Create an empty one, set DATABASE_URL to it, and restore into that.",
         )
     command = ["pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges"]
     environment = backup.postgres_environment(settings)
@@ -147,29 +147,29 @@ def _restore_postgres(settings: Settings, source: Path, manifest: dict[str, Any]
     for entry in manifest["files"]:
         target = settings.data_dir / entry["path"]
         if entry["path"] == backup.DUMP or target.exists():
-            continue  # a token names one content for ever
+            continue  # the bytes of a token never change
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial = target.with_suffix(".part")
         shutil.copyfile(source / entry["path"], partial)
         partial.chmod(0o600)
         partial.rename(target)
     migrate.run(settings)
-    return _done(settings, manifest, None)
+    return _result(settings, manifest, None)
 
 
-def _done(settings: Settings, manifest: dict[str, Any], aside: Path | None) -> Restored:
+def _result(settings: Settings, manifest: dict[str, Any], old_data_folder: Path | None) -> Restored:
     return Restored(
         created_at=manifest["created_at"],
         revision=manifest["revision"],
         attachments=sum(entry["path"].startswith("files/") for entry in manifest["files"]),
-        moved_aside=str(aside) if aside else None,
-        key=_key(settings, manifest),
+        moved_aside=str(old_data_folder) if old_data_folder else None,
+        key=_key_state(settings, manifest),
     )
 
 
-def _key(settings: Settings, manifest: dict[str, Any]) -> str:
-    """Is the key here the one the backup was made with? A new one is not made up by looking."""
-    key = stored(settings)
+def _key_state(settings: Settings, manifest: dict[str, Any]) -> str:
+    """Compares the key here with the backup's key, without creating one."""
+    key = load(settings)
     if key is None:
         return "missing"
     if backup.fingerprint(key) != manifest["key"]:
@@ -177,22 +177,22 @@ def _key(settings: Settings, manifest: dict[str, Any]) -> str:
     return "from_backup" if manifest["with_key"] else "same"
 
 
-def _occupied(settings: Settings) -> bool:
+def _has_data(settings: Settings) -> bool:
     files = settings.files_dir()
     return settings.sqlite_path().exists() or (files.is_dir() and any(files.iterdir()))
 
 
 def _move_aside(settings: Settings, *, with_key: bool) -> Path | None:
-    """The database with its log, and the attachments; the key stays unless the backup brings one."""
+    """Moves the database, its log and the attachments aside; the key too if the backup contains one."""
     data = settings.data_dir
     names = [backup.DATABASE, f"{backup.DATABASE}-wal", f"{backup.DATABASE}-shm", "files"]
     if with_key:
         names.append(backup.KEY)
-    there = [name for name in names if (data / name).exists()]
-    if not there:
+    existing = [name for name in names if (data / name).exists()]
+    if not existing:
         return None
     aside = data / SystemClock().now().strftime("replaced-%Y%m%d-%H%M%S-%f")
     aside.mkdir(mode=0o700)
-    for name in there:
+    for name in existing:
         (data / name).rename(aside / name)
     return aside

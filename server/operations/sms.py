@@ -1,4 +1,4 @@
-"""What the doctor sees of SMS: the account, where each number reports to, a signed round trip, what is stuck."""
+"""The doctor's checks of SMS: the account, each number's webhook, a signed round trip, texts with unknown outcome."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode, urlsplit
 
 from server.channels.base import Checked
-from server.channels.twilio_webhooks import SIGNATURE, sign
+from server.channels.twilio_webhooks import SIGNATURE, origins, sign
 from server.delivery import pump, queries, rules
-from server.delivery.deactivations import LISTS, Lists
+from server.delivery.deactivations import DEACTIVATIONS, Deactivations
 from server.delivery.rules import Sender
 from server.delivery.settings import SMS, Account, current
 from server.delivery.webhooks import PROBE
 from server.kernel.context import App
 from server.operations.findings import Finding, fail, ok, warn
 
-REACH_S = 6.0
+TIMEOUT_S = 6.0
 SETTINGS = "Settings → SMS"
 
 
 async def sms(app: App) -> list[Finding]:
-    """Everything about SMS, one finding after the other; one alone while it is off."""
+    """All findings about SMS; a single one while SMS is off."""
     document = await app.read(SMS.load)
     if not document.on:
         return [ok("SMS is off.")]
@@ -31,7 +31,7 @@ async def sms(app: App) -> list[Finding]:
     if not account.usable or not account.tokens:
         return [
             fail(
-                "The account of SMS cannot be opened: its secrets are missing, or sealed with another secret key.",
+                "The SMS account cannot be used: its secrets are missing, or encrypted with another secret key.",
                 f"Enter the auth token again under {SETTINGS}.",
             )
         ]
@@ -39,121 +39,138 @@ async def sms(app: App) -> list[Finding]:
     assert channel is not None
     numbers = await app.read(queries.all_senders)
     checked = await channel.check()
-    found = [*_account(checked), *_numbers(app, checked, numbers), *_stopped(numbers)]
+    findings = [*_account(checked), *_numbers(app, checked, numbers), *_stopped_senders(numbers)]
     if document.paused_countries:
         countries = ", ".join(sorted(document.paused_countries))
-        found.append(
+        findings.append(
             warn(
                 f"Nothing is sent to {countries}: Twilio refused it.",
                 f"Allow these countries at Twilio (Messaging, Geo permissions), then resume them under {SETTINGS}.",
             )
         )
-    found.append(given_up(await app.read(LISTS.load), app.clock.now()))
-    found += await round_trip(app, account)
-    unknown = (await app.read(queries.waiting))["unknown"]
+    findings.append(deactivation_lists(await app.read(DEACTIVATIONS.load), app.clock.now()))
+    findings += await round_trip(app, account)
+    unknown = await app.read(queries.count_unknown)
     if unknown:
-        found.append(
+        findings.append(
             warn(
-                f"{unknown} texts may or may not have been sent; Twilio does not say.",
-                "Each stands in its conversation: say there whether it arrived.",
+                f"{unknown} {'text' if unknown == 1 else 'texts'} may or may not have been sent. Twilio does not say.",
+                "Open the conversation and say whether it arrived."
+                if unknown == 1
+                else "Open their conversations and say whether each one arrived.",
             )
         )
-    return found
+    return findings
 
 
 def _account(checked: Checked) -> list[Finding]:
     if checked.problem:
-        return [fail(f"Twilio: {checked.problem}", f"Look at the account SID and the token under {SETTINGS}.")]
+        return [fail(f"Twilio: {checked.problem}", f"Check the account SID and the token under {SETTINGS}.")]
     if checked.status and checked.status != "active":
         return [fail(f"The Twilio account is {checked.status}.", "See Twilio's console.")]
-    return [ok(f"Twilio lets us in{f' ({checked.name})' if checked.name else ''}.")]
+    return [ok(f"Twilio accepts the account{f' ({checked.name})' if checked.name else ''}.")]
 
 
 def _numbers(app: App, checked: Checked, numbers: list[Sender]) -> list[Finding]:
-    """Each of our numbers that receives must report here, with repetitions switched on."""
+    """Checks that each receiving number's webhook is ours and that Twilio repeats failed calls."""
     if checked.problem:
         return []
     if not numbers:
         return [warn("There is no number to send from.", f"Add one under {SETTINGS}.")]
-    wanted = rules.webhook_url(app.settings.public_url)
-    theirs = {one.address: one for one in checked.numbers}
-    found = []
-    for one in numbers:
-        at = theirs.get(one.address)
-        if not one.inbound or (at is None and one.kind is rules.SenderKind.SHORT_CODE):
+    expected_url = rules.webhook_url(app.settings.public_url)
+    # A signature over any of these addresses is accepted.
+    accepted_urls = [origin + rules.INBOUND_PATH for origin in origins(app.settings.public_urls)]
+    account_numbers = {number.address: number for number in checked.numbers}
+    findings = []
+    for number in numbers:
+        account_number = account_numbers.get(number.address)
+        if not number.inbound or (account_number is None and number.kind is rules.SenderKind.SHORT_CODE):
             continue
-        if at is None:
-            found.append(fail(f"{one.address} is not among the numbers of this account.", "Check it at Twilio."))
-        elif at.sms_url.partition("#")[0] != wanted.partition("#")[0] or at.sms_method.upper() != "POST":
-            said = at.sms_url.partition("?")[0] or "nowhere"
-            found.append(
-                fail(f"Texts to {one.address} go to {said}.", f"Enter {wanted} (POST) for incoming messages at Twilio.")
+        if account_number is None:
+            findings.append(fail(f"{number.address} is not among the numbers of this account.", "Check it at Twilio."))
+        elif (
+            account_number.sms_url.partition("#")[0] not in accepted_urls or account_number.sms_method.upper() != "POST"
+        ):
+            address = account_number.sms_url.partition("?")[0] or "nowhere"
+            findings.append(
+                fail(
+                    f"Texts to {number.address} go to {address}.",
+                    f"Enter {expected_url} (POST) for incoming messages at Twilio.",
+                )
             )
-        elif not rules.repeats(at.sms_url):
-            found.append(
+        elif not rules.asks_for_retries(account_number.sms_url):
+            findings.append(
                 warn(
-                    f"Twilio would not repeat a text to {one.address} that we could not store.",
-                    f"Enter the whole address at Twilio, with its end: {wanted}",
+                    f"Twilio would not resend a text to {number.address} that could not be stored.",
+                    f"Enter the complete address at Twilio, including its end: {expected_url}",
                 )
             )
         else:
-            found.append(ok(f"Texts to {one.address} come here."))
-    return found
+            findings.append(ok(f"Texts to {number.address} arrive here."))
+    return findings
 
 
-def _stopped(numbers: list[Sender]) -> list[Finding]:
+def _stopped_senders(numbers: list[Sender]) -> list[Finding]:
     return [
-        fail(f"{one.address} is stopped. {one.stopped}", f"Mend this at Twilio, then start it under {SETTINGS}.")
-        for one in numbers
-        if one.stopped
+        fail(
+            f"{number.address} is stopped. {number.stopped}",
+            f"Fix this at Twilio, then start it again under {SETTINGS}.",
+        )
+        for number in numbers
+        if number.stopped
     ]
 
 
-LATE = timedelta(days=3)
+LISTS_OVERDUE = timedelta(days=3)
 
 
-def given_up(lists: Lists, now: datetime) -> Finding:
-    """Carriers want their lists of numbers given up to be read daily; who does not, texts strangers."""
+def deactivation_lists(lists: Deactivations, now: datetime) -> Finding:
+    """Checks that the carriers' daily lists of deactivated numbers are read: such a number may belong to another person."""
     if lists.problem:
         return warn(
-            f"The carriers' lists of numbers given up are not being read: {lists.problem}",
-            "They are asked for again every day. The account needs Twilio's permission to read Deactivations; the log says more.",
+            f"The carriers' lists of deactivated numbers cannot be read: {lists.problem}",
+            "Threadline tries again every day. The account needs Twilio's permission to read Deactivations. See the log.",
         )
     last = lists.read_at or lists.since
     if last is None:
-        return ok("The carriers' lists of numbers given up are asked for soon.")
-    if now - last > LATE:
+        return ok("The carriers' lists of deactivated numbers will be read soon.")
+    if now - last > LISTS_OVERDUE:
         return warn(
-            f"The last list of numbers given up was read on {last:%Y-%m-%d}." if lists.read_at else
-            f"Twilio has had no list of numbers given up since {last:%Y-%m-%d}.",
-            "They come daily. See the server's log, and at Twilio whether this account may read Deactivations.",
+            f"The last list of deactivated numbers was read on {last:%Y-%m-%d}." if lists.read_at else
+            f"Twilio has had no list of deactivated numbers since {last:%Y-%m-%d}.",
+            "A list is due every day. Check the server's log, and at Twilio whether this account may read Deactivations.",
         )  # fmt: skip
-    return ok(f"The carriers' lists of numbers given up are read; last on {last:%Y-%m-%d}.")
+    return ok(f"The carriers' lists of deactivated numbers are read. The last one was read on {last:%Y-%m-%d}.")
 
 
 async def round_trip(app: App, account: Account) -> list[Finding]:
-    """A report of our own, signed as Twilio signs, to our own public address: shows what a proxy does to it."""
+    """Sends a report, signed as Twilio signs, to our own public address, to find a proxy that changes the request."""
     url = app.settings.public_url + rules.STATUS_PATH
     params = [("AccountSid", account.sid), ("MessageSid", PROBE), ("MessageStatus", PROBE)]
     try:
-        good = await asyncio.to_thread(_post, url, params, sign(account.tokens[0], url, params))
-        bad = await asyncio.to_thread(_post, url, params, sign("not the token", url, params))
+        signed_status = await asyncio.to_thread(_post, url, params, sign(account.tokens[0], url, params))
+        forged_status = await asyncio.to_thread(_post, url, params, sign("not the token", url, params))
     except OSError as error:
         return [
             fail(
                 f"Our own webhook address cannot be reached ({type(error).__name__}): {url}",
-                "Twilio has to reach it from the internet. Look at the address, the proxy and the certificate.",
+                "Twilio has to reach it from the internet. Check the address, the proxy and the certificate.",
             )
         ]
-    if good == 403:
+    if signed_status == 403:
         return [
             fail(
-                "A signed message to our own webhook address arrives with a signature that does not fit.",
-                "THREADLINE_PUBLIC_URL must be exactly the address Twilio is given, and the proxy must pass path and query on.",
+                "A signed message to our own webhook address arrives with a wrong signature.",
+                "THREADLINE_PUBLIC_URL must be exactly the address entered at Twilio, and the proxy must pass on path and query.",
             )
         ]
-    if (good, bad) != (200, 403):
-        return [fail(f"Our own webhook address answers {good} to a signed message.", "See what answers there instead.")]
+    if (signed_status, forged_status) != (200, 403):
+        return [
+            fail(
+                f"Our own webhook address answers {signed_status} to a signed message.",
+                "Check what answers there instead.",
+            )
+        ]
     return [ok("A signed message to our own webhook address arrives, and a forged one is refused.")]
 
 
@@ -161,7 +178,7 @@ def _post(url: str, params: list[tuple[str, str]], signature: str) -> int:
     parts = urlsplit(url)
     assert parts.hostname is not None
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    with closing(kind(parts.hostname, parts.port, timeout=REACH_S)) as connection:
+    with closing(kind(parts.hostname, parts.port, timeout=TIMEOUT_S)) as connection:
         headers = {"content-type": "application/x-www-form-urlencoded", SIGNATURE: signature}
         try:
             connection.request("POST", parts.path, urlencode(params), headers)

@@ -1,11 +1,10 @@
-"""Every table: the best introduction to the program, an area a file. Migrations create exactly this (a test compares).
+"""All tables, one file per area. A test checks that the migrations create exactly these.
 
-Integer keys inside and towards agents; unguessable tokens for whatever a visitor can see. Times are
+Agents see integer keys; visitors see only random tokens. Times are
 `Instant`: aware UTC in Python, microseconds in the database.
 """
 
-from server.schema.accounts import audit, links, login_failures, sessions, users
-from server.schema.clicks import link_clicks, short_links
+from server.schema.accounts import api_keys, audit, links, login_failures, sessions, users
 from server.schema.consent import (
     consent_heads,
     consent_kinds,
@@ -16,37 +15,53 @@ from server.schema.consent import (
     opt_ins,
     suppressions,
 )
-from server.schema.delivery import carrier_inbound, carrier_reports, credits, outbound, senders
-from server.schema.inbox import attachments, drafts, sites_seen, threads, tickets, timeline
+from server.schema.delivery import carrier_inbound, carrier_reports, credit_days, credits, outbound, senders
+from server.schema.events import event_bookmarks, events
+from server.schema.inbox import attachments, drafts, episodes, sites_seen, threads, tickets, timeline
 from server.schema.kernel import jobs, processes, settings
 from server.schema.metadata import metadata
-from server.schema.people import contacts, visitors
+from server.schema.people import addresses, contacts, merged_set, merges, visitors
+from server.schema.shop import carts, order_lines, orders, refunds, shop_webhooks
+from server.schema.short_links import link_clicks, short_links
 
 __all__ = [
+    "addresses",
+    "api_keys",
     "attachments",
     "audit",
     "carrier_inbound",
     "carrier_reports",
+    "carts",
     "consent_heads",
     "consent_kinds",
     "consent_ledger",
     "consent_register",
     "consents",
     "contacts",
+    "credit_days",
     "credits",
     "drafts",
+    "episodes",
+    "event_bookmarks",
+    "events",
     "jobs",
     "link_clicks",
     "links",
     "litigators",
     "login_failures",
+    "merged_set",
+    "merges",
     "metadata",
     "opt_ins",
+    "order_lines",
+    "orders",
     "outbound",
     "processes",
+    "refunds",
     "senders",
     "sessions",
     "settings",
+    "shop_webhooks",
     "short_links",
     "sites_seen",
     "suppressions",

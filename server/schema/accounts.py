@@ -16,11 +16,12 @@ users = Table(
     Column("role", Text, nullable=False),  # accounts.rules.ROLES
     Column("password_hash", Text),  # argon2id; null until the invitation is accepted
     Column("away", Boolean, nullable=False, server_default=text("false")),
+    Column("language", Text, nullable=False, server_default=""),  # of mail to them; "" until they chose one
     Column("disabled_at", Instant),
     Column("seen_at", Instant),  # presence, with a TTL
     Column("created_at", Instant, nullable=False),
 )
-# An account has exactly one owner (ROL-2); the database says so, whoever races.
+# At most one owner (ROL-2), also under concurrent requests.
 Index(
     "uq_users_owner",
     users.c.role,
@@ -57,16 +58,33 @@ links = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("used_at", Instant),
+    # of an invitation's second link: the id of the invitation, whose own link an admin copied
+    Column("mailed_for", BigInteger),
 )
 
-# Wrong passwords, counted per account and per address; rows older than the window are swept.
+# Failed logins per account and per address; rows older than the window are deleted.
 login_failures = Table(
     "login_failures",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("subject", Text, nullable=False),  # "account:<email hash>" or "address:<ip>"
+    Column("subject", Text, nullable=False),  # "account:<email hash>", "address:<ip>", "link:…"
     Column("at", Instant, nullable=False),
     Index("ix_login_failures_subject_at", "subject", "at"),
+)
+
+# Keys with which an owner's programs call the API. The secret is shown once.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", Json, nullable=False),  # capabilities of accounts.rules.KEY_SCOPES
+    Column("token_hash", Text, nullable=False, unique=True),  # SHA-256
+    Column("hint", Text, nullable=False),  # the last characters
+    Column("created_by", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Column("revoked_at", Instant),
 )
 
 # Who did what to accounts and settings; append-only.
@@ -80,4 +98,6 @@ audit = Table(
     Column("target", Text, nullable=False, server_default=""),
     Column("detail", Json, nullable=False),
     Column("address", Text, nullable=False, server_default=""),
+    Column("actor_type", Text, nullable=False, server_default="agent"),  # accounts.rules.ActorType
+    Column("actor_id", BigInteger),  # of the user, API key, flow or import
 )

@@ -1,4 +1,4 @@
-"""Tables of consent: where everybody stands, the ledger that proves it, what must not be sent to."""
+"""Tables of consent: the current state, the ledger that proves it, and suppressed addresses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ consent_kinds = Table(
     Column("created_at", Instant, nullable=False),
 )
 
-# Where each person stands (CON-1..2): the last word of the ledger, one row a purpose.
+# The current consent of each contact, one row per purpose (CON-1..2).
 consents = Table(
     "consents",
     metadata,
@@ -31,13 +31,12 @@ consents = Table(
     Column("source", Text, nullable=False, server_default=""),
     Column("happened_at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
-    Column("paused_at", Instant),  # they asked to stop in their own words; an agent confirms or lifts it (AMB-1)
-    Column(
-        "taken", Boolean, nullable=False, server_default=text("false")
-    ),  # a STOP took it; START gives it back (AMB-32)
+    Column("paused_at", Instant),  # the contact asked to stop in free text; an agent confirms or resumes (AMB-1)
+    # a STOP ended it; START restores it (AMB-32)
+    Column("taken", Boolean, nullable=False, server_default=text("false")),
 )
 
-# Every change, append-only; chained per contact with an HMAC whose key is not in the database (DESIGN 5, G14).
+# Every change, append-only; chained per contact with an HMAC whose key is not in the database (G14).
 consent_ledger = Table(
     "consent_ledger",
     metadata,
@@ -47,32 +46,34 @@ consent_ledger = Table(
     Column("purpose", Text, nullable=False),
     Column("before", Text, nullable=False),
     Column("status", Text, nullable=False),  # as in consents; or paused | resumed | erased
-    Column("applied", Boolean, nullable=False),  # false: kept as evidence, but older than a newer word (CON, IMP-76)
+    Column("applied", Boolean, nullable=False),  # false: kept as evidence, but a newer entry exists (CON, IMP-76)
     Column("method", Text, nullable=False),
     Column("source", Text, nullable=False, server_default=""),  # "sms:SM…", "user:3", "import:7", a form's address
-    Column("wording", Text, nullable=False, server_default=""),  # what was shown or said, in full
+    Column("wording", Text, nullable=False, server_default=""),  # the full text that was shown or received
     Column("language", Text, nullable=False, server_default=""),
     Column("reason", Text, nullable=False, server_default=""),
-    Column("address", Text, nullable=False, server_default=""),  # phone or e-mail it was about; blanked by erasure
+    # the phone number or e-mail address; blanked by erasure
+    Column("address", Text, nullable=False, server_default=""),
     Column("salt", Text, nullable=False),
-    Column("commitment", Text, nullable=False),  # to salt and each personal field: what remains to be proven
+    # hash over the salt and each personal field, so that erased rows still verify
+    Column("commitment", Text, nullable=False),
     Column("happened_at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     Column("mac", Text, nullable=False),
     UniqueConstraint("contact_id", "n"),
 )
 
-# How long each chain is and how it ends, so that a cut tail shows.
+# The length and last MAC of each chain, to detect removed rows.
 consent_heads = Table(
     "consent_heads",
     metadata,
     Column("contact_id", BigInteger, ForeignKey("contacts.id"), primary_key=True),
     Column("length", Integer, nullable=False),
     Column("mac", Text, nullable=False),  # of the last row
-    Column("seal", Text, nullable=False),  # HMAC of contact, length and mac: an edited head shows too
+    Column("seal", Text, nullable=False),  # HMAC of contact, length and mac, to detect an edited head
 )
 
-# One row: how many chains there are, and a sum over whose, so that a chain that vanished whole shows too.
+# One row: the number of chains and a sum over their contacts, to detect a removed chain.
 consent_register = Table(
     "consent_register",
     metadata,
@@ -82,7 +83,7 @@ consent_register = Table(
     Column("seal", Text, nullable=False),
 )
 
-# Numbers that must not be sent to, whoever has them now: no import, merge or retyping brings them back (G12).
+# Addresses that must not be sent to, whichever contact has them; imports and merges do not remove them (G12).
 suppressions = Table(
     "suppressions",
     metadata,
@@ -93,7 +94,7 @@ suppressions = Table(
     Column("at", Instant, nullable=False),
 )
 
-# People known for suing over texts, as the owner lists them: nothing is sent to them while that setting is on (CON-8).
+# The owner's list of people known for suing over texts; nothing is sent to them while the setting is on (CON-8).
 litigators = Table(
     "litigators",
     metadata,
@@ -101,7 +102,7 @@ litigators = Table(
     Column("added_at", Instant, nullable=False),
 )
 
-# A question that waits for YES (CON-9..11).
+# Opt-in questions that wait for a YES (CON-9..11).
 opt_ins = Table(
     "opt_ins",
     metadata,

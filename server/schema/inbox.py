@@ -7,27 +7,30 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, 
 from server.kernel.columns import Instant, Json, Key
 from server.schema.metadata import metadata
 
-# One SMS thread per contact for life, one chat thread per session. Its row is the lock that gives order.
+# One SMS thread and one mail thread per contact, one chat thread per session. The row's lock orders the timeline.
 threads = Table(
     "threads",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("token", Text, nullable=False, unique=True),  # what a visitor sees instead of the id
-    Column("channel", Text, nullable=False),  # webchat | sms
+    Column("token", Text, nullable=False, unique=True),  # shown to visitors instead of the id
+    Column("channel", Text, nullable=False),  # webchat | sms | email
     Column("contact_id", BigInteger, ForeignKey("contacts.id"), nullable=False, index=True),
     Column("visitor_id", BigInteger, ForeignKey("visitors.id"), index=True),
-    # SMS: whom it is with, as the carrier names them (a number, a short code, "whatsapp:+…"), and our number they use.
+    # SMS: the contact as the carrier names them (a number, a short code, "whatsapp:+…"), and the number of ours that
+    # they text.
     Column("peer", Text),
     Column("sender", Text),
+    # SMS, after a merge: the thread where the conversation continues
+    Column("continued_in", BigInteger, ForeignKey("threads.id")),
     Column("last_seq", BigInteger, nullable=False, server_default="0"),
     Column("last_public_seq", BigInteger, nullable=False, server_default="0"),
     Column("rev", BigInteger, nullable=False, server_default="0"),  # of the ticket's summary
     Column("visitor_seen", BigInteger, nullable=False, server_default="0"),  # seq read by the visitor
     Column("team_seen", BigInteger, nullable=False, server_default="0"),  # seq read by the team
-    Column("changed_at", Instant, nullable=False, index=True),  # for the sweep that repairs lost doorbells
+    Column("changed_at", Instant, nullable=False, index=True),  # for the sweep that repairs lost publications
     Column("created_at", Instant, nullable=False),
 )
-# One SMS thread per contact for life (INB-21); the database says so, whoever races.
+# One SMS thread per contact (INB-21), also under concurrent requests.
 Index(
     "uq_threads_sms",
     threads.c.contact_id,
@@ -36,7 +39,16 @@ Index(
     sqlite_where=text("channel = 'sms'"),
 )
 
-# The desk's view of a thread, born with the customer's first message.
+# One mail thread per contact, without a ticket (HIS-2).
+Index(
+    "uq_threads_email",
+    threads.c.contact_id,
+    unique=True,
+    postgresql_where=text("channel = 'email'"),
+    sqlite_where=text("channel = 'email'"),
+)
+
+# A thread as agents see it; created by the customer's first message.
 tickets = Table(
     "tickets",
     metadata,
@@ -48,23 +60,25 @@ tickets = Table(
     Column("unread", Boolean, nullable=False),
     Column("assignee_id", BigInteger, ForeignKey("users.id")),
     Column("snoozed_until", Instant),
-    Column("closing_at", Instant),  # a held close of a chat (INB-26)
-    Column("barred", Text),  # SMS: why no reply may be sent (consent.rules.Barred); the gate asks again at each send
-    Column("stop_asked", Boolean, nullable=False, server_default=text("false")),  # wants one tap of an agent (AMB-1)
-    Column("last_inbound_seq", BigInteger, nullable=False, server_default="0"),  # reading less leaves it unread
+    Column("closing_at", Instant),  # when a delayed close of a chat takes effect (INB-26)
+    Column("barred", Text),  # SMS: why an agent cannot reply (consent.rules.Barred); the gate checks again at each send
+    # an agent must confirm or decline (AMB-1)
+    Column("stop_asked", Boolean, nullable=False, server_default=text("false")),
+    # the ticket stays unread while the team has read less than this seq
+    Column("last_inbound_seq", BigInteger, nullable=False, server_default="0"),
     Column("waiting_since", Instant),  # oldest customer message without an answer
     Column("preview", Text, nullable=False, server_default=""),
     Column("preview_by", Text, nullable=False, server_default="visitor"),
     Column("last_message_at", Instant, nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
-    # Lists are keyset-paged along these; `id` breaks ties.
+    # Lists use keyset pagination along these indexes; `id` breaks ties.
     Index("ix_tickets_list", "status", "last_message_at", "id"),
     Index("ix_tickets_channel", "status", "channel", "last_message_at", "id"),
     Index("ix_tickets_mine", "assignee_id", "status", "last_message_at", "id"),
     Index("ix_tickets_waiting", "status", "waiting_since", "id"),
 )
-# The badge counts unread tickets; a partial index keeps that to the few that are.
+# The badge counts unread tickets; a partial index contains only those.
 Index(
     "ix_tickets_unread",
     tickets.c.status,
@@ -72,8 +86,33 @@ Index(
     sqlite_where=text("unread = 1"),
 )
 
-# Append-only: every visible change to a conversation is one row. A change to an earlier row is a
-# new row whose `ref_seq` points back. `public_seq` is a visitor's own dense counter, null for what they do not see.
+# Each time a ticket is open: from its opening to its close. The last one is open unless the ticket is closed.
+episodes = Table(
+    "episodes",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("ticket_id", BigInteger, ForeignKey("tickets.id"), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("opened_by", Text, nullable=False),  # visitor | contact | agent | system
+    Column("opened_by_id", BigInteger),  # the agent
+    Column("first_reply_at", Instant),  # of an agent
+    Column("first_reply_by", BigInteger, ForeignKey("users.id")),
+    Column("closed_at", Instant),
+    Column("closed_by", Text),
+    Column("closed_by_id", BigInteger),
+    Column("assignee_id", BigInteger, ForeignKey("users.id")),  # at the close
+    Index("ix_episodes_ticket", "ticket_id", "id"),
+)
+Index(
+    "uq_episodes_open",
+    episodes.c.ticket_id,
+    unique=True,
+    postgresql_where=text("closed_at IS NULL"),
+    sqlite_where=text("closed_at IS NULL"),
+)
+
+# Append-only: every visible change of a conversation is one row. A change of an earlier row is a new row whose
+# `ref_seq` points back. `public_seq` is a dense counter for visitors, null for entries that they do not see.
 timeline = Table(
     "timeline",
     metadata,
@@ -81,7 +120,7 @@ timeline = Table(
     Column("thread_id", BigInteger, ForeignKey("threads.id"), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("public_seq", BigInteger),
-    Column("kind", Text, nullable=False),  # message note status assigned seen contact delivery consent redacted
+    Column("kind", Text, nullable=False),  # message note status assigned seen contact delivery consent redacted mail
     Column("author_type", Text, nullable=False),  # visitor contact agent system
     Column("author_id", BigInteger),
     Column("author_name", Text, nullable=False, server_default=""),
@@ -101,7 +140,7 @@ Index(
     postgresql_where=text("public_seq IS NOT NULL"),
     sqlite_where=text("public_seq IS NOT NULL"),
 )
-# A page is 50 messages and what points at them, so that ticks never fill it (DESIGN 5).
+# A page has 50 messages and the entries that refer to them, so delivery ticks do not fill it.
 Index(
     "ix_timeline_messages",
     timeline.c.thread_id,
@@ -117,7 +156,7 @@ Index(
     sqlite_where=text("ref_seq IS NOT NULL"),
 )
 
-# Bytes are in the files folder under `token`; a file belongs to nobody until an entry names it.
+# The content is in the files folder under `token`. A file has no thread until an entry attaches it.
 attachments = Table(
     "attachments",
     metadata,
@@ -125,7 +164,7 @@ attachments = Table(
     Column("token", Text, nullable=False, unique=True),
     Column("owner", Text, nullable=False),  # "agent:<user>" or "web:<visitor key>"
     Column("thread_id", BigInteger, ForeignKey("threads.id"), index=True),
-    Column("public", Boolean, nullable=False, server_default=text("false")),  # stands in a public entry
+    Column("public", Boolean, nullable=False, server_default=text("false")),  # attached to a public entry
     Column("name", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("size", BigInteger, nullable=False),  # 0: not fetched from the carrier yet
@@ -135,7 +174,8 @@ attachments = Table(
     Column("created_at", Instant, nullable=False),
 )
 
-# What an agent has typed and not sent; follows them across devices.
+# Unsent text of agents, shared between their devices. A draft that is sent or deleted stays as an empty row, so that a late
+# write of its text is recognised as older.
 drafts = Table(
     "drafts",
     metadata,
@@ -143,10 +183,11 @@ drafts = Table(
     Column("ticket_id", BigInteger, ForeignKey("tickets.id"), primary_key=True),
     Column("mode", Text, nullable=False),  # reply | note
     Column("body", Text, nullable=False),
+    Column("rev", BigInteger, nullable=False, server_default="1"),  # raised by each change
     Column("at", Instant, nullable=False),
 )
 
-# Where the widget was met: the "we saw it" check of Settings.
+# Sites where the widget was loaded, for the check in Settings.
 sites_seen = Table(
     "sites_seen",
     metadata,

@@ -1,4 +1,4 @@
-"""Tables of the kernel: settings, later work, processes."""
+"""Tables of the kernel: settings, jobs, processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, text
 from server.kernel.columns import Instant, Json, Key
 from server.schema.metadata import metadata
 
-# What an owner can change at run time, one JSON document per area ("widget", "identity").
+# Settings that an owner can change at run time, one JSON document per area ("widget", "identity").
 settings = Table(
     "settings",
     metadata,
@@ -16,7 +16,7 @@ settings = Table(
     Column("updated_at", Instant, nullable=False),
 )
 
-# Later work (DESIGN 8). `run_at` is schedule and lease at once; `turn` fences a stale worker.
+# Jobs. `run_at` is both schedule and lease; `turn` fences a stale worker.
 jobs = Table(
     "jobs",
     metadata,
@@ -26,7 +26,7 @@ jobs = Table(
     Column("payload", Json, nullable=False),
     Column("priority", Integer, nullable=False),  # 0 replies, 10 flows, 20 campaigns, 30 upkeep
     Column("run_at", Instant, nullable=False),
-    Column("again_at", Instant),  # asked for again while it was being run
+    Column("again_at", Instant),  # the next run, enqueued while the job runs
     Column("running", Boolean, nullable=False, server_default=text("false")),
     Column("turn", Integer, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -35,9 +35,11 @@ jobs = Table(
     Column("created_at", Instant, nullable=False),
     Column("node", Text),  # of the process that runs it; see `processes`
     Index("ix_jobs_due", "priority", "run_at", postgresql_where=text("NOT dead"), sqlite_where=text("dead = 0")),
+    Index("ix_jobs_running", "node", postgresql_where=text("running"), sqlite_where=text("running = 1")),
+    Index("ix_jobs_dead", "id", postgresql_where=text("dead"), sqlite_where=text("dead = 1")),
 )
 
-# PostgreSQL only: each process says every few seconds that it is there (kernel/processes.py).
+# PostgreSQL only: heartbeats of the processes (kernel/processes.py).
 processes = Table(
     "processes",
     metadata,

@@ -1,4 +1,4 @@
-"""What all tables share: how constraints are named."""
+"""The metadata of all tables, with the naming convention of constraints."""
 
 from __future__ import annotations
 

@@ -1,28 +1,112 @@
-"""Tables of contacts: people, and the browsers they came with."""
+"""Tables of contacts, their addresses, and visitors."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Table, Text
+from typing import Any
 
-from server.kernel.columns import Instant, Key
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Boolean,
+    Column,
+    CompoundSelect,
+    ForeignKey,
+    Index,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    select,
+    text,
+)
+
+from server.kernel.columns import Instant, Json, Key
 from server.schema.metadata import metadata
 
-# A person. What a visitor typed is on `visitors`; here stands what is known (IDN-1).
+# A person; unverified input of a visitor is in `visitors` (IDN-1). Only `contacts/actions.py` writes this table.
 contacts = Table(
     "contacts",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("external_id", Text, unique=True),  # `sub` of a signed identity token
+    Column("guid", Text, nullable=False, index=True, unique=True),  # unguessable, for other systems (IDN-2)
     Column("name", Text, nullable=False, server_default=""),
-    Column("email", Text, index=True),
+    Column("name_key", Text, nullable=False, server_default=""),  # `text.search_key` of the name
+    Column("email", Text, index=True),  # the primary e-mail address and phone number, copies of rows of `addresses`
     Column("phone", Text, index=True),  # E.164
-    Column("peer", Text, index=True),  # whom texts came from that is no phone number: a short code, "whatsapp:+…"
     Column("country", Text, nullable=False, server_default=""),  # ISO 3166 of the phone, upper case; "" unknown
     Column("language", Text, nullable=False, server_default=""),  # of their keywords, as ISO 639; "" unknown
-    Column("active_at", Instant),  # newest inbound; of two people with one number the newest is meant (AMB-33)
+    # a copy: whether the contact has an external id
+    Column("verified", Boolean, nullable=False, server_default=text("false")),
+    # after a merge, the contact that remains; it is never merged itself
     Column("merged_into", BigInteger, ForeignKey("contacts.id")),
     Column("created_at", Instant, nullable=False),
 )
+Index(
+    "ix_contacts_merged_into",
+    contacts.c.merged_into,
+    postgresql_where=text("merged_into IS NOT NULL"),
+    sqlite_where=text("merged_into IS NOT NULL"),
+)
+
+# What identifies a contact. Several people may share a phone number or an e-mail address: such an address then means
+# the one whose row was active last (AMB-33).
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("contact_id", BigInteger, ForeignKey("contacts.id"), nullable=False, index=True),
+    Column("kind", Text, nullable=False),  # contacts.rules.AddressKind
+    Column("value", Text, nullable=False),  # canonical: E.164, or lower-case e-mail
+    # the person texted from it, or the shop signed it; False: somebody entered it
+    Column("verified", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("active_at", Instant, nullable=False),  # when it last identified the contact
+    UniqueConstraint("kind", "value", "contact_id"),
+)
+# These ids have one contact each.
+Index(
+    "uq_addresses_id",
+    addresses.c.kind,
+    addresses.c.value,
+    unique=True,
+    postgresql_where=text("kind IN ('crm', 'external', 'shop')"),
+    sqlite_where=text("kind IN ('crm', 'external', 'shop')"),
+)
+
+# Each merge of two contacts. Merges that are not undone form trees; `contacts.merged_into` names the root.
+merges = Table(
+    "merges",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("contact_id", BigInteger, ForeignKey("contacts.id"), nullable=False),
+    Column("survivor_id", BigInteger, ForeignKey("contacts.id"), nullable=False, index=True),
+    Column("by_type", Text, nullable=False),  # audit.rules.ActorType
+    Column("by_id", BigInteger),
+    Column("by_name", Text, nullable=False, server_default=""),
+    Column("at", Instant, nullable=False),
+    Column("before", Json, nullable=False),  # what undo restores
+    Column("undone_at", Instant),
+)
+Index(
+    "uq_merges_contact",
+    merges.c.contact_id,
+    unique=True,
+    postgresql_where=text("undone_at IS NULL"),
+    sqlite_where=text("undone_at IS NULL"),
+)
+
+
+def merged_set(contact: BindParameter[Any]) -> CompoundSelect[Any]:
+    """The ids of all contacts that are merged with this one, and its own."""
+    one = contacts.alias("one")
+    root = select(func.coalesce(one.c.merged_into, one.c.id)).where(one.c.id == contact).scalar_subquery()
+    remaining, others = contacts.alias("remaining"), contacts.alias("others")
+    return (
+        select(remaining.c.id)
+        .where(remaining.c.id == root)
+        .union_all(select(others.c.id).where(others.c.merged_into == root))
+    )
+
 
 # A browser (anonymous: the hash of its token) or a signed-in person ("ext:<sub>") on a website.
 # Nothing is stored before the first message.
@@ -32,9 +116,10 @@ visitors = Table(
     Column("id", Key, primary_key=True),
     Column("key", Text, nullable=False, unique=True),
     Column("contact_id", BigInteger, ForeignKey("contacts.id"), nullable=False, index=True),
-    Column("thread_id", BigInteger),  # the current chat; a new one starts when it is closed (AMB-37)
-    Column("email", Text),  # typed, unverified: selects no contact, grants nothing
+    Column("thread_id", BigInteger),  # the current chat; the next message after its close begins a new one (AMB-37)
+    Column("email", Text),  # unverified: identifies no contact and grants nothing
     Column("name", Text),
+    Column("name_key", Text, nullable=False, server_default=""),  # `text.search_key` of the name
     Column("page_url", Text, nullable=False, server_default=""),
     Column("page_title", Text, nullable=False, server_default=""),
     Column("referrer", Text, nullable=False, server_default=""),

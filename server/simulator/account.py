@@ -1,4 +1,4 @@
-"""The demo's account at the simulated carrier: where it is, its credentials, the shop's numbers."""
+"""The demo's account at the simulated carrier: base address, credentials and the shop's numbers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ VERSION = "2010-04-01"
 
 
 def base_url(settings: Settings) -> str:
-    """Where the SDK finds this carrier instead of the real one."""
+    """The base address of the simulated carrier, for the SDK."""
     return settings.public_url + ROOT
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Credentials of the demo account: derived from the server's key, so that they are nowhere written down."""
+    """Credentials of the demo account, derived from the server's key and stored nowhere."""
 
     sid: str
     token: str
@@ -38,7 +38,7 @@ NUMBERS: tuple[Number, ...] = (
     Number("", "FernKettle", "alphanumeric", "DE", mms=False, inbound=False),
 )
 
-# Where the shop sends from which; a British number also serves neighbours, as long codes do.
+# The countries that each sender serves.
 SERVES: dict[str, tuple[str, ...]] = {
     "+18885550199": ("US", "CA"),
     "+447400123456": ("GB", "IE", "PL"),

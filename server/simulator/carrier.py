@@ -1,7 +1,8 @@
-"""A stand-in carrier for development and demos: takes messages as Twilio does, carries them to three phones, reports.
+"""A simulated carrier for development and demos: accepts messages as Twilio does, delivers them to three phones, and
+reports their status.
 
-Only what a carrier can know: it sees our requests and calls our webhooks over HTTP like any other; it imports no feature
-and no database. `twilio.py` is its REST dialect, `phone.py` the phones.
+It communicates with the server only over HTTP, as a real carrier does, and imports no feature and no database.
+`twilio.py` is its REST API, `phone.py` the phones.
 """
 
 from __future__ import annotations
@@ -20,16 +21,15 @@ import structlog
 from server.kernel.context import App
 from server.simulator import rules
 from server.simulator.account import NUMBERS, ROOT, VERSION, account
-from server.simulator.calling import Answered, Caller, replies
-from server.simulator.state import BY_NUMBER, KEPT, Kept, Message, Number, Person, Picture, State, Switches
+from server.simulator.state import BY_NUMBER, MAX_MESSAGES, Message, Number, Person, Picture, State, Store, Switches
+from server.simulator.webhooks import WebhookClient, WebhookResult, replies
 
 log = structlog.get_logger()
 
-PART = "carrier"
 MAX_PICTURE = 5_000_000  # bytes
 PICTURES = ("image/jpeg", "image/png", "image/gif")
-SAVE_S = 0.3  # changes are gathered for so long before they are written
-CALLS_KEPT = 100  # of the page's log
+SAVE_S = 0.3  # delay before changes are saved, so that several are saved together
+MAX_CALLS = 100  # in the log on the Phone page
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +38,32 @@ class Pace:
 
     sent: float = 0.25
     delivered: float = 0.6
-    slow: float = 12.0  # times as long, where the switch says so
+    slow: float = 12.0  # factor while the switch is on "slow"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One line of the page's log: what passed between carrier and shop. `ok`: it went as it should."""
+    """One line of the log on the Phone page. `ok`: False for a failure."""
 
     at: str
-    what: str
+    title: str
     detail: str
     ok: bool
 
 
 class Carrier:
-    """One per process. Everything runs on the loop; nothing needs a lock."""
+    """One per process. Everything runs on the event loop, so that no lock is needed."""
 
     def __init__(self, app: App, segments: Callable[[str], int], webhook: str, pace: Pace | None = None) -> None:
-        """`webhook`: where texts are reported, as the shop's owner would have entered it."""
+        """`webhook`: the address for inbound texts."""
         if app.settings.mode != "development":
             raise RuntimeError("the simulated carrier runs in development mode only")
         self.app, self.account, self._segments, self._webhook = app, account(app), segments, webhook
         self._pace = pace or Pace()
-        self._kept = Kept(app.settings.data_dir / "simulator")
+        self._store = Store(app.settings.data_dir / "simulator")
         self.state = State()
         self.calls: list[Call] = []
-        self.caller = Caller(app, self.account.token)
+        self.webhooks = WebhookClient(app, self.account.token)
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._saving: asyncio.Task[None] | None = None
@@ -72,49 +72,49 @@ class Carrier:
     # --- from start to end
 
     async def start(self) -> None:
-        self.state = await asyncio.to_thread(self._kept.load)
+        self.state = await asyncio.to_thread(self._store.load)
         for number in NUMBERS:
             if number.address not in self.state.numbers:
                 self.state.numbers[number.address] = Number(
                     "PN" + self.app.key(f"simulator {number.address}").hex()[:32],
                     number.address, number.kind, number.country, number.mms, number.inbound,
                 )  # fmt: skip
-        for one in self.state.numbers.values():
-            # Another port than yesterday: the webhook is where this server is today.
+        for number in self.state.numbers.values():
+            # The server may run at another port than last time: update our own webhook.
             path = urlsplit(self._webhook).path
-            if one.inbound and path in (one.sms_url or path):
-                one.sms_url = self._webhook
+            if number.inbound and path in (number.sms_url or path):
+                number.sms_url = self._webhook
         for message in self.state.messages.values():
             if message.status not in rules.FINAL and message.direction != "inbound":
-                self._do(self._carry(message))
+                self._spawn(self._deliver(message))
 
     async def close(self) -> None:
-        self.let_go()
+        self.release_waiting()
         for task in [*self._tasks, *([self._saving] if self._saving else [])]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.caller.close()
+        await self.webhooks.close()
         if self.state.version:
-            await self._kept.save(self.state)
+            await self._store.save(self.state)
 
-    def let_go(self) -> None:
-        """Answers whoever waits for news; a server that ends does not wait for them."""
+    def release_waiting(self) -> None:
+        """Ends the requests that wait for a change, because the server is about to stop."""
         self._ended = True
         self._changed.set()
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(self._safely(work))
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._log_failure(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _safely(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _log_failure(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except Exception:
             log.exception("simulator_failed")
 
     def changed(self) -> None:
-        """Something a page shows or a restart must find again is different now."""
+        """The state changed: wakes waiting pages and saves it soon."""
         self.state.version += 1
         event, self._changed = self._changed, asyncio.Event()
         event.set()
@@ -124,11 +124,11 @@ class Carrier:
     async def _save(self) -> None:
         await asyncio.sleep(SAVE_S)
         try:
-            await self._kept.save(self.state)
+            await self._store.save(self.state)
         except OSError as error:
             log.warning("simulator_not_saved", error=str(error))
 
-    async def news(self, after: int, wait: float) -> None:
+    async def wait_for_change(self, after: int, wait: float) -> None:
         """Returns once the version is not `after` any more, or after `wait` seconds."""
         if self.state.version == after and not self._ended:
             try:
@@ -136,9 +136,9 @@ class Carrier:
             except TimeoutError:
                 return
 
-    def note(self, what: str, detail: str, ok: bool = True) -> None:
-        self.calls.append(Call(self.now().isoformat(), what, detail, ok))
-        del self.calls[:-CALLS_KEPT]
+    def log_event(self, event: str, detail: str, ok: bool = True) -> None:
+        self.calls.append(Call(self.now().isoformat(), event, detail, ok))
+        del self.calls[:-MAX_CALLS]
         self.changed()
 
     def now(self) -> datetime:
@@ -148,89 +148,92 @@ class Carrier:
         token = self.app.ids.token(16)
         return urlsafe_b64decode(token + "==").hex()
 
-    def trusts(self, user: str, password: str) -> bool:
-        same = hmac.compare_digest(user.encode(), self.account.sid.encode())
-        return same & hmac.compare_digest(password.encode(), self.account.token.encode())
+    def credentials_match(self, user: str, password: str) -> bool:
+        user_matches = hmac.compare_digest(user.encode(), self.account.sid.encode())
+        return user_matches & hmac.compare_digest(password.encode(), self.account.token.encode())
 
-    # --- numbers that are given up
+    # --- deactivated numbers
 
-    def give_up(self, person: Person, gone: bool) -> None:
-        """Puts the number on today's list of those that were given up; or takes it off that list again."""
-        if gone:
+    def set_deactivated(self, person: Person, deactivate: bool) -> None:
+        """Adds the number to today's list of deactivated numbers, or removes it."""
+        if deactivate:
             self.state.given_up[person.number] = self.now().date().isoformat()
-            self.note("Number given up", f"{person.number} stands on today's list")
+            self.log_event("Number deactivated", f"{person.number} is on today's list")
         elif self.state.given_up.pop(person.number, None):
-            self.note("Number given out again", f"{person.number} is off the list; what was read stays read")
+            self.log_event("Number reassigned", f"{person.number} is no longer listed; lists already read stay read")
 
     def deactivations(self, day: str) -> str:
-        """That day's list, as a file."""
+        """The list of numbers that were deactivated on that day, as the text of a file."""
         return "".join(f"{number}\n" for number, on in sorted(self.state.given_up.items()) if on == day)
 
-    # --- a message of the shop's
+    # --- messages from the shop
 
-    def judge(self, wanted: rules.Wanted) -> rules.Problem | None:
-        senders = {one.address: rules.Sending(one.address, mms=one.mms) for one in self.state.numbers.values()}
-        known = rules.Known(senders, self.account.service, frozenset(self.state.opted_out))
-        return rules.judge(wanted, known, self.now())
+    def check_request(self, request: rules.SendRequest) -> rules.Problem | None:
+        senders = {
+            number.address: rules.SenderAbilities(number.address, mms=number.mms)
+            for number in self.state.numbers.values()
+        }
+        account = rules.AccountState(senders, self.account.service, frozenset(self.state.opted_out))
+        return rules.check_request(request, account, self.now())
 
-    def take(self, wanted: rules.Wanted) -> Message:
-        """A message that was judged well. It is on its way when this returns."""
+    def take(self, request: rules.SendRequest) -> Message:
+        """Accepts a message that `check_request` found valid, and starts its delivery."""
         now = self.now()
-        sender = wanted.sender or self._from_service(wanted.to or "", bool(wanted.media))
-        status = "scheduled" if wanted.schedule else "accepted" if wanted.service else "queued"
+        sender = request.sender or self._choose_sender(request.to or "", bool(request.media))
+        status = "scheduled" if request.schedule else "accepted" if request.service else "queued"
         message = Message(
-            ("MM" if wanted.media else "SM") + self.hexadecimal(), "outbound-api", sender, wanted.to or "",
-            wanted.body or "", status, now.isoformat(), self._segments(wanted.body or ""), media_urls=list(wanted.media),
-            service=wanted.service or "", callback=wanted.callback or "", validity_s=int(wanted.validity or 36_000),
-            send_at=wanted.send_at or "", updated_at=now.isoformat(),
+            ("MM" if request.media else "SM") + self.hexadecimal(), "outbound-api", sender, request.to or "",
+            request.body or "", status, now.isoformat(), self._segments(request.body or ""), media_urls=list(request.media),
+            service=request.service or "", callback=request.callback or "", validity_s=int(request.validity or 36_000),
+            send_at=request.send_at or "", updated_at=now.isoformat(),
         )  # fmt: skip
-        self._keep(message)
-        self._do(self._carry(message))
+        self._add(message)
+        self._spawn(self._deliver(message))
         return message
 
-    def _from_service(self, to: str, mms: bool) -> str:
-        """The service's own choice: a number of the recipient's country, else any that can."""
-        numbers = [one for one in self.state.numbers.values() if one.inbound and (one.mms or not mms)]
-        american = to.startswith("+1")
-        numbers.sort(key=lambda one: (one.country == "US") != american)
+    def _choose_sender(self, to: str, mms: bool) -> str:
+        """The messaging service's choice of sender: preferably a number of the recipient's country."""
+        numbers = [number for number in self.state.numbers.values() if number.inbound and (number.mms or not mms)]
+        to_north_america = to.startswith("+1")
+        numbers.sort(key=lambda number: (number.country == "US") != to_north_america)
         return numbers[0].address
 
-    def _keep(self, message: Message) -> None:
+    def _add(self, message: Message) -> None:
         self.state.places += 1
         message.place = self.state.places
         self.state.messages[message.sid] = message
-        while len(self.state.messages) > KEPT:
+        while len(self.state.messages) > MAX_MESSAGES:
             self.forget(next(iter(self.state.messages.values())))
         self.changed()
 
     def forget(self, message: Message) -> None:
         for picture in message.pictures:
-            self._kept.forget_picture(picture.sid)
+            self._store.forget_picture(picture.sid)
         self.state.messages.pop(message.sid, None)
         self.changed()
 
     def cancel(self, message: Message) -> bool:
         if message.status not in rules.CANCELABLE:
             return False
-        message.updated("canceled", self.now())
+        message.set_status("canceled", self.now())
         self.changed()
-        self._do(self._tell(message, message.status))
+        self._spawn(self._report_status(message, message.status))
         return True
 
-    async def _carry(self, message: Message) -> None:
-        """From the queue to the phone, telling the shop at every step but the first (INTEGRATIONS 0)."""
-        told: list[str] = []
-        await self._on_its_way(message, self.state.switches, told)
-        for status in reversed(told):
-            await self._tell(message, status)
+    async def _deliver(self, message: Message) -> None:
+        """Delivers a message to the phone and reports every status but the first to the shop."""
+        statuses: list[str] = []
+        await self._run_delivery(message, self.state.switches, statuses)
+        for status in reversed(statuses):
+            await self._report_status(message, status)
 
-    async def _on_its_way(self, message: Message, switches: Switches, told: list[str]) -> None:
+    async def _run_delivery(self, message: Message, switches: Switches, statuses: list[str]) -> None:
         steps = [] if message.status != "accepted" else ["queued"]
         if message.status == "scheduled":
-            await self._until(message)
+            await self._wait_until_send_time(message)
             steps = ["accepted", "queued"]
         for status in steps:
-            await self._step(message, status, self._pace.sent / 4, told, switches)
+            await self._advance(message, status, self._pace.sent / 4, statuses, switches)
         if message.status == "queued" and not await self._load_pictures(message):
             await self._fail(message, "failed", message.error or 63019, "A picture could not be fetched")
             return
@@ -238,9 +241,9 @@ class Carrier:
             if self._expired(message):
                 await self._fail(message, "failed", 30036, "Validity Period Expired")
                 return
-            await self._step(message, "sent", self._pace.sent, told, switches)
+            await self._advance(message, "sent", self._pace.sent, statuses, switches)
         if message.status != "sent":
-            return  # cancelled on the way
+            return  # it was cancelled meanwhile
         match switches.outcome:
             case "undelivered":
                 await self._pause(self._pace.delivered, switches)
@@ -249,83 +252,87 @@ class Carrier:
                 await self._pause(self._pace.delivered, switches)
                 await self._fail(message, "undelivered", 30007, "Message filtered")
             case "sent":
-                self._arrive(message)  # many routes never report: `sent` is the last word
+                self._mark_arrived(message)  # many routes never report more than `sent`
                 self.changed()
             case "delivered":
-                await self._step(message, "delivered", self._pace.delivered, told, switches)
+                await self._advance(message, "delivered", self._pace.delivered, statuses, switches)
 
-    async def _until(self, message: Message) -> None:
-        at = rules.moment(message.send_at)
-        if at is not None:
-            await asyncio.sleep(max(0.0, (at - self.now()).total_seconds()))
+    async def _wait_until_send_time(self, message: Message) -> None:
+        send_at = rules.parse_time(message.send_at)
+        if send_at is not None:
+            await asyncio.sleep(max(0.0, (send_at - self.now()).total_seconds()))
 
-    async def _step(self, message: Message, status: str, after: float, held: list[str], switches: Switches) -> None:
-        """The next status, and its report. Shuffled, the reports are held back and come last first."""
-        before = message.status
-        await self._pause(after, switches)
-        if message.status != before:
+    async def _advance(
+        self, message: Message, status: str, delay_s: float, pending: list[str], switches: Switches
+    ) -> None:
+        """Sets the next status and reports it. With shuffled callbacks, reports are sent at the end, in reverse order."""
+        previous_status = message.status
+        await self._pause(delay_s, switches)
+        if message.status != previous_status:
             return
-        message.updated(status, self.now())
+        message.set_status(status, self.now())
         if status == "sent":
             message.sent_at = message.updated_at
         if status == "delivered":
-            self._arrive(message)
+            self._mark_arrived(message)
         self.changed()
         if switches.callbacks_shuffled:
-            held.append(status)
+            pending.append(status)
         else:
-            await self._tell(message, status)
+            await self._report_status(message, status)
 
     async def _pause(self, seconds: float, switches: Switches) -> None:
         await asyncio.sleep(seconds * (self._pace.slow if switches.pace == "slow" else 1.0))
 
-    def _arrive(self, message: Message) -> None:
+    def _mark_arrived(self, message: Message) -> None:
         message.arrived_at = self.now().isoformat()
 
     def _expired(self, message: Message) -> bool:
         return self.now() - datetime.fromisoformat(message.created_at) > timedelta(seconds=message.validity_s)
 
-    async def _fail(self, message: Message, status: str, code: int, words: str) -> None:
-        message.error, message.error_message = code, words
-        message.updated(status, self.now())
+    async def _fail(self, message: Message, status: str, code: int, sentence: str) -> None:
+        message.error, message.error_message = code, sentence
+        message.set_status(status, self.now())
         self.changed()
-        await self._tell(message, status)
+        await self._report_status(message, status)
 
     async def _load_pictures(self, message: Message) -> bool:
-        """Fetches what the shop attached, from the shop only: a demo never calls strangers."""
+        """Downloads attached pictures, only from this server."""
         for url in message.media_urls[len(message.pictures) :]:
-            ours = [origin for origin in (self.app.settings.public_url, self.app.settings.demo_url) if origin]
-            if not any(url.startswith(f"{origin}/") for origin in ours):
-                self.note("Picture not fetched", f"{url[:80]} is not on this server", ok=False)
+            allowed_origins = [
+                origin for origin in (self.app.settings.public_url, self.app.settings.demo_url) if origin
+            ]
+            if not any(url.startswith(f"{origin}/") for origin in allowed_origins):
+                self.log_event("Picture not fetched", f"{url[:80]} is not on this server", ok=False)
                 return False
-            found = await self.caller.fetch(url, MAX_PICTURE)
-            if isinstance(found, int):
-                message.error = found
-                self.note("Picture not fetched", f"error {found}", ok=False)
+            fetched = await self.webhooks.fetch(url, MAX_PICTURE)
+            if isinstance(fetched, int):
+                message.error = fetched
+                self.log_event("Picture not fetched", f"error {fetched}", ok=False)
                 return False
-            data, kind = found
+            data, kind = fetched
             if kind not in PICTURES:
                 message.error = 12300
-                self.note("Picture not fetched", f"its type is {kind[:40]}", ok=False)
+                self.log_event("Picture not fetched", f"its type is {kind[:40]}", ok=False)
                 return False
             message.pictures.append(self._picture(data, kind))
         return True
 
     def _picture(self, data: bytes, kind: str) -> Picture:
         sid = "ME" + self.hexadecimal()
-        self._kept.keep_picture(sid, data)
+        self._store.keep_picture(sid, data)
         return Picture(sid, kind, len(data))
 
     def picture(self, sid: str) -> bytes | None:
-        return self._kept.picture(sid)
+        return self._store.picture(sid)
 
     def forget_picture(self, message: Message, sid: str) -> None:
-        message.pictures = [one for one in message.pictures if one.sid != sid]
-        self._kept.forget_picture(sid)
+        message.pictures = [picture for picture in message.pictures if picture.sid != sid]
+        self._store.forget_picture(sid)
         self.changed()
 
-    async def _tell(self, message: Message, status: str) -> None:
-        """One status callback, twice where the switch says so."""
+    async def _report_status(self, message: Message, status: str) -> None:
+        """Sends one status callback; twice if the switch says so."""
         if not message.callback:
             return
         params = {
@@ -338,26 +345,26 @@ class Carrier:
             params |= {"ErrorCode": str(message.error), "ErrorMessage": message.error_message}
         if status in ("delivered", "undelivered"):
             params["RawDlrDoneDate"] = self.now().strftime("%y%m%d%H%M")
-        calls = [self.caller.post(message.callback, params)]
+        calls = [self.webhooks.post(message.callback, params)]
         if self.state.switches.callbacks_twice:
-            calls.append(self.caller.post(message.callback, params))
+            calls.append(self.webhooks.post(message.callback, params))
         answers = await asyncio.gather(*calls)
-        self._note_answers(f"Status: {status}", message, answers)
+        self._log_results(f"Status: {status}", message, answers)
 
-    async def tell_early(self, message: Message) -> None:
-        """Shuffled, a report even overtakes the answer to the request (GUARANTEES F34)."""
+    async def report_early(self, message: Message) -> None:
+        """With shuffled callbacks, sends a report before the response to the create request (F34)."""
         try:
-            await asyncio.wait_for(self._tell(message, "sent"), 1.0)
+            await asyncio.wait_for(self._report_status(message, "sent"), 1.0)
         except TimeoutError:
-            self.note("Status: sent", "the shop did not take it in a second", ok=False)
+            self.log_event("Status: sent", "the shop did not accept it within a second", ok=False)
 
-    def _note_answers(self, what: str, message: Message, answers: Iterable[Answered]) -> None:
-        for found in answers:
-            ok = 200 <= found.status < 300
-            tries = f", {found.tries} tries" if found.tries > 1 else ""
-            self.note(what, f"{message.sid[:8]}…: {found.status or found.error}{tries}", ok)
+    def _log_results(self, event: str, message: Message, results: Iterable[WebhookResult]) -> None:
+        for result in results:
+            ok = 200 <= result.status < 300
+            tries = f", {result.tries} tries" if result.tries > 1 else ""
+            self.log_event(event, f"{message.sid[:8]}…: {result.status or result.error}{tries}", ok)
 
-    # --- a text of a person's
+    # --- texts from people
 
     def text(self, person: Person, to: str, body: str, pictures: list[tuple[bytes, str]]) -> Message:
         """A person texts one of the shop's numbers."""
@@ -368,27 +375,27 @@ class Carrier:
             self._segments(body), [self._picture(data, kind) for data, kind in pictures], updated_at=now, sent_at=now,
             arrived_at=now,
         )  # fmt: skip
-        self._keep(message)
-        handled = rules.handle_keyword(number.kind, body, (to, person.number) in self.state.opted_out)
-        if handled is not None:
-            if handled.blocks is True:
+        self._add(message)
+        keyword_result = rules.handle_keyword(number.kind, body, (to, person.number) in self.state.opted_out)
+        if keyword_result is not None:
+            if keyword_result.blocks is True:
                 self.state.opted_out.add((to, person.number))
-            elif handled.blocks is False:
+            elif keyword_result.blocks is False:
                 self.state.opted_out.discard((to, person.number))
-            if handled.answer:
-                self._answer(message, handled.answer)
-        self._do(self._report(message, number))
+            if keyword_result.answer:
+                self._answer(message, keyword_result.answer)
+        self._spawn(self._report_inbound(message, number))
         return message
 
     def _answer(self, message: Message, body: str) -> Message:
-        """A text back to the phone, from the carrier itself or from an answer in TwiML."""
+        """Sends a text to the phone: the carrier's own reply, or one from a TwiML response."""
         now = self.now().isoformat()
-        found = Message(
+        message_to_phone = Message(
             "SM" + self.hexadecimal(), "outbound-reply", message.to, message.sender, body, "delivered", now,
             self._segments(body), updated_at=now, sent_at=now, arrived_at=now,
         )  # fmt: skip
-        self._keep(found)
-        return found
+        self._add(message_to_phone)
+        return message_to_phone
 
     def inbound_params(self, message: Message, number: Number) -> dict[str, str]:
         person = BY_NUMBER.get(message.sender)
@@ -409,24 +416,22 @@ class Carrier:
         base = f"{self.app.settings.public_url}{ROOT}/{VERSION}/Accounts/{self.account.sid}"
         return f"{base}/Messages/{message}/Media/{picture}"
 
-    async def _report(self, message: Message, number: Number) -> None:
-        """The inbound webhook; what it answers in TwiML, or as plain text, goes to the phone."""
+    async def _report_inbound(self, message: Message, number: Number) -> None:
+        """Calls the inbound webhook; texts in its response go to the phone."""
         if not number.sms_url:
-            self.note("Text not reported", f"{number.address} has no webhook", ok=False)
+            self.log_event("Text not reported", f"{number.address} has no webhook", ok=False)
             return
         params, key = self.inbound_params(message, number), self.app.ids.token(16)
-        calls = [self.caller.post(number.sms_url, params, method=number.sms_method, key=key)]
+        calls = [self.webhooks.post(number.sms_url, params, method=number.sms_method, key=key)]
         if self.state.switches.webhooks_twice:
-            calls.append(self.caller.post(number.sms_url, params, method=number.sms_method, key=key))
-        answers = await asyncio.gather(*calls)
-        self._note_answers("Text reported", message, answers)
-        for found in answers:
-            if 200 <= found.status < 300:
-                for body in replies(found):
+            calls.append(self.webhooks.post(number.sms_url, params, method=number.sms_method, key=key))
+        results = await asyncio.gather(*calls)
+        self._log_results("Text reported", message, results)
+        for result in results:
+            if 200 <= result.status < 300:
+                for body in replies(result):
                     self._answer(message, body)
 
 
 def of(app: App) -> Carrier:
-    found = app.parts[PART]
-    assert isinstance(found, Carrier)
-    return found
+    return app.part(Carrier)

@@ -1,4 +1,4 @@
-"""What is said in the demo. `<` the visitor, `>` the team, `#` a note for the team."""
+"""The demo's chats. A line begins with `<` visitor, `>` team, or `#` note."""
 
 from __future__ import annotations
 

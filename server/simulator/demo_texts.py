@@ -1,4 +1,5 @@
-"""Texts of the demo. `<` the customer, `>` the team, `>!` a reply that fails, `#` a note; `<+` and `>+` with a picture."""
+"""The demo's SMS conversations. A line begins with `<` customer, `>` team, `>!` a reply that fails, or `#` note; `<+` and
+`>+` add a picture."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ class Texting:
     name: str
     lines: tuple[str, ...]
     to: str = "+18885550199"
-    agreed: bool = True  # to texts about orders
+    agreed: bool = True  # has consented to texts about orders
     agent: int = 1
     closed: bool = False
 

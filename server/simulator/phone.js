@@ -92,8 +92,8 @@ function showLine() {
   for (const id of ['text', 'send']) $(id).disabled = !open
   const mms = open && numberOf(other()).mms && one.country === 'US'
   $('attach').disabled = !mms
-  $('attach').title = mms ? '' : 'Pictures travel between US and Canadian numbers only'
-  $('text').placeholder = open ? 'Text message' : 'This sender takes no texts'
+  $('attach').title = mms ? '' : 'Pictures work only between US and Canadian numbers'
+  $('text').placeholder = open ? 'Text message' : 'You cannot text this sender'
   $('says').hidden = !open
 }
 
@@ -187,7 +187,7 @@ function showSwitches() {
 
 function showGone() {
   $('gone').disabled = false
-  $('gone').textContent = me().given_up ? `Give ${pretty(me().number)} out again` : `Give ${pretty(me().number)} up`
+  $('gone').textContent = me().given_up ? `Reassign ${pretty(me().number)}` : `Deactivate ${pretty(me().number)}`
 }
 
 function showCalls() {
@@ -240,7 +240,7 @@ function detach() {
 
 async function call(method, path, body) {
   const answer = await fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
-  if (!answer.ok) throw new Error((await answer.json().catch(() => null))?.error?.message ?? 'It was not sent. Try again.')
+  if (!answer.ok) throw new Error((await answer.json().catch(() => null))?.error?.message ?? 'Not sent. Try again.')
 }
 
 $('compose').addEventListener('submit', async (event) => {

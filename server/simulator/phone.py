@@ -1,4 +1,4 @@
-"""The Phone page: three people with telephones who text the shop, and the switches of the carrier between them."""
+"""The Phone page: three people who text the shop, and switches that make the carrier misbehave."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from server.errors import Forbidden, NotFound, Refused, TooLarge, UnsupportedType
 from server.kernel.context import App
 from server.simulator.carrier import MAX_PICTURE, PICTURES, Carrier
+from server.simulator.page_handlers import serve_file, with_refusals
 from server.simulator.state import PEOPLE, Message, Person, Switches
-from server.web.http import read_body, refusal_response, validate
+from server.web.http import read_body, validate
 
 FILES = Path(__file__).parent
-WAIT_S = 20.0  # a request for news stays open so long
-SHOWN = 200  # messages of one conversation
-MAX_REQUEST = 12_000_000  # bytes: one picture, in base64, and a text
+WAIT_S = 20.0  # how long a request may wait for a change
+MAX_MESSAGES = 200  # messages of one conversation in a response, the newest
+MAX_REQUEST = 12_000_000  # bytes; enough for one picture in base64, and a text
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -43,7 +44,7 @@ class PictureBody(BaseModel):
 
 
 class TextBody(BaseModel):
-    """What one of the people texts. `to`: one of the shop's numbers."""
+    """A text by one of the people. `to`: one of the shop's numbers."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,8 +54,8 @@ class TextBody(BaseModel):
     pictures: list[PictureBody] = Field(default_factory=list, max_length=3)
 
 
-class GivenUpBody(BaseModel):
-    """Whose number is given up, or given out again."""
+class DeactivateBody(BaseModel):
+    """Deactivates a person's number, or reactivates it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,46 +64,31 @@ class GivenUpBody(BaseModel):
 
 
 class Phones:
-    """Handlers of the page. `ask_for_lists`: makes the shop read the list of numbers given up now, not once a day."""
+    """Handlers of the page. `ask_for_lists`: makes the shop read the list of deactivated numbers now, not once a day."""
 
     def __init__(self, app: App, carrier: Carrier, ask_for_lists: Callable[[], Awaitable[None]]) -> None:
         self.app, self.carrier, self._ask_for_lists = app, carrier, ask_for_lists
 
     def routes(self) -> list[BaseRoute]:
-        found: list[BaseRoute] = [
-            Route("/phone", self._file("phone.html", "text/html"), methods=["GET"]),
-            Route("/phone/phone.js", self._file("phone.js", "text/javascript"), methods=["GET"]),
-            Route("/phone/phone.css", self._file("phone.css", "text/css"), methods=["GET"]),
-            Route("/phone/state", self._answering(self.state), methods=["GET"]),
-            Route("/phone/pictures/{sid}", self._answering(self.picture), methods=["GET"]),
-            Route("/phone/text", self._answering(self.text), methods=["POST"]),
-            Route("/phone/given-up", self._answering(self.given_up), methods=["PUT"]),
-            Route("/phone/switches", self._answering(self.switches), methods=["PUT"]),
+        all_routes: list[BaseRoute] = [
+            Route("/phone", serve_file(FILES / "phone.html", "text/html", HEADERS), methods=["GET"]),
+            Route("/phone/phone.js", serve_file(FILES / "phone.js", "text/javascript", HEADERS), methods=["GET"]),
+            Route("/phone/phone.css", serve_file(FILES / "phone.css", "text/css", HEADERS), methods=["GET"]),
+            Route("/phone/state", with_refusals(self.app, self.state), methods=["GET"]),
+            Route("/phone/pictures/{sid}", with_refusals(self.app, self.picture), methods=["GET"]),
+            Route("/phone/text", with_refusals(self.app, self.text), methods=["POST"]),
+            Route("/phone/given-up", with_refusals(self.app, self.given_up), methods=["PUT"]),
+            Route("/phone/switches", with_refusals(self.app, self.switches), methods=["PUT"]),
         ]
-        return found
+        return all_routes
 
-    def _file(self, name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            return FileResponse(FILES / name, media_type=kind, headers=HEADERS)
-
-        return answer
-
-    def _answering(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except Refused as refusal:
-                return refusal_response(refusal, self.app.ids.token(9))
-
-        return answer
-
-    # --- what is shown
+    # --- reads
 
     async def state(self, request: Request) -> Response:
-        """Everything the page shows, at once or when it changes after the version that `after` names."""
+        """Everything the page shows. With `after`, waits until the state's version is newer."""
         after = request.query_params.get("after", "")
         if after.isascii() and after.isdecimal() and len(after) < 16:
-            await self.carrier.news(int(after), WAIT_S)
+            await self.carrier.wait_for_change(int(after), WAIT_S)
         state = self.carrier.state
         body = {
             "version": state.version,
@@ -110,18 +96,18 @@ class Phones:
             "people": [self._person(person) for person in PEOPLE],
             "numbers": [
                 {
-                    "address": one.address,
-                    "kind": one.kind,
-                    "country": one.country,
-                    "mms": one.mms,
-                    "inbound": one.inbound,
+                    "address": number.address,
+                    "kind": number.kind,
+                    "country": number.country,
+                    "mms": number.mms,
+                    "inbound": number.inbound,
                 }
-                for one in state.numbers.values()
+                for number in state.numbers.values()
             ],
             "switches": state.switches.model_dump(),
             "calls": [
-                {"at": one.at, "what": one.what, "detail": one.detail, "ok": one.ok}
-                for one in reversed(self.carrier.calls[-30:])
+                {"at": call.at, "what": call.title, "detail": call.detail, "ok": call.ok}
+                for call in reversed(self.carrier.calls[-30:])
             ],
         }
         return JSONResponse(body, headers={"cache-control": "no-store"})
@@ -130,15 +116,15 @@ class Phones:
         talks: dict[str, list[dict[str, Any]]] = {}
         for message in self.carrier.state.messages.values():
             if message.sender == person.number and message.direction == "inbound":
-                talks.setdefault(message.to, []).append(_shown(message, mine=True))
+                talks.setdefault(message.to, []).append(_message_json(message, by_person=True))
             elif message.to == person.number and message.arrived_at:
-                talks.setdefault(message.sender, []).append(_shown(message, mine=False))
+                talks.setdefault(message.sender, []).append(_message_json(message, by_person=False))
         return {
             "id": person.id, "name": person.name, "number": person.number, "country": person.country,
-            "language": person.language, "says": person.says, "given_up": person.number in self.carrier.state.given_up,
-            "blocked": sorted(ours for ours, theirs in self.carrier.state.opted_out if theirs == person.number),
+            "language": person.language, "says": person.phrases, "given_up": person.number in self.carrier.state.given_up,
+            "blocked": sorted(our_number for our_number, their_number in self.carrier.state.opted_out if their_number == person.number),
             "talks": [
-                {"with": other, "messages": sorted(said, key=lambda one: one["at"])[-SHOWN:]} for other, said in talks.items()
+                {"with": shop_number, "messages": sorted(messages, key=lambda message: message["at"])[-MAX_MESSAGES:]} for shop_number, messages in talks.items()
             ],
         }  # fmt: skip
 
@@ -159,10 +145,10 @@ class Phones:
         headers = {"x-content-type-options": "nosniff", "cache-control": "private, max-age=86400"}
         return Response(data, media_type=kind, headers=headers)
 
-    # --- what is done
+    # --- writes
 
     async def _body(self, request: Request) -> Any:
-        """JSON from our own page: a page of another site can neither name this type nor this origin."""
+        """The JSON body. Checks type and origin, so that pages of other sites cannot send requests."""
         settings = self.app.settings
         if request.headers.get("origin") not in (settings.public_url, settings.demo_url):
             raise Forbidden("This request came from another site.", "cross_site")
@@ -174,30 +160,30 @@ class Phones:
             raise Refused("bad_json", "The body cannot be read.") from None
 
     async def text(self, request: Request) -> Response:
-        said: TextBody = validate(TextBody, await self._body(request))
-        person = next((one for one in PEOPLE if one.id == said.person), None)
-        number = self.carrier.state.numbers.get(said.to)
+        body: TextBody = validate(TextBody, await self._body(request))
+        person = next((candidate for candidate in PEOPLE if candidate.id == body.person), None)
+        number = self.carrier.state.numbers.get(body.to)
         if person is None or number is None:
             raise NotFound()
         if not number.inbound:
-            raise Refused("one_way", f"{number.address} sends only: nobody can text a name.", field="to")
-        pictures = [_picture(one) for one in said.pictures]
+            raise Refused("one_way", f"{number.address} can only send. Nobody can text a sender name.", field="to")
+        pictures = [_picture(candidate) for candidate in body.pictures]
         if pictures and not (number.mms and person.country in ("US", "CA")):
-            raise Refused("no_mms", "Pictures travel between US and Canadian numbers only.", field="pictures")
-        if not said.body.strip() and not pictures:
+            raise Refused("no_mms", "Pictures work only between US and Canadian numbers.", field="pictures")
+        if not body.body.strip() and not pictures:
             raise Refused("empty_message", "Write something first.", field="body")
-        message = self.carrier.text(person, said.to, said.body, pictures)
+        message = self.carrier.text(person, body.to, body.body, pictures)
         return JSONResponse({"sid": message.sid}, 201)
 
     async def given_up(self, request: Request) -> Response:
-        said: GivenUpBody = validate(GivenUpBody, await self._body(request))
-        person = next((one for one in PEOPLE if one.id == said.person), None)
+        body: DeactivateBody = validate(DeactivateBody, await self._body(request))
+        person = next((candidate for candidate in PEOPLE if candidate.id == body.person), None)
         if person is None:
             raise NotFound()
-        self.carrier.give_up(person, said.given_up)
-        if said.given_up:
+        self.carrier.set_deactivated(person, body.given_up)
+        if body.given_up:
             await self._ask_for_lists()
-        return JSONResponse({"given_up": said.given_up})
+        return JSONResponse({"given_up": body.given_up})
 
     async def switches(self, request: Request) -> Response:
         self.carrier.state.switches = validate(Switches, await self._body(request))
@@ -205,20 +191,20 @@ class Phones:
         return JSONResponse(self.carrier.state.switches.model_dump())
 
 
-def _shown(message: Message, *, mine: bool) -> dict[str, Any]:
+def _message_json(message: Message, *, by_person: bool) -> dict[str, Any]:
     return {
-        "sid": message.sid, "mine": mine, "body": message.body, "at": message.arrived_at,
-        "pictures": [one.sid for one in message.pictures], "segments": message.segments,
+        "sid": message.sid, "mine": by_person, "body": message.body, "at": message.arrived_at,
+        "pictures": [picture.sid for picture in message.pictures], "segments": message.segments,
     }  # fmt: skip
 
 
-def _picture(said: PictureBody) -> tuple[bytes, str]:
-    if said.type not in PICTURES:
-        raise Refused("unsupported_picture", "Pictures are JPEG, PNG or GIF.", field="pictures")
+def _picture(body: PictureBody) -> tuple[bytes, str]:
+    if body.type not in PICTURES:
+        raise Refused("unsupported_picture", "Pictures must be JPEG, PNG or GIF.", field="pictures")
     try:
-        data = b64decode(said.data, validate=True)
+        data = b64decode(body.data, validate=True)
     except (binascii.Error, ValueError):
         raise Refused("bad_picture", "The picture cannot be read.", field="pictures") from None
     if len(data) > MAX_PICTURE:
-        raise TooLarge("too_large", "A picture is 5 MB at most.", field="pictures")
-    return data, said.type
+        raise TooLarge("too_large", "A picture can have at most 5 MB.", field="pictures")
+    return data, body.type

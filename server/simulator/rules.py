@@ -1,6 +1,6 @@
-"""How the simulated carrier judges: what it refuses, what it answers by itself, when it tries again. Pure.
+"""Pure rules of the simulated carrier: refusals, keyword replies, and repeats of webhooks.
 
-Codes and sentences are Twilio's (INTEGRATIONS 2.1, 3); numbers of +1500555 act as those of Twilio's test credentials.
+Codes and messages are Twilio's; numbers of +1500555 act as Twilio's test credentials do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MORE_INFO = "https://www.twilio.com/docs/errors/"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A refusal as Twilio words it."""
+    """A refusal with Twilio's code and message."""
 
     code: int
     message: str
@@ -55,7 +55,7 @@ def not_found(path: str) -> Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SendRequest:
     """The parameters of one create request. A parameter that was not sent is None."""
 
     to: str | None = None
@@ -70,8 +70,8 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
-    """What the carrier knows of one of its senders."""
+class SenderAbilities:
+    """What one of the account's senders can send."""
 
     address: str
     sms: bool = True
@@ -79,10 +79,10 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a create request is judged by."""
+class AccountState:
+    """The account's state against which a create request is checked."""
 
-    senders: Mapping[str, Sending]
+    senders: Mapping[str, SenderAbilities]
     service: str
     opted_out: frozenset[tuple[str, str]] = field(default_factory=frozenset)  # (our number, theirs)
 
@@ -101,37 +101,37 @@ _FROM = {
 }  # fmt: skip
 
 
-def judge(wanted: Wanted, known: Known, now: datetime) -> Problem | None:
-    """None: it is taken. Twilio asks in this order, and names the first thing that is wrong."""
-    to, sender = wanted.to or "", wanted.sender or ""
+def check_request(request: SendRequest, account: AccountState, now: datetime) -> Problem | None:
+    """Returns the first problem, in Twilio's order of checks; None: the request is accepted."""
+    to, sender = request.to or "", request.sender or ""
     if not to:
         return Problem(21604, "A 'To' phone number is required.")
-    if not sender and not wanted.service:
+    if not sender and not request.service:
         return Problem(21603, "A 'From' phone number is required.")
-    if not wanted.body and not wanted.media:
+    if not request.body and not request.media:
         return Problem(21602, "Message body is required.")
-    told = _TO.get(to)
-    if told is not None:
-        return Problem(told[0], told[1].format(to=to, sender=sender))
-    told = _FROM.get(sender)
-    if told is not None:
-        return Problem(told[0], told[1].format(sender=sender))
-    return _parties(wanted, known, to, sender) or _content(wanted) or _time(wanted, now)
+    error = _TO.get(to)
+    if error is not None:
+        return Problem(error[0], error[1].format(to=to, sender=sender))
+    error = _FROM.get(sender)
+    if error is not None:
+        return Problem(error[0], error[1].format(sender=sender))
+    return _check_parties(request, account, to, sender) or _check_content(request) or _check_times(request, now)
 
 
-def _parties(wanted: Wanted, known: Known, to: str, sender: str) -> Problem | None:
+def _check_parties(request: SendRequest, account: AccountState, to: str, sender: str) -> Problem | None:
     if not E164.fullmatch(to):
         return Problem(21211, f"The 'To' number {to} is not a valid phone number.")
-    if wanted.service and wanted.service != known.service:
-        return Problem(21705, f"The Messaging Service Sid {wanted.service} is invalid.", 404)
+    if request.service and request.service != account.service:
+        return Problem(21705, f"The Messaging Service Sid {request.service} is invalid.", 404)
     if not sender:
         return None
     if not (E164.fullmatch(sender) or SHORT.fullmatch(sender) or LETTERS.fullmatch(sender)):
         return Problem(
             21212, f"The 'From' number {sender} is not a valid phone number, shortcode, or alphanumeric sender ID."
         )
-    found = known.senders.get(sender)
-    if found is None and sender != "+15005550006":
+    abilities = account.senders.get(sender)
+    if abilities is None and sender != "+15005550006":
         code = 21659 if sender.startswith("+") else 21660
         return Problem(code, f"'From' {sender} is not a Twilio phone number or Short Code country mismatch")
     if to == sender:
@@ -140,55 +140,55 @@ def _parties(wanted: Wanted, known: Known, to: str, sender: str) -> Problem | No
         return Problem(
             21612, f"The 'To' phone number {to} is not currently reachable using the 'From' {sender} via SMS."
         )
-    if (sender, to) in known.opted_out:
+    if (sender, to) in account.opted_out:
         return Problem(21610, "Attempt to send to unsubscribed recipient")
-    if wanted.media and found is not None and not (found.mms and to.startswith("+1")):
+    if request.media and abilities is not None and not (abilities.mms and to.startswith("+1")):
         return Problem(
             21612, f"The 'To' phone number {to} is not currently reachable using the 'From' number {sender} via MMS."
         )
     return None
 
 
-def _content(wanted: Wanted) -> Problem | None:
-    if wanted.body and len(wanted.body) > MAX_BODY:
+def _check_content(request: SendRequest) -> Problem | None:
+    if request.body and len(request.body) > MAX_BODY:
         return Problem(
             21617, "The concatenated message body exceeds the 1600 character limit. Please shorten your message."
         )
-    if len(wanted.media) > MAX_MEDIA:
+    if len(request.media) > MAX_MEDIA:
         return Problem(21623, "Number of media files exceeds allowed limit")
-    for address in wanted.media:
+    for address in request.media:
         if not _is_web(address):
             return Problem(21620, f"Invalid media URL(s): {address}")
-    if wanted.callback and not (_is_web(wanted.callback) and "_" not in (urlsplit(wanted.callback).hostname or "")):
-        return Problem(21609, f"The StatusCallback URL {wanted.callback} is not a valid URL.")
+    if request.callback and not (_is_web(request.callback) and "_" not in (urlsplit(request.callback).hostname or "")):
+        return Problem(21609, f"The StatusCallback URL {request.callback} is not a valid URL.")
     return None
 
 
-def _time(wanted: Wanted, now: datetime) -> Problem | None:
-    if wanted.validity is not None:
-        whole = wanted.validity.isascii() and wanted.validity.isdecimal() and len(wanted.validity) < 9
-        if not whole or not 1 <= int(wanted.validity) <= LONGEST_VALIDITY_S:
+def _check_times(request: SendRequest, now: datetime) -> Problem | None:
+    if request.validity is not None:
+        is_whole_number = request.validity.isascii() and request.validity.isdecimal() and len(request.validity) < 9
+        if not is_whole_number or not 1 <= int(request.validity) <= LONGEST_VALIDITY_S:
             return Problem(21624, "Invalid ValidityPeriod value")
-    if wanted.schedule is None and wanted.send_at is None:
+    if request.schedule is None and request.send_at is None:
         return None
-    if not wanted.service:
+    if not request.service:
         return Problem(35118, "MessagingServiceSid is required to schedule a message")
-    if wanted.schedule != "fixed":
+    if request.schedule != "fixed":
         return Problem(35116, "ScheduleType value provided is not supported")
-    at = moment(wanted.send_at or "")
-    if at is None:
+    send_at = parse_time(request.send_at or "")
+    if send_at is None:
         return Problem(35111, "SendAt parameter is required and must be an ISO 8601 time")
-    if not timedelta(minutes=5) < at - now <= timedelta(days=35):
+    if not timedelta(minutes=5) < send_at - now <= timedelta(days=35):
         return Problem(35114, "SendAt time must be between 300 seconds and 35 days in the future")
     return None
 
 
-def moment(text: str) -> datetime | None:
+def parse_time(text: str) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo is not None else None
+    return parsed if parsed.tzinfo is not None else None
 
 
 def _is_web(address: str) -> bool:
@@ -199,7 +199,7 @@ def _is_web(address: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-# --- keywords that the carrier answers itself (INTEGRATIONS 3, KEY-13) --------------------------------
+# --- keywords that the carrier answers itself (KEY-13) --------------------------------
 
 _STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
 _START = frozenset({"START", "YES", "UNSTOP"})
@@ -207,20 +207,20 @@ _HELP = frozenset({"HELP", "INFO"})
 
 
 @dataclass(frozen=True, slots=True)
-class Handled:
-    """What the carrier does about a keyword by itself. `blocks`: None leaves it as it is. `answer` "": none."""
+class KeywordResult:
+    """The carrier's own reaction to a keyword. `blocks` None: no change. `answer` "": no reply."""
 
     blocks: bool | None
     answer: str
 
 
-def handle_keyword(kind: str, body: str, blocked: bool) -> Handled | None:
-    """None: just a text. `kind`: of our number; a short code's words are the application's own business."""
+def handle_keyword(kind: str, body: str, blocked: bool) -> KeywordResult | None:
+    """Returns None for an ordinary text. `kind`: of our number; on short codes the application handles keywords."""
     word = body.strip().upper()
     if kind == "toll_free":
-        # The network itself, before Twilio: three words, texts nobody can change.
+        # On toll-free numbers the network handles three keywords before Twilio, with fixed replies.
         if word == "STOP":
-            return Handled(
+            return KeywordResult(
                 True,
                 ""
                 if blocked
@@ -228,7 +228,7 @@ def handle_keyword(kind: str, body: str, blocked: bool) -> Handled | None:
                 'number. Text back "unstop" to receive messages again.',
             )
         if word in ("START", "UNSTOP"):
-            return Handled(
+            return KeywordResult(
                 False,
                 'NETWORK MSG: You have replied "unstop" and will begin receiving messages again from this number.'
                 if blocked
@@ -238,7 +238,7 @@ def handle_keyword(kind: str, body: str, blocked: bool) -> Handled | None:
     if kind != "long_code":
         return None
     if word in _STOP:
-        return Handled(
+        return KeywordResult(
             True,
             ""
             if blocked
@@ -246,7 +246,7 @@ def handle_keyword(kind: str, body: str, blocked: bool) -> Handled | None:
             "Reply START to resubscribe.",
         )
     if word in _START:
-        return Handled(
+        return KeywordResult(
             False,
             "You have successfully been re-subscribed to messages from this number. Reply HELP for help. "
             "Reply STOP to unsubscribe. Msg&Data Rates May Apply."
@@ -254,42 +254,42 @@ def handle_keyword(kind: str, body: str, blocked: bool) -> Handled | None:
             else "",
         )
     if word in _HELP:
-        return Handled(None, "" if blocked else "Reply STOP to unsubscribe. Msg&Data Rates May Apply.")
+        return KeywordResult(None, "" if blocked else "Reply STOP to unsubscribe. Msg&Data Rates May Apply.")
     return None
 
 
-# --- webhooks: time limits and repeats (INTEGRATIONS 1.1) ----------------------------------------------
+# --- webhooks: time limits and repeats ----------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What the fragment of a webhook's address asks for. Seconds; `again`: the failures that are tried again."""
+    """Options in the fragment of a webhook's address. Times in seconds; `retry_on`: the failures that are retried."""
 
     connect_s: float = 5.0
     read_s: float = 15.0
     total_s: float = 15.0
     times: int = 1
-    again: frozenset[str] = frozenset({"ct"})
+    retry_on: frozenset[str] = frozenset({"ct"})
 
 
 def override(url: str) -> Override:
-    """`#ct=2000&rt=5000&tt=15000&rc=3&rp=all`. What cannot be read is as if it were not there."""
-    said = dict(part.partition("=")[::2] for part in url.partition("#")[2].split("&") if "=" in part)
+    """Parses `#ct=2000&rt=5000&tt=15000&rc=3&rp=all`. Invalid values are ignored."""
+    options = dict(part.partition("=")[::2] for part in url.partition("#")[2].split("&") if "=" in part)
 
     def number(name: str, least: int, most: int, default: int) -> int:
-        text = said.get(name, "")
+        text = options.get(name, "")
         return min(max(int(text), least), most) if text.isascii() and text.isdecimal() and len(text) < 7 else default
 
-    asked = frozenset(part.strip() for part in said.get("rp", "ct").split(","))
+    failures = frozenset(part.strip() for part in options.get("rp", "ct").split(","))
     return Override(
         number("ct", 100, 10_000, 5_000) / 1000,
         number("rt", 100, 15_000, 15_000) / 1000,
         number("tt", 100, 15_000, 15_000) / 1000,
         number("rc", 0, 5, 1),
-        frozenset({"ct", "rt", "4xx", "5xx"}) if "all" in asked else asked & {"ct", "rt", "4xx", "5xx"},
+        frozenset({"ct", "rt", "4xx", "5xx"}) if "all" in failures else failures & {"ct", "rt", "4xx", "5xx"},
     )
 
 
 def failure(status: int) -> str | None:
-    """The class of an answer that is none."""
+    """The failure class of a response's status; None: no failure."""
     return "4xx" if 400 <= status < 500 else "5xx" if status >= 500 else None

@@ -1,4 +1,4 @@
-"""The demo shop: a small page of somebody else's site that carries the widget. Development only."""
+"""Serves the demo shop: a small page that embeds the widget. Development only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the simulated carrier remembers: messages, opt-outs, switches; in memory, and in a folder of the data folder."""
+"""The simulated carrier's state: messages, opt-outs and switches, in memory and in a folder of the data folder."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from pydantic import BaseModel, ConfigDict
 
 log = structlog.get_logger()
 
-KEPT = 1_000  # messages; older ones are forgotten, pictures too
+MAX_MESSAGES = 1_000  # older messages are deleted with their pictures
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with a phone. `says`: what the page offers to text."""
+    """A person with a phone. `phrases`: texts that the Phone page suggests."""
 
     id: str
     name: str
     number: str
     country: str
     language: str
-    says: tuple[str, ...]
+    phrases: tuple[str, ...]
 
 
 PEOPLE: tuple[Person, ...] = (
     Person(
         "maya", "Maya Brooks", "+12025550143", "US", "en",
-        ("Hi! Is the Moss teapot back in stock?", "Where is my order #10482?", "STOP", "START", "HELP"),
+        ("Hi! Is the Moss teapot back in stock?", "Where is my order #10482?", "JOIN", "YES", "STOP", "START", "HELP"),
     ),
     Person(
         "arthur", "Arthur Hale", "+447400987654", "GB", "en",
-        ("Does the night kettle work on induction?", "Please stop texting me", "Is there a bus stop near the shop?", "STOP", "START"),
+        ("Does the night kettle work on induction?", "Please stop texting me", "Is there a bus stop near the shop?", "JOIN", "YES", "STOP", "START"),
     ),
     Person(
         "zofia", "Zofia Wrona", "+48512345678", "PL", "pl",
-        ("Dzień dobry! Czy wysyłacie do Łodzi?", "Kiedy dotrze moja paczka?", "POMOC", "STOP", "START"),
+        ("Dzień dobry! Czy wysyłacie do Łodzi?", "Kiedy dotrze moja paczka?", "JOIN", "TAK", "POMOC", "STOP", "START"),
     ),
 )  # fmt: skip
 BY_NUMBER: Mapping[str, Person] = {person.number: person for person in PEOPLE}
@@ -50,7 +50,7 @@ BY_NUMBER: Mapping[str, Person] = {person.number: person for person in PEOPLE}
 
 @dataclass(slots=True)
 class Number:
-    """One of the shop's senders. `sms_url`: where texts to it are reported, with the override behind `#`."""
+    """One of the shop's senders. `sms_url`: the webhook for texts to it, with the connection overrides after `#`."""
 
     sid: str
     address: str
@@ -65,7 +65,7 @@ class Number:
 
 @dataclass(slots=True)
 class Picture:
-    """A file of an MMS; its bytes are beside the state."""
+    """A file of an MMS; its bytes are in the state's folder."""
 
     sid: str
     type: str
@@ -74,7 +74,7 @@ class Picture:
 
 @dataclass(slots=True)
 class Message:
-    """One text, as the carrier keeps it. Times are ISO 8601."""
+    """One text. Times are ISO 8601."""
 
     sid: str
     direction: Literal["inbound", "outbound-api", "outbound-reply"]
@@ -85,7 +85,7 @@ class Message:
     created_at: str
     segments: int = 1
     pictures: list[Picture] = field(default_factory=list)
-    media_urls: list[str] = field(default_factory=list)  # to be fetched before it leaves
+    media_urls: list[str] = field(default_factory=list)  # fetched before the message is sent
     service: str = ""
     callback: str = ""
     validity_s: int = 36_000
@@ -95,9 +95,9 @@ class Message:
     updated_at: str = ""
     sent_at: str = ""
     arrived_at: str = ""  # on the phone
-    place: int = 0  # the order in which phones show them
+    place: int = 0  # the order of arrival
 
-    def updated(self, status: str, at: datetime) -> None:
+    def set_status(self, status: str, at: datetime) -> None:
         self.status, self.updated_at = status, at.isoformat()
 
 
@@ -120,7 +120,7 @@ class Switches(BaseModel):
 
 @dataclass
 class State:
-    """All of it. `version` rises with every change, so that pages know to look."""
+    """The whole state. `version` rises with every change; pages wait for it."""
 
     numbers: dict[str, Number] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)  # by sid, oldest first
@@ -131,26 +131,26 @@ class State:
     version: int = 0
 
 
-class Kept:
-    """The state on disk: one JSON file, replaced whole, and a file for each picture."""
+class Store:
+    """Stores the state on disk: one JSON file, replaced as a whole, and one file per picture."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._file = folder / "carrier.json"
 
     def load(self) -> State:
-        """What was kept; a file that cannot be read is set aside, for it is only a demo's."""
+        """The stored state. A file that cannot be read is renamed, and the state starts empty."""
         state = State()
         try:
-            said = orjson.loads(self._file.read_bytes())
-            state.numbers = {one["address"]: Number(**one) for one in said["numbers"]}
-            for one in said["messages"]:
-                one["pictures"] = [Picture(**picture) for picture in one["pictures"]]
-                state.messages[one["sid"]] = Message(**one)
-            state.opted_out = {(ours, theirs) for ours, theirs in said["opted_out"]}
-            state.given_up = dict(said.get("given_up", {}))
-            state.switches = Switches.model_validate(said["switches"])
-            state.places = said["places"]
+            stored = orjson.loads(self._file.read_bytes())
+            state.numbers = {fields["address"]: Number(**fields) for fields in stored["numbers"]}
+            for fields in stored["messages"]:
+                fields["pictures"] = [Picture(**picture) for picture in fields["pictures"]]
+                state.messages[fields["sid"]] = Message(**fields)
+            state.opted_out = {(our_number, their_number) for our_number, their_number in stored["opted_out"]}
+            state.given_up = dict(stored.get("given_up", {}))
+            state.switches = Switches.model_validate(stored["switches"])
+            state.places = stored["places"]
         except FileNotFoundError:
             return state
         except (ValueError, TypeError, KeyError) as error:
@@ -160,15 +160,15 @@ class Kept:
         return state
 
     def encode(self, state: State) -> bytes:
-        said: dict[str, Any] = {
-            "numbers": [asdict(one) for one in state.numbers.values()],
-            "messages": [asdict(one) for one in state.messages.values()],
+        fields: dict[str, Any] = {
+            "numbers": [asdict(item) for item in state.numbers.values()],
+            "messages": [asdict(item) for item in state.messages.values()],
             "opted_out": sorted(state.opted_out),
             "given_up": state.given_up,
             "switches": state.switches.model_dump(),
             "places": state.places,
         }
-        return orjson.dumps(said)
+        return orjson.dumps(fields)
 
     def write(self, data: bytes) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -180,7 +180,7 @@ class Kept:
     async def save(self, state: State) -> None:
         await asyncio.to_thread(self.write, self.encode(state))
 
-    # Pictures are named by their sid, which is hexadecimal whatever a request says.
+    # `isalnum`: a sid comes from a request and must not be a path.
 
     def picture(self, sid: str) -> bytes | None:
         path = self.folder / sid

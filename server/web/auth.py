@@ -1,7 +1,7 @@
-"""Who is asking: the agents' cookie, the visitors' token, a shop's signed identity; and from which origin.
+"""Authenticates requests: the agent's cookie, the visitor's token, the shop's signed identity, and the origin.
 
-A cookie is believed for at most `FRESH_S` seconds after the database was asked, and not a moment
-after somebody took it away: `user:<id>` rings, here and in the other processes.
+A valid session is cached for `CACHE_S` seconds; a publication on `user:<id>` removes that user's sessions from the caches
+of all processes at once.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any
 import structlog
 
 from server.accounts import actions, queries, rules
-from server.accounts.rules import Agent, BadIdentity, Rotation, Visitor, VisitorIdentity
+from server.accounts.rules import Agent, BadIdentity, NoCustomer, Rotation, Visitor, VisitorIdentity
 from server.errors import Busy, Forbidden, Refused, SignInRequired
 from server.kernel.context import App
 from server.kernel.ids import digest, sign, signed_by
+from server.kernel.tally import tally
 from server.kernel.writing import Step
 from server.web.limits import Rate
 
@@ -30,55 +31,60 @@ __all__ = [
     "agent_from_cookie",
     "anonymous_key",
     "check_origin",
-    "forget_rotation",
+    "expire_rotation",
     "identity_secret",
     "mint_visitor_token",
     "own_origin",
     "session_cookie",
+    "signed_identity",
     "still_valid",
     "visitor_from_header",
     "visitor_identity",
     "visitor_key",
 ]
 
-FRESH_S = 3.0
-CACHED = 4_000  # sessions remembered at most
-ROTATION_FRESH_S = 5.0
+CACHE_S = 3.0
+MAX_CACHED = 4_000  # sessions at most
+ROTATION_CACHE_S = 5.0
 MAX_JWT = 4_000  # characters
 
 # --- origins ------------------------------------------------------------------------------------
 
 
 def own_origin(app: App, origin: str | None) -> bool:
-    """Is this the origin we are reached under? A browser leaves the usual port away, a setting may name it."""
-    if not origin:
-        return False
-    usual = ":443" if app.settings.secure else ":80"
-    return origin.lower() == app.settings.public_url.removesuffix(usual)
+    """Whether this is our own origin. Browsers and the setting both use the canonical form."""
+    return origin is not None and origin.lower() == app.settings.public_url
 
 
 def check_origin(app: App, headers: Mapping[str, str], address: str = "") -> None:
     """Refuses a write that another site may have caused (C6): `Forbidden` "bad_origin" or "cross_site". `address`: for the log."""
     if headers.get("sec-fetch-site") == "cross-site":
-        raise _from_elsewhere(app, headers, address, Forbidden("This request came from another site.", "cross_site"))
+        raise _record_refused_origin(
+            app, headers, address, Forbidden("This request came from another site.", "cross_site")
+        )
     if not own_origin(app, headers.get("origin")):
-        where = app.settings.public_url
-        raise _from_elsewhere(
+        public_url = app.settings.public_url
+        raise _record_refused_origin(
             app,
             headers,
             address,
-            Forbidden(f"Writes are accepted from {where} only; open Threadline there.", "bad_origin"),
+            Forbidden(f"Changes are accepted only from {public_url}. Open Threadline there.", "bad_origin"),
         )
 
 
-def _from_elsewhere(app: App, headers: Mapping[str, str], address: str, refusal: Refused) -> Refused:
+class _RefusedOrigins(Rate):
+    """Limits how often refused origins are recorded in the audit log."""
+
+
+def _record_refused_origin(app: App, headers: Mapping[str, str], address: str, refusal: Refused) -> Refused:
     origin = (headers.get("origin") or "")[:100]
-    log.warning("refused_origin", code=refusal.code, origin=origin)
-    # Somebody's browser was made to try: that belongs into the audit log, though not as often as it is tried.
+    if count := tally(app).add(f"origin:{refusal.code}"):
+        log.warning("refused_origin", code=refusal.code, origin=origin, count=count)  # `origin` is the latest
+    # The request had a user's cookie, so another site may be attacking that user: record it, at a limited rate.
     if _cookie(headers, _cookie_name(app)) is not None:
-        noted: Rate = app.parts.setdefault("refused_origins", Rate(app.clock, 20, 60))
-        if noted.take("") == 0:
-            _submit(app, actions.note_refused_origin, refusal.code, origin, address)
+        recorded = app.part(_RefusedOrigins, lambda app: _RefusedOrigins(app.clock, 20, 60))
+        if recorded.take("") == 0:
+            _submit_without_waiting(app, actions.record_refused_origin, refusal.code, origin, address)
     return refusal
 
 
@@ -86,47 +92,44 @@ def _from_elsewhere(app: App, headers: Mapping[str, str], address: str, refusal:
 
 
 class _Cache:
-    """Sessions that were valid a moment ago, by the hash of their token; forgets a user when their bell rings."""
+    """Valid sessions by the hash of their token. A publication on `user:<id>` removes those of the user."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._known: OrderedDict[str, tuple[Agent, float]] = OrderedDict()
+        self._agents: OrderedDict[str, tuple[Agent, float]] = OrderedDict()
         self._watched: set[int] = set()
         self.generation = 0
 
     def get(self, token_hash: str) -> Agent | None:
-        agent, until = self._known.get(token_hash, (None, 0.0))
+        agent, until = self._agents.get(token_hash, (None, 0.0))
         return agent if until > self._app.clock.monotonic() else None
 
     def put(self, token_hash: str, agent: Agent, generation: int) -> None:
-        """Remembers what was read while nothing rang; `generation` is from before the read."""
+        """Caches an agent, unless something was published since `generation` was read."""
         if agent.id not in self._watched:
-            # A bell before this line went unheard, so this answer is not kept; the next one is.
+            # A publication before this line was missed, so only the next read is cached.
             self._watched.add(agent.id)
             self._app.bus.watch(f"user:{agent.id}", self)
             return
         if generation != self.generation:
             return
-        self._known[token_hash] = (agent, self._app.clock.monotonic() + FRESH_S)
-        self._known.move_to_end(token_hash)
-        if len(self._known) > CACHED:
-            self._known.popitem(last=False)
+        self._agents[token_hash] = (agent, self._app.clock.monotonic() + CACHE_S)
+        self._agents.move_to_end(token_hash)
+        if len(self._agents) > MAX_CACHED:
+            self._agents.popitem(last=False)
 
-    def heard(self, topic: str, hint: Any) -> None:
+    def on_published(self, topic: str, hint: Any) -> None:
         self.generation += 1
         user_id = int(topic.partition(":")[2])
-        for token_hash in [known for known, (agent, _) in self._known.items() if agent.id == user_id]:
-            del self._known[token_hash]
+        for token_hash in [cached_hash for cached_hash, (agent, _) in self._agents.items() if agent.id == user_id]:
+            del self._agents[token_hash]
 
-    def whispered(self, topic: str, payload: dict[str, Any]) -> None:
-        """Nothing is whispered about users."""
+    def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None:
+        """Does nothing: no broadcast is about users."""
 
 
 def _cache(app: App) -> _Cache:
-    found: _Cache | None = app.parts.get("auth")
-    if found is None:
-        found = app.parts["auth"] = _Cache(app)
-    return found
+    return app.part(_Cache, _Cache)
 
 
 def _cookie_name(app: App) -> str:
@@ -135,13 +138,13 @@ def _cookie_name(app: App) -> str:
 
 def session_cookie(app: App, token: str | None) -> str:
     """The `Set-Cookie` value that keeps `token`, or clears it."""
-    life = app.settings.session_days * 86_400 if token else 0
+    max_age_s = app.settings.session_days * 86_400 if token else 0
     flags = "; Secure" if app.settings.secure else ""
-    return f"{_cookie_name(app)}={token or ''}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{flags}"
+    return f"{_cookie_name(app)}={token or ''}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{flags}"
 
 
 def _cookie(headers: Mapping[str, str], name: str) -> str | None:
-    """The first cookie of that name, wherever a second may come from."""
+    """The first cookie of that name; a second one is ignored."""
     for part in (headers.get("cookie") or "").split(";"):
         key, _, value = part.strip().partition("=")
         if key == name:
@@ -155,40 +158,40 @@ async def agent_from_cookie(app: App, headers: Mapping[str, str]) -> Agent | Non
     if token is None:
         return None
     cache, token_hash = _cache(app), digest(token)
-    if (known := cache.get(token_hash)) is not None:
-        return known
+    if (cached_agent := cache.get(token_hash)) is not None:
+        return cached_agent
     generation, now = cache.generation, app.clock.now()
-    live: queries.LiveSession | None = await app.read(queries.session_by_token, token_hash, _idle(app), now)
-    if live is None:
+    session: queries.LiveSession | None = await app.read(queries.session_by_token, token_hash, _idle(app), now)
+    if session is None:
         return None
-    cache.put(token_hash, live.agent, generation)
-    _touch(app, [live])
-    return live.agent
+    cache.put(token_hash, session.agent, generation)
+    _touch(app, [session])
+    return session.agent
 
 
 async def still_valid(app: App, session_ids: list[int]) -> dict[int, Agent]:
-    """Those of the sessions that are valid now, by id, with today's name and role. One read for all."""
+    """The valid ones of these sessions by id, with the current name and role. One read for all."""
     if not session_ids:
         return {}
     now = app.clock.now()
-    found: list[queries.LiveSession] = await app.read(queries.sessions_by_id, session_ids, _idle(app), now)
-    _touch(app, found)
-    return {live.agent.session: live.agent for live in found}
+    live_sessions: list[queries.LiveSession] = await app.read(queries.sessions_by_id, session_ids, _idle(app), now)
+    _touch(app, live_sessions)
+    return {session.agent.session: session.agent for session in live_sessions}
 
 
 def _idle(app: App) -> timedelta:
     return timedelta(days=app.settings.session_idle_days)
 
 
-def _touch(app: App, found: Sequence[queries.LiveSession]) -> None:
-    """Notes now and then that the sessions are in use. Nobody waits for it, and it may fail."""
-    late = app.clock.now() - rules.TOUCH_EVERY
-    if stale := [live.agent.session for live in found if live.seen_at < late]:
-        _submit(app, actions.touch_sessions, stale)
+def _touch(app: App, live_sessions: Sequence[queries.LiveSession]) -> None:
+    """Updates `seen_at` of the sessions at most every `TOUCH_EVERY`. Does not wait; a failure is ignored."""
+    touched_before = app.clock.now() - rules.TOUCH_EVERY
+    if stale := [session.agent.session for session in live_sessions if session.seen_at < touched_before]:
+        _submit_without_waiting(app, actions.touch_sessions, stale)
 
 
-def _submit(app: App, step: Step, *args: Any) -> None:
-    """A note that nobody waits for; when the server is too busy for it, it is left out."""
+def _submit_without_waiting(app: App, step: Step, *args: Any) -> None:
+    """Submits a step without waiting; skips it if the writer is busy."""
     try:
         app.submit(step, *args, done=_ignore)
     except Busy:
@@ -196,7 +199,7 @@ def _submit(app: App, step: Step, *args: Any) -> None:
 
 
 def _ignore(result: Any, error: BaseException | None) -> None:
-    """The writer has logged it."""
+    """The writer has logged any error."""
 
 
 # --- visitors -----------------------------------------------------------------------------------
@@ -205,19 +208,19 @@ _VISITOR_TOKEN = re.compile(r"([A-Za-z0-9_-]{32})\.([A-Za-z0-9_-]{22})")
 
 
 def mint_visitor_token(app: App) -> str:
-    """A new anonymous visitor: 192 random bits and our signature, so that it is verified without storage."""
+    """A token for a new anonymous visitor: 192 random bits and our signature, which verifies it without storage."""
     body = app.ids.token(24)
     return f"{body}.{sign(app.key('visitor'), body)}"
 
 
 def visitor_key(app: App, token: str | None, identity: str | None) -> VisitorIdentity:
-    """Who these credentials name; `SignInRequired` when they name nobody. A signed identity goes first, and
-    a bad one is refused even beside a good token.
+    """The visitor with these credentials; `SignInRequired` if they are invalid. A signed identity has precedence: an invalid
+    one is refused even with a valid token, and one without a customer is ignored.
 
-    Uses the rotation of the identity secret that was read last: call `visitor_identity` instead.
+    It does not reload the identity secrets. With an `identity`, call `visitor_identity`, which does.
     """
-    if identity:
-        return _signed(app, identity)
+    if identity and (named := _verify_identity(app, identity)) is not None:
+        return named
     match = _VISITOR_TOKEN.fullmatch(token or "")
     if match is None or not signed_by(app.key("visitor"), match[1], match[2]):
         raise SignInRequired("This chat cannot be continued. Start a new one.")
@@ -225,14 +228,22 @@ def visitor_key(app: App, token: str | None, identity: str | None) -> VisitorIde
 
 
 async def visitor_identity(app: App, token: str | None, identity: str | None) -> VisitorIdentity:
-    """As `visitor_key`, after making sure that a rotation of the secret is known within five seconds."""
+    """Reads the rotation of the identity secret again if it is older than five seconds, then returns `visitor_key`."""
     if identity:
         await _refresh_rotation(app)
     return visitor_key(app, token, identity)
 
 
+async def signed_identity(app: App, identity: str | None) -> VisitorIdentity | None:
+    """The customer in the shop's signed identity; None if there is none. Raises `SignInRequired` if it is invalid."""
+    if not identity:
+        return None
+    await _refresh_rotation(app)
+    return _verify_identity(app, identity)
+
+
 def anonymous_key(app: App, token: str | None) -> str | None:
-    """Whom the token of an anonymous visitor names, be it beside a signed identity; None: nobody."""
+    """The key of the anonymous visitor with this token, also beside a signed identity; None if it is invalid."""
     try:
         return visitor_key(app, token, None).key
     except SignInRequired:
@@ -240,35 +251,42 @@ def anonymous_key(app: App, token: str | None) -> str | None:
 
 
 async def visitor_from_header(app: App, headers: Mapping[str, str]) -> Visitor:
-    """From `Authorization: Bearer <token>` and, where the shop signs, `X-Threadline-Identity`."""
+    """The visitor of `Authorization: Bearer <token>` and, if the shop signs identities, `X-Threadline-Identity`."""
     scheme, _, token = (headers.get("authorization") or "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else None
-    found = await visitor_identity(app, bearer, headers.get("x-threadline-identity"))
-    return Visitor(found.key)
+    visitor = await visitor_identity(app, bearer, headers.get("x-threadline-identity"))
+    return Visitor(visitor.key)
 
 
 def identity_secret(app: App, number: int) -> str:
-    """What the shop's server signs with: hex text, used as it stands. Derived, so it is stored nowhere."""
+    """The secret with which the shop's server signs identities, as hex text. It is derived and not stored."""
     return app.key(f"widget-identity:{number}").hex()
 
 
-def _signed(app: App, identity: str) -> VisitorIdentity:
+def _verify_identity(app: App, identity: str) -> VisitorIdentity | None:
     verdict = _read_identity(app, identity)
     if isinstance(verdict, BadIdentity):
-        log.info("signed_identity_refused", reason=verdict.reason)
+        if count := tally(app).add("signed_identity"):
+            log.info("signed_identity_refused", reason=verdict.reason, count=count)
         raise SignInRequired("The shop's sign-in has expired or cannot be verified. Reload the page.")
+    if isinstance(verdict, NoCustomer):
+        cached = _rotation(app)
+        if not cached.no_customer_logged:
+            cached.no_customer_logged = True
+            log.warning("signed_identity_names_nobody", help="sign no token for visitors who are not signed in")
+        return None
     return verdict
 
 
-def _read_identity(app: App, identity: str) -> VisitorIdentity | BadIdentity:
-    import jwt  # cryptography comes with it: a tenth of a start, for shops that sign
+def _read_identity(app: App, identity: str) -> VisitorIdentity | BadIdentity | NoCustomer:
+    import jwt  # imported late: it loads cryptography, which only shops that sign need
 
     if len(identity) > MAX_JWT or not identity.isascii():
         return BadIdentity("it is too long, or not a JWT")
     now = app.clock.now()
-    for number in _rotation(app).rotation.accepted(now):
+    for number in _rotation(app).rotation.accepted_numbers(now):
         try:
-            # Only the signature is the library's business: times are compared on our clock, in `rules`.
+            # The library checks only the signature; `rules` compares times with our clock.
             claims = jwt.decode(identity, identity_secret(app, number), algorithms=["HS256"], options=_SIGNATURE_ONLY)
         except jwt.InvalidSignatureError:
             continue
@@ -288,23 +306,23 @@ _SIGNATURE_ONLY: Any = {
 
 
 @dataclass(slots=True)
-class _KnownRotation:
+class _CachedRotation:
     rotation: Rotation
     until: float
+    no_customer_logged: bool = False
 
 
-def _rotation(app: App) -> _KnownRotation:
-    known: _KnownRotation = app.parts.setdefault("identity_rotation", _KnownRotation(Rotation(), float("-inf")))
-    return known
+def _rotation(app: App) -> _CachedRotation:
+    return app.part(_CachedRotation, lambda app: _CachedRotation(Rotation(), float("-inf")))
 
 
-def forget_rotation(app: App) -> None:
-    """Look again at the next identity; the other processes do within five seconds."""
+def expire_rotation(app: App) -> None:
+    """Makes the next identity read the rotation again; other processes follow within five seconds."""
     _rotation(app).until = float("-inf")
 
 
 async def _refresh_rotation(app: App) -> None:
-    known = _rotation(app)
-    if known.until <= app.clock.monotonic():
-        known.rotation = await app.read(queries.identity_rotation)
-        known.until = app.clock.monotonic() + ROTATION_FRESH_S
+    cached = _rotation(app)
+    if cached.until <= app.clock.monotonic():
+        cached.rotation = await app.read(queries.identity_rotation)
+        cached.until = app.clock.monotonic() + ROTATION_CACHE_S

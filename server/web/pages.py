@@ -1,4 +1,4 @@
-"""The pages themselves: console, widget frame, static files, health; each with the headers it needs (C9)."""
+"""Serves the console, static files and /healthz, with their security headers (C9)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from server.kernel.context import App
 
-INSTALLATION = "x-threadline"  # header of /healthz, by which the doctor knows that an address leads here
+INSTALLATION = "x-threadline"  # header of /healthz; the doctor checks with it that an address leads to this server
 STATIC = Path(__file__).parent.parent / "static"
-# Every address the console's router knows; anything else is not found.
+# Every path of the console's router; other paths are not found.
 CONSOLE_PATHS = (
     "/",
     "/inbox",
@@ -28,6 +28,7 @@ CONSOLE_PATHS = (
     "/signin",
     "/invite",
     "/reset",
+    "/forgot",
 )
 HASHED = re.compile(r"[-.][A-Za-z0-9_-]{8,}\.(js|css|json|woff2|svg|png)$")
 
@@ -44,7 +45,7 @@ def console_headers(app: App, nonce: str) -> dict[str, str]:
     policy = (
         f"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; "
         f"img-src 'self' data: blob:; font-src 'self'; connect-src 'self' {socket}//{host}; manifest-src 'self'; media-src 'self' blob:; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+        "frame-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
     )
     headers = {
         **COMMON,
@@ -58,31 +59,21 @@ def console_headers(app: App, nonce: str) -> dict[str, str]:
     return headers
 
 
-def frame_headers(app: App, nonce: str, sites: list[str]) -> dict[str, str]:
-    socket = "wss:" if app.settings.secure else "ws:"
-    host = app.settings.public_url.split("://", 1)[1]
-    allowed = ["'self'", *sites]
-    policy = (
-        f"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; "
-        f"img-src 'self' data: blob:; connect-src 'self' {socket}//{host}; media-src 'self'; "
-        f"frame-ancestors {' '.join(allowed)}; base-uri 'none'; form-action 'none'"
-    )
-    return {**COMMON, "content-security-policy": policy, "cache-control": "no-cache", "referrer-policy": "no-referrer"}
-
-
 def page(name: str, nonce: str) -> str | None:
-    """A built page with this request's nonce in it; None when the front end was not built."""
+    """A built page with this request's nonce; None if the front end is not built."""
     path = STATIC / name
     if not path.is_file():
         return None
     return path.read_text().replace("__CSP_NONCE__", nonce)
 
 
-NOT_BUILT = "The console is not built. Run `make up`, which builds it, or install a released package, which carries it."
+NOT_BUILT = (
+    "The console is not built. Run `make up`, which builds it, or install a released package, which contains it."
+)
 
 
 class Static(StaticFiles):
-    """Files whose name carries their hash are kept for a year; the others are asked for again."""
+    """Static files; those with a hash in their name are cached for a year, others for five minutes."""
 
     def file_response(self, full_path: Any, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(full_path, *args, **kwargs)
@@ -98,20 +89,25 @@ class Static(StaticFiles):
         await super().__call__(scope, receive, send)
 
 
-def installation(app: App) -> str:
-    """The same in all processes that share a key, and says nothing about it."""
+def installation_id(app: App) -> str:
+    """An id that all processes with the same secret share and that does not reveal it."""
     return app.key("installation").hex()[:16]
 
 
-# What programs ask; everything else that wants a page and finds none gets the console's own "nothing here".
-FOR_PROGRAMS = ("/api/", "/widget/", "/static/", "/files/", "/ws/", "/metrics", "/healthz", "/readyz", "/demo")
+# Paths that programs request; at other unknown paths the console shows its own "not found" page.
+PROGRAM_PATHS = ("/api/", "/widget/", "/static/", "/files/", "/ws/", "/metrics", "/healthz", "/readyz", "/demo")
 
 
-def missing(app: App, request: Request) -> Response | None:
-    """The console, saying that there is nothing at this address; None for whoever did not ask for a page."""
+def not_found_page(app: App, request: Request) -> Response | None:
+    """The console's "not found" page; None if the request is not for a page."""
     path = request.scope["path"]
-    wants = "text/html" in request.headers.get("accept", "")
-    if request.method != "GET" or not wants or f"{path}/".startswith(FOR_PROGRAMS) or path.startswith(FOR_PROGRAMS):
+    accepts_html = "text/html" in request.headers.get("accept", "")
+    if (
+        request.method != "GET"
+        or not accepts_html
+        or f"{path}/".startswith(PROGRAM_PATHS)
+        or path.startswith(PROGRAM_PATHS)
+    ):
         return None
     nonce = app.ids.token(16)
     html = page("console/index.html", nonce)
@@ -126,30 +122,9 @@ def routes(app: App) -> list[BaseRoute]:
             return PlainTextResponse(NOT_BUILT, 503)
         return HTMLResponse(html, headers=console_headers(app, nonce))
 
-    async def frame(request: Request) -> Response:
-        from server.inbox import widget
-
-        nonce = app.ids.token(16)
-        html = page("widget/frame.html", nonce)
-        if html is None:
-            return PlainTextResponse(NOT_BUILT, 503)
-        sites = (await widget.cached(app).get()).sites
-        return HTMLResponse(html, headers=frame_headers(app, nonce, sites))
-
-    async def loader(request: Request) -> Response:
-        path = STATIC / "widget" / "loader.js"
-        if not path.is_file():
-            return PlainTextResponse(NOT_BUILT, 503)
-        headers = {**COMMON, "cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin"}
-        return FileResponse(path, media_type="text/javascript", headers=headers)
-
     async def health(request: Request) -> Response:
-        return PlainTextResponse("ok", headers={"cache-control": "no-store", INSTALLATION: installation(app)})
+        return PlainTextResponse("ok", headers={"cache-control": "no-store", INSTALLATION: installation_id(app)})
 
-    found: list[BaseRoute] = [Route(path, console, methods=["GET"]) for path in CONSOLE_PATHS]
-    found += [
-        Route("/widget/frame", frame, methods=["GET"]),
-        Route("/widget/loader.js", loader, methods=["GET"]),
-        Route("/healthz", health, methods=["GET"]),
-    ]
-    return found
+    all_routes: list[BaseRoute] = [Route(path, console, methods=["GET"]) for path in CONSOLE_PATHS]
+    all_routes.append(Route("/healthz", health, methods=["GET"]))
+    return all_routes

@@ -1,4 +1,4 @@
-"""What several tests of accounts begin with."""
+"""Fixtures that several tests of accounts share."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ from tests.accounts_app import accounts_app
 
 @pytest.fixture
 async def app(tmp_path: Path, database: str) -> AsyncIterator[App]:
-    """An app without anybody in it, on each database."""
+    """An app without any account, on each database."""
     async with accounts_app(tmp_path, database) as built:
         yield built

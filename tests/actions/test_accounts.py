@@ -1,4 +1,4 @@
-"""Accounts as the product's verbs, on both databases."""
+"""Actions of accounts, on both databases: the owner, signing in, throttling."""
 
 from __future__ import annotations
 
@@ -18,18 +18,7 @@ from server.kernel.context import App
 from server.kernel.ids import digest
 from server.schema import audit, login_failures, sessions, users
 from server.web import auth
-from tests.accounts_app import (
-    HOME,
-    PASSWORD,
-    advance,
-    agent,
-    app_with,
-    colleague,
-    minutes,
-    owner,
-    rows,
-    signed_in_as,
-)
+from tests.accounts_app import HOME, PASSWORD, advance, agent, app_with, colleague, minutes, owner, rows, signed_in_as
 
 ELSEWHERE = Browser("198.51.100.9", "a stranger")
 OLGA = "olga@shop.example"
@@ -38,7 +27,7 @@ OLGA = "olga@shop.example"
 # --- the owner ----------------------------------------------------------------------------------
 
 
-async def test_of_twenty_who_set_up_at_once_one_becomes_the_owner(app: App) -> None:
+async def test_one_of_twenty_concurrent_setups_becomes_the_owner(app: App) -> None:
     async def one(n: int) -> str:
         try:
             await actions.set_up(app, f"owner{n}@shop.example", f"Number {n}", PASSWORD, HOME)
@@ -53,11 +42,11 @@ async def test_of_twenty_who_set_up_at_once_one_becomes_the_owner(app: App) -> N
     assert len(await rows(app, sessions)) == 1
 
 
-async def test_whoever_sets_up_is_signed_in_and_no_secret_is_stored_readable(app: App) -> None:
+async def test_the_new_owner_is_signed_in_and_no_secret_is_stored_in_clear(app: App) -> None:
     signed_in = await actions.set_up(app, " Olga@Shop.EXAMPLE ", "Olga", PASSWORD, HOME)
 
-    found = await signed_in_as(app, signed_in.token)
-    assert found is not None and found.role is Role.OWNER and found.email == OLGA
+    result = await signed_in_as(app, signed_in.token)
+    assert result is not None and result.role is Role.OWNER and result.email == OLGA
     [session], [user] = await rows(app, sessions), await rows(app, users)
     assert session.token_hash == digest(signed_in.token)
     assert user.password_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
@@ -76,17 +65,17 @@ async def test_an_owner_made_on_the_command_line_has_no_session(app: App) -> Non
 # --- signing in ---------------------------------------------------------------------------------
 
 
-async def test_the_right_password_signs_in_whatever_the_case_of_the_address(app: App) -> None:
+async def test_the_right_password_signs_in_with_any_case_of_the_address(app: App) -> None:
     await owner(app)
 
     signed_in = await actions.login(app, "OLGA@shop.Example", PASSWORD, HOME)
 
     assert signed_in.user.email == OLGA
     assert await signed_in_as(app, signed_in.token) is not None
-    assert await rows(app, login_failures) == []  # a success counts as no failure
+    assert await rows(app, login_failures) == []  # a success is not stored as a failure
 
 
-async def test_unknown_wrong_and_disabled_get_the_same_answer(app: App) -> None:
+async def test_unknown_address_wrong_password_and_disabled_account_get_the_same_error(app: App) -> None:
     olga = await owner(app)
     mia = await colleague(app, olga, Role.SUPPORT)
     await team.change_user(app, olga, mia.id, UserChange(disabled=True), HOME.address)
@@ -106,7 +95,9 @@ async def test_unknown_wrong_and_disabled_get_the_same_answer(app: App) -> None:
     assert len(answers) == 1 and answers.pop()[0] == "bad_credentials"
 
 
-async def test_unknown_wrong_and_disabled_cost_one_comparison_each(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unknown_address_wrong_password_and_disabled_account_compare_one_hash_each(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     olga = await owner(app)
     mia = await colleague(app, olga, Role.SUPPORT)
     await team.change_user(app, olga, mia.id, UserChange(disabled=True), HOME.address)
@@ -120,7 +111,7 @@ async def test_unknown_wrong_and_disabled_cost_one_comparison_each(app: App, mon
     assert compared == ["$argon2id$v=19$m=19456,t=2,p=1"] * 3
 
 
-async def test_after_ten_wrong_passwords_the_account_waits_and_then_opens_again(app: App) -> None:
+async def test_after_ten_wrong_passwords_sign_in_is_blocked_for_a_while(app: App) -> None:
     await owner(app)
     for _ in range(10):
         with pytest.raises(SignInRequired):
@@ -141,19 +132,21 @@ async def test_an_unknown_address_is_throttled_like_a_known_one(app: App) -> Non
         await actions.login(app, "nobody@shop.example", "wrong", ELSEWHERE)
 
 
-async def test_a_hundred_guesses_at_once_are_no_more_than_ten(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hundred_concurrent_guesses_compare_at_most_ten_passwords(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await owner(app)
-    tried: list[str] = []
-    monkeypatch.setattr(passwords, "_verify", lambda kept, text: bool(tried.append(text)))
+    attempts: list[str] = []
+    monkeypatch.setattr(passwords, "_verify", lambda kept, text: bool(attempts.append(text)))
     guesses = [actions.login(app, OLGA, f"guess {n}", ELSEWHERE) for n in range(100)]
     outcomes = await asyncio.gather(*guesses, return_exceptions=True)
 
-    assert len(tried) == 10
-    assert sum(isinstance(one, RateLimited) for one in outcomes) == 90
+    assert len(attempts) == 10
+    assert sum(isinstance(outcome, RateLimited) for outcome in outcomes) == 90
 
 
-async def test_a_stranger_who_guesses_cannot_keep_the_user_out_at_home(app: App) -> None:
-    await owner(app)  # signed in from HOME
+async def test_a_guessing_stranger_cannot_block_the_users_known_address(app: App) -> None:
+    await owner(app)  # the owner signs in from HOME
     for n in range(20):
         with pytest.raises(Refused):
             await actions.login(app, OLGA, "wrong", Browser(f"198.51.100.{n}"))
@@ -163,7 +156,7 @@ async def test_a_stranger_who_guesses_cannot_keep_the_user_out_at_home(app: App)
     await actions.login(app, OLGA, PASSWORD, HOME)
 
 
-async def test_home_is_throttled_too(app: App) -> None:
+async def test_a_known_address_is_throttled_too(app: App) -> None:
     await owner(app)
     for _ in range(10):
         with pytest.raises(SignInRequired):
@@ -172,7 +165,7 @@ async def test_home_is_throttled_too(app: App) -> None:
         await actions.login(app, OLGA, PASSWORD, HOME)
 
 
-async def test_one_address_may_not_try_account_after_account(app: App) -> None:
+async def test_one_address_cannot_guess_in_many_accounts(app: App) -> None:
     async with app_with(app, login_attempts=1):
         for n in range(10):
             with pytest.raises(SignInRequired):
@@ -181,7 +174,7 @@ async def test_one_address_may_not_try_account_after_account(app: App) -> None:
             await actions.login(app, "user11@shop.example", "wrong", ELSEWHERE)
 
 
-async def test_many_addresses_together_are_bounded_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_guesses_from_many_addresses_are_limited_together(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     await owner(app)
     monkeypatch.setattr(passwords, "_verify", lambda kept, text: text == PASSWORD)
     async with app_with(app, login_attempts=1):
@@ -190,10 +183,10 @@ async def test_many_addresses_together_are_bounded_too(app: App, monkeypatch: py
                 await actions.login(app, f"user{n}@shop.example", "wrong", Browser(f"198.51.{n}.1"))
         with pytest.raises(RateLimited):
             await actions.login(app, "user101@shop.example", "wrong", Browser("198.51.200.1"))
-        await actions.login(app, OLGA, PASSWORD, HOME)  # known here
+        await actions.login(app, OLGA, PASSWORD, HOME)  # HOME is a known address of this account
 
 
-async def test_failures_are_swept_after_the_window(app: App) -> None:
+async def test_failures_are_deleted_after_the_window(app: App) -> None:
     with pytest.raises(SignInRequired):
         await actions.login(app, OLGA, "wrong", ELSEWHERE)
     assert await rows(app, login_failures) != []
@@ -204,31 +197,31 @@ async def test_failures_are_swept_after_the_window(app: App) -> None:
     assert await rows(app, login_failures) == []
 
 
-async def test_a_flood_of_sign_ins_is_told_to_come_back(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_flood_of_sign_ins_gets_busy_errors(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "QUEUE", 0)
     with pytest.raises(Busy):
         await actions.login(app, OLGA, PASSWORD, HOME)
-    assert await rows(app, login_failures) == []  # which was not a wrong password
+    assert await rows(app, login_failures) == []  # that attempt did not compare a password
 
 
-async def test_who_is_disabled_while_signing_in_does_not_get_in(app: App, monkeypatch: Any) -> None:
+async def test_a_user_disabled_during_sign_in_gets_no_session(app: App, monkeypatch: Any) -> None:
     olga = await owner(app)
     mia = await colleague(app, olga, Role.SUPPORT)
     hashing = passwords.hashing(app)
     original = hashing.matches
 
-    async def slowly(kept: str | None, password: str) -> bool:
-        same = await original(kept, password)
+    async def disables_meanwhile(stored: str | None, password: str) -> bool:
+        verified = await original(stored, password)
         await team.change_user(app, olga, mia.id, UserChange(disabled=True), HOME.address)
-        return same
+        return verified
 
-    monkeypatch.setattr(hashing, "matches", slowly)
+    monkeypatch.setattr(hashing, "matches", disables_meanwhile)
     with pytest.raises(SignInRequired) as refusal:
         await actions.login(app, mia.email, PASSWORD, HOME)
     assert refusal.value.code == "bad_credentials"
 
 
-async def test_a_hash_with_weaker_parameters_is_renewed_at_sign_in(app: App) -> None:
+async def test_a_password_hash_with_weaker_parameters_is_replaced_at_sign_in(app: App) -> None:
     await owner(app)
     weak = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
     await app.write(lambda tx: tx.run(update(users).values(password_hash=weak)))
@@ -247,7 +240,7 @@ async def test_signing_in_again_ends_the_browsers_old_session(app: App) -> None:
     assert await auth.still_valid(app, [first.session]) == {}
 
 
-async def test_a_password_with_composed_letters_matches_however_it_is_typed(app: App) -> None:
+async def test_a_password_matches_with_composed_and_decomposed_letters(app: App) -> None:
     await actions.set_up(app, OLGA, "Olga", "café mañana über alles", HOME)
 
     await actions.login(app, OLGA, "cafe\u0301 man\u0303ana u\u0308ber alles", HOME)
@@ -265,13 +258,14 @@ async def test_every_sign_in_and_every_failure_is_in_the_audit_log_without_secre
     log = await rows(app, audit)
     assert [row.action for row in log] == ["setup", "login_failed", "login_failed", "login", "logout"]
     assert log[1].address == ELSEWHERE.address and log[1].target == str(olga.id)
-    everything = repr(log)
+    log_text = repr(log)
     for secret in ("my wrong password", "kettle", signed_in.token):
-        assert secret not in everything
+        assert secret not in log_text
 
 
-def test_a_sign_in_where_there_is_no_account_takes_as_long_as_one_where_there_is() -> None:
-    """What is compared with then was made with today's parameters, and opens to nobody but its own words."""
-    assert not passwords.stale(passwords.NOBODY)
-    assert passwords._verify(passwords.NOBODY, "nobody ever chose this one")
-    assert not passwords._verify(passwords.NOBODY, "")
+def test_sign_in_takes_equally_long_with_and_without_an_account() -> None:
+    """For an unknown account the password is compared with a decoy hash of today's parameters, which no password
+    matches."""
+    assert not passwords.needs_rehash(passwords.DUMMY_HASH)
+    assert passwords._verify(passwords.DUMMY_HASH, "nobody ever chose this one")
+    assert not passwords._verify(passwords.DUMMY_HASH, "")

@@ -1,257 +1,285 @@
-"""Visitors' messages that wait together are stored together, and it makes no difference to anybody."""
+"""Visitors' messages that wait at the same moment are stored by one joined call, with the same result as separate
+calls."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from sqlalchemy import update
 
-from server.errors import Conflict, Refused
-from server.inbox import visitor_actions
-from server.inbox.timeline import Written, thread_topic
-from server.inbox.visitor_actions import Inbound
-from server.kernel.sql import TOGETHER, Tx
-from server.kernel.writing import Work, units
+from server.errors import Conflict, RateLimited, Refused
+from server.kernel.sql import ROWS_PER_STATEMENT, Tx
+from server.kernel.writing import Statements, Work, units
 from server.schema import threads
-from tests.actions.test_writer import Held
+from server.threads.tickets import Written
+from server.threads.timeline import thread_topic
+from server.webchat import actions, receiving
+from server.webchat.receiving import Inbound
+from tests.actions.test_writer import OccupiedWriter
 from tests.world import Guest, World, at_once, is_dense, numbered, publicly_numbered
 
-Told = list[Written | BaseException]
+Results = list[Written | BaseException]
 
 
-async def together(world: World, *said: Inbound) -> Told:
-    """In one call, whatever the machine does."""
-    async with Held(world) as held:
-        waiting = [
-            asyncio.ensure_future(world.app.write_joined(visitor_actions.receive, one, lane="held")) for one in said
-        ]
+class Counted:
+    """Wraps `receiving.receive` and records how many messages each call had."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def __call__(self, tx: Tx, calls: Any) -> list[Written | Refused]:
+        self.calls.append(len(calls))
+        return receiving.receive(tx, calls)
+
+
+async def together(world: World, *messages: Inbound, step: Any = receiving.receive) -> Results:
+    """Stores all messages in one joined call."""
+    async with OccupiedWriter(world) as occupied:
+        waiting = [asyncio.ensure_future(world.app.write_joined(step, item, lane="held")) for item in messages]
         await asyncio.sleep(0)
-        held.release()
+        occupied.release()
         return await at_once(*waiting)
 
 
-async def one_by_one(world: World, *said: Inbound) -> Told:
-    told: Told = []
-    for one in said:
-        told += await at_once(world.app.write_joined(visitor_actions.receive, one))
-    return told
+def outcome(results: Written | BaseException) -> str:
+    """What happened to a message: repeated, opened, stored, or the code of the refusal."""
+    if isinstance(results, Written):
+        return "repeated" if results.repeated else "opened" if results.opened else "stored"
+    return results.code if isinstance(results, Refused) else repr(results)
 
 
-class People:
-    """A few visitors in as many situations, and what they write."""
-
-    async def meet(self, world: World, ana: Any) -> People:
-        self.world = world
-        names = "open closed ended closing new quiet files twice other".split()
-        self.by_name = {name: await world.visitor() for name in names}
-        for name in names:
-            if name != "new":
-                await self.by_name[name].says("Hello", key=f"hello-{name}")
-        await ana.replies(self.by_name["open"], "Hello to you")
-        await ana.closes_for_good(self.by_name["closed"])
-        await self.by_name["ended"].ends()
-        self.by_name["new"].welcome = "Welcome!"
-        self.token = await self.by_name["files"].uploads(b"%PDF-1.4 a file", "a.pdf")
-        return self
-
-    def words(self) -> list[Inbound]:
-        who = self.by_name
-        first = who["twice"].words("Only once", key="once")
-        return [
-            who["open"].words("Where is my parcel?"),
-            who["new"].words("Do you have this in red?"),
-            who["closed"].words("One more thing"),
-            who["quiet"].words(" \u200b "),
-            who["files"].words("Look", files=(self.token,)),
-            first,
-            who["ended"].words("I am back"),
-            who["closing"].words("Wait!"),
-            first,
-            who["twice"].words("Another text with the same key", key="once"),
-            who["other"].words("Hello", key="hello-other"),
-            who["open"].words("And my other parcel?\x00"),
-            who["new"].words("Or in blue?"),
-            who["quiet"].words("x" * 20_000),
-            who["quiet"].words("Now I say something"),
-        ]
-
-    async def state(self) -> list[Any]:
-        """All that can be seen of each of them, but for ids."""
-        found: list[Any] = []
-        for name, who in self.by_name.items():
-            ticket = await who.ticket()
-            entries = await self.world.entries(ticket.thread)
-            assert is_dense(numbered(entries)) and is_dense(publicly_numbered(entries)), entries
-            said = [(e.kind, e.author_type, e.body, sorted(e.data), e.data.get("to"), e.public_seq) for e in entries]
-            seen = (
-                ticket.status, ticket.unread, ticket.preview, ticket.preview_by, ticket.last_seq, ticket.last_public_seq,
-                ticket.last_inbound_seq, ticket.rev, ticket.closing_at is None, ticket.closed_at is None,
-                ticket.waiting_since is None,
-            )  # fmt: skip
-            found.append((name, said, seen))
-        return found
-
-
-def outline(told: Told) -> list[Any]:
-    return [
-        (one.repeated, one.entry.seq, one.entry.public_seq, one.entry.body, one.ticket.rev, one.ticket.unread)
-        if isinstance(one, Written) and one.entry is not None
-        else (type(one), getattr(one, "code", None))
-        for one in told
-    ]
-
-
-async def test_what_visitors_say_together_is_what_they_say_one_by_one(world: World) -> None:
+async def test_one_call_stores_messages_of_visitors_in_every_situation(world: World) -> None:
     ana = await world.agent("ana")
-    some, others = await People().meet(world, ana), await People().meet(world, ana)
-    for people in (some, others):
-        await ana.closes(people.by_name["closing"])  # until somebody writes
-    told, wanted = await together(world, *some.words()), await one_by_one(world, *others.words())
-    assert outline(told) == outline(wanted)
-    assert await some.state() == await others.state()
-    refused = [one.code for one in told if isinstance(one, Refused)]
-    assert refused == ["empty_message", "idempotency_conflict", "too_long"]
-    assert sum(isinstance(one, Written) and one.repeated for one in told) == 2
+    names = "open closed ended closing new quiet files twice other".split()
+    people = {name: await world.visitor() for name in names}
+    for name in names:
+        if name != "new":
+            await people[name].says("Hello", key=f"key-hello-{name}")
+    await ana.replies(people["open"], "Hello to you")
+    await ana.closes_for_good(people["closed"])
+    await people["ended"].ends()
+    await ana.closes(people["closing"])  # the close is committed unless the visitor writes within five seconds
+    people["new"].welcome = "Welcome!"
+    token = await people["files"].uploads(b"%PDF-1.4 a file", "a.pdf")
+    repeated_call = people["twice"].words("Only once", key="key-once")
+    messages = [
+        (people["open"].words("Where is my parcel?"), "stored"),
+        (people["new"].words("Do you have this in red?"), "opened"),
+        (people["closed"].words("One more thing"), "opened"),
+        (people["quiet"].words(" \u200b "), "empty_message"),
+        (people["files"].words("Look", files=(token,)), "stored"),
+        (repeated_call, "stored"),
+        (people["ended"].words("I am back"), "opened"),
+        (people["closing"].words("Wait!"), "stored"),
+        (repeated_call, "repeated"),
+        (people["twice"].words("Another text with the same key", key="key-once"), "idempotency_conflict"),
+        (people["other"].words("Hello", key="key-hello-other"), "repeated"),
+        (people["open"].words("And my other parcel?\x00"), "stored"),
+        (people["new"].words("Or in blue?"), "stored"),
+        (people["quiet"].words("x" * 20_000), "too_long"),
+        (people["quiet"].words("Now I say something"), "stored"),
+    ]
+    counted = Counted()
+    results = await together(world, *[item for item, _ in messages], step=counted)
+    assert [outcome(result) for result in results] == [expected for _, expected in messages]
+    assert counted.calls == [len(messages)]
+
+    bodies = {
+        "open": ["Hello", "Hello to you", "Where is my parcel?", "And my other parcel?"],
+        "closed": ["One more thing"],
+        "ended": ["I am back"],
+        "closing": ["Hello", "Wait!"],
+        "new": ["Welcome!", "Do you have this in red?", "Or in blue?"],
+        "quiet": ["Hello", "Now I say something"],
+        "files": ["Hello", "Look"],
+        "twice": ["Hello", "Only once"],
+        "other": ["Hello"],
+    }
+    last = {item.key: place for place, (item, expected) in enumerate(messages) if expected in ("stored", "opened")}
     await world.advance(seconds=30)
-    assert (await some.by_name["closing"].ticket()).status == "open", "what was held is called off"
-    for one in told:
-        if isinstance(one, Written):
-            assert (
-                one.ticket == await world.ticket(one.ticket.id)
-                or one.ticket.rev < (await world.ticket(one.ticket.id)).rev
-            ), "what is told is what stands there"
+    for name, guest in people.items():
+        entries = await guest.entries()
+        assert [entry.body for entry in entries if entry.kind == "message"] == bodies[name], name
+        assert is_dense(publicly_numbered(entries)), name
+        ticket = await guest.ticket()
+        all_entries = await world.entries(ticket.thread)
+        assert is_dense(numbered(all_entries)) and ticket.last_seq == len(all_entries), name
+        assert (ticket.status, ticket.unread, ticket.closing_at, ticket.closed_at) == ("open", True, None, None), name
+        assert (ticket.preview, ticket.preview_by) == (bodies[name][-1], "visitor"), name
+        if guest.key in last:
+            written = results[last[guest.key]]
+            assert isinstance(written, Written) and written.ticket == ticket, f"{name}: the summary as it is stored"
+    (look,) = [entry for entry in await people["files"].entries() if entry.body == "Look"]
+    assert [file["token"] for file in look.data["files"]] == [token]
 
 
-async def test_a_crowd_larger_than_a_statement_is_stored_in_order(world: World) -> None:
-    people = [await world.visitor() for _ in range(TOGETHER + 6)]
-    await together(world, *[who.words("Hello") for who in people])
-    told = await together(world, *[who.words(f"{n} of {place}") for n in range(3) for place, who in enumerate(people)])
-    assert all(isinstance(one, Written) for one in told) and len(told) == 3 * len(people)
-    for place, who in enumerate(people):
-        entries = await who.entries()
+async def test_many_messages_take_as_many_statements_as_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [await world.visitor() for _ in range(16)]
+    for person in people:
+        await person.says("Hello")
+    executed: list[str] = []
+    real = Statements.__call__
+
+    def noted(self: Statements, sql: str, values: Any) -> Any:
+        executed.append(sql)
+        return real(self, sql, values)
+
+    monkeypatch.setattr(Statements, "__call__", noted)
+
+    async def statements(*messages: Inbound) -> int:
+        executed.clear()
+        results = await together(world, *messages)
+        assert [outcome(result) for result in results] == ["stored"] * len(messages)
+        return len([sql for sql in executed if "timeline" in sql or "threads" in sql or "tickets" in sql])
+
+    statements_alone = await statements(people[0].words("Alone"))
+    assert await statements(*[person.words("Together") for person in people]) == statements_alone
+
+
+async def test_more_messages_than_a_statement_takes_are_stored_in_order(world: World) -> None:
+    people = [await world.visitor() for _ in range(ROWS_PER_STATEMENT + 6)]
+    await together(world, *[person.words("Hello") for person in people])
+    results = await together(
+        world, *[visitor.words(f"{n} of {place}") for n in range(3) for place, visitor in enumerate(people)]
+    )
+    assert all(isinstance(result, Written) for result in results) and len(results) == 3 * len(people)
+    for place, visitor in enumerate(people):
+        entries = await visitor.entries()
         assert [entry.body for entry in entries] == ["Hello", *(f"{n} of {place}" for n in range(3))]
         assert is_dense(publicly_numbered(entries))
 
 
-async def test_a_file_that_is_gone_costs_only_its_message(world: World) -> None:
-    people = [await world.visitor() for _ in range(4)]
-    for who in people:
-        await who.says("Hello")
-    said = [who.words("Look", files=("gone",) if place == 2 else ()) for place, who in enumerate(people)]
-    told = await together(world, *said)
-    assert [getattr(one, "code", None) for one in told] == [None, None, "not_found", None]
-    for place, who in enumerate(people):
-        assert [entry.body for entry in await who.entries()] == ["Hello"] + ["Look"] * (place != 2)
+async def test_a_refused_message_does_not_make_the_others_run_again(world: World) -> None:
+    people = [await world.visitor() for _ in range(7)]
+    for person in people[:6]:
+        await person.says("Hello", key="key-hello")
+    uploaded_file = await people[0].uploads(b"%PDF-1.4 a file", "a.pdf")
+    messages = [
+        (people[0].words("Fine"), "stored"),
+        (people[1].words("Again", key="key-hello"), "idempotency_conflict"),
+        (people[2].words(" "), "empty_message"),
+        (people[3].words("Look", files=("gone",)), "not_found"),
+        (people[4].words("Look", files=(uploaded_file,)), "not_found"),
+        (replace(people[6].words("A chat too many"), chat_wait=2.5), "rate_limited"),
+        (people[5].words("Fine"), "stored"),
+    ]
+    counted = Counted()
+    results = await together(world, *[item for item, _ in messages], step=counted)
+    assert [outcome(result) for result in results] == [expected for _, expected in messages]
+    assert counted.calls == [len(messages)]
+    for person in people[:6]:
+        bodies = [entry.body for entry in await person.entries()]
+        assert bodies == (["Hello", "Fine"] if person in (people[0], people[5]) else ["Hello"])
+    assert await people[6].view() is None
 
 
-async def test_a_refusal_costs_the_others_no_second_try(world: World, monkeypatch: Any) -> None:
-    people = [await world.visitor() for _ in range(6)]
-    for who in people:
-        await who.says("Hello", key="hello")
-    calls: list[int] = []
-    real = visitor_actions.receive
-
-    def counted(tx: Tx, asked: Any) -> Any:
-        calls.append(len(asked))
-        return real(tx, asked)
-
-    said = [who.words("Again" if n == 3 else "Fine", key="hello" if n == 3 else None) for n, who in enumerate(people)]
-    async with Held(world) as held:
-        waiting = [asyncio.ensure_future(world.app.write_joined(counted, one, lane="held")) for one in said]
-        await asyncio.sleep(0)
-        held.release()
-        told = await at_once(*waiting)
-    assert isinstance(told[3], Conflict) and sum(isinstance(one, Written) for one in told) == 5
-    assert calls == [6]
-
-
-class Ear:
+class Listener:
     def __init__(self) -> None:
         self.heard_seqs: list[int] = []
 
-    def heard(self, topic: str, hint: Any) -> None:
+    def on_published(self, topic: str, hint: Any) -> None:
         self.heard_seqs.append(hint.seq)
 
-    def whispered(self, topic: str, payload: dict[str, Any]) -> None: ...
+    def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None: ...
 
 
-async def test_nothing_rings_for_what_was_undone(world: World) -> None:
-    """The first of a call is refused, and somebody else's failure undoes the transaction: what is told at once is the
-    refusal alone."""
+async def test_a_rolled_back_message_publishes_nothing(world: World) -> None:
+    """The first message is refused and another caller's failure rolls the transaction back: only the refusal is
+    returned, nothing is published."""
     first, second, third = [await world.visitor() for _ in range(3)]
-    for who in (first, second, third):
-        await who.says("Hello", key="hello")
-    ear, thread = Ear(), (await second.ticket()).thread
-    world.app.bus.watch(thread_topic(thread), ear)
+    for visitor in (first, second, third):
+        await visitor.says("Hello", key="hello")
+    listener, thread = Listener(), (await second.ticket()).thread
+    world.app.bus.watch(thread_topic(thread), listener)
 
     def breaks(tx: Tx) -> None:
         tx.run(update(threads).where(threads.c.id == thread).values(visitor_seen=0))
         raise LookupError("after it has written")
 
-    async with Held(world) as held:
-        said = [first.words("Another", key="hello"), second.words("Fine"), third.words("Fine")]
+    async with OccupiedWriter(world) as occupied:
+        messages = [first.words("Another", key="hello"), second.words("Fine"), third.words("Fine")]
         waiting = [
-            asyncio.ensure_future(world.app.write_joined(visitor_actions.receive, one, lane="held")) for one in said
+            asyncio.ensure_future(world.app.write_joined(receiving.receive, item, lane="held")) for item in messages
         ]
         waiting.append(asyncio.ensure_future(world.app.write(breaks, lane="held")))
         await asyncio.sleep(0)
-        held.release()
-        told = await at_once(*waiting)
-    assert [type(one) for one in told] == [Conflict, Written, Written, LookupError]
-    assert ear.heard_seqs == [2]
+        occupied.release()
+        results = await at_once(*waiting)
+    assert [type(result) for result in results] == [Conflict, Written, Written, LookupError]
+    assert listener.heard_seqs == [2]
 
 
-async def test_somebody_who_ends_between_two_messages_begins_a_new_chat(world: World) -> None:
-    """One lane keeps its order, whatever is joined in it."""
-    zoe, others = await world.visitor(), [await world.visitor() for _ in range(5)]
-    for who in (zoe, *others):
-        await who.says("Hello")
-    before = await zoe.ticket()
+async def test_a_visitor_who_ends_the_chat_between_two_messages_begins_a_new_one(world: World) -> None:
+    """A lane keeps the order of its calls, even if some of them are joined."""
+    zoe, other_visitors = await world.visitor(), [await world.visitor() for _ in range(5)]
+    for other in (zoe, *other_visitors):
+        await other.says("Hello")
+    ticket_before = await zoe.ticket()
 
-    async def say(who: Guest, text: str) -> Any:
-        return await world.app.write_joined(visitor_actions.receive, who.words(text), lane="held")
+    async def say(guest: Guest, text: str) -> Any:
+        return await world.app.write_joined(receiving.receive, guest.words(text), lane="held")
 
-    async with Held(world) as held:
-        waiting = [asyncio.ensure_future(say(others[0], "First"))]
+    async with OccupiedWriter(world) as occupied:
+        waiting = [asyncio.ensure_future(say(other_visitors[0], "First"))]
         waiting += [asyncio.ensure_future(say(zoe, "Bye"))]
-        waiting += [
-            asyncio.ensure_future(world.app.write(visitor_actions.visitor_end, zoe.key, world.key(), lane="held"))
-        ]
+        waiting += [asyncio.ensure_future(world.app.write(actions.visitor_end, zoe.key, world.key(), lane="held"))]
         waiting += [asyncio.ensure_future(say(zoe, "One more thing"))]
-        waiting += [asyncio.ensure_future(say(who, "Next")) for who in others]
+        waiting += [asyncio.ensure_future(say(other, "Next")) for other in other_visitors]
         await asyncio.sleep(0)
-        held.release()
+        occupied.release()
         await asyncio.gather(*waiting)
     assert [entry.body for entry in await zoe.entries()] == ["One more thing"]
-    assert (await world.ticket(before.id)).status == "closed"
-    assert [e.body for e in await world.entries(before.thread) if e.kind == "message"] == ["Hello", "Bye"]
-    for who in others:
-        assert [entry.body for entry in await who.entries()][-1] == "Next"
+    assert (await world.ticket(ticket_before.id)).status == "closed"
+    assert [e.body for e in await world.entries(ticket_before.thread) if e.kind == "message"] == ["Hello", "Bye"]
+    for other in other_visitors:
+        assert [entry.body for entry in await other.entries()][-1] == "Next"
 
 
-def test_a_lane_is_never_overtaken() -> None:
+def test_calls_of_one_lane_never_overtake_each_other() -> None:
     def say(tx: Any, calls: Any) -> Any: ...
     def text(tx: Any, calls: Any) -> Any: ...
     def end(tx: Any) -> Any: ...
 
-    def made(*plan: tuple[Any, str | None]) -> list[list[str]]:
+    def unit_names(*plan: tuple[Any, str | None]) -> list[list[str]]:
         works = [
             Work(step, (f"{step.__name__}-{lane}-{n}",), lambda result, error: None, lane, step is not end)
             for n, (step, lane) in enumerate(plan)
         ]
         return [[work.args[0] for work in unit] for unit in units(works)]
 
-    assert made((say, "a"), (end, "b"), (say, "c"), (say, None)) == [["say-a-0", "say-c-2", "say-None-3"], ["end-b-1"]]
-    assert made((say, "a"), (end, "a"), (say, "b"), (say, "a"), (say, "b"), (say, "a")) == [
+    assert unit_names((say, "a"), (end, "b"), (say, "c"), (say, None)) == [
+        ["say-a-0", "say-c-2", "say-None-3"],
+        ["end-b-1"],
+    ]
+    assert unit_names((say, "a"), (end, "a"), (say, "b"), (say, "a"), (say, "b"), (say, "a")) == [
         ["say-a-0", "say-b-2"], ["end-a-1"], ["say-a-3", "say-b-4", "say-a-5"],
     ]  # fmt: skip
-    assert made((say, "a"), (end, "b"), (say, "b"), (say, "c")) == [["say-a-0"], ["end-b-1"], ["say-b-2", "say-c-3"]]
-    assert made((say, "a"), (text, "b"), (say, "b"), (text, "a"), (text, "b")) == [
+    assert unit_names((say, "a"), (end, "b"), (say, "b"), (say, "c")) == [
+        ["say-a-0"],
+        ["end-b-1"],
+        ["say-b-2", "say-c-3"],
+    ]
+    assert unit_names((say, "a"), (text, "b"), (say, "b"), (text, "a"), (text, "b")) == [
         ["say-a-0"], ["text-b-1", "text-a-3"], ["say-b-2"], ["text-b-4"],
     ]  # fmt: skip
-    assert made((end, None), (say, "a"), (end, None), (say, "a")) == [
+    assert unit_names((end, None), (say, "a"), (end, None), (say, "a")) == [
         ["end-None-0"],
         ["say-a-1", "say-a-3"],
         ["end-None-2"],
     ]
+
+
+async def test_a_chat_over_the_limit_is_refused_alone_and_accepted_later(world: World) -> None:
+    open_visitor, new = await world.visitor(), await world.visitor()
+    await open_visitor.says("Hello")
+    first_message = replace(new.words("Hello?", key="key-new-chat"), chat_wait=2.5)
+    results = await together(world, first_message, replace(open_visitor.words("And on"), chat_wait=2.5))
+    assert isinstance(results[0], RateLimited) and results[0].retry_after == 2.5
+    assert isinstance(results[1], Written) and not results[1].opened and not results[1].repeated
+    assert await new.view() is None
+    later = await together(world, replace(first_message, chat_wait=0.0), replace(first_message, chat_wait=2.5))
+    assert isinstance(later[0], Written) and later[0].opened
+    assert isinstance(later[1], Written) and later[1].repeated, "a repeated message must not begin a new chat"

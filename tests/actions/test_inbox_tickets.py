@@ -1,4 +1,4 @@
-"""A ticket's life: closing and taking it back, ending, assigning, reading (SPEC 2.2-2.5), on both databases."""
+"""Tickets on both databases: closing and undo, ending, assigning, reading."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from server.errors import Conflict, NotFound, Refused
 from server.schema import jobs, tickets
 from tests.world import CAST, Guest, World, at_once, is_dense, numbered, publicly_numbered
 
-# --- the held close of a chat (INB-26) ------------------------------------------------------------
+# --- the delayed close of a chat (INB-26) ------------------------------------------------------------
 
 
-async def test_inb_26_closing_a_chat_is_held_for_five_seconds(world: World) -> None:
+async def test_inb_26_closing_a_chat_is_delayed_for_five_seconds(world: World) -> None:
     ana = await world.agent("ana")
     zoe, ticket = await world.conversation()
-    held = await ana.closes(zoe)
-    assert held.status == "open" and held.closing_at is not None
-    assert (held.closing_at - world.now).total_seconds() == 5
+    closing = await ana.closes(zoe)
+    assert closing.status == "open" and closing.closing_at is not None
+    assert (closing.closing_at - world.now).total_seconds() == 5
     await world.advance(seconds=4.9)
     assert (await world.ticket(ticket)).status == "open"
     await world.advance(seconds=0.1)
@@ -33,7 +33,7 @@ async def test_inb_26_undo_within_five_seconds_leaves_it_open_for_good(world: Wo
     assert (await ana.undoes_close(zoe)).closing_at is None
     await world.advance(minutes=10)
     assert (await world.ticket(ticket)).status == "open"
-    assert [entry.kind for entry in await zoe.entries()] == ["message"], "the visitor must not notice"
+    assert [entry.kind for entry in await zoe.entries()] == ["message"], "the visitor must not see the undone close"
 
 
 async def test_a_close_or_an_undo_that_is_repeated_late_does_nothing_again(world: World) -> None:
@@ -41,26 +41,28 @@ async def test_a_close_or_an_undo_that_is_repeated_late_does_nothing_again(world
     zoe, ticket = await world.conversation()
     await ana.closes(zoe, key="close-01")
     await ana.undoes_close(zoe, key="undo-001")
-    assert (await ana.closes(zoe, key="close-01")).closing_at is None, "a late repeat would hold it anew"
-    held = (await ana.closes(zoe, key="close-02")).closing_at
-    assert held is not None and (await ana.undoes_close(zoe, key="undo-001")).closing_at == held
+    assert (await ana.closes(zoe, key="close-01")).closing_at is None, "a late repeat must not start the close again"
+    closing_at = (await ana.closes(zoe, key="close-02")).closing_at
+    assert closing_at is not None and (await ana.undoes_close(zoe, key="undo-001")).closing_at == closing_at
     with pytest.raises(Conflict, match="key"):
         await ana.closes((await world.conversation())[1], key="close-02")
     await world.advance(minutes=1)
     assert (await world.ticket(ticket)).status == "closed"
-    assert [entry.kind for entry in await zoe.entries()] == ["message", "status"], "the visitor sees the last one only"
+    assert [entry.kind for entry in await zoe.entries()] == ["message", "status"], (
+        "the visitor must see only the final close"
+    )
 
 
-async def test_inb_26_a_message_of_the_visitor_within_five_seconds_calls_the_close_off(world: World) -> None:
+async def test_inb_26_a_message_of_the_visitor_within_five_seconds_cancels_the_close(world: World) -> None:
     ana = await world.agent("ana")
     zoe, ticket = await world.conversation()
     await ana.closes(zoe)
     await world.advance(seconds=4)
     assert (await zoe.says("One more thing")).ticket.id == ticket.id
-    assert await world.count(jobs) == 0, "the alarm is off, not only unheard"
+    assert await world.count(jobs) == 0, "the job of the cancelled close must be deleted"
     await world.advance(minutes=10)
-    after = await world.ticket(ticket)
-    assert (after.status, after.unread, after.closing_at) == ("open", True, None)
+    ticket_after = await world.ticket(ticket)
+    assert (ticket_after.status, ticket_after.unread, ticket_after.closing_at) == ("open", True, None)
 
 
 async def test_inb_26_a_second_close_does_not_prolong_the_first(world: World) -> None:
@@ -96,8 +98,8 @@ async def test_inb_26_undo_after_the_close_is_committed_is_too_late(world: World
     assert refused.value.code == "chat_ended"
 
 
-async def test_inb_26_an_agents_own_reply_does_not_call_the_close_off(world: World) -> None:
-    """ "Goodbye" and close: the close stands."""
+async def test_inb_26_an_agents_own_reply_does_not_cancel_the_close(world: World) -> None:
+    """ "Goodbye" and close: the ticket stays closed."""
     ana = await world.agent("ana")
     zoe, ticket = await world.conversation()
     await ana.closes(zoe)
@@ -114,17 +116,17 @@ async def test_inb_26_an_sms_ticket_closes_at_once_and_undo_reopens_it(world: Wo
     assert await world.count(jobs) == 0
 
 
-async def test_a_visitors_message_and_the_closing_alarm_at_the_same_moment_lose_nothing(world: World) -> None:
-    """Whoever comes second decides on what the first left: either the close is off, or a new chat begins."""
+async def test_a_visitors_message_and_a_due_close_at_the_same_moment_lose_nothing(world: World) -> None:
+    """The later of the two sees the result of the earlier: either the close is cancelled, or a new chat begins."""
     ana = await world.agent("ana")
     for n in range(6):
         zoe, ticket = await world.conversation()
         await ana.closes(zoe)
         world.clock.advance(__import__("datetime").timedelta(seconds=5))
-        said, _ = await at_once(zoe.says(f"Wait {n}"), world.worker.step())
+        written, _ = await at_once(zoe.says(f"Wait {n}"), world.worker.claim_batch())
         await world.worker.idle()
         old, current = await world.ticket(ticket), await zoe.ticket()
-        assert await zoe.sees(f"Wait {n}") and current.status == "open" and said.entry
+        assert await zoe.sees(f"Wait {n}") and current.status == "open" and written.entry
         assert (old.status == "closed") == (current.id != old.id)
 
 
@@ -153,25 +155,25 @@ async def test_inb_22_both_chats_belong_to_the_same_contact(world: World) -> Non
 
 
 async def test_inb_23_of_several_chats_of_one_visitor_at_most_one_is_not_closed(world: World) -> None:
-    """Also when several servers get the first words of the next chat at the same moment."""
+    """This holds even if several servers receive the first message of the next chat at the same moment."""
     for _ in range(3):
         zoe, _old = await closed_chat(world)
-        told = await at_once(*(zoe.says(f"Again {n}") for n in range(8)))
-        assert len({written.ticket.id for written in told}) == 1, told
-        mine = await world.rows(tickets, tickets.c.contact_id == told[0].ticket.contact)
-        assert sorted(ticket.status for ticket in mine) == ["closed", "open"]
+        results = await at_once(*(zoe.says(f"Again {n}") for n in range(8)))
+        assert len({written.ticket.id for written in results}) == 1, results
+        own_tickets = await world.rows(tickets, tickets.c.contact_id == results[0].ticket.contact)
+        assert sorted(ticket.status for ticket in own_tickets) == ["closed", "open"]
         assert is_dense(publicly_numbered(await zoe.entries()))
 
 
 async def test_inb_25_a_closed_chat_can_neither_be_reopened_nor_written_into(world: World) -> None:
     ana = await world.agent("ana")
     _zoe, old = await closed_chat(world)
-    before = await world.entries((await world.ticket(old)).thread)
+    entries_before = await world.entries((await world.ticket(old)).thread)
     for act in (ana.reopens(old), ana.replies(old, "Hello?"), ana.undoes_close(old)):
         with pytest.raises(Conflict) as refused:
             await act
         assert refused.value.code == "chat_ended"
-    assert await world.entries((await world.ticket(old)).thread) == before
+    assert await world.entries((await world.ticket(old)).thread) == entries_before
 
 
 async def test_a_note_may_still_be_written_on_a_closed_chat(world: World) -> None:
@@ -181,11 +183,11 @@ async def test_a_note_may_still_be_written_on_a_closed_chat(world: World) -> Non
     assert not await zoe.sees("For the record")
 
 
-async def test_closing_what_is_closed_changes_nothing(world: World) -> None:
+async def test_closing_a_closed_ticket_changes_nothing(world: World) -> None:
     ana = await world.agent("ana")
     _, old = await closed_chat(world)
-    before = await world.ticket(old)
-    assert await ana.closes(old) == before
+    ticket_before = await world.ticket(old)
+    assert await ana.closes(old) == ticket_before
 
 
 async def test_closing_takes_a_ticket_out_of_waiting_and_unread(world: World) -> None:
@@ -205,18 +207,18 @@ async def test_inb_24_the_visitor_can_end_the_chat_at_any_time(world: World) -> 
     assert (await zoe.says("New")).ticket.id != ticket.id
 
 
-async def test_inb_24_ending_during_a_held_close_closes_once(world: World) -> None:
+async def test_inb_24_ending_a_chat_during_a_delayed_close_closes_it_once(world: World) -> None:
     ana = await world.agent("ana")
     zoe, ticket = await world.conversation()
     await ana.closes(zoe)
     await zoe.ends()
     await world.advance(minutes=1)
-    ends = [entry.data["to"] for entry in await world.entries(ticket.thread) if entry.kind == "status"]
-    assert ends == ["closing", "closed"] and [entry.kind for entry in await zoe.entries()] == ["message", "status"]
+    statuses = [entry.data["to"] for entry in await world.entries(ticket.thread) if entry.kind == "status"]
+    assert statuses == ["closing", "closed"] and [entry.kind for entry in await zoe.entries()] == ["message", "status"]
     assert await world.count(jobs) == 0
 
 
-async def test_ending_twice_with_one_key_is_one_end_and_ending_nothing_is_harmless(world: World) -> None:
+async def test_ending_a_chat_twice_with_one_key_ends_it_once_and_ending_no_chat_does_nothing(world: World) -> None:
     zoe, _ = await world.conversation()
     first = await zoe.ends(key="key-aaaa")
     assert await zoe.ends(key="key-aaaa") == first and await zoe.ends() is None
@@ -238,8 +240,8 @@ async def test_inb_21_closing_and_reopening_sms_keeps_one_thread(world: World) -
     ana = await world.agent("ana")
     sms = await world.sms_ticket()
     await ana.closes(sms)
-    again = await ana.reopens(sms)
-    assert (again.id, again.thread, again.status, again.closed_at) == (sms.id, sms.thread, "open", None)
+    reopened = await ana.reopens(sms)
+    assert (reopened.id, reopened.thread, reopened.status, reopened.closed_at) == (sms.id, sms.thread, "open", None)
     entries = await world.entries(sms.thread)
     assert [entry.data.get("to") for entry in entries] == [None, "closed", "open"] and is_dense(numbered(entries))
 
@@ -256,18 +258,18 @@ async def test_inb_20_sms_and_chat_tickets_are_separate_rows_of_the_list(world: 
 # --- assigning --------------------------------------------------------------------------------------
 
 
-async def test_a_ticket_can_be_given_to_a_colleague_and_taken_back(world: World) -> None:
+async def test_a_ticket_can_be_assigned_to_a_colleague_and_unassigned(world: World) -> None:
     ana, ben = await world.agent("ana"), await world.agent("ben")
     zoe, ticket = await world.conversation()
     assert (await ana.assigns(zoe, ben)).assignee == ben.id
     assert (await ana.assigns(zoe, None)).assignee is None
-    told = [entry.data for entry in await world.entries(ticket.thread) if entry.kind == "assigned"]
-    assert told == [{"user": ben.id, "user_name": "Ben"}, {"user": None, "user_name": ""}]
-    assert [entry.kind for entry in await zoe.entries()] == ["message"], "who works on it is not the visitor's business"
+    results = [entry.data for entry in await world.entries(ticket.thread) if entry.kind == "assigned"]
+    assert results == [{"user": ben.id, "user_name": "Ben"}, {"user": None, "user_name": ""}]
+    assert [entry.kind for entry in await zoe.entries()] == ["message"], "the visitor must not see who is assigned"
 
 
 @pytest.mark.parametrize("name", sorted(CAST))
-async def test_only_who_works_in_the_inbox_can_be_given_a_ticket(world: World, name: str) -> None:
+async def test_only_agents_with_access_to_the_inbox_can_be_assigned_a_ticket(world: World, name: str) -> None:
     ana, colleague = await world.agent("ana"), await world.agent(name)
     _, ticket = await world.conversation()
     if CAST[name] in ("owner", "admin", "manager", "support"):
@@ -278,7 +280,7 @@ async def test_only_who_works_in_the_inbox_can_be_given_a_ticket(world: World, n
         assert refused.value.field == "user" and (await world.ticket(ticket)).assignee is None
 
 
-async def test_nobody_who_is_disabled_or_unknown_can_be_given_a_ticket(world: World) -> None:
+async def test_a_disabled_or_unknown_agent_cannot_be_assigned_a_ticket(world: World) -> None:
     from server.accounts import team
 
     ana, olga, zed = await world.agent("ana"), await world.agent("olga"), await world.agent("zed", "support")
@@ -291,13 +293,13 @@ async def test_nobody_who_is_disabled_or_unknown_can_be_given_a_ticket(world: Wo
         await ana.assigns(4711, ana)
 
 
-async def test_assigning_to_who_has_it_already_writes_nothing(world: World) -> None:
+async def test_assigning_to_the_current_assignee_writes_nothing(world: World) -> None:
     ana = await world.agent("ana")
     _, ticket = await world.conversation()
     await ana.assigns(ticket, ana)
-    before = await world.entries(ticket.thread)
+    entries_before = await world.entries(ticket.thread)
     await ana.assigns(ticket, ana)
-    assert await world.entries(ticket.thread) == before
+    assert await world.entries(ticket.thread) == entries_before
 
 
 async def test_an_assignment_does_not_move_the_ticket_in_the_list(world: World) -> None:
@@ -319,11 +321,11 @@ async def test_inb_33_reading_a_ticket_marks_it_read_and_an_agent_can_mark_it_un
     assert ticket.unread
     assert not (await ana.reads(zoe)).unread
     assert (await ana.marks_unread(zoe)).unread
-    assert not (await ana.reads(zoe)).unread, "and reading it again marks it read again"
+    assert not (await ana.reads(zoe)).unread, "reading the ticket again must mark it read"
 
 
-async def test_inb_33_reading_does_not_hide_a_message_that_came_meanwhile(world: World) -> None:
-    """The console says up to where it read; what is newer stays unread."""
+async def test_inb_33_reading_does_not_mark_a_newer_message_read(world: World) -> None:
+    """The console sends the number of the last entry it read; newer entries stay unread."""
     ana = await world.agent("ana")
     zoe, _ticket = await world.conversation()
     await zoe.says("And another")
@@ -341,7 +343,7 @@ async def test_inb_32_read_and_unread_leave_the_status_alone(world: World) -> No
     assert (await ana.marks_unread(old)).status == "closed"
 
 
-async def test_reading_further_than_there_is_reads_what_there_is(world: World) -> None:
+async def test_reading_beyond_the_last_entry_reads_up_to_it(world: World) -> None:
     ana = await world.agent("ana")
     zoe, ticket = await world.conversation()
     assert not (await ana.reads(zoe, seq=2**50)).unread
@@ -352,13 +354,13 @@ async def test_reading_twice_or_backwards_writes_nothing(world: World) -> None:
     ana = await world.agent("ana")
     zoe, ticket = await world.conversation()
     await ana.reads(zoe)
-    before = await world.entries(ticket.thread), (await world.ticket(ticket)).rev
+    state_before = await world.entries(ticket.thread), (await world.ticket(ticket)).rev
     await ana.reads(zoe)
     await ana.reads(zoe, seq=0)
-    assert (await world.entries(ticket.thread), (await world.ticket(ticket)).rev) == before
+    assert (await world.entries(ticket.thread), (await world.ticket(ticket)).rev) == state_before
 
 
-async def test_the_visitor_is_told_how_far_the_team_has_read_in_their_own_count(world: World) -> None:
+async def test_the_visitor_learns_how_far_the_team_has_read_by_public_sequence(world: World) -> None:
     ana = await world.agent("ana")
     zoe, _ = await world.conversation("1")
     await ana.notes(zoe, "hidden")
@@ -376,28 +378,30 @@ async def test_inb_57_the_agent_sees_how_far_the_visitor_has_read(world: World) 
     await ana.notes(zoe, "hidden")
     await ana.replies(zoe, "2")
     await zoe.has_seen(2)
-    assert (await world.ticket(ticket)).visitor_seen == 3, "in the agents' count"
+    assert (await world.ticket(ticket)).visitor_seen == 3, (
+        "visitor_seen uses the agents' numbering, which counts the note"
+    )
     tick = (await world.entries(ticket.thread))[-1]
     assert (tick.kind, tick.ref_seq, tick.public_seq) == ("seen", 3, None)
 
 
-async def test_what_a_visitor_says_they_have_seen_is_bounded_and_never_goes_back(world: World) -> None:
+async def test_a_visitors_seen_sequence_is_bounded_and_never_decreases(world: World) -> None:
     ana = await world.agent("ana")
     zoe, ticket = await world.conversation("1")
     await ana.replies(zoe, "2")
     await zoe.has_seen(10**12)
     assert (await world.ticket(ticket)).visitor_seen == 2
-    before = await world.entries(ticket.thread)
+    entries_before = await world.entries(ticket.thread)
     await zoe.has_seen(1)
     await zoe.has_seen(0)
     await (await world.visitor()).has_seen(5)
-    assert await world.entries(ticket.thread) == before
+    assert await world.entries(ticket.thread) == entries_before
 
 
-async def test_at_the_same_moment_read_by_one_and_written_by_the_other_ends_unread(world: World) -> None:
+async def test_a_read_and_a_new_message_at_the_same_moment_leave_the_ticket_unread(world: World) -> None:
     ana = await world.agent("ana")
     for _ in range(5):
         zoe, ticket = await world.conversation()
-        told = await at_once(ana.reads(ticket, seq=1), zoe.says("Newer"))
-        assert not [error for error in told if isinstance(error, BaseException)]
+        results = await at_once(ana.reads(ticket, seq=1), zoe.says("Newer"))
+        assert not [error for error in results if isinstance(error, BaseException)]
         assert (await world.ticket(ticket)).unread

@@ -1,4 +1,4 @@
-"""Sessions as the product's verbs, on both databases."""
+"""Actions of sessions, on both databases."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ OLGA = "olga@shop.example"
 async def test_a_session_is_refused_at_once_after_logout_though_it_was_cached(app: App) -> None:
     await owner(app)
     token = (await actions.login(app, OLGA, PASSWORD, HOME)).token
-    for _ in range(3):  # the later ones from the cache
+    for _ in range(3):  # the later calls use the cache
         olga = await signed_in_as(app, token)
         assert olga is not None
-    bell = listen(app, olga)
+    listener = listen(app, olga)
 
     await actions.logout(app, olga, HOME.address)
 
     assert await signed_in_as(app, token) is None
-    assert bell.topics == [f"user:{olga.id}"]
+    assert listener.topics == [f"user:{olga.id}"]
     assert await auth.still_valid(app, [olga.session]) == {}
 
 
-async def test_the_cache_spares_the_database_and_forgets_after_three_seconds(app: App, monkeypatch: Any) -> None:
+async def test_a_session_is_cached_for_three_seconds(app: App, monkeypatch: Any) -> None:
     await owner(app)
     token = (await actions.login(app, OLGA, PASSWORD, HOME)).token
     reads: list[str] = []
@@ -67,14 +67,14 @@ async def test_the_cache_spares_the_database_and_forgets_after_three_seconds(app
     for _ in range(20):
         assert await signed_in_as(app, token) is not None
     assert len(reads) <= 2
-    # Somebody else's process ended it, and its bell was lost.
+    # Another process ended the session, and its notification was lost.
     await app.write(lambda tx: tx.run(update(sessions).values(ended_at=tx.now)))
     assert await signed_in_as(app, token) is not None
     advance(app, timedelta(seconds=3))
     assert await signed_in_as(app, token) is None
 
 
-async def test_a_read_that_was_under_way_when_the_bell_rang_is_not_remembered(app: App, monkeypatch: Any) -> None:
+async def test_a_session_read_during_its_revocation_is_not_cached(app: App, monkeypatch: Any) -> None:
     await owner(app)
     token = (await actions.login(app, OLGA, PASSWORD, HOME)).token
     olga = await signed_in_as(app, token)
@@ -89,15 +89,15 @@ async def test_a_read_that_was_under_way_when_the_bell_rang_is_not_remembered(ap
         return answer
 
     monkeypatch.setattr(app.db, "read", overtaken)
-    assert await signed_in_as(app, token) is not None  # asked before the logout
+    assert await signed_in_as(app, token) is not None  # this reads the session before the logout
     assert await signed_in_as(app, token) is None
 
 
-async def test_a_session_ends_when_it_is_not_used_for_a_week_or_after_a_month(app: App) -> None:
+async def test_a_session_expires_after_a_week_without_use_or_after_a_month(app: App) -> None:
     await owner(app)
     idle = (await actions.login(app, OLGA, PASSWORD, HOME)).token
     advance(app, timedelta(days=7) - minutes(1))
-    assert await signed_in_as(app, idle) is not None  # which also counts as use
+    assert await signed_in_as(app, idle) is not None  # reading the session counts as use
     await settled(app)
     advance(app, timedelta(days=7) - minutes(1))
     assert await signed_in_as(app, idle) is not None
@@ -122,7 +122,7 @@ async def test_an_open_socket_counts_as_use(app: App) -> None:
         await settled(app)
 
 
-async def test_sockets_are_looked_at_all_together_and_see_todays_role(app: App) -> None:
+async def test_sessions_of_all_sockets_are_checked_in_one_read_with_current_roles(app: App) -> None:
     olga = await owner(app)
     mia, ben = await colleague(app, olga, Role.SUPPORT), await colleague(app, olga, Role.MANAGER)
     await team.change_user(app, olga, ben.id, UserChange(role=Role.ANALYST), HOME.address)
@@ -135,42 +135,42 @@ async def test_sockets_are_looked_at_all_together_and_see_todays_role(app: App) 
     assert await auth.still_valid(app, []) == {}
 
 
-async def test_one_sees_and_ends_ones_own_sessions_and_nobody_elses(app: App) -> None:
+async def test_users_see_and_end_only_their_own_sessions(app: App) -> None:
     olga = await owner(app)
     mia = await colleague(app, olga, Role.SUPPORT)
     second = await agent(app, await actions.login(app, OLGA, PASSWORD, ELSEWHERE))
 
-    shown = await actions.own_sessions(app, olga)
-    assert {one.id for one in shown} == {olga.session, second.session}
-    assert {one.address for one in shown} == {HOME.address, ELSEWHERE.address}
+    listed_sessions = await actions.own_sessions(app, olga)
+    assert {item.id for item in listed_sessions} == {olga.session, second.session}
+    assert {item.address for item in listed_sessions} == {HOME.address, ELSEWHERE.address}
     with pytest.raises(NotFound):
         await actions.end_session(app, mia, second.session, HOME.address)
     await actions.end_session(app, olga, second.session, HOME.address)
-    assert [one.id for one in await actions.own_sessions(app, olga)] == [olga.session]
-    with pytest.raises(NotFound):  # over is over
+    assert [session.id for session in await actions.own_sessions(app, olga)] == [olga.session]
+    with pytest.raises(NotFound):  # an ended session cannot be ended again
         await actions.end_session(app, olga, second.session, HOME.address)
 
 
 async def test_signing_out_everywhere_keeps_only_this_browser(app: App) -> None:
     olga = await owner(app)
-    others = [await agent(app, await actions.login(app, OLGA, PASSWORD, HOME)) for _ in range(3)]
+    other_sessions = [await agent(app, await actions.login(app, OLGA, PASSWORD, HOME)) for _ in range(3)]
     mia = await colleague(app, olga, Role.SUPPORT)
 
     await actions.end_other_sessions(app, olga, HOME.address)
 
-    everyone = [olga.session, mia.session, *(one.session for one in others)]
+    everyone = [olga.session, mia.session, *(other.session for other in other_sessions)]
     assert sorted(await auth.still_valid(app, everyone)) == sorted([olga.session, mia.session])
 
 
 async def test_a_new_password_ends_the_other_sessions_and_replaces_the_old_one(app: App) -> None:
     olga = await owner(app)
-    other = await agent(app, await actions.login(app, OLGA, PASSWORD, HOME))
-    bell = listen(app, olga)
+    other_session = await agent(app, await actions.login(app, OLGA, PASSWORD, HOME))
+    listener = listen(app, olga)
 
     await actions.change_password(app, olga, PASSWORD, OTHER_PASSWORD, HOME.address)
 
-    assert list(await auth.still_valid(app, [olga.session, other.session])) == [olga.session]
-    assert bell.topics
+    assert list(await auth.still_valid(app, [olga.session, other_session.session])) == [olga.session]
+    assert listener.topics
     with pytest.raises(SignInRequired):
         await actions.login(app, OLGA, PASSWORD, HOME)
     await actions.login(app, OLGA, OTHER_PASSWORD, HOME)

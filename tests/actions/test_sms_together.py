@@ -1,4 +1,4 @@
-"""Texts that wait together are read, stored and answered together, and it makes no difference to anybody."""
+"""Texts that wait at the same moment are stored by one joined call, with the same result as separate calls."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from server.channels.base import InboundText
 from server.consent import queries as consents
 from server.consent.rules import Purpose
 from server.consent.settings import KEYWORDS, KeywordSettings, SubscribeKeyword
-from server.inbox import sms
-from server.inbox.settings import INBOX, InboxSettings
-from server.inbox.sms import Call, Outcome, Received
-from server.kernel.sql import TOGETHER, Tx
-from server.schema import carrier_inbound, contacts, threads
-from tests.actions.test_writer import Held
+from server.kernel.sql import ROWS_PER_STATEMENT, Tx
+from server.schema import carrier_inbound, threads
+from server.sms import receiving
+from server.sms.receiving import Call, Outcome, Received
+from server.sms.settings import INBOX, InboxSettings
+from tests.actions.test_writer import OccupiedWriter
+from tests.people import add_contact
 from tests.texters import Texter
 from tests.world import World, at_once, is_dense, numbered
 
-Told = list[Received | BaseException]
+ClientRecord = list[Received | BaseException]
 
 
-async def together(world: World, *texts: InboundText) -> Told:
-    """In one call, whatever the machine does."""
-    async with Held(world) as held:
+async def together(world: World, *texts: InboundText) -> ClientRecord:
+    """Receives all texts in one joined call."""
+    async with OccupiedWriter(world) as occupied:
         words, inbox = await KEYWORDS.latest(world.app), await INBOX.latest(world.app)
         waiting = [
-            asyncio.ensure_future(world.app.write_joined(sms.receive_texts, text, words, inbox, lane="held"))
+            asyncio.ensure_future(world.app.write_joined(receiving.receive_texts, text, words, inbox, lane="held"))
             for text in texts
         ]
         await asyncio.sleep(0)
-        held.release()
+        occupied.release()
         return await at_once(*waiting)
 
 
-async def one_by_one(world: World, *texts: InboundText) -> Told:
+async def one_by_one(world: World, *texts: InboundText) -> ClientRecord:
     return [await texts_of(world).sends(text) for text in texts]
 
 
@@ -43,7 +44,7 @@ def texts_of(world: World) -> Texter:
 
 
 class People:
-    """A dozen people in as many situations, and what they text."""
+    """A dozen people in different situations, and the texts they send."""
 
     async def meet(self, world: World, ana: Any) -> People:
         self.world = world
@@ -52,24 +53,23 @@ class People:
         ]
         self.robot = Texter(world, f"BOT{self.open.number[-4:]}")
         self.merged = await world.texter()
-        for known in (self.open, self.closed, self.stopped, self.pictures, self.asks, self.twice):
-            await known.agrees(Purpose.SMS_MARKETING)
-            await known.says("Hello")
+        for texter in (self.open, self.closed, self.stopped, self.pictures, self.asks, self.twice):
+            await texter.agrees(Purpose.SMS_MARKETING)
+            await texter.says("Hello")
         ticket = await self.closed.ticket()
         assert ticket is not None
         await ana.closes(ticket)
-        survivor = await self.open.known()
+        survivor = await self.open.contact()
 
         def merge(tx: Tx) -> None:
-            row = {"phone": self.merged.number, "created_at": tx.now, "active_at": tx.now, "merged_into": survivor}
-            tx.run(contacts.insert().values(row))
+            add_contact(tx, phone=self.merged.number, merged_into=survivor)
 
         await world.app.write(merge)
         return self
 
     def texts(self) -> list[InboundText]:
         first = self.twice.text("Only once", idempotency_token=f"token of {self.twice.number}")
-        again = self.twice.text("Only once", idempotency_token=f"token of {self.twice.number}")
+        repeated_text = self.twice.text("Only once", idempotency_token=f"token of {self.twice.number}")
         return [
             self.open.text("Where is my parcel?"),
             self.closed.text("One more thing"),
@@ -81,7 +81,7 @@ class People:
             self.stranger.text("Somebody else's id", sid=first.sid),
             self.joins.text("JOIN"),
             self.pictures.text("Look", media=[("https://carrier.example/1", "image/jpeg")]),
-            again,
+            repeated_text,
             self.open.text("And my other parcel?"),
             self.stopped.text("Why do I still get an answer?"),
             self.robot.text("1000 points for you"),
@@ -92,8 +92,8 @@ class People:
         ]
 
     async def state(self) -> list[Any]:
-        """All that can be seen of each of them, but for ids."""
-        found: list[Any] = []
+        """Everything visible about each person, without ids."""
+        results: list[Any] = []
         everybody = [
             self.open,
             self.closed,
@@ -104,88 +104,94 @@ class People:
             self.asks,
             self.twice,
         ]
-        for who in [*everybody, self.robot]:
-            entries = await who.entries()
+        for texter in [*everybody, self.robot]:
+            entries = await texter.entries()
             assert is_dense(numbered(entries)), entries
-            said = [
+            queued = [
                 (e.kind, e.author_type, e.body, sorted(e.data), e.data.get("keyword"), e.data.get("to"), e.public_seq)
                 for e in entries
             ]
-            ticket = await who.ticket()
-            seen = ticket and (
+            ticket = await texter.ticket()
+            ticket_state = ticket and (
                 ticket.status, ticket.unread, ticket.preview, ticket.last_seq, ticket.last_inbound_seq, ticket.rev,
                 ticket.barred, ticket.stop_asked, ticket.waiting_since is None,
             )  # fmt: skip
-            facts = await self.world.app.read(consents.facts, await who.known(), who.number)
-            found.append((said, seen, facts.statuses, facts.suppressed, facts.paused, await who.told()))
-        return found
+            facts = await self.world.app.read(consents.facts, await texter.contact(), texter.number)
+            results.append(
+                (queued, ticket_state, facts.statuses, facts.suppressed, facts.paused, await texter.texts_queued())
+            )
+        return results
 
 
 async def set_up(world: World) -> Any:
     await world.app.write(KEYWORDS.save, KeywordSettings(subscribe=[SubscribeKeyword(word="JOIN", opt_in="single")]))
-    KEYWORDS.cached(world.app).heard("", None)
+    KEYWORDS.cached(world.app).on_published("", None)
     await world.app.write(INBOX.save, InboxSettings(auto_response_on=True, auto_response="We read this at nine."))
-    INBOX.cached(world.app).heard("", None)
+    INBOX.cached(world.app).on_published("", None)
     return await world.agent("ana")
 
 
-async def test_what_texts_do_together_is_what_they_do_one_by_one(world: World) -> None:
+async def test_texts_received_together_have_the_same_effect_as_one_by_one(world: World) -> None:
     ana = await set_up(world)
-    some, others = await People().meet(world, ana), await People().meet(world, ana)
-    told, wanted = await together(world, *some.texts()), await one_by_one(world, *others.texts())
-    assert [(one.outcome, one.meaning, one.seq) for one in told] == [  # type: ignore[union-attr]
-        (one.outcome, one.meaning, one.seq)
-        for one in wanted  # type: ignore[union-attr]
+    joined_people, other_people = await People().meet(world, ana), await People().meet(world, ana)
+    results, expected = await together(world, *joined_people.texts()), await one_by_one(world, *other_people.texts())
+    assert [(result.outcome, result.meaning, result.seq) for result in results] == [  # type: ignore[union-attr]
+        (item.outcome, item.meaning, item.seq)
+        for item in expected  # type: ignore[union-attr]
     ]
-    assert await some.state() == await others.state()
-    repeated = [one for one in told if isinstance(one, Received) and one.outcome is Outcome.REPEATED]
-    assert len(repeated) == 3, "by its id, by its idempotency token, and by an id of somebody else's text"
+    assert await joined_people.state() == await other_people.state()
+    repeated = [result for result in results if isinstance(result, Received) and result.outcome is Outcome.REPEATED]
+    assert len(repeated) == 3, "expected repeats by sid, by idempotency token and by another text's sid"
 
 
-async def test_a_crowd_larger_than_a_statement_is_stored_in_order(world: World) -> None:
-    people = [await world.texter() for _ in range(TOGETHER + 6)]
-    texts = [who.text(f"{who.number} says {n}") for n in range(3) for who in people]
-    told = await together(world, *texts)
-    assert {one.outcome for one in told if isinstance(one, Received)} == {Outcome.STORED} and len(told) == len(texts)
-    for who in people[:5] + people[-5:]:
-        assert [entry.body for entry in await who.entries()] == [f"{who.number} says {n}" for n in range(3)]
+async def test_more_texts_than_a_statement_takes_are_stored_in_order(world: World) -> None:
+    people = [await world.texter() for _ in range(ROWS_PER_STATEMENT + 6)]
+    texts = [person.text(f"{person.number} says {n}") for n in range(3) for person in people]
+    results = await together(world, *texts)
+    assert {result.outcome for result in results if isinstance(result, Received)} == {Outcome.STORED} and len(
+        results
+    ) == len(texts)
+    for texter in people[:5] + people[-5:]:
+        assert [entry.body for entry in await texter.entries()] == [f"{texter.number} says {n}" for n in range(3)]
     assert len(await world.rows(carrier_inbound)) == len(texts)
     assert len(await world.rows(threads, threads.c.channel == "sms")) == len(people)
 
 
-async def test_one_that_breaks_costs_only_itself(world: World, monkeypatch: Any) -> None:
+async def test_a_text_that_fails_does_not_fail_the_others(world: World, monkeypatch: Any) -> None:
     people = [await world.texter() for _ in range(6)]
-    for who in people:
-        await who.says("Hello")
-    real = sms._act
+    for person in people:
+        await person.says("Hello")
+    real = receiving._store_and_act
 
-    def act(tx: Tx, came: Any) -> Any:
-        if any(one.body == "breaks" for one in came):
+    def act(tx: Tx, texts_in_call: Any) -> Any:
+        if any(item.body == "breaks" for item in texts_in_call):
             raise LookupError("a text that breaks us")
-        return real(tx, came)
+        return real(tx, texts_in_call)
 
-    monkeypatch.setattr(sms, "_act", act)
-    texts = [who.text("breaks" if number == 2 else "fine") for number, who in enumerate(people)]
-    told = await together(world, *texts)
-    assert [isinstance(one, LookupError) for one in told] == [number == 2 for number in range(6)]
-    for number, who in enumerate(people):
-        assert [entry.body for entry in await who.entries()] == ["Hello"] + ["fine"] * (number != 2)
+    monkeypatch.setattr(receiving, "_store_and_act", act)
+    texts = [person.text("breaks" if number == 2 else "fine") for number, person in enumerate(people)]
+    results = await together(world, *texts)
+    assert [isinstance(result, LookupError) for result in results] == [number == 2 for number in range(6)]
+    for number, person in enumerate(people):
+        assert [entry.body for entry in await person.entries()] == ["Hello"] + ["fine"] * (number != 2)
     monkeypatch.undo()
-    (again,) = await together(world, texts[2])
-    assert isinstance(again, Received) and again.outcome is Outcome.STORED, "its id was not kept"
+    (retried,) = await together(world, texts[2])
+    assert isinstance(retried, Received) and retried.outcome is Outcome.STORED, (
+        "the id of a text that failed must not be stored"
+    )
 
 
-async def test_calls_are_joined_at_all(world: World) -> None:
+async def test_waiting_calls_are_joined(world: World) -> None:
     sizes: list[int] = []
 
     def step(tx: Tx, calls: list[Call]) -> list[int]:
         sizes.append(len(calls))
         return [number for (number,) in calls]
 
-    async with Held(world) as held:
+    async with OccupiedWriter(world) as occupied:
         waiting = [asyncio.ensure_future(world.app.write_joined(step, n, lane="held")) for n in range(9)]
-        apart = asyncio.ensure_future(world.app.write(lambda tx: "apart", lane="held"))
+        separate_call = asyncio.ensure_future(world.app.write(lambda tx: "apart", lane="held"))
         await asyncio.sleep(0)
-        held.release()
-        assert await asyncio.gather(*waiting) == list(range(9)) and await apart == "apart"
+        occupied.release()
+        assert await asyncio.gather(*waiting) == list(range(9)) and await separate_call == "apart"
     assert sizes == [9]

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import BigInteger, Text, bindparam, column, insert, select, update, values
 
 from server.kernel.columns import Instant
-from server.kernel.sql import TOGETHER, Statement, Tx
+from server.kernel.sql import ROWS_PER_STATEMENT, Statement, Tx
 from server.schema import contacts
 from server.schema import settings as table
+from tests.people import add_contact
 from tests.world import World
 
 _PUT = Statement(
@@ -29,8 +30,8 @@ _NAME = Statement(
 )
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, TOGETHER - 1, TOGETHER, 3 * TOGETHER + 7])
-async def test_many_rows_in_few_statements(world: World, count: int) -> None:
+@pytest.mark.parametrize("count", [0, 1, 2, 3, ROWS_PER_STATEMENT - 1, ROWS_PER_STATEMENT, 3 * ROWS_PER_STATEMENT + 7])
+async def test_many_rows_are_written_in_few_statements(world: World, count: int) -> None:
     asked: list[str] = []
 
     def put(tx: Tx) -> list[str]:
@@ -45,18 +46,18 @@ async def test_many_rows_in_few_statements(world: World, count: int) -> None:
         f"n{number}": {"of": [number, None]} for number in range(count)
     }
     assert {row.updated_at for row in stored} <= {world.clock.now()}
-    assert len(asked) == count // TOGETHER + (count % TOGETHER).bit_count()
+    assert len(asked) == count // ROWS_PER_STATEMENT + (count % ROWS_PER_STATEMENT).bit_count()
 
 
-async def test_each_row_gets_what_was_meant_for_it_and_what_is_shared_counts_for_all(world: World) -> None:
+async def test_each_row_gets_its_own_values_and_all_rows_the_shared_ones(world: World) -> None:
     def change(tx: Tx) -> tuple[dict[int, str], dict[int, str]]:
-        ids = [tx.value(insert(contacts).values(created_at=tx.now).returning(contacts.c.id)) for _ in range(11)]
-        wanted = {one: f"who? %s {one}" for one in reversed(ids)}
-        rows = [{"contact": one, "new_name": name} for one, name in wanted.items()]
+        ids = [add_contact(tx) for _ in range(11)]
+        expected = {item: f"who? %s {item}" for item in reversed(ids)}
+        rows = [{"contact": item, "new_name": name} for item, name in expected.items()]
         rows.append({"contact": max(ids) + 1, "new_name": "nobody"})
-        return wanted, {row.id: row.name for row in tx.all_many(_NAME, rows, until=tx.now)}
+        return expected, {row.id: row.name for row in tx.all_many(_NAME, rows, until=tx.now)}
 
-    wanted, named = await world.app.write(change)
-    assert named == wanted
+    expected, named = await world.app.write(change)
+    assert named == expected
     stored = await world.app.read(lambda conn: conn.all(select(contacts.c.id, contacts.c.name)))
-    assert {row.id: row.name for row in stored if row.id in wanted} == wanted
+    assert {row.id: row.name for row in stored if row.id in expected} == expected

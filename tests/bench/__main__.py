@@ -1,4 +1,4 @@
-"""`make bench`: the product beside its floors, in one run, as ratios (docs/performance.md).
+"""`make bench`: measures the product beside its floors in one run, as ratios (docs/performance.md).
 
 python -m tests.bench [--only chat,idle,…] [--quick] [--full] [--json out.json]
 """
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import chat, disk, inbox, operations, sends, sockets, webhook
+from tests.bench import chat, claims, disk, events, inbox, operations, sends, sockets, thread, webhook
 from tests.bench.processes import ROOT
 from tests.bench.report import Line, show
 from tests.bench.setting import Setting
@@ -24,9 +24,12 @@ from tests.bench.setting import Setting
 ROWS: dict[str, Callable[[Setting], list[Line]]] = {
     "chat": chat.run,
     "inbox": inbox.run,
+    "thread": thread.run,
     "idle": sockets.run,
     "webhook": webhook.run,
     "sends": sends.run,
+    "queue": claims.run,
+    "events": events.run,
     "slowdisk": disk.slow,
     "noloss": disk.no_loss,
     "start": operations.start,
@@ -35,12 +38,12 @@ ROWS: dict[str, Callable[[Setting], list[Line]]] = {
 
 
 def write(figures: Path, lines: list[Line], *, quick: bool) -> None:
-    """Beside what other runs wrote there of other rows, so that rows can be measured one by one."""
-    kept = json.loads(figures.read_text()) if figures.is_file() else []
+    """Replaces the measured rows in the file and keeps the others, so that rows can be measured one by one."""
+    lines_kept = json.loads(figures.read_text()) if figures.is_file() else []
     measured = {line.row for line in lines}
-    when = time.strftime("%Y-%m-%d %H:%M")
-    new = [{**line.as_json(), "quick": quick, "measured": when} for line in lines]
-    figures.write_text(json.dumps([old for old in kept if old["row"] not in measured] + new, indent=1) + "\n")
+    measured_at = time.strftime("%Y-%m-%d %H:%M")
+    new = [{**line.as_json(), "quick": quick, "measured": measured_at} for line in lines]
+    figures.write_text(json.dumps([old for old in lines_kept if old["row"] not in measured] + new, indent=1) + "\n")
 
 
 def main() -> int:
@@ -53,20 +56,21 @@ def main() -> int:
     chosen = [name.strip() for name in args.only.split(",")]
     if unknown := set(chosen) - set(ROWS):
         parser.error(f"there is no row {', '.join(sorted(unknown))}")
-    # Beside the project, not in /tmp, which is memory on many machines: there a sync costs nothing.
+    # The folder is beside the project and not in /tmp, which is memory on many machines: there a sync costs nothing.
     base = Path(os.environ.get("BENCH_DIR", ROOT / ".bench"))
     base.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=base))
     setting = Setting(folder, quick=args.quick, full=args.full)
     lines: list[Line] = []
     figures = args.json or base / "last.json"
-    # Ends by way of the `with` blocks, which stop the servers.
+    # The exception leaves through the `with` blocks, which stop the servers.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     try:
         for name in chosen:
             began = time.monotonic()
             lines += ROWS[name](setting)
-            write(figures, lines, quick=args.quick)  # after each row: a run that is broken off keeps what it has
+            # written after each row, so that an interrupted run keeps its results
+            write(figures, lines, quick=args.quick)
             load = os.getloadavg()[0]
             print(f"{name}: {time.monotonic() - began:.0f} s, load average {load:.1f}", file=sys.stderr)
     finally:

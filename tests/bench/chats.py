@@ -1,8 +1,7 @@
 """Visitors and one agent's console, over the floor's protocol and over the product's.
 
-On the product the console follows every thread, so a message counts as delivered only when its stored
-`entry` arrives; the ticket's summary and the visitor's own acknowledgement are sent besides, as they
-always are.
+On the product the console follows every thread, so a message counts as delivered only when its stored `entry` arrives.
+As in production, the server also sends the ticket's summary and the visitor's acknowledgement.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from tests.bench.clients import WebSocket
 
 Landed = Callable[[int], None]
 WORDS = "hello, i would like to know where my order is, it should have arrived on monday, thank you"
-MARK = b'"text":"<'  # of a message's token in any frame that carries the entry
+MARK = b'"text":"<'  # precedes a message's token in each frame that carries the entry
 SIZE = 80  # bytes of a message
 
 
@@ -51,7 +50,7 @@ async def chat_for(spec: dict[str, Any], visitors: int, landed: Landed) -> Chat:
 
 
 class _Agent:
-    """Tells which of our messages arrived at the console's socket."""
+    """Notices which of our messages arrive at the console's socket."""
 
     def __init__(self, landed: Landed) -> None:
         self._landed = landed
@@ -77,7 +76,7 @@ class FloorChat:
 
 
 class ProductChat:
-    """Visitors that have written once (so they have a thread and a ticket), and a console that follows them all."""
+    """Visitors who have written once (so each has a thread and a ticket), and a console that follows them all."""
 
     def __init__(self, spec: dict[str, Any], visitors: int, landed: Landed) -> None:
         self.visitors, self._spec, self._landed = visitors, spec, landed
@@ -86,7 +85,7 @@ class ProductChat:
         self.tickets: list[int] = [0] * visitors
         self.threads: list[int] = [0] * visitors
         self._followed = 0
-        self._all_there = asyncio.Event()
+        self._all_followed = asyncio.Event()
         self._greeting = re.compile(rf"{self.run} visitor (\d+)")
 
     async def open(self, *, follow: bool = True) -> None:
@@ -94,7 +93,7 @@ class ProductChat:
         headers = {"Origin": spec["origin"], "Cookie": spec["cookie"]}
         port = spec.get("agent_port", spec["port"])
         origin = {"Origin": spec["origin"]}
-        self._agent = await WebSocket.open(port, "/ws/agent", self._setting_up, headers=headers)
+        self._agent = await WebSocket.open(port, "/ws/agent", self._note_ticket, headers=headers)
         self._agent.send(b'{"type":"hello","version":1}')
         for number in range(self.visitors):
             ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -107,28 +106,28 @@ class ProductChat:
                 await ready
             self._write(number, f"greet-{number}", f"{self.run} visitor {number}")
         async with asyncio.timeout(30):
-            await self._all_there.wait()
+            await self._all_followed.wait()
         if follow:
             for thread in self.threads:
                 self._agent.send(json.dumps({"type": "open", "thread": thread, "after": 2}).encode())
         await asyncio.sleep(0.3)
         self._agent.on_text = _Agent(self._landed)
 
-    def _setting_up(self, frame: bytes) -> None:
-        """Learns from the inbox list which ticket is whose."""
-        found = json.loads(frame)
-        if found["type"] != "ticket":
+    def _note_ticket(self, frame: bytes) -> None:
+        """Reads from the inbox list which ticket belongs to which visitor."""
+        result = json.loads(frame)
+        if result["type"] != "ticket":
             return
-        match = self._greeting.search(found["ticket"]["preview"])
+        match = self._greeting.search(result["ticket"]["preview"])
         if match is None or self.tickets[int(match[1])]:
             return
         number = int(match[1])
-        self.tickets[number], self.threads[number] = found["ticket"]["id"], found["ticket"]["thread"]
+        self.tickets[number], self.threads[number] = result["ticket"]["id"], result["ticket"]["thread"]
         self._followed += 1
         if self._followed == self.visitors:
-            self._all_there.set()
+            self._all_followed.set()
 
-    def hear(self, visitor: int, on_text: Callable[[bytes], None]) -> None:
+    def deliver(self, visitor: int, on_text: Callable[[bytes], None]) -> None:
         self._sockets[visitor].on_text = on_text
 
     def say(self, visitor: int, token: int) -> None:

@@ -1,7 +1,7 @@
 """Two small clients for load: a WebSocket and an HTTP/1.1 keep-alive connection.
 
-They run on the event loop's own protocol callbacks, without tasks or locks, so that on a small
-machine most of what is measured is the server.
+They use the event loop's protocol callbacks, without tasks or locks, so that on a small machine the server causes most
+of the measured cost.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ OnText = Callable[[bytes], None]
 
 
 def without_delay(transport: asyncio.BaseTransport) -> None:
-    found = transport.get_extra_info("socket")
-    if found is not None:
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    result = transport.get_extra_info("socket")
+    if result is not None:
+        result.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class WebSocket(asyncio.Protocol):
-    """Text frames both ways. `on_text` gets each message's payload, still encoded."""
+    """Sends and receives text frames. `on_text` gets each message's payload, still encoded."""
 
     __slots__ = ("_buffer", "_fragment", "_opening", "_request", "on_text", "transport")
 
@@ -69,8 +69,8 @@ class WebSocket(asyncio.Protocol):
         if self._buffer:
             data = self._buffer + data
         if not self._opening.done():
-            head, found, data = data.partition(b"\r\n\r\n")
-            if not found:
+            head, result, data = data.partition(b"\r\n\r\n")
+            if not result:
                 self._buffer = head
                 return
             if b" 101 " not in head.split(b"\r\n", 1)[0] or b"permessage-deflate" in head:
@@ -80,7 +80,7 @@ class WebSocket(asyncio.Protocol):
         self._buffer = data[self._frames(data) :]
 
     def _frames(self, data: bytes) -> int:
-        """Handles every whole frame; returns where the first unfinished one begins."""
+        """Handles every complete frame; returns the offset of the first incomplete one."""
         start, size = 0, len(data)
         while size - start >= 2:
             length = data[start + 1] & 0x7F
@@ -123,7 +123,7 @@ class WebSocket(asyncio.Protocol):
 
 
 class Http(asyncio.Protocol):
-    """One keep-alive connection, one request at a time; answers need a Content-Length."""
+    """One keep-alive connection with one request at a time; responses need a Content-Length."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -149,8 +149,8 @@ class Http(asyncio.Protocol):
         if end < 0:
             return
         head = data[:end].lower()
-        _, found, rest = head.partition(b"content-length:")
-        length = int(rest.split(b"\r\n", 1)[0]) if found else 0
+        _, result, after_length = head.partition(b"content-length:")
+        length = int(after_length.split(b"\r\n", 1)[0]) if result else 0
         if len(data) < end + 4 + length:
             return
         self._buffer = data[end + 4 + length :]
@@ -159,7 +159,7 @@ class Http(asyncio.Protocol):
             answer.set_result((int(head[9:12]), data[end + 4 : end + 4 + length]))
 
     def request(self, raw: bytes) -> asyncio.Future[tuple[int, bytes]]:
-        """Sends a whole request (see `raw_request`); the future holds status and body."""
+        """Sends a whole request (see `raw_request`); the future's result is status and body."""
         self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(raw)
         return self._answer

@@ -1,11 +1,11 @@
-"""The floors: the least that could do the job with the same parts, and none of the product.
+"""Floors: minimal programs that do only what a measurement needs, with the product's libraries and none of its code.
 
-`relay`   a visitor's message is stored durably (group commit), then sent to every agent, and an agent's to its visitor; starlette
+`relay`   a visitor's message is stored durably (group commit), then sent to every agent; an agent's message goes to its visitor; starlette
 `form`    a form POST with one durable insert; starlette, and `/hello` without the insert
 `signed`  a text as the provider posts it: bare ASGI that checks the signature, with the same insert
-`echo`    a bare ASGI socket that sends back what it gets: what an idle socket must cost
+`echo`    a bare ASGI socket that sends back every message: the least cost of an idle socket
 
-Served by uvicorn with uvloop, httptools and websockets-sansio, without compression, as the product is.
+Like the product, uvicorn serves them with uvloop, httptools and websockets-sansio, without compression.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ BATCH = 1_000
 
 
 class GroupWriter:
-    """One thread that writes whatever is waiting in one transaction; a row's future is done after COMMIT."""
+    """One thread that writes all waiting rows in one transaction; a row's future is resolved after COMMIT."""
 
     def __init__(self, path: str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -119,10 +119,10 @@ async def _agent(socket: WebSocket) -> None:
     State.agents.add(socket)
     try:
         while True:
-            said = orjson.loads(await socket.receive_text())
-            await State.writer.put((said["to"], "agent", said["text"], time.time()))
-            if (visitor := State.visitors.get(said["to"])) is not None:
-                await visitor.send_text(orjson.dumps({"type": "entry", "text": said["text"]}).decode())
+            frame = orjson.loads(await socket.receive_text())
+            await State.writer.put((frame["to"], "agent", frame["text"], time.time()))
+            if (visitor := State.visitors.get(frame["to"])) is not None:
+                await visitor.send_text(orjson.dumps({"type": "entry", "text": frame["text"]}).decode())
     except WebSocketDisconnect:
         State.agents.discard(socket)
 
@@ -158,10 +158,10 @@ async def signed(scope: Scope, receive: Receive, send: Send) -> None:
         return
     body = (await receive())["body"]
     fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
-    given = next((value for name, value in scope["headers"] if name == b"x-twilio-signature"), b"")
+    signature = next((value for name, value in scope["headers"] if name == b"x-twilio-signature"), b"")
     text = os.environ["BENCH_FLOOR_ADDRESS"] + "".join([name + fields[name] for name in sorted(fields)])
-    wanted = b64encode(hmac.digest(os.environ["BENCH_FLOOR_TOKEN"].encode(), text.encode(), "sha1"))
-    status = 200 if hmac.compare_digest(wanted, given) else 403
+    expected = b64encode(hmac.digest(os.environ["BENCH_FLOOR_TOKEN"].encode(), text.encode(), "sha1"))
+    status = 200 if hmac.compare_digest(expected, signature) else 403
     if status == 200:
         await State.writer.put((1, fields.get("From", ""), fields.get("Body", ""), time.time()))
     headers = [(b"content-type", b"text/xml"), (b"content-length", b"11")]
@@ -183,7 +183,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def start(name: str, folder: Path, *, env: dict[str, str] | None = None, port: int | None = None) -> Child:
-    """One of the floors as a process: use it as a context manager."""
+    """Starts one of the floors as a process: use it as a context manager."""
     port = port or free_port()
     argv = [sys.executable, "-m", "uvicorn", f"tests.bench.floor:{name}", "--port", str(port), "--loop", "uvloop"]
     argv += ["--http", "httptools", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]

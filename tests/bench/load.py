@@ -1,8 +1,8 @@
-"""The load drivers: `python -m tests.bench.load TASK SPEC` (JSON in, JSON out), on uvloop, in a process of their own.
+"""The load drivers: `python -m tests.bench.load TASK SPEC` (JSON in, JSON out), on uvloop, in their own process.
 
-A message is timed from the moment the visitor's client hands it to its socket to the moment the
-agent's client has the stored entry. At a fixed rate it is timed from when it was due, so that a
-server that stalls cannot hide it. Everything is bounded and goes to 127.0.0.1 only.
+A message is timed from the moment the visitor's client writes it to its socket to the moment the agent's client
+receives the stored entry. At a fixed rate it is timed from when it was due, so that a stalled server shows in the
+figures. Everything is bounded and goes to 127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.bench.clients import Http, WebSocket, raw_request
 from tests.bench.processes import cpu_s, memory
 
 Spec = dict[str, Any]
-LATE_S = 20.0  # a message that is not there by then is lost
+LATE_S = 20.0  # a message that has not arrived by then counts as lost
 
 
 def percentile(ordered: list[float], share: float) -> float:
@@ -32,32 +32,32 @@ def percentile(ordered: list[float], share: float) -> float:
 
 
 class Stopwatch:
-    """What happened between start and the last answer: how many, how fast, at what cost to the server."""
+    """Measures a run: number of messages, latencies, and the server's CPU time."""
 
     def __init__(self, pids: list[int]) -> None:
         self._pids = pids
-        self.took: list[float] = []
+        self.latencies: list[float] = []
         self.last = 0.0
-        self.lost = 0
+        self.lost_messages = 0
         self.reset()
 
     def reset(self) -> None:
-        self.took.clear()
-        self.lost = 0
+        self.latencies.clear()
+        self.lost_messages = 0
         self._server_cpu, self._own_cpu = cpu_s(self._pids), time.process_time()
         self.begin = time.perf_counter()
 
     def note(self, since: float) -> None:
         self.last = time.perf_counter()
-        self.took.append(self.last - since)
+        self.latencies.append(self.last - since)
 
     def result(self, **more: Any) -> Spec:
-        count, ordered = len(self.took), sorted(self.took)
+        count, ordered = len(self.latencies), sorted(self.latencies)
         server_cpu = cpu_s(self._pids) - self._server_cpu
         wall = max(self.last - self.begin, 1e-9)
         return {
             "n": count,
-            "lost": self.lost,
+            "lost": self.lost_messages,
             "per_s": count / wall,
             "p50_ms": percentile(ordered, 0.5) * 1e3,
             "p99_ms": percentile(ordered, 0.99) * 1e3,
@@ -70,7 +70,7 @@ class Stopwatch:
 
 
 class Flight:
-    """Messages on their way: token -> (when it was handed over, who waits for it)."""
+    """Messages on their way: token -> (when it was sent, the future of its sender)."""
 
     def __init__(self, watch: Stopwatch) -> None:
         self.watch = watch
@@ -78,25 +78,25 @@ class Flight:
         self.twice = 0
 
     def landed(self, token: int) -> None:
-        found = self.sent.pop(token, None)
-        if found is None:
+        results = self.sent.pop(token, None)
+        if results is None:
             self.twice += 1
             return
-        since, waiter = found
+        since, waiter = results
         self.watch.note(since)
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
 
 async def chat_closed(spec: Spec) -> Spec:
-    """Each visitor sends its next message when an agent has the last one."""
+    """Each visitor sends its next message when an agent has received the previous one."""
     watch = Stopwatch(spec["pids"])
     flight = Flight(watch)
     chat = await chat_for(spec, spec["visitors"], flight.landed)
     await _rounds(chat, flight, spec.get("warmup", 5), 1)
     watch.reset()
     await _rounds(chat, flight, spec["messages"], 1_000)
-    watch.lost = len(flight.sent)
+    watch.lost_messages = len(flight.sent)
     return watch.result(twice=flight.twice)
 
 
@@ -116,7 +116,7 @@ async def _rounds(chat: Chat, flight: Flight, messages: int, offset: int) -> Non
 
 
 async def chat_rate(spec: Spec) -> Spec:
-    """Messages arrive `rate` times a second, whatever became of the earlier ones."""
+    """Messages are sent `rate` times a second, whatever happened to the earlier ones."""
     watch = Stopwatch(spec["pids"])
     flight = Flight(watch)
     chat = await chat_for(spec, spec["visitors"], flight.landed)
@@ -134,14 +134,14 @@ async def chat_rate(spec: Spec) -> Spec:
     deadline = time.perf_counter() + LATE_S
     while flight.sent and time.perf_counter() < deadline:  # noqa: ASYNC110 - an event would cost each message
         await asyncio.sleep(0.01)
-    watch.lost = len(flight.sent)
+    watch.lost_messages = len(flight.sent)
     return watch.result(twice=flight.twice)
 
 
 async def posts(spec: Spec) -> Spec:
-    """POSTs over keep-alive connections, each sending its next when the last was answered.
+    """POSTs over keep-alive connections, each sending its next after the response to the previous one.
 
-    On the product: replies to tickets whose visitors are connected and get them, with a console open.
+    On the product: replies to tickets whose visitors are connected and receive them, with a console open.
     """
     watch = Stopwatch(spec["pids"])
     port, lanes = spec["port"], spec["connections"]
@@ -177,11 +177,12 @@ async def posts(spec: Spec) -> Spec:
 
 
 async def texts(spec: Spec) -> Spec:
-    """Signed texts over keep-alive connections, one after the other on each, or at `rate` a second in all. Made before
-    the clock runs: signing is the carrier's work. With a token that is not ours, every answer must be 403."""
+    """Signed texts over keep-alive connections, one after the other on each, or at `rate` a second in all. The texts
+    are signed before the clock starts, because signing is the carrier's work. With a wrong token every response must be
+    403."""
     watch = Stopwatch(spec["pids"])
     port, lanes, run = spec["port"], spec["connections"], time.time_ns()
-    wanted = 403 if spec["token"] == "another" else 200
+    expected_status = 403 if spec["token"] == "another" else 200
     connections = [await Http.open(port) for _ in range(lanes)]
 
     def request(lane: int, turn: int) -> bytes:
@@ -199,28 +200,28 @@ async def texts(spec: Spec) -> Spec:
         }
         return raw_request("POST", "/webhooks/twilio/sms", port, headers, urlencode(params).encode())
 
-    async def send(lane: int, made: list[bytes], pause: float) -> None:
+    async def send(lane: int, requests: list[bytes], pause: float) -> None:
         due = time.perf_counter() + pause * lane / lanes
-        for raw in made:
+        for raw in requests:
             if pause:
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
             since = due if pause else time.perf_counter()
             due += pause
             status, body = await connections[lane].request(raw)
-            if status != wanted:
+            if status != expected_status:
                 raise RuntimeError(f"{status}: {body[:300]!r}")
             watch.note(since)
 
     await asyncio.gather(*(send(lane, [request(lane, turn) for turn in range(10)], 0.0) for lane in range(lanes)))
-    ready = [[request(lane, 1_000 + turn) for turn in range(spec["messages"])] for lane in range(lanes)]
+    request_lists = [[request(lane, 1_000 + turn) for turn in range(spec["messages"])] for lane in range(lanes)]
     pause = lanes / spec["rate"] if "rate" in spec else 0.0
     watch.reset()
-    await asyncio.gather(*(send(lane, made, pause) for lane, made in enumerate(ready)))
+    await asyncio.gather(*(send(lane, requests, pause) for lane, requests in enumerate(request_lists)))
     return watch.result()
 
 
 async def gets(spec: Spec) -> Spec:
-    """GETs of `paths` in turn over keep-alive connections."""
+    """GETs of `paths` in rotation over keep-alive connections."""
     watch = Stopwatch(spec["pids"])
     port, paths = spec["port"], spec["paths"]
     headers = {"Cookie": spec["cookie"]} if spec.get("cookie") else {}
@@ -245,7 +246,7 @@ async def gets(spec: Spec) -> Spec:
 
 
 async def idle(spec: Spec) -> Spec:
-    """Opens sockets, says hello where there is somebody to greet, and looks at what they cost when nothing happens."""
+    """Opens idle sockets (to the product with a hello) and measures their memory and CPU time."""
     pids, count = spec["pids"], spec["sockets"]
     opened: list[WebSocket] = []
     ready: list[asyncio.Future[None]] = []
@@ -253,7 +254,7 @@ async def idle(spec: Spec) -> Spec:
     gate = asyncio.Semaphore(64)
     path, headers = ("/ws/visitor", {"Origin": spec["origin"]}) if spec["kind"] == "product" else ("/", {})
 
-    async def one() -> None:
+    async def open_socket() -> None:
         async with gate:
             answered: asyncio.Future[None] = loop.create_future()
             socket = await WebSocket.open(
@@ -267,10 +268,10 @@ async def idle(spec: Spec) -> Spec:
 
     async def connect(number: int) -> float:
         begin = time.perf_counter()
-        await asyncio.gather(*(one() for _ in range(number)))
+        await asyncio.gather(*(open_socket() for _ in range(number)))
         return number / (time.perf_counter() - begin)
 
-    await connect(200)  # what the first few make the server load is not theirs alone
+    await connect(200)  # the first sockets make the server load code whose memory is not theirs
     await asyncio.sleep(0.5)
     before, cpu = memory(pids), cpu_s(pids)
     rate = await connect(count)
@@ -278,7 +279,7 @@ async def idle(spec: Spec) -> Spec:
     await asyncio.sleep(1.0)
     after, cpu, seconds = memory(pids), cpu_s(pids), spec.get("seconds", 3)
     await asyncio.sleep(seconds)
-    found = {
+    results = {
         "kib_per_socket": (after - before) / 1024 / count,
         "connects_per_s": rate,
         "connect_cpu_ms_per_1000": connect_cpu / count * 1e6,
@@ -288,7 +289,46 @@ async def idle(spec: Spec) -> Spec:
     for socket in opened:
         socket.close()
     await asyncio.sleep(0.3)
-    return found
+    return results
+
+
+async def events(spec: Spec) -> Spec:
+    """POST /api/events, `rate` calls a second with `events` events each, timed from when each call was due."""
+    watch = Stopwatch(spec["pids"])
+    waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {spec['secret']}"}
+    count, size = int(spec["rate"] * spec["seconds"]), spec["events"]
+
+    def request(turn: int) -> bytes:
+        batch = [
+            {"metric": "viewed", "email": f"p{(turn * size + n) % spec['people']}@mail.example", "key": f"{watch.begin}-{turn}-{n}"}
+            for n in range(size)
+        ]  # fmt: skip
+        return raw_request("POST", "/api/events", spec["port"], headers, json.dumps({"events": batch}).encode())
+
+    async def connection() -> None:
+        http = await Http.open(spec["port"])
+        while True:
+            due, raw = await waiting.get()
+            status, body = await http.request(raw)
+            if status == 200 and json.loads(body)["stored"] == size:
+                watch.note(due)
+            else:
+                watch.lost += 1
+            waiting.task_done()
+
+    connections = [asyncio.create_task(connection()) for _ in range(spec["connections"])]
+    begin = time.perf_counter() + 0.05
+    for turn in range(count):
+        due = begin + turn / spec["rate"]
+        raw = request(turn)
+        await asyncio.sleep(max(due - time.perf_counter(), 0))  # also if late: the connections need a turn
+        waiting.put_nowait((due, raw))
+    await waiting.join()
+    for task in connections:
+        task.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)
+    return watch.result()
 
 
 TASKS: dict[str, Callable[[Spec], Awaitable[Spec]]] = {
@@ -297,6 +337,7 @@ TASKS: dict[str, Callable[[Spec], Awaitable[Spec]]] = {
     "posts": posts,
     "texts": texts,
     "gets": gets,
+    "events": events,
     "idle": idle,
 }
 

@@ -1,4 +1,5 @@
-"""From the command to the first answer; and two processes over PostgreSQL and Redis beside the one on SQLite."""
+"""Time from the start command to the first response; and two processes over PostgreSQL and Redis beside one on
+SQLite."""
 
 from __future__ import annotations
 
@@ -76,7 +77,7 @@ def _until_answered(child: Child, path: str) -> float:
 
 
 def scale_out(setting: Setting) -> list[Line]:
-    """Visitors on one process, the agent's console on the other: every message crosses the bus."""
+    """Visitors on one process and the agent's console on the other: every message crosses the bus."""
     from tests import services
 
     env = {
@@ -84,23 +85,23 @@ def scale_out(setting: Setting) -> list[Line]:
         "REDIS_URL": services.redis_url(),
         "THREADLINE_SECRET_KEY": "a key for the bench alone, 0123456789",
     }
-    with Product(setting.folder, name="alone") as alone, Product(setting.folder, env=env, name="one") as one:
+    with Product(setting.folder, name="alone") as single, Product(setting.folder, env=env, name="one") as first:
         # The same public address, as behind a load balancer; only the port differs.
-        other = Product(setting.folder, env={**env, "THREADLINE_PUBLIC_URL": one.origin}, name="two")
-        other.start()
-        with other.child or floor.start("form", setting.folder):
-            pids = [*one.pids, *other.pids]
-            spread_out = one.target(agent_port=other.port) | {"pids": pids}
+        second = Product(setting.folder, env={**env, "THREADLINE_PUBLIC_URL": first.origin}, name="two")
+        second.start()
+        with second.child or floor.start("form", setting.folder):
+            pids = [*first.pids, *second.pids]
+            spread_out = first.target(agent_port=second.port) | {"pids": pids}
 
             def chat(task: str, **spec: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
                 return setting.in_turn(
-                    lambda: drive(task, **alone.target(), **spec), lambda: drive(task, **spread_out, **spec)
+                    lambda: drive(task, **single.target(), **spec), lambda: drive(task, **spread_out, **spec)
                 )
 
             crowd = chat("chat_closed", visitors=100, messages=setting.few(40))
             steady = chat("chat_rate", visitors=100, rate=100, seconds=setting.few(5))
     row = "scale-out, beside SQLite"
-    slower = middle(steady[1], "p50_ms") - middle(steady[0], "p50_ms")
+    extra_ms = middle(steady[1], "p50_ms") - middle(steady[0], "p50_ms")
     return [
         beside(row, "100 visitors", "messages/s", "per_s", *crowd, gate=0.3),
         beside(row, "100 visitors, CPU per 1,000", "ms", "cpu_ms_per_1000", *crowd, better="less"),
@@ -108,7 +109,7 @@ def scale_out(setting: Setting) -> list[Line]:
             row,
             "at 100/s p50, more than alone",
             "ms",
-            slower,
+            extra_ms,
             better="less",
             gate=2.0,
             spread=spread(steady[1], "p50_ms"),

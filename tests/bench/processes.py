@@ -1,4 +1,4 @@
-"""Child processes of the bench, and what they cost: CPU time and memory of whole process trees, from /proc."""
+"""Child processes of the bench, and the CPU time and memory of whole process trees, read from /proc."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 def family(pid: int) -> list[int]:
-    """The process and everything it started that still lives."""
+    """The process and all its living descendants."""
     try:
         parent = psutil.Process(pid)
         return [pid, *(child.pid for child in parent.children(recursive=True))]
@@ -59,7 +59,7 @@ def memory(pids: list[int], figure: str = "Pss") -> int:
 
 
 class Child:
-    """A server started by the bench in a process group of its own; only that group is ever signalled."""
+    """A server started by the bench in its own process group; the bench signals only that group."""
 
     def __init__(self, argv: list[str], *, port: int, log: Path, env: Mapping[str, str] | None = None) -> None:
         self.port, self.log = port, log
@@ -86,7 +86,7 @@ class Child:
         return family(self.process.pid)
 
     def kill(self) -> None:
-        """SIGKILL, as a crash: nothing is flushed or said goodbye to."""
+        """Sends SIGKILL, as in a crash: nothing is flushed, no connection is closed."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -107,8 +107,8 @@ class Child:
 
 
 def drive(task: str, **spec: Any) -> dict[str, Any]:
-    """Runs one load driver (load.py) in a process of its own and returns what it measured."""
-    done = subprocess.run(
+    """Runs one load driver (load.py) in its own process and returns its result."""
+    finished = subprocess.run(
         [sys.executable, "-m", "tests.bench.load", task, json.dumps(spec)],
         cwd=ROOT,
         capture_output=True,
@@ -116,7 +116,7 @@ def drive(task: str, **spec: Any) -> dict[str, Any]:
         timeout=600,
         check=False,
     )
-    if done.returncode:
-        raise RuntimeError(f"the driver {task} failed:\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    if finished.returncode:
+        raise RuntimeError(f"the driver {task} failed:\n{finished.stderr[-3000:]}")
+    result: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+    return result

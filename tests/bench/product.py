@@ -1,4 +1,4 @@
-"""The product as a real process, with everything on and a disk that is synced, and an owner signed in."""
+"""The product as a real process with all features on, a synced disk and a signed-in owner."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any, Self
 
 from tests.bench.processes import ROOT, Child, free_port
 
-# A bench is a crowd behind one address: what would stop a flood is raised, nothing is switched off.
+# All load comes from one address, so the limits that stop a flood are raised; none is switched off.
 CROWD = {
     "THREADLINE_VISITOR_MESSAGES_PER_MINUTE": "10000000",
+    "THREADLINE_ADDRESS_MESSAGES_PER_MINUTE": "10000000",
     "THREADLINE_ADDRESS_CONNECTS_PER_MINUTE": "10000000",
     "THREADLINE_ADDRESS_SOCKETS": "100000",
     "THREADLINE_MAX_SOCKETS": "100000",
@@ -25,7 +26,7 @@ OWNER = {"name": "Ana Bench", "email": "ana@bench.example", "password": "a long 
 
 
 class Product:
-    """`with Product(folder) as product`: migrated, serving, and `cookie` is a signed-in owner's."""
+    """`with Product(folder) as product` gives a migrated, running server; `cookie` is a signed-in owner's."""
 
     def __init__(self, folder: Path, *, env: dict[str, str] | None = None, name: str = "product") -> None:
         self.folder = folder / name
@@ -65,10 +66,11 @@ class Product:
         return self.child
 
     def sign_in(self) -> None:
-        """Makes the owner on an empty database; signs in on one that has them."""
-        status, cookie = self._post("/api/setup", OWNER)
-        if status >= 400:
-            status, cookie = self._post("/api/login", OWNER)
+        """Signs the owner in; creates the owner first if the database is empty."""
+        owner_options = [part for name, value in OWNER.items() for part in (f"--{name}", value)]
+        argv = [sys.executable, "-m", "server", "create-owner", *owner_options]
+        subprocess.run(argv, cwd=ROOT, env={**os.environ, **self._env}, check=False, capture_output=True)
+        status, cookie = self._post("/api/login", OWNER)
         if status != 200 or cookie is None:
             raise RuntimeError(f"could not sign in: {status}")
         self.cookie = cookie.split(";")[0]
@@ -82,19 +84,20 @@ class Product:
         connection.close()
         return answer.status, answer.getheader("set-cookie")
 
-    def ask(self, method: str, path: str, body: Any) -> None:
-        """As the owner, by HTTP; raises unless it is done."""
+    def ask(self, method: str, path: str, body: Any) -> Any:
+        """Sends a request as the owner; returns the response body; raises if it is refused."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         headers = {"content-type": "application/json", "origin": self.origin, "cookie": self.cookie}
-        connection.request(method, path, json.dumps(body), headers)
-        answer = connection.getresponse()
-        said = answer.read()
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        content = response.read()
         connection.close()
-        if answer.status != 200:
-            raise RuntimeError(f"{method} {path}: {answer.status} {said[:300]!r}")
+        if response.status != 200:
+            raise RuntimeError(f"{method} {path}: {response.status} {content[:300]!r}")
+        return json.loads(content)
 
     def target(self, **more: Any) -> dict[str, Any]:
-        """What a driver needs to know."""
+        """The address, cookie and process ids that a load driver needs."""
         return {
             "kind": "product", "port": self.port, "origin": self.origin, "cookie": self.cookie, "pids": self.pids, **more,
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What was measured beside the floor, as a table and as JSON."""
+"""Prints figures beside the floor's, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Line:
-    """One figure. `gate` and `stretch` bound the ratio to the floor, or, without a floor, the figure itself."""
+    """One figure. `gate` and `stretch` bound its ratio to the floor, or, without a floor, the figure itself."""
 
     row: str
     what: str
@@ -23,8 +23,8 @@ class Line:
     better: Literal["more", "less"] = "more"
     gate: float | None = None
     stretch: float | None = None
-    absolute: bool = False  # the bounds are for the figure, though a floor stands beside it
-    spread: float = 0.0  # of the product's rounds: (most - least) / median
+    absolute: bool = False  # the bounds apply to the figure itself, not to its ratio to the floor
+    spread: float = 0.0  # (largest - smallest) / median of the product's rounds
 
     @property
     def ratio(self) -> float | None:
@@ -54,18 +54,18 @@ class Line:
 
 
 def middle(rounds: list[dict[str, Any]], name: str) -> float:
-    return float(median(found[name] for found in rounds))
+    return float(median(result[name] for result in rounds))
 
 
 def spread(rounds: list[dict[str, Any]], name: str) -> float:
-    values = [found[name] for found in rounds]
+    values = [result[name] for result in rounds]
     return float((max(values) - min(values)) / (median(values) or 1))
 
 
 def beside(
     row: str, what: str, unit: str, name: str, floor: list[dict[str, Any]], product: list[dict[str, Any]], **more: Any
 ) -> Line:
-    """The medians of one figure over all rounds, product beside floor."""
+    """The median of one figure over all rounds, product beside floor."""
     return Line(
         row, what, unit, middle(product, name), middle(floor, name) if floor else None,
         spread=spread(product, name), **more,

@@ -1,4 +1,5 @@
-"""Row 5, SMS part: texts a second through the SDK and through the whole door, beside raw HTTP to the same carrier."""
+"""Row 5, SMS part: texts a second through the SDK and through the whole send path, beside raw HTTP to the same
+carrier."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from server.channels.base import Text
 from server.delivery import actions, pump, senders
 from server.delivery.actions import Send
 from server.delivery.rules import SenderKind
-from server.delivery.senders import Wanted
+from server.delivery.senders import SenderInput
 from server.delivery.settings import SMS
 from server.kernel.bus import LocalBus
 from server.schema import outbound
@@ -35,31 +36,31 @@ CALLBACK = "https://desk.example/webhooks/twilio/status?m=abcdefghijklmnopqrstuv
 
 
 class _Clock:
-    """From here on: sends a second, and CPU of this process per 1,000, in ms."""
+    """Measures from its creation: sends a second, and CPU of this process per 1,000 sends, in ms."""
 
     def __init__(self) -> None:
         self.started, self.used = time.perf_counter(), time.process_time()
 
-    def of(self, count: int) -> dict[str, float]:
-        took, used = time.perf_counter() - self.started, time.process_time() - self.used
-        return {"rate": count / took, "cpu": used * 1e6 / count}
+    def result(self, count: int) -> dict[str, float]:
+        seconds, used = time.perf_counter() - self.started, time.process_time() - self.used
+        return {"rate": count / seconds, "cpu": used * 1e6 / count}
 
 
-async def _together(count: int, send: Callable[[int], Coroutine[Any, Any, Any]]) -> dict[str, float]:
-    """`IN_FLIGHT` at a time."""
+async def _run_concurrently(count: int, send: Callable[[int], Coroutine[Any, Any, Any]]) -> dict[str, float]:
+    """Runs `count` sends, `IN_FLIGHT` at a time."""
     numbers = iter(range(count))
 
-    async def one_after_the_other() -> None:
+    async def worker() -> None:
         for number in numbers:
             await send(number)
 
     clock = _Clock()
-    await asyncio.gather(*(one_after_the_other() for _ in range(IN_FLIGHT)))
-    return clock.of(count)
+    await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
+    return clock.result(count)
 
 
 async def _raw(url: str, count: int) -> dict[str, float]:
-    """aiohttp alone: the same request, and nothing looks at the answer."""
+    """Sends the same requests with aiohttp alone and ignores the responses."""
     address = f"{url}/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
     headers = {"content-type": "application/x-www-form-urlencoded", "authorization": "Basic " + "x" * 90}
     connector = aiohttp.TCPConnector(limit=IN_FLIGHT)
@@ -71,8 +72,8 @@ async def _raw(url: str, count: int) -> dict[str, float]:
                 assert answer.status == 201
                 await answer.read()
 
-        await _together(IN_FLIGHT, send)
-        return await _together(count, send)
+        await _run_concurrently(IN_FLIGHT, send)
+        return await _run_concurrently(count, send)
 
 
 async def _sdk(url: str, count: int) -> dict[str, float]:
@@ -82,14 +83,14 @@ async def _sdk(url: str, count: int) -> dict[str, float]:
         await channel.send(Text("+12025550123", TOLL_FREE, f"reply {number}", callback=CALLBACK))
 
     try:
-        await _together(IN_FLIGHT, send)
-        return await _together(count, send)
+        await _run_concurrently(IN_FLIGHT, send)
+        return await _run_concurrently(count, send)
     finally:
         await channel.close()
 
 
-async def _door(setting: Setting, url: str, count: int) -> dict[str, float]:
-    """Queued rows to accepted ones: claims, gate, ledger of credits and every state on disk."""
+async def _send_path(setting: Setting, url: str, count: int) -> dict[str, float]:
+    """Measures the path from queued rows to accepted ones: claims, consent gate, credits, and each state committed to disk."""
     folder = setting.folder / "sends"
     shutil.rmtree(folder, ignore_errors=True)
     settings = Settings(
@@ -100,24 +101,24 @@ async def _door(setting: Setting, url: str, count: int) -> dict[str, float]:
 
     def fill(tx: Any) -> None:
         SMS.save(tx, settings_of(app))
-        senders.add(tx, Wanted(TOLL_FREE, SenderKind.TOLL_FREE, "US", rate=1_000_000))
+        senders.add(tx, SenderInput(TOLL_FREE, SenderKind.TOLL_FREE, "US", rate=1_000_000))
         for number in range(count):
             phone = f"+1202{5_550_000 + number}"
             contact = new_person(tx, phone)
             thread = new_thread(tx, contact, phone)
-            whom = (contact, phone, f"reply {number}", thread)
-            actions.queue(tx, Send(f"reply:{number}", "reply", "conversation", *whom))
+            recipient = (contact, phone, f"reply {number}", thread)
+            actions.queue(tx, Send(f"reply:{number}", "reply", "conversation", *recipient))
 
     try:
         await app.write(fill)
-        await _sdk(url, 1)  # the SDK is imported
+        await _sdk(url, 1)  # the first send imports the SDK
         clock = _Clock()
         await pump.of(app).run()
-        found = clock.of(count)
+        result = clock.result(count)
         query = select(func.count().label("n")).where(outbound.c.state == "accepted")
         accepted = await app.read(lambda conn: conn.value(query))
         assert accepted == count, f"{accepted} of {count} were accepted"
-        return found
+        return result
     finally:
         await close(app)
         await asyncio.to_thread(shutil.rmtree, folder, True)
@@ -126,20 +127,20 @@ async def _door(setting: Setting, url: str, count: int) -> dict[str, float]:
 def run(setting: Setting) -> list[Line]:
     lines = []
     for delay_s, count in ((0.0, setting.few(6_000)), (0.05, setting.few(6_000))):
-        raw, sdk, door = [], [], []
+        raw, sdk, send_path = [], [], []
         for _ in range(setting.rounds):
             with carrier(delay_s=delay_s) as provider:
                 raw.append(uvloop.run(_raw(provider.url, count)))
                 sdk.append(uvloop.run(_sdk(provider.url, count)))
-                door.append(uvloop.run(_door(setting, provider.url, count)))
+                send_path.append(uvloop.run(_send_path(setting, provider.url, count)))
         where = f"{delay_s * 1000:.0f} ms carrier"
         if delay_s:
             bound = [{"rate": IN_FLIGHT / delay_s}] * setting.rounds
             lines.append(beside("5 sends", f"SDK, {where}, beside the bound of {IN_FLIGHT} in flight", "/s", "rate", bound, sdk, gate=0.9, stretch=0.95))  # fmt: skip
-            lines.append(beside("5 sends", f"whole door, {where}, beside the bound", "/s", "rate", bound, door, gate=0.9, stretch=0.95))  # fmt: skip
+            lines.append(beside("5 sends", f"whole send path, {where}, beside the bound", "/s", "rate", bound, send_path, gate=0.9, stretch=0.95))  # fmt: skip
         else:
             lines.append(beside("5 sends", f"SDK, {where}, beside aiohttp", "/s", "rate", raw, sdk, gate=0.6, stretch=0.9))  # fmt: skip
-            lines.append(beside("5 sends", f"whole door, {where}, beside aiohttp", "/s", "rate", raw, door, gate=0.6, stretch=0.9))  # fmt: skip
+            lines.append(beside("5 sends", f"whole send path, {where}, beside aiohttp", "/s", "rate", raw, send_path, gate=0.6, stretch=0.9))  # fmt: skip
         lines.append(beside("5 sends", f"SDK, {where}, CPU per 1,000, beside aiohttp", "ms", "cpu", raw, sdk, better="less"))  # fmt: skip
-        lines.append(beside("5 sends", f"whole door, {where}, CPU per 1,000, beside aiohttp", "ms", "cpu", raw, door, better="less"))  # fmt: skip
+        lines.append(beside("5 sends", f"whole send path, {where}, CPU per 1,000, beside aiohttp", "ms", "cpu", raw, send_path, better="less"))  # fmt: skip
     return lines

@@ -1,4 +1,4 @@
-"""How long and how often everything is measured, and where."""
+"""Duration, repetitions and folder of all measurements."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Measure = Callable[[], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Setting:
-    folder: Path  # on the disk that is to be measured
-    quick: bool = False  # a look, not a figure
+    folder: Path  # on the disk that is measured
+    quick: bool = False  # a short run; its figures are not published
     full: bool = False  # row 3 at a million tickets
 
     @property
@@ -26,7 +26,7 @@ class Setting:
         return max(1, count // 3) if self.quick else count
 
     def in_turn(self, floor: Measure, product: Measure) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """A B A B …: whatever else the machine does meanwhile, it does to both."""
+        """Runs floor and product alternately, so that other load on the machine affects both."""
         floors, products = [], []
         for _ in range(self.rounds):
             floors.append(floor())

@@ -1,4 +1,4 @@
-"""Row 6: what a visitor who says nothing costs, and how fast everybody is back after a restart."""
+"""Row 6: memory of an idle visitor's socket, and the time until all are connected again after a restart."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.bench.setting import Setting
 
 
 def run(setting: Setting) -> list[Line]:
-    count = setting.few(4_800)  # and 200 to begin with: the target's five thousand
+    count = setting.few(4_800)  # together with the first 200 sockets: the target of five thousand
     with floor.start("echo", setting.folder) as bare, Product(setting.folder, name="idle") as product:
         floors, products = setting.in_turn(
             lambda: drive("idle", **floor_target(bare), sockets=count),
             lambda: drive("idle", **product.target(), sockets=count),
         )
-    # Python keeps what it once had, so later rounds reuse it: the first one tells what a socket costs.
+    # Python keeps freed memory and later rounds reuse it, so only the first round shows the memory of a socket.
     memory = (floors[:1], products[:1])
     row, visitors = "6 idle", f"{count + 200:,} visitors"
     return [

@@ -8,7 +8,7 @@ from typing import Any
 from playwright.async_api import Frame, Page
 
 SCRIPT = Path(__file__).parents[2] / "agents_ui" / "node_modules" / "axe-core" / "axe.min.js"
-# Mantine takes the scheme over by script, and colours may fade.
+# Waits for the colour scheme, which Mantine sets by script, and for colour transitions.
 SETTLED = """async scheme => {
   const taken = () => [null, scheme].includes(document.documentElement.getAttribute('data-mantine-color-scheme'))
   while (!taken()) await new Promise(requestAnimationFrame)
@@ -19,19 +19,19 @@ RUN = "async () => (await axe.run(document, {resultTypes: ['violations'], iframe
 
 
 async def serious(where: Page | Frame) -> list[str]:
-    """What is serious or critical, as sentences. Evaluated by the debugger, which no content policy stops."""
+    """Serious and critical violations, as sentences. Uses the debugger, which ignores content security policies."""
     page = where if isinstance(where, Page) else where.page
     if not await where.evaluate("'axe' in window"):
         await where.evaluate(SCRIPT.read_text())
-    found: list[str] = []
+    results: list[str] = []
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         await where.evaluate(SETTLED, scheme)
         violations: list[dict[str, Any]] = await where.evaluate(RUN)
         for rule in violations:
             if rule["impact"] in ("serious", "critical"):
-                found += [
+                results += [
                     f"{scheme}: {rule['id']}: {node['failureSummary']}: {node['html'][:200]}" for node in rule["nodes"]
                 ]
     await page.emulate_media(color_scheme="light")
-    return found
+    return results

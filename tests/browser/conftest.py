@@ -1,4 +1,4 @@
-"""One Chromium and one server for a worker; windows of one's own for each test."""
+"""Fixtures: one Chromium and one server per worker, separate windows for each test."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def site(tmp_path_factory) -> AsyncIterator[Site]:
-    """Shared: a test finds its own tickets by its own words."""
+    """A shared server: a test finds its own tickets by their texts."""
     async with open_site(tmp_path_factory.mktemp("site")) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def own_site(tmp_path: Path) -> AsyncIterator[Site]:
-    """For a test that kills the server."""
+    """A separate server, for a test that kills it."""
     async with open_site(tmp_path) as opened:
         yield opened
 
@@ -63,7 +63,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 async def _picture(people: People, test: pytest.Item, folder: Path) -> None:
-    """What every window showed when the test failed."""
+    """Prints screenshots of every window of a failed test."""
     if test.stash.get(FAILED, False):
         for path in await people.pictures(folder):
             print(f"picture: {path}")

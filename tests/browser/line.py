@@ -1,6 +1,6 @@
-"""The network between the browsers and the server: a TCP line that a test can cut, mute and mend.
+"""A TCP proxy between the browsers and the server, which a test can cut, mute and restore.
 
-Not the browser's own "offline": that leaves open WebSockets open. Here everything goes through, or nothing.
+The browser's own offline mode is not used, because it leaves open WebSockets open.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ REFUSAL = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-leng
 
 
 class Line:
-    """Listens on a port of its own and carries bytes to `to`."""
+    """Listens on its own port and forwards bytes to the port `to`."""
 
     def __init__(self, to: int) -> None:
         self._to = to
@@ -21,11 +21,11 @@ class Line:
         self._tasks: set[asyncio.Task[None]] = set()
         self._cut = False
         self._mute = False
-        self.refuses_sockets = False  # as an old proxy does: 400 to every Upgrade
+        self.refuses_sockets = False  # answers 400 to every Upgrade, as an old proxy does
         self.sockets_refused = 0
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -35,29 +35,29 @@ class Line:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
-        """Every connection breaks now, and none is made until `mend`."""
+        """Breaks every connection and refuses new ones until `mend`."""
         self._cut = True
         self._abort()
 
     def mute(self) -> None:
-        """The server hears everything and no answer comes back: what was stored is not acknowledged."""
+        """Forwards requests and drops responses: messages are stored but not acknowledged."""
         self._mute = True
 
     def mend(self) -> None:
         if self._mute:
-            self._abort()  # no connection survives with a hole in it
+            self._abort()  # a connection with missing bytes cannot continue
         self._cut = self._mute = False
 
     def _abort(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
 
-    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._carry(reader, writer))
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._forward(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ends = {writer}
         self._writers.add(writer)
         try:
@@ -88,5 +88,5 @@ class Line:
                 if not (answers and self._mute):
                     sink.write(data)
                     await sink.drain()
-        # One side hung up: so does the other, at once.
+        # One side closed its connection: close the other.
         sink.close()

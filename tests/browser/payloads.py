@@ -1,4 +1,4 @@
-"""What strangers write to see whether it runs, and what breaks lines, boxes and directions."""
+"""Hostile inputs: script injections, and texts that break layouts and writing directions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People at real browsers: a visitor in the demo shop, an agent at the console, and what their browsers complain of."""
+"""People at real browsers: a visitor in the demo shop, an agent at the console, and the errors in their consoles."""
 
 from __future__ import annotations
 
@@ -29,12 +29,65 @@ from tests.world import PASSWORD, email_of
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
 
-# What Chromium itself writes when a line breaks. Forgiven only where a test breaks lines.
+# Errors that Chromium logs when a connection breaks. Ignored only in tests that break connections.
 BROKEN_LINE = r"net::ERR_|WebSocket connection to|ERR_CONNECTION|Failed to load resource"
+
+# Records the texts and `data-found` marks a page shows, because a test on a busy machine may miss a text that is shown briefly.
+_RECORDER = """(() => {
+  const texts = window.shownTexts = []
+  const record = text => {
+    if (text) texts.push(text.slice(0, 400))
+    if (texts.length > 2000) texts.shift()
+  }
+  const recordChange = ({ type, target, addedNodes }) => {
+    if (type === 'childList') for (const node of addedNodes) {
+      record(node.textContent)
+      for (const marked of node.querySelectorAll?.('[data-found]') ?? []) record('found: ' + marked.textContent)
+      if (node.dataset?.found !== undefined) record('found: ' + node.textContent)
+    }
+    else if (type === 'characterData') record(target.data)
+    else if (target.dataset.found !== undefined) record('found: ' + target.textContent)
+  }
+  const options = { childList: true, characterData: true, subtree: true, attributeFilter: ['data-found'] }
+  new MutationObserver(changes => changes.forEach(recordChange)).observe(document, options)
+})()"""
+
+_CLICK_ONCE_SHOWN = """name => {
+  const clickIfShown = () => {
+    const button = [...document.querySelectorAll('button')].findLast(button => button.innerText.trim() === name)
+    if (!button) return
+    observer.disconnect()
+    button.click()
+  }
+  const observer = new MutationObserver(clickIfShown)
+  observer.observe(document.body, { childList: true, subtree: true })
+}"""
+
+
+# The chat says the first while an agent is online, the second while nobody is.
+WELCOME = re.compile(r"Hi! (How can we help\?|Leave us a message, and we will get back to you\.)")
+
+
+async def was_shown(window: Page | Frame, text: str) -> None:
+    """Waits until the page has shown this text, even if it no longer does."""
+    await window.wait_for_function("text => shownTexts.some(shown => shown.includes(text))", arg=text)
+
+
+async def click_once_shown(page: Page, name: str) -> None:
+    """Makes the page itself click the next button of this name that appears, however slow the test is."""
+    await page.evaluate(_CLICK_ONCE_SHOWN, name)
+
+
+async def keep_toasts(page: Page) -> None:
+    """Makes toasts stay until they are dismissed."""
+    await page.evaluate("""() => {
+      const original = window.setTimeout
+      window.setTimeout = (run, ms, ...args) => original(run, ms >= 3000 && ms <= 8000 ? 600_000 : ms, ...args)
+    }""")
 
 
 class Watch:
-    """Everything in a page's log that should not be there."""
+    """Collects errors and warnings of pages."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
@@ -60,7 +113,7 @@ class Watch:
             self._note(f"{message.type}: {message.text} ({message.location.get('url', '')})")
 
     def _failed(self, request: Request) -> None:
-        # What a page no longer wants when it goes away is no failure.
+        # A request that a page aborts when it is left is not a failure.
         if request.failure != "net::ERR_ABORTED":
             self._note(f"request: {request.url} {request.failure}")
 
@@ -74,13 +127,13 @@ def is_ours(frame: Frame) -> bool:
 
 
 class Visitor:
-    """In the demo shop. `frame` is our frame on their page, once the chat was opened."""
+    """A visitor in the demo shop. `frame` is our frame on the shop's page, once the chat was opened."""
 
     def __init__(self, site: Site, page: Page) -> None:
         self.site, self.page = site, page
 
     async def goes(self, path: str = "") -> Visitor:
-        async with self.page.expect_response("**/widget/config"):  # then the launcher is drawn
+        async with self.page.expect_response("**/widget/config"):  # the launcher is drawn after this response
             await self.page.goto(self.site.shop + path)
         return self
 
@@ -91,19 +144,19 @@ class Visitor:
         return self
 
     async def clicks_launcher(self) -> None:
-        """By the eye: its shadow root is closed, so only the screen shows where it is."""
+        """Clicks the launcher by its position on the screen, because its shadow root is closed."""
         size = self.page.viewport_size
         assert size is not None
         x, y = size["width"] - 48, size["height"] - 48
-        # Drawn a moment after its configuration came: before all that is on the page.
+        # The launcher is drawn shortly after its configuration arrives, on top of the page.
         await self.page.wait_for_function(
             "([x, y]) => document.elementFromPoint(x, y)?.style.zIndex === '2147483000'", arg=[x, y]
         )
         await self.page.mouse.click(x, y)
 
     async def finds_frame(self) -> Frame:
-        found = next(filter(is_ours, self.page.frames), None)
-        self.frame: Frame = found or await self.page.wait_for_event("framenavigated", is_ours)
+        result = next(filter(is_ours, self.page.frames), None)
+        self.frame: Frame = result or await self.page.wait_for_event("framenavigated", is_ours)
         return self.frame
 
     @property
@@ -123,7 +176,7 @@ class Visitor:
         return self.frame.locator(".row").filter(has=self.frame.get_by_text(text, exact=True))
 
     async def marked(self, text: str, mark: str) -> None:
-        """The tick beside what they wrote: waiting, offline, sent, seen."""
+        """Waits until the visitor's message with this text has this mark: waiting, offline, sent, seen."""
         await expect(self.bubble(text)).to_have_attribute("data-mark", mark)
 
     async def texts(self) -> list[str]:
@@ -137,7 +190,7 @@ class Desk:
         self.site, self.page = site, page
 
     async def signs_in(self, name: str) -> Desk:
-        """Without the form, which has a test of its own."""
+        """Signs in without the form; another test signs in with the form."""
         answer = await self.page.context.request.post(
             f"{self.site.console}/api/login",
             data={"email": email_of(name), "password": PASSWORD},
@@ -156,10 +209,12 @@ class Desk:
         return self.page.get_by_role("list", name="Tickets")
 
     def row(self, text: str) -> Locator:
-        return self.list.get_by_role("link").filter(has_text=text)
+        """The row whose name or last message begins with this text; other tests' tickets may contain it."""
+        name_or_message = self.page.locator("[dir=auto], bdi").filter(has_text=re.compile(rf"^\s*{re.escape(text)}"))
+        return self.list.get_by_role("link").filter(has=name_or_message)
 
     async def opens(self, text: str) -> None:
-        """The ticket whose row says this."""
+        """Opens the ticket whose row contains this text."""
         await self.row(text).click()
         await expect(self.box).to_be_visible()
 
@@ -188,31 +243,37 @@ class Desk:
 
 
 class People:
-    """Opens browsers' windows on a site and closes them; at the end nobody's log may hold a complaint."""
+    """Opens browser windows on a site and closes them; at the end no window may have logged an error."""
 
     def __init__(self, browser: Browser, site: Site) -> None:
         self.browser, self.site = browser, site
         self.watch = Watch()
         self._contexts: list[BrowserContext] = []
 
-    async def context(self, **options: Any) -> BrowserContext:
-        """Somebody else's browser: their own cookies and storage."""
+    async def context(self, *, recorder: bool = True, **options: Any) -> BrowserContext:
+        """A separate browser context, with its own cookies and storage.
+
+        `recorder`: its pages record the texts they show, for `was_shown`. Switch it off for pages that replace functions
+        which the recorder needs.
+        """
         options = {
             "viewport": {"width": 1280, "height": 800},
             "locale": "en-US",
-            "reduced_motion": "reduce",  # nothing is half faded in when it is looked at
+            "reduced_motion": "reduce",  # no element is half faded in when a test looks
             **options,
         }
         context = await self.browser.new_context(**options)
         context.set_default_timeout(PATIENCE_MS)
         context.on("page", self.watch.follow)
+        if recorder:
+            await context.add_init_script(_RECORDER)
         self._contexts.append(context)
         return context
 
     async def visitor(
         self, path: str = "", *, open: bool = True, context: BrowserContext | None = None, **options: Any
     ) -> Visitor:
-        """`open`: with the chat open. `context`: a tab more in a browser that is there already."""
+        """A visitor in the shop. `open`: with the chat open. `context`: in a new tab of an existing browser."""
         context = context or await self.context(**options)
         visitor = await Visitor(self.site, await context.new_page()).goes(path)
         return await visitor.opens_chat() if open else visitor
@@ -222,12 +283,20 @@ class People:
         desk = await Desk(self.site, await context.new_page()).signs_in(name)
         return await desk.goes(path)
 
+    async def mends_line(self) -> None:
+        """Mends the line and tells every page, as a browser does when its network is back; back-off may last half a minute."""
+        self.site.line.mend()
+        pages = [page for context in self._contexts for page in context.pages]
+        for frame in (frame for page in pages for frame in page.frames):
+            with contextlib.suppress(Error):  # a frame that is leaving its page
+                await frame.evaluate("dispatchEvent(new Event('online'))")
+
     async def pictures(self, folder: Path) -> list[Path]:
         pages = [page for context in self._contexts for page in context.pages]
         paths = []
         for number, page in enumerate(pages):
             path = folder / f"window-{number}.png"
-            # A tab behind another may never be drawn; what failed is the test, not its picture.
+            # A background tab may never be drawn; a missing screenshot must not hide the test's own failure.
             with contextlib.suppress(Error):
                 await page.bring_to_front()
                 await page.screenshot(path=path)
@@ -244,7 +313,7 @@ async def invite(browser: Browser, site: Site) -> AsyncIterator[People]:
     try:
         yield people
         complaints = people.watch.complaints()
-        assert not complaints, "the browsers' logs hold:\n" + "\n".join(complaints)
+        assert not complaints, "the browsers logged errors:\n" + "\n".join(complaints)
     finally:
         site.line.mend()
         site.line.refuses_sockets = False

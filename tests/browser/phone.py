@@ -1,4 +1,4 @@
-"""Somebody with a telephone: the Phone page of the stand-in carrier, and a site that is connected to it."""
+"""People with phones: the Phone page of the simulated carrier, and a site that is connected to it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from server.simulator.state import BY_NUMBER, PEOPLE
 from tests.browser.people import Desk, People
 from tests.browser.site import Site
 
-TOLL_FREE = next(one.address for one in NUMBERS if one.kind == "toll_free")
+TOLL_FREE = next(number.address for number in NUMBERS if number.kind == "toll_free")
 
 
 class Phone:
-    """One of the three people. Their number is theirs for the whole run: a test finds its texts by its own words."""
+    """One of the three people. Tests share their numbers, so a test finds its texts by their words."""
 
     def __init__(self, site: Site, page: Page, person: str) -> None:
         self.site, self.page, self.person = site, page, person
-        self.number = next(one.number for one in PEOPLE if one.id == person)
+        self.number = next(each_person.number for each_person in PEOPLE if each_person.id == person)
 
     async def picks_up(self) -> Phone:
         await self.page.goto(f"{self.site.phone}#{self.person}")
@@ -38,14 +38,14 @@ class Phone:
         for text in words:
             await self.box.fill(text)
             await self.box.press("Enter")
-            await expect(self.said(text).last).to_be_visible()
+            await expect(self.message(text).last).to_be_visible()
 
-    def said(self, text: str) -> Locator:
-        """A message of either side, by its words."""
+    def message(self, text: str) -> Locator:
+        """A message of either side that contains this text."""
         return self.talk.locator(".said").filter(has_text=text)
 
     async def misbehaves(self, **switches: Any) -> None:
-        """The carrier, as its switches say; what is not named is in order."""
+        """Sets the carrier's fault switches; all others are set to normal."""
         orderly = {"pace": "normal", "outcome": "delivered", "answer": "normal"}
         off = dict.fromkeys(("callbacks_twice", "callbacks_shuffled", "webhooks_twice"), False)
         answer = await self.page.context.request.put(
@@ -70,19 +70,22 @@ async def owner(people: People) -> Desk:
 
 
 async def connect(people: People) -> None:
-    """As an owner does it in Settings → SMS: the account of the stand-in carrier, and its numbers. Again is harmless."""
+    """Connects the simulated carrier and its numbers, as an owner does in Settings → SMS. May be called again."""
     site = people.site
     desk = await people.agent("olga", "/settings/account")
 
-    async def call(method: str, path: str, body: dict[str, Any]) -> None:
+    async def call(method: str, path: str, body: dict[str, Any] | None = None, *, repeatable: bool = False) -> Any:
         answer = await desk.page.context.request.fetch(
             site.console + path, method=method, data=body, headers={"origin": site.console}
         )
-        assert answer.ok or answer.status == 409, await answer.text()
+        assert answer.ok or (repeatable and answer.status == 409), await answer.text()
+        return await answer.json()
 
     sid, token = site.carrier_account()
-    await call("PUT", "/api/sms/settings", {"on": True, "account_sid": sid, "auth_token": token})
+    version = (await call("GET", "/api/sms/settings"))["version"]
+    settings = {"on": True, "account_sid": sid, "auth_token": token, "version": version}
+    await call("PUT", "/api/sms/settings", settings)
     for number in NUMBERS:
         body = {"address": number.address, "kind": number.kind, "country": number.country}
-        await call("POST", "/api/sms/senders", body)
+        await call("POST", "/api/sms/senders", body, repeatable=True)
     await desk.page.context.close()

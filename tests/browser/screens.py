@@ -1,4 +1,4 @@
-"""`python -m tests.browser.screens`: the README's pictures, taken from the demo with a conversation going on."""
+"""`python -m tests.browser.screens`: takes the README's screenshots from the demo during a conversation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from PIL import Image
 from playwright.async_api import Page, async_playwright, expect
 
 from server.simulator.demo_script import CHROME
-from tests.browser.people import Desk, People, Visitor
+from tests.browser.people import Desk, People, Visitor, was_shown
 from tests.browser.site import Site, open_site
 from tests.services import Chromium
 
 SCALE = 1.5
 FOLDER = Path(__file__).parents[2] / "docs"
 MOST_BYTES = 250_000
-# For the whole browser: a page's own settings do not reach the frame inside it.
+# Set for the whole browser, because settings of a page do not apply to the frame inside it.
 FLAGS = ("--hide-scrollbars", f"--force-device-scale-factor={SCALE}", f"--user-agent={CHROME}")
 DESK = {"width": 1440, "height": 900}
 SHOP = {"width": 1200, "height": 800}
@@ -31,7 +31,7 @@ ZONES = ("Europe/Berlin", "America/New_York", "America/Los_Angeles", "Asia/Tokyo
 
 
 def morning() -> str:
-    """A time zone in which it is a shop's working hours, whenever this runs."""
+    """A time zone in which it is working hours now."""
     return min(ZONES, key=lambda zone: abs(datetime.now(UTC).astimezone(ZoneInfo(zone)).hour - 11))
 
 
@@ -45,7 +45,7 @@ async def main() -> None:
             finally:
                 await people.leave()
     for name, shot in shots.items():
-        keep(name, shot)
+        save_picture(name, shot)
 
 
 async def take(people: People, site: Site) -> dict[str, bytes]:
@@ -55,9 +55,9 @@ async def take(people: People, site: Site) -> dict[str, bytes]:
     visitor = await customer(people, site, zone, await shop_secret(desk))
     await converse(desk, visitor)
 
-    # Long enough for a second sign of typing: the first came with the message before.
+    # Long enough for a second typing event; the first came with the message before.
     await visitor.box.press_sequentially("Wonderful, thank you so much! She will love it.", delay=90)
-    await expect(desk.log.get_by_role("status").get_by_text("is typing…")).to_be_attached()
+    await was_shown(desk.page, "is typing…")
     shots["console-light"] = await shoot(desk.page)
     await desk.page.emulate_media(color_scheme="dark")
     shots["console-dark"] = await shoot(desk.page)
@@ -93,7 +93,7 @@ async def shop_secret(desk: Desk) -> str:
 
 
 async def customer(people: People, site: Site, zone: str, secret: str) -> Visitor:
-    """Somebody whom the shop knows and vouches for."""
+    """A visitor with a signed identity."""
     claims = {"sub": "1042", "name": "Nora Lind", "email": "nora.lind@example.com", "exp": int(time.time()) + 3600}
     identity = jwt.encode(claims, secret, algorithm="HS256")
     context = await people.context(viewport=SHOP, timezone_id=zone, device_scale_factor=SCALE)
@@ -118,7 +118,7 @@ TALK = (
 
 
 async def converse(desk: Desk, visitor: Visitor) -> None:
-    """`<` the visitor, `>` the team, `#` a note; each when the line before has arrived."""
+    """Sends each line once the line before has arrived. `<` the visitor, `>` the team, `#` a note."""
     for line in TALK:
         kind, text = line[0], line[2:]
         if kind == "<":
@@ -140,11 +140,11 @@ async def converse(desk: Desk, visitor: Visitor) -> None:
 
 
 async def shoot(page: Page) -> bytes:
-    await page.wait_for_timeout(400)  # colours and dots fade; nothing tells when
+    await page.wait_for_timeout(400)  # colours fade, and no event marks the end of a fade
     return await page.screenshot()
 
 
-def keep(name: str, shot: bytes) -> None:
+def save_picture(name: str, shot: bytes) -> None:
     picture = Image.open(io.BytesIO(shot)).convert("RGB")
     path = FOLDER / f"{name}.png"
     picture.save(path, optimize=True)
@@ -154,16 +154,16 @@ def keep(name: str, shot: bytes) -> None:
 
 
 def few_colours(picture: Image.Image) -> Image.Image:
-    """With 256 colours: those of the surfaces exactly, the rest (edges of letters, emoji) by the nearest.
+    """The picture with 256 colours: the most frequent ones exactly, the others by the nearest of them.
 
-    Pillow's own choice weighs by area, and the green dot that says "online" would come out grey.
+    Pillow's own palette would turn the green dot for "online" grey.
     """
     counted = picture.getcolors(picture.width * picture.height)
     assert counted is not None
-    found = [colour for _, colour in sorted(counted, reverse=True)]
-    exact, rest = found[:140], found[140:]
-    strip = Image.new("RGB", (len(rest), 1))
-    strip.putdata(rest)
+    results = [colour for _, colour in sorted(counted, reverse=True)]
+    exact, approximated = results[:140], results[140:]
+    strip = Image.new("RGB", (len(approximated), 1))
+    strip.putdata(approximated)
     chosen = strip.quantize(256 - len(exact)).getpalette() or []
     palette = exact + list(zip(chosen[0::3], chosen[1::3], chosen[2::3], strict=True))
 
@@ -172,7 +172,9 @@ def few_colours(picture: Image.Image) -> Image.Image:
             range(len(palette)), key=lambda i: sum((a - b) ** 2 for a, b in zip(palette[i], colour, strict=True))
         )
 
-    number = {colour: index for index, colour in enumerate(exact)} | {colour: nearest(colour) for colour in rest}
+    number = {colour: index for index, colour in enumerate(exact)} | {
+        colour: nearest(colour) for colour in approximated
+    }
     result = Image.new("P", picture.size)
     result.putpalette([part for colour in palette for part in colour])
     pixels = picture.tobytes()

@@ -19,22 +19,23 @@ from tests.browser.line import Line
 from tests.services import free_port
 from tests.world import SECRET, lay_out
 
-PATIENCE_S = 60.0  # for a server to start on a busy machine
+PATIENCE_S = 60.0  # time for a server to start on a busy machine
 
 
 class Site:
-    """`console` and `shop` are addresses of the line, not of the server: what is cut is cut for everybody."""
+    """A server and its addresses. `console` and `shop` go through the line, so that a test can cut them."""
 
     def __init__(self, folder: Path, line: Line, port: int, *, demo: bool) -> None:
         self.folder, self.line, self._port, self._demo = folder, line, port, demo
         self.console = f"http://localhost:{line.port}"
         self.shop = f"http://127.0.0.1:{line.port}/demo"
         self.phone = f"http://127.0.0.1:{line.port}/phone"
+        self.mail = f"http://127.0.0.1:{line.port}/mail"
         self.log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        """Until it has said so itself: by then it serves, and has written what it writes at a start."""
+        """Starts the server and waits until it prints that it is ready."""
         before = self.log.stat().st_size if self.log.exists() else 0
         process = self._spawn()
         async with asyncio.timeout(PATIENCE_S):
@@ -53,13 +54,14 @@ class Site:
             "THREADLINE_SECRET_KEY": SECRET,
             "THREADLINE_VISITOR_MESSAGES_PER_MINUTE": "1000",
             "THREADLINE_LOGIN_ATTEMPTS": "1000",
+            "THREADLINE_ADDRESS_MESSAGES_PER_MINUTE": "100000",
             "THREADLINE_ADDRESS_CONNECTS_PER_MINUTE": "100000",
             "PYTHONUNBUFFERED": "1",
         }
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "server", "up", "--demo" if self._demo else "--no-demo"],
-                cwd=self.folder,  # where no .env lies
+                cwd=self.folder,  # a folder without a .env file
                 env=environment,
                 stdout=output,
                 stderr=output,
@@ -67,7 +69,7 @@ class Site:
         return self._process
 
     def kill(self) -> None:
-        """As power loss does it, with everything in flight."""
+        """Kills the server without warning, like a power loss."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
@@ -79,37 +81,45 @@ class Site:
             self._process.wait(30)
 
     def signin_link(self) -> str:
-        """What `make up` printed beside "Console"."""
-        found = re.findall(r"http://localhost:\d+/signin#[\w-]+", self.log.read_text())
-        assert found, "the server printed no sign-in link"
-        return str(found[-1])
+        """The sign-in link that the server printed last."""
+        return self._printed("signin")
+
+    def setup_link(self) -> str:
+        """The set-up link that the server printed last; it prints one while there is no owner."""
+        return self._printed("setup")
+
+    def _printed(self, kind: str) -> str:
+        result = re.findall(rf"http://localhost:\d+/{kind}#[\w-]+", self.log.read_text())
+        assert result, f"the server printed no {kind} link"
+        return str(result[-1])
 
     def carrier_account(self) -> tuple[str, str]:
-        """SID and token at the stand-in carrier, as the server derives them from its key."""
+        """SID and token at the simulated carrier, which the server derives from its key."""
         sid, token = (derive(SECRET.encode(), purpose).hex()[:32] for purpose in ("simulator", "simulator token"))
         return f"AC{sid}", token
 
     def stored(self, like: str) -> list[str]:
-        """The messages on the disk whose text begins so, in their order."""
+        """The stored messages whose text begins with `like`, in order."""
         return [body for (body,) in self._rows("SELECT body FROM timeline WHERE body LIKE ? ORDER BY id", f"{like}%")]
 
     async def has_stored(self, *texts: str) -> None:
-        """Waits for it; the disk rings no bell."""
+        """Waits until messages with these texts are stored, by polling the database."""
         async with asyncio.timeout(PATIENCE_S):
             while not all(self.stored(text) for text in texts):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     async def has_started(self) -> None:
-        """Waits until the work that a start gives itself is done; only its alarms stay."""
+        """Waits until the jobs that run once after a start are done."""
         async with asyncio.timeout(PATIENCE_S):
             while self.counts()["jobs"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     def counts(self) -> dict[str, int]:
-        """Rows of every table, but for the database's own and the alarms that a start sets for itself."""
+        """Row counts of every table, without SQLite's own tables and the periodic jobs."""
         tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        found = {name: self._rows(f'SELECT count(*) FROM "{name}"')[0][0] for (name,) in self._rows(tables)}
-        return found | {"jobs": self._rows("SELECT count(*) FROM jobs WHERE kind NOT LIKE 'delivery.%'")[0][0]}
+        result = {name: self._rows(f'SELECT count(*) FROM "{name}"')[0][0] for (name,) in self._rows(tables)}
+        one_time_jobs = "SELECT count(*) FROM jobs WHERE kind NOT LIKE 'delivery.%' AND kind NOT LIKE 'inbox.sweep%' AND kind <> 'events.delete_expired'"
+        return result | {"jobs": self._rows(one_time_jobs)[0][0]}
 
     def _rows(self, sql: str, *values: str) -> list[Any]:
         with closing(sqlite3.connect(f"file:{self.folder / 'data' / 'threadline.db'}?mode=ro", uri=True)) as db:
@@ -118,7 +128,7 @@ class Site:
 
 @asynccontextmanager
 async def open_site(folder: Path, *, empty: bool = False, demo: bool = False) -> AsyncIterator[Site]:
-    """With the cast of `tests.world` in it; `empty`: nobody yet; `demo`: what `make up` makes."""
+    """A running site with the team of `tests.world`; `empty`: without users; `demo`: with the demo's data."""
     if not (empty or demo):
         lay_out(folder / "data", "sqlite")
     port = free_port()

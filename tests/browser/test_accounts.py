@@ -16,7 +16,7 @@ from tests.world import PASSWORD, email_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-REFUSED = r"status of 401"  # Chromium's own line for a wrong password or an ended session
+REFUSED = r"status of 401"  # Chromium's own message for a wrong password or an ended session
 
 
 def password(page: Page, label: str = "Password"):
@@ -26,7 +26,7 @@ def password(page: Page, label: str = "Password"):
 async def test_the_first_run_makes_the_owner_and_shows_how_to_install(browser: Browser, tmp_path: Path) -> None:
     async with open_site(tmp_path, empty=True) as site, invite(browser, site) as people:
         page = await (await people.context()).new_page()
-        await page.goto(site.console)
+        await page.goto(site.setup_link())
         await expect(page.get_by_role("heading", name="Welcome to Threadline")).to_be_visible()
         assert await serious(page) == []
 
@@ -38,7 +38,7 @@ async def test_the_first_run_makes_the_owner_and_shows_how_to_install(browser: B
         await page.wait_for_url("**/settings/widget")
         await expect(page.get_by_text(f'src="{site.console}/widget/loader.js"')).to_be_visible()
         await page.goto(site.console)
-        await expect(page.get_by_role("heading", name="All caught up")).to_be_visible()
+        await expect(page.get_by_role("heading", name="No conversations yet")).to_be_visible()
         assert await serious(page) == []
 
 
@@ -49,11 +49,11 @@ async def test_a_wrong_password_says_so_and_the_right_one_opens_the_inbox(people
     await page.get_by_label("E-mail").fill(email_of("ben"))
     await password(page).fill("wrong")
     await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_text("E-mail or password is wrong.")).to_be_visible()
+    await expect(page.get_by_text("Wrong e-mail or password.")).to_be_visible()
 
     await password(page).fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
-    await page.wait_for_url("**/settings/account")  # where they wanted to go
+    await page.wait_for_url("**/settings/account")  # the page that was requested before signing in
     await page.get_by_role("button", name=re.compile("Account menu")).click()
     await page.get_by_role("menuitem", name="Sign out").click()
     await page.wait_for_url("**/login")
@@ -63,23 +63,25 @@ async def test_a_wrong_password_says_so_and_the_right_one_opens_the_inbox(people
 
 async def test_a_session_that_is_revoked_is_signed_out_within_five_seconds(people: People) -> None:
     people.watch.forgive(REFUSED)
-    here, there = await people.agent("ben", "/settings/account"), await people.agent("ben")
-    await expect(there.list.or_(there.page.get_by_text("All caught up"))).to_be_visible()
+    first, second = await people.agent("ben", "/settings/account"), await people.agent("ben")
+    await expect(
+        second.list.or_(second.page.get_by_text(re.compile("No conversations yet|All caught up")))
+    ).to_be_visible()
 
-    await here.page.reload()
-    await here.page.get_by_role("button", name="End all others").click()
+    await first.page.reload()
+    await first.page.get_by_role("button", name="End all other sessions").click()
     started = time.monotonic()
-    await expect(there.page.get_by_role("button", name="Sign in")).to_be_visible()
+    await expect(second.page.get_by_role("button", name="Sign in")).to_be_visible()
     assert time.monotonic() - started < 5
-    await expect(here.page.get_by_role("button", name="End all others")).not_to_be_attached()
-    await expect(here.page.get_by_text("This one")).to_be_visible()
+    await expect(first.page.get_by_role("button", name="End all other sessions")).not_to_be_attached()
+    await expect(first.page.get_by_text("This session")).to_be_visible()
 
 
 async def test_an_invited_colleague_joins_and_answers(people: People) -> None:
     owner = await people.agent("olga", "/settings/team")
     await owner.page.get_by_role("button", name="Invite a colleague").click()
     await owner.page.get_by_role("dialog").get_by_label("E-mail").fill("nora@shop.example")
-    await owner.page.get_by_role("button", name="Make an invitation link").click()
+    await owner.page.get_by_role("button", name="Create an invitation link").click()
     link = await owner.page.get_by_text(re.compile(r"/invite#")).inner_text()
 
     page = await (await people.context()).new_page()

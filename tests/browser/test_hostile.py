@@ -14,8 +14,8 @@ from tests.browser.people import Desk, People, Visitor, is_ours
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-# Other people's scripts and styles on the shop's page, before ours. (Not a page of the test's own making: what a
-# driver answers counts as far away, and may then load nothing from this machine.)
+# Scripts and styles that a hostile shop loads before ours. (They are not a page made by the test, because the browser
+# treats responses of the driver as remote and forbids them to load anything from this machine.)
 HOSTILE = """
 if (location.pathname === '/demo/hostile') {
   const no = () => { throw new Error('replaced by the page') }
@@ -60,7 +60,7 @@ if (location.pathname === '/demo/hostile') {
 
 
 class HostileShop:
-    """Asked by the debugger: the driver's own scripts trip over what the page replaced."""
+    """A hostile page. Scripts run through the debugger, because the page replaces functions that the driver's own scripts need."""
 
     def __init__(self, session: CDPSession) -> None:
         self._session = session
@@ -71,12 +71,12 @@ class HostileShop:
 
 
 async def fits(bubbles: Locator, within: Page | Frame) -> None:
-    """Each box lies inside the window, and nothing can be scrolled sideways."""
+    """Checks that each box is inside the window and nothing scrolls sideways."""
     width = await within.evaluate("document.documentElement.clientWidth")
     boxes = await bubbles.evaluate_all(
         "all => all.map(e => { const b = e.getBoundingClientRect(); return [b.left, b.right] })"
     )
-    assert boxes, "nothing to measure"
+    assert boxes, "no bubble is on the page"
     assert [box for box in boxes if box[0] < 0 or box[1] > width] == []
     wide = "[...document.querySelectorAll('[role=log], [role=log] *')].filter(e => e.scrollWidth > e.clientWidth + 1 && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX)).map(e => e.className)"
     assert await within.evaluate(wide) == []
@@ -84,7 +84,7 @@ async def fits(bubbles: Locator, within: Page | Frame) -> None:
 
 
 async def test_a_hostile_page_neither_breaks_nor_reads_the_chat(people: People) -> None:
-    desk, context = await people.agent("ana"), await people.context()
+    desk, context = await people.agent("ana"), await people.context(recorder=False)
     await context.add_init_script(HOSTILE)
     visitor = await Visitor(people.site, await context.new_page()).goes("/hostile")
     shop = HostileShop(await context.new_cdp_session(visitor.page))
@@ -96,7 +96,7 @@ async def test_a_hostile_page_neither_breaks_nor_reads_the_chat(people: People) 
     await expect(visitor.bubble("hostile: thank you")).to_be_visible()
     assert await visitor.frame.evaluate("[innerWidth, innerHeight]") == [380, 640]
 
-    # Nodes removed while it is open: it comes back, with the conversation.
+    # The page removes the widget's nodes while the chat is open: the widget comes back with the conversation.
     async with visitor.page.expect_event("framenavigated", is_ours) as back:
         await shop.evaluate("document.documentElement.lastElementChild.remove()")
     visitor.frame = await back.value
@@ -106,16 +106,16 @@ async def test_a_hostile_page_neither_breaks_nor_reads_the_chat(people: People) 
     await expect(visitor.frame.get_by_text("Online")).to_be_visible()
     assert await desk.texts() == ["hostile: my card ends in 4242", "hostile: thank you", "hostile: still here"]
 
-    heard = await shop.evaluate("window.heard")
+    overheard = await shop.evaluate("window.heard")
     assert (
         await shop.evaluate("(() => { try { [].map() } catch (error) { return error.message } })()")
         == "replaced by the page"
     )
-    assert "type=ready" in heard
-    assert "4242" not in heard and "thank you" not in heard
+    assert "type=ready" in overheard
+    assert "4242" not in overheard and "thank you" not in overheard
 
 
-async def test_what_strangers_write_is_text_everywhere(people: People) -> None:
+async def test_visitors_input_is_shown_as_text_everywhere(people: People) -> None:
     owner = await people.agent("olga")
     answer = await owner.page.request.get(f"{people.site.console}/api/settings/widget/identity")
     claims = {"sub": "<b>7</b>", "name": XSS[2], "email": "eve@example.com", "exp": int(time.time()) + 600}
@@ -137,9 +137,9 @@ async def test_what_strangers_write_is_text_everywhere(people: People) -> None:
     await expect(owner.page.get_by_role("heading", name=XSS[2]).first).to_be_visible()
     await expect(owner.page.get_by_role("region", name="Details").get_by_role("link", name=XSS[2])).to_be_visible()
 
-    said = [" ".join(text.split()) for text in (*XSS, *XSS[:6])]
-    assert [" ".join(text.split()) for text in await owner.texts()] == said
-    assert [" ".join(text.split()) for text in (await visitor.texts())[1:]] == said
+    texts = [" ".join(text.split()) for text in (*XSS, *XSS[:6])]
+    assert [" ".join(text.split()) for text in await owner.texts()] == texts
+    assert [" ".join(text.split()) for text in (await visitor.texts())[1:]] == texts
     risky = (
         "script:not([src]):not([nonce]), img[src='x'], iframe, object, embed, form[action], base, [onerror], [onload]"
     )
@@ -148,11 +148,11 @@ async def test_what_strangers_write_is_text_everywhere(people: People) -> None:
         for href in await place.locator("a").evaluate_all("all => all.map(a => a.href)"):
             assert href.startswith("https://example.com"), href
     await owner.page.keyboard.press("Control+k")
-    await owner.page.get_by_role("textbox", name="Search or run a command…").fill("eve@example")
+    await owner.page.get_by_role("combobox", name="Search or run a command…").fill("eve@example")
     await expect(owner.page.get_by_role("dialog").get_by_text(XSS[2])).to_be_visible()
 
 
-async def test_unruly_texts_break_no_layout(people: People) -> None:
+async def test_very_long_and_bidirectional_texts_break_no_layout(people: People) -> None:
     visitor = await people.visitor(viewport={"width": 320, "height": 640})
     await visitor.says("unruly: begin", *UNRULY.values())
     await expect(visitor.frame.locator(".row.mine[data-mark=sent]")).to_have_count(len(UNRULY) + 1)
@@ -166,7 +166,7 @@ async def test_unruly_texts_break_no_layout(people: People) -> None:
         await expect(desk.bubbles).to_have_count(len(UNRULY) + 1)
         await fits(desk.log.locator("[data-side] > [title]"), desk.page)
         await expect(desk.box).to_be_in_viewport()
-        for more in await desk.page.get_by_role("button", name="Show all", exact=True).all():
-            await more.click()
+        for button in await desk.page.get_by_role("button", name="Show all", exact=True).all():
+            await button.click()
             break
         await fits(desk.log.locator("[data-side] > [title]"), desk.page)

@@ -1,11 +1,11 @@
-"""What the widget leaves behind on a shop's page and on the server before anybody writes: nothing."""
+"""Before anybody writes, the widget leaves nothing on a shop's page and stores nothing on the server."""
 
 from __future__ import annotations
 
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.people import People, Visitor
+from tests.browser.people import WELCOME, People, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -15,26 +15,26 @@ new PerformanceObserver(list => { for (const entry of list.getEntries()) window.
   .observe({ type: 'layout-shift', buffered: true })
 """
 
-# That a shop carries the widget, not who looks at it: what Settings shows as "we saw it".
+# The server stores only that this shop embeds the widget, not who looks at it: Settings shows it as "we saw it".
 SEEN = {"sites_seen": None}
 
 
-async def test_looking_around_stores_nothing_on_the_server(own_people: People) -> None:
+async def test_looking_at_the_shop_stores_nothing_on_the_server(own_people: People) -> None:
     site = own_people.site
     await site.has_started()
-    before = site.counts() | SEEN
+    counts_before = site.counts() | SEEN
     visitor = await own_people.visitor("/oolong")
     await visitor.box.fill("I am only thinking aloud")
-    await expect(visitor.frame.get_by_text("Hi! How can we help?")).to_be_visible()
+    await expect(visitor.frame.get_by_text(WELCOME)).to_be_visible()
     await visitor.goes("/plants")
     await visitor.opens_chat()
     await expect(visitor.box).to_have_value("I am only thinking aloud")
-    assert site.counts() | SEEN == before
+    assert site.counts() | SEEN == counts_before
 
     await visitor.box.press("Enter")
     await site.has_stored("I am only thinking aloud")
-    after = site.counts()
-    assert {name for name in after if name not in SEEN and after[name] > before[name]} >= {
+    counts_after = site.counts()
+    assert {name for name in counts_after if name not in SEEN and counts_after[name] > counts_before[name]} >= {
         "contacts",
         "visitors",
         "threads",
@@ -48,8 +48,8 @@ async def test_no_cookie_and_no_key_of_ours_on_the_shop(people: People) -> None:
     await visitor.marked("cookies: hello?", "sent")
 
     assert await visitor.page.context.cookies() == []
-    kept = await visitor.page.evaluate("({...localStorage})")
-    assert kept == {"threadline:active": "1"}  # that a chat is going on: no identity, no text
+    stored = await visitor.page.evaluate("({...localStorage})")
+    assert stored == {"threadline:active": "1"}  # only that a chat is open: no identity, no text
     assert await visitor.page.evaluate("Object.keys(sessionStorage).length") <= 1
     assert await visitor.frame.evaluate("document.cookie") == ""
 
@@ -83,7 +83,7 @@ async def test_the_policy_lets_only_our_own_scripts_run_and_only_listed_sites_em
     assert console["cross-origin-opener-policy"] == "same-origin"
     assert f"frame-ancestors 'self' {site.shop.removesuffix('/demo')}" in frame["content-security-policy"]
 
-    # And the browser holds to it: a script that somehow got in is refused.
+    # The browser enforces the policy: an injected script is refused.
     desk_violations = len(people.watch.problems)
     people.watch.forgive("Content Security Policy")
     for place in (desk.page, visitor.frame):

@@ -1,4 +1,4 @@
-"""One visitor in many tabs, through sleep, and where the browser allows no storage (F26)."""
+"""One visitor with many tabs, with sleeping tabs, and in a browser that forbids storage (F26)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.browser.people import BROKEN_LINE, People, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-# As browsers do whose owner forbids other sites' storage.
+# As in a browser whose owner forbids storage for embedded sites.
 NO_STORAGE = """
 if (location.pathname === '/widget/frame')
   for (const name of ['localStorage', 'sessionStorage'])
@@ -19,8 +19,8 @@ if (location.pathname === '/widget/frame')
 """
 
 
-# Told by hand: Chromium freezes hidden tabs only, and a driven one is never hidden; and the driver loses a
-# frame that comes back out of the back/forward cache.
+# The test freezes the tab itself: Chromium freezes only hidden tabs, a tab under test is never hidden, and the driver
+# loses a frame that returns from the back/forward cache.
 SLEEPS = {
     "frozen": ("document.dispatchEvent(new Event('freeze'))", "document.dispatchEvent(new Event('resume'))"),
     "put aside": (
@@ -33,7 +33,7 @@ SLEEPS = {
 async def test_ten_tabs_are_one_visitor_and_show_everything_once(people: People) -> None:
     context = await people.context()
     pages = [await Visitor(people.site, await context.new_page()).goes() for _ in range(10)]
-    # At once, so that each asks the server who it is before another has been told.
+    # All at once, so that each asks the server for its identity before another has the answer.
     tabs = await asyncio.gather(*(tab.opens_chat() for tab in pages))
     first, last = tabs[0], tabs[-1]
 
@@ -45,36 +45,36 @@ async def test_ten_tabs_are_one_visitor_and_show_everything_once(people: People)
     await desk.opens("tabs: from the last")
     await desk.replies("tabs: from the desk")
 
-    said = ["tabs: from the first", "tabs: from the last", "tabs: from the desk"]
+    texts = ["tabs: from the first", "tabs: from the last", "tabs: from the desk"]
     for tab in tabs:
         await expect(tab.bubble("tabs: from the desk")).to_have_count(1)
-        assert (await tab.texts())[1:] == said
+        assert (await tab.texts())[1:] == texts
         await tab.marked("tabs: from the last", "seen")
-    assert await desk.texts() == said
-    assert people.site.stored("tabs:") == said
-    await expect(desk.list.get_by_role("link").filter(has_text="tabs:")).to_have_count(1)
+    assert await desk.texts() == texts
+    assert people.site.stored("tabs:") == texts
+    await expect(desk.row("tabs:")).to_have_count(1)
 
 
-async def test_what_one_tab_could_not_send_another_sends_once(people: People) -> None:
+async def test_a_message_one_tab_could_not_send_is_sent_once_by_another(people: People) -> None:
     people.watch.forgive(BROKEN_LINE)
     context = await people.context()
-    one, two = await people.visitor(context=context), await people.visitor(context=context)
-    await one.says("handover: before")
-    await expect(two.bubble("handover: before")).to_be_visible()
+    first, second = await people.visitor(context=context), await people.visitor(context=context)
+    await first.says("handover: before")
+    await expect(second.bubble("handover: before")).to_be_visible()
 
     people.site.line.cut()
-    await one.says("handover: written in the dark")
-    await expect(two.bubble("handover: written in the dark")).to_be_visible()
-    await one.page.close()
-    people.site.line.mend()
+    await first.says("handover: written in the dark")
+    await expect(second.bubble("handover: written in the dark")).to_be_visible()
+    await first.page.close()
+    await people.mends_line()
 
-    await two.marked("handover: written in the dark", "sent")
+    await second.marked("handover: written in the dark", "sent")
     assert people.site.stored("handover:") == ["handover: before", "handover: written in the dark"]
-    assert (await two.texts())[1:] == ["handover: before", "handover: written in the dark"]
+    assert (await second.texts())[1:] == ["handover: before", "handover: written in the dark"]
 
 
 @pytest.mark.parametrize("how", SLEEPS)
-async def test_a_tab_that_slept_catches_up_in_order(people: People, how: str) -> None:
+async def test_a_tab_that_was_frozen_catches_up_in_order(people: People, how: str) -> None:
     sleep, wake = SLEEPS[how]
     tag = f"sleep {how}:"
     desk, visitor = await people.agent("ana"), await people.visitor()
@@ -99,7 +99,7 @@ async def test_without_storage_the_chat_works_and_says_how_long_it_lasts(people:
     await context.add_init_script(NO_STORAGE)
     visitor = await people.visitor(context=context)
     await expect(
-        visitor.frame.get_by_text("This browser blocks storage: this chat lasts until you leave the page.")
+        visitor.frame.get_by_text("Your browser blocks storage. This chat will be gone when you leave the page.")
     ).to_be_visible()
 
     await visitor.says("memory: hello?")

@@ -23,10 +23,10 @@ def text(body: str = "Where is my parcel?", sid: str = SID, **more: str) -> dict
 
 def mms(count: int = 2, sid: str = MMS, **more: str) -> dict[str, str]:
     media = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Messages/{sid}/Media/ME"
-    found = text("", sid, NumMedia=str(count))
+    result = text("", sid, NumMedia=str(count))
     for number in range(count):
-        found |= {f"MediaContentType{number}": "image/jpeg", f"MediaUrl{number}": media + f"{number:032x}"}
-    return found | more
+        result |= {f"MediaContentType{number}": "image/jpeg", f"MediaUrl{number}": media + f"{number:032x}"}
+    return result | more
 
 
 def opt_out(kind: str, body: str, sid: str = SID) -> dict[str, str]:

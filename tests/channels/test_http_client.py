@@ -1,5 +1,5 @@
-"""What leaves, what comes back, and above all what is said when it does not: a request that may have been read must never
-be called "not connected", for that one is sent again (GUARANTEES G11)."""
+"""The HTTP client: requests, responses, and above all its errors. A request that the server may have read is never
+reported as `NotConnected`, because such a request is sent again (G11)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from server.channels.http_client import Answer, HttpClient, Limits, NotAnswered, NotConnected
+from server.channels.http_client import HttpClient, HttpResponse, Limits, NoResponse, NotConnected
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 LIMITS = Limits(connections=4, connect_s=1.0, total_s=2.0, idle_s=5.0, answer=10_000)
@@ -24,12 +24,12 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Peer:
-    """A server that reads requests and does with each what the test says."""
+    """A server that reads requests and answers each as the test says."""
 
     def __init__(self, act: Callable[[bytes, Writer], Awaitable[None] | None]) -> None:
         self.act = act
-        self.asked: list[bytes] = []
-        self.made = self.open = self.most = 0
+        self.requests: list[bytes] = []
+        self.connections = self.open = self.most = 0
         self.url = ""
         self.serving: set[asyncio.Task[None]] = set()
 
@@ -37,21 +37,22 @@ class Peer:
         self.serving.add(asyncio.create_task(self.serve(reader, writer)))
 
     async def serve(self, reader: Reader, writer: Writer) -> None:
-        self.made += 1
+        self.connections += 1
         self.open += 1
         self.most = max(self.most, self.open)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 size = next(
-                    (int(one[15:]) for one in head.split(b"\r\n") if one.lower().startswith(b"content-length")), 0
+                    (int(item[15:]) for item in head.split(b"\r\n") if item.lower().startswith(b"content-length")), 0
                 )
                 request = head + await reader.readexactly(size)
-                self.asked.append(request)
-                doing = self.act(request, writer)
-                if doing is not None:
-                    await doing
-        except (asyncio.IncompleteReadError, ConnectionError, RuntimeError):  # RuntimeError: uvloop's for a closed one
+                self.requests.append(request)
+                response_task = self.act(request, writer)
+                if response_task is not None:
+                    await response_task
+        # RuntimeError: uvloop raises it for a closed transport
+        except (asyncio.IncompleteReadError, ConnectionError, RuntimeError):
             pass
         finally:
             self.open -= 1
@@ -62,28 +63,28 @@ class Peer:
 async def peer(
     act: Callable[[bytes, Writer], Awaitable[None] | None], tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Peer]:
-    one = Peer(act)
-    server = await asyncio.start_server(one.take, "127.0.0.1", 0, ssl=tls)
-    one.url = f"http{'s' if tls else ''}://localhost:{server.sockets[0].getsockname()[1]}"
+    new_peer = Peer(act)
+    server = await asyncio.start_server(new_peer.take, "127.0.0.1", 0, ssl=tls)
+    new_peer.url = f"http{'s' if tls else ''}://localhost:{server.sockets[0].getsockname()[1]}"
     try:
-        yield one
+        yield new_peer
     finally:
         server.close()
-        for task in one.serving:
+        for task in new_peer.serving:
             task.cancel()
-        await asyncio.gather(*one.serving, return_exceptions=True)
+        await asyncio.gather(*new_peer.serving, return_exceptions=True)
 
 
 @asynccontextmanager
 async def client(limits: Limits = LIMITS, tls: ssl.SSLContext | None = None) -> AsyncIterator[HttpClient]:
-    one = HttpClient(limits, tls=tls)
+    http_client = HttpClient(limits, tls=tls)
     try:
-        yield one
+        yield http_client
     finally:
-        await one.close()
+        await http_client.close()
 
 
-def saying(*parts: bytes, close: bool = False) -> Callable[[bytes, Writer], Awaitable[None]]:
+def responding_with(*parts: bytes, close: bool = False) -> Callable[[bytes, Writer], Awaitable[None]]:
     async def act(_: bytes, writer: Writer) -> None:
         for part in parts:
             writer.write(part)
@@ -95,19 +96,19 @@ def saying(*parts: bytes, close: bool = False) -> Callable[[bytes, Writer], Awai
     return act
 
 
-async def test_a_request_as_it_is_written() -> None:
-    async with peer(saying(OK)) as one, client() as http:
-        answer = await http.ask("POST", f"{one.url}/a/b?c=%20", {"X-One": "1", "X-Two": "zwö"}, b"\r\n\r\nbody")
-        assert answer == Answer(200, [(b"Content-Length", b"2")], b"ok")
-        assert (await http.ask("GET", one.url, {})).status == 200
-        host = one.url.removeprefix("http://").encode()
-    assert one.asked == [
+async def test_a_request_is_written_in_the_expected_form() -> None:
+    async with peer(responding_with(OK)) as server, client() as http:
+        answer = await http.ask("POST", f"{server.url}/a/b?c=%20", {"X-One": "1", "X-Two": "zwö"}, b"\r\n\r\nbody")
+        assert answer == HttpResponse(200, [(b"Content-Length", b"2")], b"ok")
+        assert (await http.ask("GET", server.url, {})).status == 200
+        host = server.url.removeprefix("http://").encode()
+    assert server.requests == [
         b"POST /a/b?c=%20 HTTP/1.1\r\nHost: "
         + host
         + b"\r\nX-One: 1\r\nX-Two: zw\xf6\r\nContent-Length: 8\r\n\r\n\r\n\r\nbody",
         b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n\r\n",
     ]
-    assert one.made == 1
+    assert server.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -128,15 +129,17 @@ async def test_a_request_as_it_is_written() -> None:
         ((b"HTTP/1.1 503 X\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx",), True, 503, b"x"),
     ],
 )
-async def test_answers_in_all_their_forms(parts: tuple[bytes, ...], close: bool, status: int, body: bytes) -> None:
-    async with peer(saying(*parts, close=close)) as one, client() as http:
+async def test_responses_of_every_form_are_parsed(
+    parts: tuple[bytes, ...], close: bool, status: int, body: bytes
+) -> None:
+    async with peer(responding_with(*parts, close=close)) as server, client() as http:
         for _ in range(2):
-            answer = await http.ask("POST", one.url, {}, b"x")
+            answer = await http.ask("POST", server.url, {}, b"x")
             assert (answer.status, answer.body) == (status, body)
         if status == 429:
             assert answer.header("retry-after") == "3"
             assert answer.header("location") is None
-        assert one.made == (2 if close else 1)
+        assert server.connections == (2 if close else 1)
 
 
 @pytest.mark.parametrize(
@@ -167,83 +170,84 @@ async def test_answers_in_all_their_forms(parts: tuple[bytes, ...], close: bool,
         ((b"HTTP/1.1 200 X\r\nContent-Length: 9999999999999999999999\r\n\r\n",), False),
     ],
 )
-async def test_no_whole_answer_is_never_called_not_connected(parts: tuple[bytes, ...], close: bool) -> None:
-    async with peer(saying(*parts, close=close)) as one, client() as http:
-        with pytest.raises(NotAnswered):
-            await http.ask("POST", one.url, {}, b"x")
-        one.act = saying(OK)
-        assert (await http.ask("POST", one.url, {}, b"x")).body == b"ok"
-    assert len(one.asked) == 2  # nothing is repeated
+async def test_an_incomplete_response_is_never_reported_as_not_connected(parts: tuple[bytes, ...], close: bool) -> None:
+    async with peer(responding_with(*parts, close=close)) as server, client() as http:
+        with pytest.raises(NoResponse):
+            await http.ask("POST", server.url, {}, b"x")
+        server.act = responding_with(OK)
+        assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
+    assert len(server.requests) == 2  # nothing is repeated
 
 
-async def test_more_answers_than_questions_end_the_connection() -> None:
-    """The next request would get somebody else's answer."""
-    async with peer(saying(OK + OK.replace(b"ok", b"no"))) as one, client() as http:
+async def test_a_response_without_a_request_closes_the_connection() -> None:
+    """On an open connection the next request would get the response of an earlier one."""
+    async with peer(responding_with(OK + OK.replace(b"ok", b"no"))) as server, client() as http:
         for _ in range(3):
-            assert (await http.ask("POST", one.url, {}, b"x")).body == b"ok"
-        assert one.made == 3
+            assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
+        assert server.connections == 3
 
     async def late(_: bytes, writer: Writer) -> None:
         writer.write(OK)
         await asyncio.sleep(0.02)
         writer.write(OK.replace(b"ok", b"no"))
 
-    async with peer(late) as one, client() as http:
+    async with peer(late) as server, client() as http:
         for _ in range(3):
-            assert (await http.ask("POST", one.url, {}, b"x")).body == b"ok"
+            assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
             await asyncio.sleep(0.05)
-        assert one.made == 3
+        assert server.connections == 3
 
 
 @pytest.mark.parametrize("after", [b"garbage\r\n\r\n", b"\x00", b"HTTP/1.1 100"])
-async def test_what_comes_after_an_answer_does_not_spoil_it(after: bytes) -> None:
-    async with peer(saying(OK + after)) as one, client() as http:
+async def test_bytes_after_a_response_do_not_change_it(after: bytes) -> None:
+    async with peer(responding_with(OK + after)) as server, client() as http:
         for _ in range(2):
-            assert (await http.ask("POST", one.url, {}, b"x")).body == b"ok"
+            assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
 
 
-async def test_who_closes_together_with_the_answer_spoils_nobody_elses_request() -> None:
-    """A balancer that drains: the next request must not be written on a connection whose end lies in the socket."""
+async def test_a_connection_that_closes_with_its_response_is_not_used_again() -> None:
+    """A load balancer that drains may send a response and close at once: the next request must not be written to that
+    connection."""
 
     async def last_word(_: bytes, writer: Writer) -> None:
         writer.write(OK)
         writer.close()
 
-    async with peer(last_word) as one, client(Limits(2, 1.0, 2.0, 5.0, 100)) as http:
-        answers = await asyncio.gather(*(http.ask("POST", one.url, {}, b"%d" % n) for n in range(60)))
+    async with peer(last_word) as server, client(Limits(2, 1.0, 2.0, 5.0, 100)) as http:
+        answers = await asyncio.gather(*(http.ask("POST", server.url, {}, b"%d" % n) for n in range(60)))
     assert [answer.body for answer in answers] == [b"ok"] * 60
-    assert len(one.asked) == 60
+    assert len(server.requests) == 60
 
 
-async def test_who_gives_up_in_the_moment_of_the_answer_cuts_nobody_else() -> None:
+async def test_cancelling_a_request_as_its_response_arrives_disturbs_no_other() -> None:
     async def slowly(_: bytes, writer: Writer) -> None:
         await asyncio.sleep(0.005)
         writer.write(OK)
 
-    async with peer(slowly) as one, client(Limits(1, 1.0, 2.0, 5.0, 100)) as http:
+    async with peer(slowly) as server, client(Limits(1, 1.0, 2.0, 5.0, 100)) as http:
         for _ in range(50):
-            first = asyncio.create_task(http.ask("POST", one.url, {}, b"first"))
+            first = asyncio.create_task(http.ask("POST", server.url, {}, b"first"))
             await asyncio.sleep(0.002)
             (pool,) = http._pools.values()
             async with asyncio.timeout(5):
                 while not pool._free:  # noqa: ASYNC110 - the very turn in which it is free again
                     await asyncio.sleep(0)
             first.cancel()
-            assert (await http.ask("POST", one.url, {}, b"second")).body == b"ok"
+            assert (await http.ask("POST", server.url, {}, b"second")).body == b"ok"
             await asyncio.gather(first, return_exceptions=True)
-    assert one.made == 1
+    assert server.connections == 1
 
 
-async def test_closing_makes_no_whole_answer_of_half_of_one() -> None:
-    async with peer(saying(b'HTTP/1.1 201 Created\r\n\r\n{"sid":')) as one, client() as http:
-        asking = asyncio.create_task(http.ask("POST", one.url, {}, b"x"))
+async def test_a_close_does_not_complete_a_half_response() -> None:
+    async with peer(responding_with(b'HTTP/1.1 201 Created\r\n\r\n{"sid":')) as server, client() as http:
+        asking = asyncio.create_task(http.ask("POST", server.url, {}, b"x"))
         await asyncio.sleep(0.05)
         await http.close()
-        with pytest.raises(NotAnswered):
+        with pytest.raises(NoResponse):
             await asking
 
 
-async def test_one_look_up_for_everybody_though_it_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_share_one_dns_lookup_even_if_it_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = 0
 
     async def hangs(*_: object, **__: object) -> list[object]:
@@ -256,14 +260,14 @@ async def test_one_look_up_for_everybody_though_it_hangs(monkeypatch: pytest.Mon
     async with client(Limits(4, 0.1, 5.0, 5.0, 100)) as http:
         for _ in range(3):
             asking = [http.ask("POST", "http://localhost:9", {}, b"x") for _ in range(4)]
-            told = await asyncio.gather(*asking, return_exceptions=True)
-            assert [type(one) for one in told] == [NotConnected] * 4
+            results = await asyncio.gather(*asking, return_exceptions=True)
+            assert [type(result) for result in results] == [NotConnected] * 4
         assert asked == 1
 
 
-async def test_nobody_there() -> None:
-    async with peer(saying(OK)) as one:
-        url = one.url
+async def test_a_refused_connection_is_reported_as_not_connected() -> None:
+    async with peer(responding_with(OK)) as server:
+        url = server.url
     async with client() as http:
         with pytest.raises(NotConnected, match="Error"):
             await http.ask("POST", url, {}, b"x")
@@ -271,77 +275,77 @@ async def test_nobody_there() -> None:
             await http.ask("POST", "http://nobody.invalid", {}, b"x")
 
 
-async def test_no_answer_in_time() -> None:
-    async with peer(saying()) as one, client(Limits(1, 0.2, 0.1, 5.0, 100)) as http:
-        with pytest.raises(NotAnswered, match="TimeoutError"):
-            await http.ask("POST", one.url, {}, b"x")
-        one.act = saying(OK)
-        assert (await http.ask("POST", one.url, {}, b"x")).body == b"ok"
+async def test_a_response_that_is_late_times_out() -> None:
+    async with peer(responding_with()) as server, client(Limits(1, 0.2, 0.1, 5.0, 100)) as http:
+        with pytest.raises(NoResponse, match="TimeoutError"):
+            await http.ask("POST", server.url, {}, b"x")
+        server.act = responding_with(OK)
+        assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
 
 
-async def test_who_waits_for_a_place_in_vain_sent_nothing_and_holds_nobody_up() -> None:
-    go_on = asyncio.Event()
+async def test_a_request_that_times_out_in_the_queue_is_not_sent_and_blocks_nobody() -> None:
+    may_continue = asyncio.Event()
 
     async def slowly(_: bytes, writer: Writer) -> None:
-        await go_on.wait()
+        await may_continue.wait()
         writer.write(OK)
 
-    async with peer(slowly) as one, client(Limits(2, 0.1, 5.0, 5.0, 100)) as http:
-        asking = [asyncio.create_task(http.ask("POST", one.url, {}, b"first")) for _ in range(2)]
+    async with peer(slowly) as server, client(Limits(2, 0.1, 5.0, 5.0, 100)) as http:
+        asking = [asyncio.create_task(http.ask("POST", server.url, {}, b"first")) for _ in range(2)]
         await asyncio.sleep(0.05)
         results = await asyncio.gather(
-            *(http.ask("POST", one.url, {}, b"late") for _ in range(5)), return_exceptions=True
+            *(http.ask("POST", server.url, {}, b"late") for _ in range(5)), return_exceptions=True
         )
         assert [str(result) for result in results] == ["TimeoutError"] * 5
         assert all(isinstance(result, NotConnected) for result in results)
-        go_on.set()
+        may_continue.set()
         assert [answer.body for answer in await asyncio.gather(*asking)] == [b"ok"] * 2
-        assert (await http.ask("POST", one.url, {}, b"after")).body == b"ok"
-    assert not [request for request in one.asked if b"late" in request]
+        assert (await http.ask("POST", server.url, {}, b"after")).body == b"ok"
+    assert not [request for request in server.requests if b"late" in request]
 
 
-async def test_no_more_connections_than_allowed_and_everybody_has_a_turn() -> None:
-    async with peer(saying(OK)) as one, client() as http:
-        answers = await asyncio.gather(*(http.ask("POST", one.url, {}, b"%d" % n) for n in range(100)))
+async def test_connections_are_limited_and_every_request_gets_one() -> None:
+    async with peer(responding_with(OK)) as server, client() as http:
+        answers = await asyncio.gather(*(http.ask("POST", server.url, {}, b"%d" % n) for n in range(100)))
     assert [answer.body for answer in answers] == [b"ok"] * 100
-    assert one.most == 4
-    assert len(one.asked) == 100
+    assert server.most == 4
+    assert len(server.requests) == 100
 
 
-async def test_an_idle_connection_is_let_go() -> None:
-    async with peer(saying(OK)) as one, client(Limits(4, 1.0, 2.0, 0.1, 100)) as http:
-        await asyncio.gather(*(http.ask("POST", one.url, {}, b"x") for _ in range(4)))
-        for _ in range(8):  # one is used all the time
+async def test_an_idle_connection_is_closed() -> None:
+    async with peer(responding_with(OK)) as server, client(Limits(4, 1.0, 2.0, 0.1, 100)) as http:
+        await asyncio.gather(*(http.ask("POST", server.url, {}, b"x") for _ in range(4)))
+        for _ in range(8):  # keeps one connection in use
             await asyncio.sleep(0.04)
-            await http.ask("POST", one.url, {}, b"x")
-        assert (one.made, one.open) == (4, 1)
+            await http.ask("POST", server.url, {}, b"x")
+        assert (server.connections, server.open) == (4, 1)
         await asyncio.sleep(0.3)
-        assert one.open == 0
-        assert (await http.ask("POST", one.url, {}, b"x")).body == b"ok"
+        assert server.open == 0
+        assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
 
 
-async def test_giving_up_ends_the_request() -> None:
-    async with peer(saying()) as one, client(Limits(1, 1.0, 9.0, 5.0, 100)) as http:
-        first = asyncio.create_task(http.ask("POST", one.url, {}, b"x"))
-        second = asyncio.create_task(http.ask("POST", one.url, {}, b"x"))
+async def test_cancelling_a_request_closes_its_connection() -> None:
+    async with peer(responding_with()) as server, client(Limits(1, 1.0, 9.0, 5.0, 100)) as http:
+        first = asyncio.create_task(http.ask("POST", server.url, {}, b"x"))
+        second = asyncio.create_task(http.ask("POST", server.url, {}, b"x"))
         await asyncio.sleep(0.05)
         first.cancel()
         second.cancel()
-        assert [type(one) for one in await asyncio.gather(first, second, return_exceptions=True)] == [
+        assert [type(item) for item in await asyncio.gather(first, second, return_exceptions=True)] == [
             asyncio.CancelledError
         ] * 2
-        one.act = saying(OK)
-        assert (await http.ask("POST", one.url, {}, b"x")).body == b"ok"
-        assert one.open == 1
+        server.act = responding_with(OK)
+        assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
+        assert server.open == 1
 
 
-async def test_closing_tells_everybody() -> None:
-    async with peer(saying()) as one, client(Limits(1, 3.0, 9.0, 5.0, 100)) as http:
-        tasks = [asyncio.create_task(http.ask("POST", one.url, {}, b"x")) for _ in range(2)]
+async def test_closing_the_client_fails_all_waiting_requests() -> None:
+    async with peer(responding_with()) as server, client(Limits(1, 3.0, 9.0, 5.0, 100)) as http:
+        tasks = [asyncio.create_task(http.ask("POST", server.url, {}, b"x")) for _ in range(2)]
         await asyncio.sleep(0.05)
         await http.close()
-        on_its_way, waiting = await asyncio.gather(*tasks, return_exceptions=True)
-        assert isinstance(on_its_way, NotAnswered)
+        started, waiting = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(started, NoResponse)
         assert isinstance(waiting, NotConnected)
 
 
@@ -360,17 +364,17 @@ async def test_closing_tells_everybody() -> None:
         ("http://localhost/", {"X": "☃"}),
     ],
 )
-async def test_what_cannot_be_written_is_not(url: str, headers: dict[str, str]) -> None:
+async def test_an_invalid_request_is_refused_unsent(url: str, headers: dict[str, str]) -> None:
     async with client() as http:
-        with pytest.raises(NotConnected):  # and therefore surely not sent
+        with pytest.raises(NotConnected):  # NotConnected means that nothing was sent
             await http.ask("GET", url, headers)
 
 
 def certificate(folder: Path, host: str) -> tuple[Path, Path]:
-    """A certificate that vouches for itself, and its key."""
+    """A self-signed certificate, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-    made = (
+    builder = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(datetime.now(UTC) - timedelta(days=1))
         .not_valid_after(datetime.now(UTC) + timedelta(days=1))
@@ -378,39 +382,40 @@ def certificate(folder: Path, host: str) -> tuple[Path, Path]:
         .sign(key, hashes.SHA256())
     )
     cert, pem = folder / "cert.pem", folder / "key.pem"
-    cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    cert.write_bytes(builder.public_bytes(serialization.Encoding.PEM))
     pem.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return cert, pem
 
 
-async def test_tls_asks_who_is_there(tmp_path: Path) -> None:
+async def test_tls_verifies_the_certificate_and_its_host_name(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path, "localhost")
-    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    ours.load_cert_chain(cert, key)
-    async with peer(saying(OK), ours) as one:
+    server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_context.load_cert_chain(cert, key)
+    async with peer(responding_with(OK), server_context) as server:
         async with client(tls=ssl.create_default_context(cafile=str(cert))) as http:
-            assert [(await http.ask("POST", one.url, {}, b"x")).body for _ in range(2)] == [b"ok"] * 2
-            assert one.made == 1
-            with pytest.raises(NotConnected, match="SSLCertVerificationError"):  # another name
-                await http.ask("POST", one.url.replace("localhost", "127.0.0.1"), {}, b"x")
-        async with client() as http:  # nobody we know vouches for it
+            assert [(await http.ask("POST", server.url, {}, b"x")).body for _ in range(2)] == [b"ok"] * 2
+            assert server.connections == 1
+            with pytest.raises(NotConnected, match="SSLCertVerificationError"):  # another host name
+                await http.ask("POST", server.url.replace("localhost", "127.0.0.1"), {}, b"x")
+        async with client() as http:  # no trusted authority signed the certificate
             with pytest.raises(NotConnected, match="SSLCertVerificationError"):
-                await http.ask("POST", one.url, {}, b"x")
-            with pytest.raises(NotAnswered):
-                await http.ask("POST", one.url.replace("https", "http"), {}, b"x")
-    assert len(one.asked) == 2
+                await http.ask("POST", server.url, {}, b"x")
+            with pytest.raises(NoResponse):
+                await http.ask("POST", server.url.replace("https", "http"), {}, b"x")
+    assert len(server.requests) == 2
 
 
-async def test_a_network_that_breaks_in_every_way() -> None:
-    """Whatever happens: no request twice, none that was read is called not connected, and no place is lost for good."""
+async def test_a_failing_network_causes_no_repeat_and_no_wrong_report() -> None:
+    """Under random faults no request is sent twice, no request that was read is reported as not connected, and no
+    connection slot is lost."""
     chance = random.Random(7)
-    seen: dict[bytes, int] = {}
+    counts: dict[bytes, int] = {}
 
     async def act(request: bytes, writer: Writer) -> None:
         name = request.rpartition(b"\r\n\r\n")[2]
-        seen[name] = seen.get(name, 0) + 1
+        counts[name] = counts.get(name, 0) + 1
         match chance.randrange(8):
             case 0:
                 writer.transport.abort()
@@ -431,27 +436,27 @@ async def test_a_network_that_breaks_in_every_way() -> None:
                 await asyncio.sleep(chance.random() * 0.02)
                 writer.write(OK)
 
-    told: dict[str, list[bytes]] = {"answered": [], "NotAnswered": [], "NotConnected": [], "CancelledError": []}
+    results: dict[str, list[bytes]] = {"answered": [], "NoResponse": [], "NotConnected": [], "CancelledError": []}
 
-    async with peer(act) as one, client(Limits(4, 0.1, 0.15, 0.05, 100)) as http:
+    async with peer(act) as server, client(Limits(4, 0.1, 0.15, 0.05, 100)) as http:
 
         async def ask(name: bytes) -> None:
             await asyncio.sleep(chance.random())
-            asking = asyncio.create_task(http.ask("POST", one.url, {}, name))
+            asking = asyncio.create_task(http.ask("POST", server.url, {}, name))
             if chance.random() < 0.1:
                 asyncio.get_running_loop().call_later(chance.random() * 0.1, asking.cancel)
             result = (await asyncio.gather(asking, return_exceptions=True))[0]
-            told["answered" if isinstance(result, Answer) else type(result).__name__].append(name)
+            results["answered" if isinstance(result, HttpResponse) else type(result).__name__].append(name)
 
         await asyncio.gather(*(ask(b"%05d" % number) for number in range(600)))
-        one.act = saying(OK)
-        again = await asyncio.gather(*(http.ask("POST", one.url, {}, b"last") for _ in range(4)))
-        assert [answer.body for answer in again] == [b"ok"] * 4
+        server.act = responding_with(OK)
+        last_answers = await asyncio.gather(*(http.ask("POST", server.url, {}, b"last") for _ in range(4)))
+        assert [answer.body for answer in last_answers] == [b"ok"] * 4
         (pool,) = http._pools.values()
-        assert (len(pool._lines), pool._being_made, len(pool._waiting)) == (4, 0, 0)
-    print({kind: len(names) for kind, names in told.items()})
-    assert all(names for names in told.values())
-    assert sum(map(len, told.values())) == 600
-    assert set(seen.values()) == {1}
-    assert not set(told["NotConnected"]) & set(seen)
-    assert set(told["answered"]) <= set(seen)
+        assert (len(pool._connections), pool._connecting, len(pool._waiting)) == (4, 0, 0)
+    print({kind: len(names) for kind, names in results.items()})
+    assert all(names for names in results.values())
+    assert sum(map(len, results.values())) == 600
+    assert set(counts.values()) == {1}
+    assert not set(results["NotConnected"]) & set(counts)
+    assert set(results["answered"]) <= set(counts)

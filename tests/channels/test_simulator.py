@@ -1,4 +1,5 @@
-"""The simulated carrier against the real Twilio SDK: requests, answers, signatures, and every way to misbehave."""
+"""The stand-in carrier against the real Twilio SDK: requests, responses, signatures, and every fault that it can
+simulate."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from PIL import Image
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest.api.v2010.account.message import MessageInstance
 
-from server.simulator import calling
+from server.channels import twilio_sms
+from server.simulator import webhooks
 from tests.channels.carrier import Simulated, simulated
 
 MAYA, ARTHUR, ZOFIA = "+12025550143", "+447400987654", "+48512345678"
@@ -28,9 +30,9 @@ async def sim(tmp_path: Path) -> AsyncIterator[Simulated]:
 
 
 def png(color: str = "green") -> bytes:
-    out = BytesIO()
-    Image.new("RGB", (8, 8), color).save(out, "PNG")
-    return out.getvalue()
+    buffer = BytesIO()
+    Image.new("RGB", (8, 8), color).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 async def send(
@@ -40,24 +42,33 @@ async def send(
         return await client.messages.create_async(to=to, from_=sender, body=body, **more)
 
 
-# --- the SDK and the carrier understand each other ---------------------------------------------------
+# --- the SDK and the stand-in carrier ----------------------------------------------------------------
 
 
 async def test_a_message_made_by_the_asynchronous_client_reaches_the_phone_and_is_reported(sim: Simulated) -> None:
-    made = await send(sim, status_callback=f"{sim.shop.url}/status?m=abc.1")
-    assert (made.status, made.to, made.from_, made.body) == ("queued", MAYA, US, "On its way.")
-    assert made.sid.startswith("SM") and len(made.sid) == 34 and made.num_segments == "1" and made.num_media == "0"
-    assert made.error_code is None and made.direction == "outbound-api"
-    assert isinstance(made.date_created, datetime) and made.date_sent is None
-    heard = await sim.shop.hears(2)
-    assert [one.params["MessageStatus"] for one in heard] == ["sent", "delivered"], "none for the first one"
-    assert all(one.signed and one.params["m"] == "abc.1" and one.params["MessageSid"] == made.sid for one in heard)
-    assert heard[1].params["RawDlrDoneDate"].isdecimal()
+    message = await send(sim, status_callback=f"{sim.shop.url}/status?m=abc.1")
+    assert (message.status, message.to, message.from_, message.body) == ("queued", MAYA, US, "On its way.")
+    assert (
+        message.sid.startswith("SM")
+        and len(message.sid) == 34
+        and message.num_segments == "1"
+        and message.num_media == "0"
+    )
+    assert message.error_code is None and message.direction == "outbound-api"
+    assert isinstance(message.date_created, datetime) and message.date_sent is None
+    received = await sim.shop.receives(2)
+    assert [item.params["MessageStatus"] for item in received] == ["sent", "delivered"], (
+        "the status `queued` must not be reported"
+    )
+    assert all(
+        item.signed and item.params["m"] == "abc.1" and item.params["MessageSid"] == message.sid for item in received
+    )
+    assert received[1].params["RawDlrDoneDate"].isdecimal()
     async with sim.async_client() as client:
-        again = await client.messages(made.sid).fetch_async()
-    assert again.status == "delivered" and again.date_sent is not None
+        fetched = await client.messages(message.sid).fetch_async()
+    assert fetched.status == "delivered" and fetched.date_sent is not None
     (talk,) = (await sim.phone("maya"))["talks"]
-    assert talk["with"] == US and [one["body"] for one in talk["messages"]] == ["On its way."]
+    assert talk["with"] == US and [item["body"] for item in talk["messages"]] == ["On its way."]
 
 
 async def test_the_synchronous_client_reads_account_numbers_and_messages(sim: Simulated) -> None:
@@ -67,13 +78,13 @@ async def test_the_synchronous_client_reads_account_numbers_and_messages(sim: Si
         account = client.api.v2010.accounts(sim.carrier.account.sid).fetch()
         assert (account.status, account.type, account.sid) == ("active", "Full", sim.carrier.account.sid)
         numbers = client.incoming_phone_numbers.list(limit=10)
-        assert {one.phone_number: one.capabilities["mms"] for one in numbers} == {US: True, GB: False}
-        (found,) = client.incoming_phone_numbers.list(phone_number=US, limit=10)
-        changed = found.update(sms_url="https://shop.example/texts#rc=3", sms_method="GET")
+        assert {number.phone_number: number.capabilities["mms"] for number in numbers} == {US: True, GB: False}
+        (result,) = client.incoming_phone_numbers.list(phone_number=US, limit=10)
+        changed = result.update(sms_url="https://shop.example/texts#rc=3", sms_method="GET")
         assert (changed.sms_url, changed.sms_method) == ("https://shop.example/texts#rc=3", "GET")
-        assert client.incoming_phone_numbers(found.sid).fetch().sms_url == "https://shop.example/texts#rc=3"
-        made = client.messages.create(to=ARTHUR, from_=GB, body="Zażółć 🫖" + "x" * 70)
-        assert made.num_segments == "2"
+        assert client.incoming_phone_numbers(result.sid).fetch().sms_url == "https://shop.example/texts#rc=3"
+        message = client.messages.create(to=ARTHUR, from_=GB, body="Zażółć 🫖" + "x" * 70)
+        assert message.num_segments == "2"
 
     await asyncio.to_thread(work)
 
@@ -89,17 +100,31 @@ async def test_lists_are_filtered_paged_and_newest_first(sim: Simulated) -> None
     sim.online.world.clock._now = now  # the SDK's dates are of today
 
     def work() -> None:
-        assert [one.body for one in client.messages.list(to=MAYA, from_=US, page_size=3, limit=50)] == [
+        assert [item.body for item in client.messages.list(to=MAYA, from_=US, page_size=3, limit=50)] == [
             f"to Maya {number}" for number in reversed(range(7))
         ]
         assert len(client.messages.list(page_size=4, limit=6)) == 6
-        assert [one.direction for one in client.messages.list(to=US, limit=5)] == ["inbound"]
+        assert [item.direction for item in client.messages.list(to=US, limit=5)] == ["inbound"]
         page = client.messages.page(to=ARTHUR, page_size=2)
         first = list(page)
         following = page.next_page()
         assert following is not None and len(first) == 2 and len(list(following)) == 1
 
     await asyncio.to_thread(work)
+
+
+async def test_every_page_of_a_list_is_read(sim: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_sms, "PAGE", 3)
+    for number in range(8):
+        await sim.text("maya", f"from Maya {number}")
+    account = sim.carrier.account
+    channel = twilio_sms.connect(account.sid, account.sid, account.token, "", sim.base)
+    try:
+        pages = [page async for page in channel.pages(to=US, since=sim.online.world.now - timedelta(days=7))]
+    finally:
+        await channel.close()
+    assert [len(page) for page in pages] == [3, 3, 2]
+    assert [item.body for page in pages for item in page] == [f"from Maya {number}" for number in reversed(range(8))]
 
 
 @pytest.mark.parametrize("days", [-1, 0, 1])
@@ -112,19 +137,19 @@ async def test_lists_are_bounded_by_day_and_by_moment(sim: Simulated, days: int)
     client = sim.client()
 
     def work() -> list[int]:
-        found = client.messages
+        messages = client.messages
         return [
-            len(found.list(date_sent=day, limit=5)),
-            len(found.list(date_sent_after=day, limit=5)),
-            len(found.list(date_sent_before=day, limit=5)),
-            len(found.list(date_sent_after=moment, limit=5)),
-            len(found.list(date_sent_before=moment, limit=5)),
+            len(messages.list(date_sent=day, limit=5)),
+            len(messages.list(date_sent_after=day, limit=5)),
+            len(messages.list(date_sent_before=day, limit=5)),
+            len(messages.list(date_sent_after=moment, limit=5)),
+            len(messages.list(date_sent_before=moment, limit=5)),
         ]
 
     assert await asyncio.to_thread(work) == {-1: [0, 1, 0, 1, 0], 0: [1, 1, 0, 0, 1], 1: [0, 0, 1, 0, 1]}[days]
 
 
-async def test_a_wrong_token_and_another_account_are_turned_away(sim: Simulated) -> None:
+async def test_a_wrong_token_and_another_account_are_refused(sim: Simulated) -> None:
     with pytest.raises(TwilioRestException) as refused:
         await asyncio.to_thread(sim.client("wrong").messages.create, to=MAYA, from_=US, body="x")
     assert (refused.value.status, refused.value.code) == (401, 20003)
@@ -136,7 +161,7 @@ async def test_a_wrong_token_and_another_account_are_turned_away(sim: Simulated)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "code"),
+    ("faulty", "code"),
     [
         ({"to": "+15005550001"}, 21211),
         ({"to": "12"}, 21211),
@@ -167,27 +192,27 @@ async def test_a_wrong_token_and_another_account_are_turned_away(sim: Simulated)
     ],
 )
 async def test_what_twilio_refuses_is_refused_with_its_code(
-    sim: Simulated, wanted: dict[str, object], code: int
+    sim: Simulated, faulty: dict[str, object], code: int
 ) -> None:
-    said = {"to": MAYA, "from_": US, "body": "Hello"} | wanted
+    fields = {"to": MAYA, "from_": US, "body": "Hello"} | faulty
     async with sim.async_client() as client:
         with pytest.raises(TwilioRestException) as refused:
-            await client.messages.create_async(**said)
+            await client.messages.create_async(**fields)
     assert refused.value.code == code and refused.value.status in (400, 404) and refused.value.msg
-    assert not sim.carrier.state.messages, "what is refused is not sent"
+    assert not sim.carrier.state.messages, "a refused request must not create a message"
 
 
 async def test_a_messaging_service_accepts_schedules_and_cancels(sim: Simulated) -> None:
     service = sim.carrier.account.service
     callback = f"{sim.shop.url}/status"
     async with sim.async_client() as client:
-        made = await client.messages.create_async(
+        message = await client.messages.create_async(
             to=MAYA, messaging_service_sid=service, body="Hi", status_callback=callback
         )
-        assert (made.status, made.num_segments, made.messaging_service_sid) == ("accepted", "0", service)
-        heard = await sim.shop.hears(3)
-        assert [one.params["MessageStatus"] for one in heard] == ["queued", "sent", "delivered"]
-        assert heard[0].params["MessagingServiceSid"] == service and heard[0].params["From"] == US
+        assert (message.status, message.num_segments, message.messaging_service_sid) == ("accepted", "0", service)
+        received = await sim.shop.receives(3)
+        assert [item.params["MessageStatus"] for item in received] == ["queued", "sent", "delivered"]
+        assert received[0].params["MessagingServiceSid"] == service and received[0].params["From"] == US
         later = await client.messages.create_async(
             to=MAYA, messaging_service_sid=service, body="Later", status_callback=callback, schedule_type="fixed",
             send_at=sim.online.world.now + timedelta(hours=1),
@@ -205,43 +230,43 @@ async def test_a_messaging_service_accepts_schedules_and_cancels(sim: Simulated)
                     send_at=sim.online.world.now + early,
                 )  # fmt: skip
             assert refused.value.code == 35114
-    heard = await sim.shop.hears(4)
-    assert heard[3].params["MessageStatus"] == "canceled"
+    received = await sim.shop.receives(4)
+    assert received[3].params["MessageStatus"] == "canceled"
 
 
 async def test_bodies_are_emptied_and_messages_removed_on_request(sim: Simulated) -> None:
-    made = await send(sim, status_callback=f"{sim.shop.url}/status")
-    await sim.shop.hears(2)
+    message = await send(sim, status_callback=f"{sim.shop.url}/status")
+    await sim.shop.receives(2)
     async with sim.async_client() as client:
-        assert (await client.messages(made.sid).update_async(body="")).body == ""
-        assert await client.messages(made.sid).delete_async()
-        with pytest.raises(TwilioRestException) as gone:
-            await client.messages(made.sid).fetch_async()
-    assert (gone.value.status, gone.value.code) == (404, 20404)
+        assert (await client.messages(message.sid).update_async(body="")).body == ""
+        assert await client.messages(message.sid).delete_async()
+        with pytest.raises(TwilioRestException) as error:
+            await client.messages(message.sid).fetch_async()
+    assert (error.value.status, error.value.code) == (404, 20404)
 
 
-# --- texts that come in --------------------------------------------------------------------------------
+# --- inbound texts -------------------------------------------------------------------------------------
 
 
 async def test_a_text_from_a_phone_is_reported_signed_with_everything_twilio_names(sim: Simulated) -> None:
     body = "Dzień dobry! 🫖 a=b&c=d  "
     sid = await sim.text("zofia", body, GB)
-    (heard,) = await sim.shop.hears(1)
-    assert heard.signed and heard.key and heard.path == "/texts"
-    assert heard.params["MessageSid"] == heard.params["SmsSid"] == heard.params["SmsMessageSid"] == sid
-    wanted = {"From": ZOFIA, "To": GB, "Body": body, "NumMedia": "0", "SmsStatus": "received", "FromCountry": "PL"}
-    assert wanted.items() <= heard.params.items()
-    assert heard.params["AccountSid"] == sim.carrier.account.sid and heard.params["ApiVersion"] == "2010-04-01"
-    assert "OptOutType" not in heard.params
+    (received,) = await sim.shop.receives(1)
+    assert received.signed and received.key and received.path == "/texts"
+    assert received.params["MessageSid"] == received.params["SmsSid"] == received.params["SmsMessageSid"] == sid
+    expected = {"From": ZOFIA, "To": GB, "Body": body, "NumMedia": "0", "SmsStatus": "received", "FromCountry": "PL"}
+    assert expected.items() <= received.params.items()
+    assert received.params["AccountSid"] == sim.carrier.account.sid and received.params["ApiVersion"] == "2010-04-01"
+    assert "OptOutType" not in received.params
 
 
 async def test_a_picture_from_a_phone_can_be_fetched_by_the_account_only(sim: Simulated) -> None:
     data = png()
     sid = await sim.text("maya", "", US, [{"type": "image/png", "data": b64encode(data).decode()}])
-    (heard,) = await sim.shop.hears(1)
-    assert sid.startswith("MM") and heard.params["NumMedia"] == "1"
-    assert heard.params["MediaContentType0"] == "image/png"
-    url = heard.params["MediaUrl0"]
+    (received,) = await sim.shop.receives(1)
+    assert sid.startswith("MM") and received.params["NumMedia"] == "1"
+    assert received.params["MediaContentType0"] == "image/png"
+    url = received.params["MediaUrl0"]
     assert url.startswith(sim.base + "/2010-04-01/Accounts/")
     path = url.removeprefix(sim.online.url)
     assert (await sim.online.get(path)).status == 401
@@ -249,8 +274,8 @@ async def test_a_picture_from_a_phone_can_be_fetched_by_the_account_only(sim: Si
     basic = {"authorization": "Basic " + b64encode(f"{account.sid}:{account.token}".encode()).decode()}
     moved = await sim.online.get(path, headers=basic)
     assert moved.status == 307
-    got = await sim.online.get(moved.headers["location"].removeprefix(sim.online.url))
-    assert got.body == data and got.headers["content-type"] == "image/png"
+    response = await sim.online.get(moved.headers["location"].removeprefix(sim.online.url))
+    assert response.body == data and response.headers["content-type"] == "image/png"
     client = sim.client()
 
     def work() -> None:
@@ -269,108 +294,111 @@ async def test_a_picture_from_a_phone_can_be_fetched_by_the_account_only(sim: Si
     [
         ("text/xml", "<Response/>", []),
         ("text/xml", "<Response><Message><Body>One</Body></Message><Message>Two</Message></Response>", ["One", "Two"]),
-        ("text/plain", "ok", ["ok"]),  # the trap: plain text is sent to the customer
+        ("text/plain", "ok", ["ok"]),  # a common mistake: a plain-text response is sent to the customer
         ("text/plain", "", []),
         ("text/html", "<p>ok</p>", []),
         ("text/xml", "<Broken", []),
         ("text/xml", "<Other><Message>No</Message></Other>", []),
     ],
 )
-async def test_what_the_webhook_answers_is_done(sim: Simulated, type: str, twiml: str, texts: list[str]) -> None:
+async def test_the_carrier_does_what_the_webhook_responds(
+    sim: Simulated, type: str, twiml: str, texts: list[str]
+) -> None:
     sim.shop.type, sim.shop.twiml = type, twiml
     await sim.text("maya", "Hello?")
-    await sim.shop.hears(1)
+    await sim.shop.receives(1)
     async with asyncio.timeout(5):
         while not sim.carrier.calls:
-            await sim.carrier.news(sim.carrier.state.version, 5)
+            await sim.carrier.wait_for_change(sim.carrier.state.version, 5)
     (talk,) = (await sim.phone("maya"))["talks"]
-    assert [one["body"] for one in talk["messages"] if not one["mine"]] == texts
+    assert [item["body"] for item in talk["messages"] if not item["mine"]] == texts
 
 
-async def test_a_failing_webhook_is_tried_again_as_its_address_asks(
+async def test_a_failing_webhook_is_retried_as_its_address_asks(
     sim: Simulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calling, "PAUSE_S", 0.01)
+    monkeypatch.setattr(webhooks, "RETRY_PAUSE_S", 0.01)
     sim.shop.answers = [503, 500, 200]
     await sim.text("maya", "Hello?")
-    heard = await sim.shop.hears(3)
-    assert len({one.key for one in heard}) == 1 and len({one.params["MessageSid"] for one in heard}) == 1
-    assert all(one.signed for one in heard)
-    sim.carrier.state.numbers[US].sms_url = f"{sim.shop.url}/texts"  # without an override a 500 is the end of it
+    received = await sim.shop.receives(3)
+    assert len({item.key for item in received}) == 1 and len({item.params["MessageSid"] for item in received}) == 1
+    assert all(item.signed for item in received)
+    sim.carrier.state.numbers[US].sms_url = f"{sim.shop.url}/texts"  # without an override a 500 is not retried
     sim.shop.answers = [500]
     await sim.text("maya", "Lost")
-    await sim.shop.hears(4)
+    await sim.shop.receives(4)
     async with asyncio.timeout(5):
         while sim.carrier.calls[-1].ok:
-            await sim.carrier.news(sim.carrier.state.version, 5)
-    assert len(sim.shop.heard) == 4
+            await sim.carrier.wait_for_change(sim.carrier.state.version, 5)
+    assert len(sim.shop.received) == 4
 
 
 async def test_a_webhook_by_get_is_signed_over_its_address(sim: Simulated) -> None:
     sim.carrier.state.numbers[US].sms_method = "GET"
     sim.carrier.state.numbers[US].sms_url = f"{sim.shop.url}/texts?a=1"
     await sim.text("maya", "Hello & goodbye?")
-    (heard,) = await sim.shop.hears(1)
-    assert heard.signed and heard.params["Body"] == "Hello & goodbye?" and heard.params["a"] == "1"
+    (received,) = await sim.shop.receives(1)
+    assert received.signed and received.params["Body"] == "Hello & goodbye?" and received.params["a"] == "1"
 
 
 # --- keywords that the carrier handles ------------------------------------------------------------------
 
 
-async def test_stop_is_answered_by_the_network_and_blocks_until_start(sim: Simulated) -> None:
+async def test_the_carrier_answers_stop_and_blocks_texts_until_start(sim: Simulated) -> None:
     await sim.text("maya", "stop")
-    (heard,) = await sim.shop.hears(1)
-    assert heard.params["Body"] == "stop", "the shop hears it all the same"
+    (received,) = await sim.shop.receives(1)
+    assert received.params["Body"] == "stop", "the shop must receive the keyword, too"
     phone = await sim.phone("maya")
-    assert phone["blocked"] == [US] and phone["talks"][0]["messages"][-1]["body"].startswith("NETWORK MSG:")
+    reply = phone["talks"][0]["messages"][-1]["body"]
+    assert phone["blocked"] == [US] and reply.startswith("NETWORK MSG:") and reply.endswith("receive messages again.")
     with pytest.raises(TwilioRestException) as refused:
         await send(sim)
     assert (refused.value.code, refused.value.status) == (21610, 400)
-    await send(sim, sender=GB)  # another number is another matter
+    await send(sim, sender=GB)  # the block is for one number only
     await sim.text("maya", "UNSTOP")
     assert (await sim.phone("maya"))["blocked"] == []
     assert (await send(sim)).status == "queued"
 
 
-async def test_each_kind_of_number_handles_its_own_words(sim: Simulated) -> None:
+async def test_each_kind_of_number_has_its_own_keywords(sim: Simulated) -> None:
     await sim.text("arthur", "Unsubscribe ", GB)
-    await sim.text("arthur", "HELP", GB)  # no answer to somebody who is out
-    assert [one["mine"] for one in (await sim.phone("arthur"))["talks"][0]["messages"]] == [True, False, True]
+    await sim.text("arthur", "HELP", GB)  # no response to somebody who opted out
+    assert [item["mine"] for item in (await sim.phone("arthur"))["talks"][0]["messages"]] == [True, False, True]
     await sim.text("arthur", "yes", GB)
     await sim.text("arthur", "info", GB)
     messages = (await sim.phone("arthur"))["talks"][0]["messages"]
-    assert [one["mine"] for one in messages] == [True, False, True, True, False, True, False]
+    assert [message["mine"] for message in messages] == [True, False, True, True, False, True, False]
     assert (await sim.phone("arthur"))["blocked"] == []
     for word in ("UNSUBSCRIBE", "HELP", "please stop", "STOP!"):
         await sim.text("maya", word)
-    assert (await sim.phone("maya"))["blocked"] == [], "the network of toll-free numbers knows three words"
-    assert all(one["mine"] for one in (await sim.phone("maya"))["talks"][0]["messages"])
+    assert (await sim.phone("maya"))["blocked"] == [], "only three exact words must be keywords of toll-free numbers"
+    assert all(item["mine"] for item in (await sim.phone("maya"))["talks"][0]["messages"])
 
 
-# --- every switch ---------------------------------------------------------------------------------------
+# --- every fault switch ---------------------------------------------------------------------------------
 
 
 async def test_switch_undelivered_and_filtered(sim: Simulated) -> None:
     for outcome, code in (("undelivered", "30003"), ("filtered", "30007")):
         await sim.switch(outcome=outcome)
-        sim.shop.heard.clear()
-        made = await send(sim, status_callback=f"{sim.shop.url}/status")
-        heard = await sim.shop.hears(2)
-        assert [(one.params["MessageStatus"], one.params.get("ErrorCode")) for one in heard] == [
+        sim.shop.received.clear()
+        message = await send(sim, status_callback=f"{sim.shop.url}/status")
+        received = await sim.shop.receives(2)
+        assert [(item.params["MessageStatus"], item.params.get("ErrorCode")) for item in received] == [
             ("sent", None),
             ("undelivered", code),
         ]
         async with sim.async_client() as client:
-            again = await client.messages(made.sid).fetch_async()
-        assert (again.status, again.error_code, bool(again.error_message)) == ("undelivered", int(code), True)
-    assert (await sim.phone("maya"))["talks"] == [], "it never arrived"
+            fetched = await client.messages(message.sid).fetch_async()
+        assert (fetched.status, fetched.error_code, bool(fetched.error_message)) == ("undelivered", int(code), True)
+    assert (await sim.phone("maya"))["talks"] == [], "an undelivered text must not reach the phone"
 
 
-async def test_switch_sent_is_the_last_word(sim: Simulated) -> None:
+async def test_switch_no_report_after_sent(sim: Simulated) -> None:
     await sim.switch(outcome="sent")
-    made = await send(sim, status_callback=f"{sim.shop.url}/status")
-    (heard,) = await sim.shop.hears(1)
-    assert heard.params["MessageStatus"] == "sent" and sim.carrier.state.messages[made.sid].status == "sent"
+    message = await send(sim, status_callback=f"{sim.shop.url}/status")
+    (received,) = await sim.shop.receives(1)
+    assert received.params["MessageStatus"] == "sent" and sim.carrier.state.messages[message.sid].status == "sent"
     assert (await sim.phone("maya"))["talks"][0]["messages"]
 
 
@@ -379,11 +407,11 @@ async def test_switch_slow(sim: Simulated) -> None:
     loop = asyncio.get_running_loop()
     started = loop.time()
     await send(sim, status_callback=f"{sim.shop.url}/status")
-    await sim.shop.hears(2)
+    await sim.shop.receives(2)
     assert loop.time() - started >= 20 * 0.03
 
 
-async def test_switch_429_takes_nothing(sim: Simulated) -> None:
+async def test_switch_429_accepts_nothing(sim: Simulated) -> None:
     await sim.switch(answer="too_many")
     with pytest.raises(TwilioRestException) as refused:
         await send(sim)
@@ -395,7 +423,7 @@ async def test_switch_429_takes_nothing(sim: Simulated) -> None:
     assert (await sim.online.send("POST", path, raw=b"To=x", headers=basic)).headers["retry-after"] == "1"
 
 
-async def test_switch_time_out_and_500_take_the_message_all_the_same(sim: Simulated) -> None:
+async def test_switches_timeout_and_500_accept_the_message_anyway(sim: Simulated) -> None:
     await sim.switch(answer="timeout")
     async with sim.async_client(within=0.3) as client:
         with pytest.raises(TimeoutError):
@@ -404,41 +432,47 @@ async def test_switch_time_out_and_500_take_the_message_all_the_same(sim: Simula
     with pytest.raises(TwilioRestException) as broken:
         await send(sim, body="taken 2")
     assert broken.value.status == 500
-    taken = len(sim.carrier.state.messages)
+    message_count = len(sim.carrier.state.messages)
     await sim.switch(answer="lost")
-    with pytest.raises(TwilioRestException) as lost:
+    with pytest.raises(TwilioRestException) as error:
         await send(sim, body="lost")
-    assert lost.value.status == 500 and len(sim.carrier.state.messages) == taken
-    assert [one.body for one in sim.carrier.state.messages.values()] == ["taken 1", "taken 2"]
+    assert error.value.status == 500 and len(sim.carrier.state.messages) == message_count
+    assert [message.body for message in sim.carrier.state.messages.values()] == ["taken 1", "taken 2"]
 
 
 async def test_switch_reports_twice(sim: Simulated) -> None:
     await sim.switch(callbacks_twice=True)
     await send(sim, status_callback=f"{sim.shop.url}/status")
-    heard = await sim.shop.hears(4)
-    assert [one.params["MessageStatus"] for one in heard] == ["sent", "sent", "delivered", "delivered"]
+    received = await sim.shop.receives(4)
+    assert [item.params["MessageStatus"] for item in received] == ["sent", "sent", "delivered", "delivered"]
 
 
-async def test_switch_reports_out_of_order_one_before_the_answer(sim: Simulated) -> None:
+async def test_switch_reports_out_of_order_one_before_the_response(sim: Simulated) -> None:
     await sim.switch(callbacks_shuffled=True)
     before: list[int] = []
     async with sim.async_client() as client:
-        made = await client.messages.create_async(to=MAYA, from_=US, body="x", status_callback=f"{sim.shop.url}/status")
-        before.append(len(sim.shop.heard))
-    heard = await sim.shop.hears(3)
-    assert before == [1] and [one.params["MessageStatus"] for one in heard] == ["sent", "delivered", "sent"]
-    assert {one.params["MessageSid"] for one in heard} == {made.sid}
+        message = await client.messages.create_async(
+            to=MAYA, from_=US, body="x", status_callback=f"{sim.shop.url}/status"
+        )
+        before.append(len(sim.shop.received))
+    received = await sim.shop.receives(3)
+    assert before == [1] and [item.params["MessageStatus"] for item in received] == ["sent", "delivered", "sent"]
+    assert {item.params["MessageSid"] for item in received} == {message.sid}
     await sim.switch(outcome="undelivered")
-    sim.shop.heard.clear()
+    sim.shop.received.clear()
     await send(sim, status_callback=f"{sim.shop.url}/status")
-    assert [one.params["MessageStatus"] for one in await sim.shop.hears(3)] == ["sent", "undelivered", "sent"]
+    assert [receive.params["MessageStatus"] for receive in await sim.shop.receives(3)] == [
+        "sent",
+        "undelivered",
+        "sent",
+    ]
 
 
 async def test_switch_texts_reported_twice_with_one_idempotency_token(sim: Simulated) -> None:
     await sim.switch(webhooks_twice=True)
     await sim.text("maya", "Hello?")
-    one, two = await sim.shop.hears(2)
-    assert one.params == two.params and one.key == two.key and one.signed and two.signed
+    first, second = await sim.shop.receives(2)
+    assert first.params == second.params and first.key == second.key and first.signed and second.signed
 
 
 async def test_a_late_message_expires(sim: Simulated) -> None:
@@ -450,31 +484,31 @@ async def test_a_late_message_expires(sim: Simulated) -> None:
         messaging_service_sid=sim.carrier.account.service,
     )
     await sim.online.world.advance(seconds=10)
-    heard = await sim.shop.hears(2)
-    assert (heard[1].params["MessageStatus"], heard[1].params["ErrorCode"]) == ("failed", "30036")
+    received = await sim.shop.receives(2)
+    assert (received[1].params["MessageStatus"], received[1].params["ErrorCode"]) == ("failed", "30036")
 
 
-# --- pictures of the shop's ------------------------------------------------------------------------------
+# --- the shop's pictures ---------------------------------------------------------------------------------
 
 
-async def test_a_picture_of_the_shop_is_fetched_from_the_shop_and_from_nobody_else(sim: Simulated) -> None:
+async def test_the_carrier_fetches_a_picture_only_from_the_shop(sim: Simulated) -> None:
     await sim.switch()
     for url, code in (
         ("https://stranger.example/x.png", "63019"),
         (f"{sim.online.url}/nothing.png", "63019"),
         (f"{sim.online.url}/healthz", "12300"),
     ):
-        sim.shop.heard.clear()
+        sim.shop.received.clear()
         await send(sim, media_url=[url], status_callback=f"{sim.shop.url}/status")
-        (heard,) = await sim.shop.hears(1)
-        assert (heard.params["MessageStatus"], heard.params["ErrorCode"]) == ("failed", code)
+        (received,) = await sim.shop.receives(1)
+        assert (received.params["MessageStatus"], received.params["ErrorCode"]) == ("failed", code)
     sid = await sim.text("maya", "look", US, [{"type": "image/png", "data": b64encode(png()).decode()}])
     picture = sim.carrier.state.messages[sid].pictures[0].sid
-    sim.shop.heard.clear()
-    made = await send(sim, media_url=[f"{sim.base}/cdn/{sid}/{picture}"], status_callback=f"{sim.shop.url}/status")
-    assert made.sid.startswith("MM") and made.num_media == "1"
-    await sim.shop.hears(2)
+    sim.shop.received.clear()
+    message = await send(sim, media_url=[f"{sim.base}/cdn/{sid}/{picture}"], status_callback=f"{sim.shop.url}/status")
+    assert message.sid.startswith("MM") and message.num_media == "1"
+    await sim.shop.receives(2)
     (talk,) = (await sim.phone("maya"))["talks"]
     (shown,) = talk["messages"][-1]["pictures"]
-    got = await sim.online.get(f"/phone/pictures/{shown}")
-    assert got.body == png() and got.headers["content-type"] == "image/png"
+    response = await sim.online.get(f"/phone/pictures/{shown}")
+    assert response.body == png() and response.headers["content-type"] == "image/png"

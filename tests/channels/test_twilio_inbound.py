@@ -1,4 +1,4 @@
-"""Twilio's webhooks over the network: what they send is stored, answered with `<Response/>`, and only then (G9, BAD_INPUTS 3.3)."""
+"""Twilio's webhooks over the network: each text is stored and only then answered with `<Response/>` (G9)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from server.channels.base import Media
 from server.channels.twilio_webhooks import NoText, parse_text
 from server.consent import queries as consents
 from server.errors import Busy, ChannelError
-from server.inbox.settings import INBOX, InboxSettings, ShowMedia
-from server.inbox.webhooks import TEXTS
 from server.schema import attachments, carrier_inbound, threads, timeline
+from server.sms.settings import INBOX, InboxSettings, ShowMedia
+from server.sms.webhooks import TEXTS
 from server.web.webhooks import EMPTY
 from tests.channels import payloads
 from tests.online import Online
@@ -27,7 +27,8 @@ FORM = "application/x-www-form-urlencoded; charset=UTF-8"
 
 
 async def post(online: Online, params: dict[str, str], *, token: str = TOKEN, **headers: str) -> int:
-    """As Twilio posts it; the status, once the answer is known to be one that is never sent on."""
+    """Posts the parameters as Twilio does; returns the status, after checking that Twilio would send no text because of
+    the response."""
     signature = RequestValidator(token).compute_signature(online.url + TEXTS, params)
     sent = {"content-type": FORM, "x-twilio-signature": signature, **headers}
     async with online.http.post(online.url + TEXTS, data=urlencode(params), headers=sent) as answer:
@@ -35,33 +36,33 @@ async def post(online: Online, params: dict[str, str], *, token: str = TOKEN, **
         return answer.status
 
 
-async def said(online: Online) -> list[str]:
+async def texts_shown(online: Online) -> list[str]:
     return [row.body for row in await online.world.rows(timeline, timeline.c.kind == "message")]
 
 
-async def test_a_text_is_stored_with_every_parameter_and_shown_at_once(online: Online) -> None:
+async def test_a_text_is_stored_with_every_parameter_and_shown_immediately(online: Online) -> None:
     await open_sms(online.world)
     ana = await online.agent("ana")
     assert await post(online, payloads.text()) == 200
-    frame = await ana.hears("ticket")
+    frame = await ana.receives("ticket")
     assert frame["ticket"]["channel"] == "sms" and frame["ticket"]["preview"] == "Where is my parcel?"
     assert frame["ticket"]["peer"] == PHONE and frame["ticket"]["sender"] == TOLL_FREE
     (row,) = await online.world.rows(carrier_inbound)
     assert row.params == payloads.text() and row.sid == payloads.SID and row.meaning == "plain"
 
 
-async def test_a_repeat_and_a_replay_after_days_answer_the_same_and_add_nothing(online: Online) -> None:
+async def test_a_repeat_and_a_replay_after_days_get_the_same_response_and_store_nothing(online: Online) -> None:
     await open_sms(online.world)
     token = {"i-twilio-idempotency-token": "b5c2f7a0-1111-4222-8333-444455556666"}
     assert await post(online, payloads.text("STOP"), **token) == 200
-    before = await online.world.count(timeline)
+    entries_before = await online.world.count(timeline)
     await online.world.advance(hours=72)
     for headers in (token, {}):
         assert await post(online, payloads.text("STOP"), **headers) == 200
-    assert await online.world.count(timeline) == before
+    assert await online.world.count(timeline) == entries_before
 
 
-async def test_an_mms_has_a_placeholder_for_each_file_and_what_is_missing_is_left_out(online: Online) -> None:
+async def test_an_mms_has_a_placeholder_for_each_file_that_exists(online: Online) -> None:
     await open_sms(online.world)
     assert await post(online, payloads.mms(2)) == 200
     ninety_nine = payloads.mms(1, "MM" + "9" * 32, NumMedia="99") | {"MediaContentType0": ""}
@@ -71,10 +72,10 @@ async def test_an_mms_has_a_placeholder_for_each_file_and_what_is_missing_is_lef
         (0, False, "application/octet-stream")
     ]
     (entry, other) = await online.world.rows(timeline)
-    assert [len(one.data["files"]) for one in (entry, other)] == [2, 1]
+    assert [len(item.data["files"]) for item in (entry, other)] == [2, 1]
 
 
-async def test_while_media_is_off_agents_see_that_there_is_some_and_nothing_more(online: Online) -> None:
+async def test_while_media_is_off_agents_see_only_that_files_exist(online: Online) -> None:
     await open_sms(online.world)
     ana = await online.agent("ana")
     assert await post(online, payloads.mms(2)) == 200
@@ -85,16 +86,17 @@ async def test_while_media_is_off_agents_see_that_there_is_some_and_nothing_more
     assert (await ana.get(f"/files/{file.token}")).status == 404
 
 
-async def test_files_are_fetched_by_a_job_drawn_anew_and_shown_if_the_owner_wants(online: Online) -> None:
-    """F28: the picture comes after its text. What is none stays a placeholder; what fails for now is tried again."""
+async def test_a_job_fetches_files_reencodes_them_and_shows_them_if_the_owner_wants(online: Online) -> None:
+    """F28: a picture is shown after its text. A file that is no picture stays a placeholder; a failed fetch is
+    retried."""
     fake = await open_sms(online.world)
-    picture, tries = _picture(), Counter[str]()
+    picture, fetches = _picture(), Counter[str]()
 
-    async def fetch_media(url: str, most: int) -> tuple[bytes, str]:
-        tries[url] += 1
+    async def fetch_media(url: str, max_bytes: int) -> tuple[bytes, str]:
+        fetches[url] += 1
         if url.endswith("1"):
             return b"\xff\xd8\xff and no more", "image/jpeg"
-        if url.endswith("2") and tries[url] == 1:
+        if url.endswith("2") and fetches[url] == 1:
             raise ChannelError("busy")
         return picture, "text/html"
 
@@ -102,7 +104,7 @@ async def test_files_are_fetched_by_a_job_drawn_anew_and_shown_if_the_owner_want
     assert await post(online, payloads.mms(3)) == 200
     await online.world.advance()
     await online.world.advance(minutes=1)
-    assert list(tries.values()) == [1, 1, 2], "what is here is not asked for again"
+    assert list(fetches.values()) == [1, 1, 2], "a stored file must not be fetched again"
     rows = await online.world.rows(attachments)
     assert [(row.size > 0, row.type) for row in rows] == [
         (True, "image/png"),
@@ -114,8 +116,8 @@ async def test_files_are_fetched_by_a_job_drawn_anew_and_shown_if_the_owner_want
     assert media[0].data["lost"] == [rows[1].token]
     ana = await online.agent("ana")
     await online.world.app.write(INBOX.save, InboxSettings(show_media=ShowMedia(sms=True)))
-    shown = await ana.get(f"/files/{rows[0].token}")
-    assert shown.status == 200 and shown.headers["content-type"] == "image/png"
+    response = await ana.get(f"/files/{rows[0].token}")
+    assert response.status == 200 and response.headers["content-type"] == "image/png"
     assert (await ana.get(f"/files/{rows[1].token}")).status == 404
     guest = await online.visitor()
     assert (
@@ -126,29 +128,29 @@ async def test_files_are_fetched_by_a_job_drawn_anew_and_shown_if_the_owner_want
 
 
 def _picture() -> bytes:
-    out = BytesIO()
-    Image.new("RGB", (9, 7), "green").save(out, "PNG")
-    return out.getvalue()
+    buffer = BytesIO()
+    Image.new("RGB", (9, 7), "green").save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 async def test_the_carriers_own_opt_out_is_recorded(online: Online) -> None:
     await open_sms(online.world)
     assert await post(online, payloads.opt_out("STOP", "Stop")) == 200
-    found = await online.app.read(consents.suppression, "sms", PHONE)
-    assert found is not None and found.reason == "gateway"
+    result = await online.app.read(consents.suppression, "sms", PHONE)
+    assert result is not None and result.reason == "gateway"
 
 
 async def test_whatsapp_is_stored_as_another_channel_and_is_no_phone(online: Online) -> None:
     await open_sms(online.world)
     assert await post(online, payloads.whatsapp()) == 200
     (row,) = await online.world.rows(threads)
-    assert row.peer == f"whatsapp:{PHONE}" and await said(online) == ["Hola"]
+    assert row.peer == f"whatsapp:{PHONE}" and await texts_shown(online) == ["Hola"]
 
 
-# --- what cannot be stored (what is refused: `tests/edge/cases/webhooks.py`) --------------------------------
+# --- texts that cannot be stored (`tests/edge/cases/webhooks.py` has those that are refused) ----------------
 
 
-async def test_a_text_that_cannot_be_stored_is_503_and_stored_when_it_comes_again(
+async def test_a_text_that_cannot_be_stored_gets_503_and_is_stored_when_retried(
     online: Online, monkeypatch: Any
 ) -> None:
     await open_sms(online.world)
@@ -160,14 +162,14 @@ async def test_a_text_that_cannot_be_stored_is_503_and_stored_when_it_comes_agai
     monkeypatch.setattr(online.app, "write_joined", busy)
     assert await post(online, payloads.text()) == 503
     monkeypatch.setattr(online.app, "write_joined", real)
-    assert await said(online) == []
+    assert await texts_shown(online) == []
     assert await post(online, payloads.text()) == 200
-    assert await said(online) == ["Where is my parcel?"]
+    assert await texts_shown(online) == ["Where is my parcel?"]
 
 
-async def test_a_wrong_signature_asks_the_database_nothing(online: Online, monkeypatch: Any) -> None:
+async def test_a_wrong_signature_causes_no_database_query(online: Online, monkeypatch: Any) -> None:
     await open_sms(online.world)
-    assert await post(online, payloads.text()) == 200  # settings are known now
+    assert await post(online, payloads.text()) == 200  # this loads the settings into the cache
     asked: list[Any] = []
     monkeypatch.setattr(online.app.db, "read", lambda *args: asked.append(args))
     monkeypatch.setattr(online.app.db, "write", lambda *args, **more: asked.append(args))
@@ -175,10 +177,10 @@ async def test_a_wrong_signature_asks_the_database_nothing(online: Online, monke
     assert asked == []
 
 
-# --- reading them -----------------------------------------------------------------------------------------
+# --- parsing ----------------------------------------------------------------------------------------------
 
 
-def test_files_are_read_by_number_and_not_by_the_order_of_names() -> None:
+def test_files_are_ordered_by_number_and_not_by_name() -> None:
     params = payloads.text() | {f"MediaUrl{n}": f"https://api.twilio.com/{n}" for n in (0, 2, 9)}
     text = parse_text(params, {})
     assert not isinstance(text, NoText)
@@ -186,6 +188,6 @@ def test_files_are_read_by_number_and_not_by_the_order_of_names() -> None:
 
 
 @pytest.mark.parametrize(("raw", "country"), [("us", "US"), ("", ""), ("USA", ""), ("Ü1", "")])
-def test_a_country_is_two_letters_or_nothing(raw: str, country: str) -> None:
+def test_a_country_that_is_not_two_letters_is_dropped(raw: str, country: str) -> None:
     text = parse_text(payloads.text() | {"FromCountry": raw}, {})
     assert not isinstance(text, NoText) and text.country == country

@@ -1,4 +1,4 @@
-"""What a text looks like on its way to Twilio: as the SDK's own function would send it; and what answers mean."""
+"""The request that sends a text equals the one the SDK would send; responses are classified."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ WITH_PICTURES = Text(TEXT.recipient, "", "", ("https://desk.example/files/1", "h
 
 
 @asynccontextmanager
-async def listening(answer: bytes, service: str = "") -> AsyncIterator[tuple[TwilioSms, list[Any]]]:
-    """A channel, and what it asks for: method, address, headers and form."""
-    heard: list[Any] = []
+async def recording_channel(answer: bytes, service: str = "") -> AsyncIterator[tuple[TwilioSms, list[Any]]]:
+    """Returns a channel and a list that collects its requests: method, address, headers and form."""
+    received: list[Any] = []
 
     async def take(request: web.Request) -> web.Response:
         form = parse_qsl(await request.text(), keep_blank_values=True)
-        heard.append((request.method, request.raw_path, sorted(request.headers.items()), sorted(form)))
+        received.append((request.method, request.raw_path, sorted(request.headers.items()), sorted(form)))
         return web.Response(status=201, body=answer, content_type="application/json")
 
     app = web.Application()
@@ -36,20 +36,20 @@ async def listening(answer: bytes, service: str = "") -> AsyncIterator[tuple[Twi
     await site.start()
     channel = connect(SID, SID, "token", service, f"http://127.0.0.1:{runner.addresses[0][1]}")
     try:
-        yield channel, heard
+        yield channel, received
     finally:
         await channel.close()
         await runner.cleanup()
 
 
-def but_length(request: Any) -> Any:
-    """The SDK may write the form's fields in another order."""
+def without_length(request: Any) -> Any:
+    """Removes the content length, because the SDK may write the form's fields in another order."""
     method, path, headers, form = request
     return method, path, [header for header in headers if header[0].lower() != "content-length"], form
 
 
 @pytest.mark.parametrize(
-    ("text", "service", "wanted"),
+    ("text", "service", "expected"),
     [
         (
             TEXT,
@@ -74,14 +74,12 @@ def but_length(request: Any) -> Any:
         ),
     ],
 )
-async def test_a_text_leaves_as_the_sdks_own_function_would_send_it(
-    text: Text, service: str, wanted: dict[str, Any]
-) -> None:
-    async with listening(b'{"sid": "SM1", "status": "accepted"}', service) as (channel, heard):
+async def test_a_text_is_sent_as_the_sdk_would_send_it(text: Text, service: str, expected: dict[str, Any]) -> None:
+    async with recording_channel(b'{"sid": "SM1", "status": "accepted"}', service) as (channel, received):
         assert await channel.send(text) == Accepted("SM1", "accepted")
-        await channel._opened().messages.create_async(**wanted)
-    ours, theirs = map(but_length, heard)
-    assert ours == theirs
+        await channel._sdk().messages.create_async(**expected)
+    own_request, sdk_request = map(without_length, received)
+    assert own_request == sdk_request
 
 
 @pytest.mark.parametrize(
@@ -96,5 +94,5 @@ async def test_a_text_leaves_as_the_sdks_own_function_would_send_it(
     ],
 )
 async def test_a_success_that_names_no_message_is_unclear(answer: bytes, sent: Sent) -> None:
-    async with listening(answer) as (channel, _):
+    async with recording_channel(answer) as (channel, _):
         assert await channel.send(TEXT) == sent

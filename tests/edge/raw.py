@@ -1,4 +1,4 @@
-"""A WebSocket client that can misbehave: the handshake and the bytes are in the test's hands."""
+"""A WebSocket client that can misbehave: the test writes the handshake and the bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
 def handshake(online: Online, path: str = "/ws/visitor", **changes: str | None) -> bytes:
-    """The request; `changes` by header name with underscores, None leaves it out."""
+    """A handshake request; `changes` by header name with underscores, None removes a header."""
     headers: dict[str, str | None] = {
         "Host": online.url.removeprefix("http://"),
         "Upgrade": "websocket",
@@ -47,7 +47,7 @@ class Raw:
         return raw
 
     async def send(self, data: bytes) -> None:
-        """Errors are not the client's business here: the server may have hung up in the middle."""
+        """Sends bytes and ignores errors: the server may have closed the connection."""
         with contextlib.suppress(ConnectionError):
             self._writer.write(data)
             await self._writer.drain()
@@ -61,7 +61,7 @@ class Raw:
             return head[0] & 0x0F, await self._reader.readexactly(size)
 
     async def close_code(self) -> tuple[int | None, list[bytes]]:
-        """The code of the server's close frame (None: it hung up without one), and the texts before it."""
+        """The code of the server's close frame (None: it closed without one), and the texts received before it."""
         texts = []
         try:
             while True:
@@ -73,8 +73,8 @@ class Raw:
         except (asyncio.IncompleteReadError, ConnectionError):
             return None, texts
 
-    async def hung_up(self) -> bool:
-        """Does the server end the TCP connection by itself?"""
+    async def is_closed(self) -> bool:
+        """Whether the server closes the TCP connection by itself."""
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(PATIENCE_S):
                 while await self._reader.read(65_536):

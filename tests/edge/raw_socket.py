@@ -1,4 +1,4 @@
-"""A WebSocket client that can do wrong: every bit of every frame is the caller's."""
+"""A WebSocket client that can violate the protocol: the caller sets every bit of every frame."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def frame(
     mask: bytes | None = b"\x37\xfa\x21\x3d",
     length: bytes | None = None,
 ) -> bytes:
-    """`mask` None: unmasked. `length`: these bytes instead of the right ones (7 bits and what follows)."""
+    """Encodes a frame. `mask` None: unmasked. `length`: these bytes instead of the right length field."""
     head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
     flag = 0x80 if mask is not None else 0
     if length is None:
@@ -44,13 +44,13 @@ def close(code: int | None = None, reason: bytes = b"") -> bytes:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReceivedFrame:
     opcode: int
     payload: bytes
 
     @property
     def code(self) -> int | None:
-        """Of a close frame; None when it names none."""
+        """The close code; None when the close frame has none."""
         return struct.unpack("!H", self.payload[:2])[0] if len(self.payload) >= 2 else None
 
 
@@ -69,7 +69,7 @@ class Raw:
         return cls(reader, writer)
 
     async def send(self, *pieces: bytes, chop: int = 0) -> None:
-        """`chop`: in writes of so many bytes, each in a segment of its own."""
+        """`chop`: writes so many bytes at a time, each in its own TCP segment."""
         with contextlib.suppress(ConnectionError):
             for piece in pieces:
                 step = chop or len(piece) or 1
@@ -80,28 +80,28 @@ class Raw:
                         await asyncio.sleep(0)
             await self.writer.drain()
 
-    async def hear(self, within: float = 5.0) -> Heard | None:
-        """The next frame; None when the connection has ended without one."""
+    async def deliver(self, within: float = 5.0) -> ReceivedFrame | None:
+        """The next frame; None when the connection has ended."""
         try:
             async with asyncio.timeout(within):
                 first, second = await self.reader.readexactly(2)
                 assert not second & 0x80, "a server must not mask"
-                assert not first & 0x70, "reserved bits are not ours to set"
+                assert not first & 0x70, "a server must not set reserved bits"
                 size = second & 0x7F
                 if size == 126:
                     (size,) = struct.unpack("!H", await self.reader.readexactly(2))
                 elif size == 127:
                     (size,) = struct.unpack("!Q", await self.reader.readexactly(8))
-                return Heard(first & 0x0F, await self.reader.readexactly(size))
+                return ReceivedFrame(first & 0x0F, await self.reader.readexactly(size))
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
 
-    async def rest(self, within: float = 5.0) -> list[Heard]:
-        """Everything until the server has ended the connection. Fails when it does not."""
-        heard = []
-        while (found := await self.hear(within)) is not None:
-            heard.append(found)
-        return heard
+    async def rest(self, within: float = 5.0) -> list[ReceivedFrame]:
+        """All frames until the server closes the connection. Fails when it does not."""
+        received = []
+        while (result := await self.deliver(within)) is not None:
+            received.append(result)
+        return received
 
     async def end(self) -> None:
         self.writer.close()
@@ -126,5 +126,5 @@ def handshake(
         "Sec-WebSocket-Version: 13",
         f"Origin: {origin}",
     ]
-    kept = [line for line in lines if not drop or not line.startswith(drop)]
-    return "\r\n".join((f"GET {path} {version}", *kept, *extra, "", "")).encode("latin-1")
+    kept_lines = [line for line in lines if not drop or not line.startswith(drop)]
+    return "\r\n".join((f"GET {path} {version}", *kept_lines, *extra, "", "")).encode("latin-1")

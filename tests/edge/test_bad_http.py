@@ -1,4 +1,4 @@
-"""Every bad request gets the answer that BAD_INPUTS 3.2 and 3.8 name, and nothing internal leaks."""
+"""Every bad request gets the response listed in `tests/bad_inputs.md`, and no internal detail leaks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from typing import Any
 
 import pytest
 
-from server.settings import Settings
-from server.web.limits import client_address, normal
 from tests.edge.cases import requests
 from tests.edge.test_bad_frames import leaks
 from tests.online import Answer, Online, open_online
 
-FLOOR = 180  # cases below which this suite proves nothing
+FLOOR = 180  # fewer cases prove nothing
 
 
-def test_the_cases_are_many_and_each_has_a_name_of_its_own() -> None:
+def test_there_are_many_cases_with_unique_names() -> None:
     assert len(requests.ALL) + len(requests.BYTES) >= FLOOR
     for cases in (requests.ALL, requests.BYTES):
         names = [case.id for case in cases]
@@ -27,23 +25,29 @@ def test_the_cases_are_many_and_each_has_a_name_of_its_own() -> None:
 
 
 def is_our_error(answer: Answer) -> bool:
-    """The one shape of errors: code, sentence and a reference for the log."""
+    """Checks the form of an error: code, sentence, and a reference for the log."""
     error = answer.json()["error"]
     return (
         error["code"] and error["message"].endswith((".", "!", "?", ":")) | (len(error["message"]) > 5) and error["ref"]
     )
 
 
-async def test_a_bad_request_gets_its_answer_and_the_next_good_one_works(
+async def test_a_bad_request_gets_its_response_and_the_next_good_one_works(
     online: Online, subtests: pytest.Subtests
 ) -> None:
     _, ticket = await online.world.conversation()
     people = {name: (await online.agent(name, socket=False)).cookie for name in ("ana", "olga")}
     for n, case in enumerate(requests.ALL):
         with subtests.test(case.id):
-            headers: dict[str, str | None] = {"cookie": people.get(case.who), **case.headers}
+            headers: dict[str, str | None] = {"cookie": people.get(case.caller), **case.headers}
             path = case.path.replace("{ticket}", str(ticket.id))
-            answer = await send_as_it_is(online, case.method, path, case.body, headers, case.raw)
+            body = case.body
+            if (
+                case.method == "PUT" and case.path == requests.WIDGET_PATH
+            ):  # with a valid version, only the rest is invalid
+                now = await online.get(path, headers={"cookie": people["olga"]})
+                body = {**body, "version": now.json()["version"]}
+            answer = await send_as_it_is(online, case.method, path, body, headers, case.raw)
             assert answer.status in case.statuses, answer
             assert case.method == "HEAD" or case.code is None or answer.code == case.code, answer
             if (
@@ -55,12 +59,12 @@ async def test_a_bad_request_gets_its_answer_and_the_next_good_one_works(
             assert not leaks(answer.body) and not leaks(answer.headers), answer
             assert "access-control-allow-origin" not in answer.headers
             if n % 10 == 0:
-                good = await online.get("/api/tickets", headers={"cookie": people["ana"]})
-                assert good.status == 200 and good.json()["tickets"]
+                list_response = await online.get("/api/tickets", headers={"cookie": people["ana"]})
+                assert list_response.status == 200 and list_response.json()["tickets"]
 
 
 async def send_as_it_is(online: Online, method: str, path: str, body: Any, headers: Any, raw: bytes | None) -> Answer:
-    """Without a client that tidies the path up."""
+    """Sends a request without a client that would normalise the path."""
     import aiohttp
     import orjson
     from yarl import URL
@@ -69,18 +73,20 @@ async def send_as_it_is(online: Online, method: str, path: str, body: Any, heade
     if body is not None:
         sent["content-type"] = "application/json"
         raw = orjson.dumps(body)
-    kept = {name: value for name, value in sent.items() if value is not None}
+    present = {name: value for name, value in sent.items() if value is not None}
     skip = frozenset({"content-type", "accept-encoding"})
     url = URL(online.url + path, encoded=True)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), skip_auto_headers=skip) as http:
         try:
-            async with http.request(method, url, data=raw, headers=kept, allow_redirects=False) as got:
-                return Answer(got.status, {k.lower(): v for k, v in got.headers.items()}, await got.read())
+            async with http.request(method, url, data=raw, headers=present, allow_redirects=False) as response:
+                return Answer(
+                    response.status, {k.lower(): v for k, v in response.headers.items()}, await response.read()
+                )
         except aiohttp.ServerDisconnectedError:
             return Answer(400, {}, b"")
 
 
-async def test_bytes_that_are_no_proper_http(online: Online, subtests: pytest.Subtests) -> None:
+async def test_invalid_http_bytes_are_refused(online: Online, subtests: pytest.Subtests) -> None:
     _, ticket = await online.world.conversation()
     ana = await online.agent("ana", socket=False)
     for case in requests.BYTES:
@@ -93,67 +99,36 @@ async def test_bytes_that_are_no_proper_http(online: Online, subtests: pytest.Su
     assert (await ana.get(f"/api/tickets/{ticket.id}")).status == 200
 
 
-# --- A9, H7: at the same moment -------------------------------------------------------------------------
+# --- A9, H7: concurrent requests ------------------------------------------------------------------------
 
 
-async def test_h7_a_key_used_again_is_the_same_reply_or_a_conflict_also_while_the_first_is_under_way(
+async def test_h7_a_repeated_key_is_the_same_reply_or_a_conflict_even_concurrently(
     online: Online,
 ) -> None:
     _, ticket = await online.world.conversation()
     ana = await online.agent("ana", socket=False)
     path = f"/api/tickets/{ticket.id}/reply"
-    told = await asyncio.gather(*(ana.post(path, {"key": "key-aaaa", "text": "Once"}) for _ in range(8)))
-    assert {answer.status for answer in told} == {200}
-    assert len({answer.json()["entry"]["seq"] for answer in told}) == 1
-    other = await ana.post(path, {"key": "key-aaaa", "text": "Twice"})
-    assert (other.status, other.code) == (409, "idempotency_conflict")
+    results = await asyncio.gather(*(ana.post(path, {"key": "key-aaaa", "text": "Once"}) for _ in range(8)))
+    assert {answer.status for answer in results} == {200}
+    assert len({answer.json()["entry"]["seq"] for answer in results}) == 1
+    second_reply = await ana.post(path, {"key": "key-aaaa", "text": "Twice"})
+    assert (second_reply.status, second_reply.code) == (409, "idempotency_conflict")
 
 
-async def test_a9_two_agents_who_close_assign_and_reply_at_once_end_in_one_state(online: Online) -> None:
+async def test_a9_concurrent_close_assign_and_reply_end_in_one_state(online: Online) -> None:
     _, ticket = await online.world.conversation()
     ana, ben = await online.agent("ana", socket=False), await online.agent("ben", socket=False)
     path = f"/api/tickets/{ticket.id}"
-    told = await asyncio.gather(
+    results = await asyncio.gather(
         *(agent.post(f"{path}/close", {"key": online.key()}) for agent in (ana, ben)),
         *(agent.post(f"{path}/assign", {"key": online.key(), "user": agent.id}) for agent in (ana, ben)),
         *(agent.post(f"{path}/reply", {"key": online.key(), "text": "Hello"}) for agent in (ana, ben)),
     )
-    assert {answer.status for answer in told} == {200}
+    assert {answer.status for answer in results} == {200}
     await online.world.advance(seconds=5)
-    late = await ana.post(f"{path}/reply", {"key": online.key(), "text": "Too late"})
-    assert (late.status, late.code) == (409, "chat_ended")
+    late_reply = await ana.post(f"{path}/reply", {"key": online.key(), "text": "Too late"})
+    assert (late_reply.status, late_reply.code) == (409, "chat_ended")
     assert (await online.world.ticket(ticket)).assignee in (ana.id, ben.id)
-
-
-# --- A15: who is asking -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("peer", "forwarded", "trusted", "address"),
-    [
-        ("203.0.113.9", "8.8.8.8", "127.0.0.1", "203.0.113.9"),  # not a proxy of ours
-        ("127.0.0.1", "8.8.8.8", "127.0.0.1", "8.8.8.8"),
-        ("127.0.0.1", "1.1.1.1, 8.8.8.8", "127.0.0.1", "8.8.8.8"),  # what the client made up stands first
-        ("127.0.0.1", "8.8.8.8, 127.0.0.1", "127.0.0.1", "8.8.8.8"),
-        ("127.0.0.1", "8.8.8.8", "", "127.0.0.1"),
-        ("127.0.0.1", "<script>", "127.0.0.1", "unknown"),
-        ("127.0.0.1", "9" * 500, "127.0.0.1", "unknown"),
-        ("127.0.0.1", "2001:db8::1:2:3:4", "127.0.0.1", "2001:0db8:0000:0000::/64"),
-        ("127.0.0.1", "::ffff:8.8.8.8", "127.0.0.1", "8.8.8.8"),
-        ("127.0.0.1", "", "127.0.0.1", "127.0.0.1"),
-    ],
-)
-def test_a15_forwarded_addresses_count_from_our_own_proxy_only(
-    peer: str, forwarded: str, trusted: str, address: str
-) -> None:
-    settings = Settings(_env_file=None, trusted_proxies=trusted)  # type: ignore[call-arg]
-    headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
-    headers += [(b"x-real-ip", b"6.6.6.6"), (b"cf-connecting-ip", b"6.6.6.6"), (b"forwarded", b"for=6.6.6.6")]
-    assert client_address(settings, {"client": (peer, 1), "headers": headers}) == address
-
-
-def test_a15_an_ipv6_customer_is_one_64() -> None:
-    assert normal("2001:db8::1") == normal("2001:db8::ffff") != normal("2001:db8:0:1::1")
 
 
 # --- files (A17, A33, W25) --------------------------------------------------------------------------------
@@ -171,12 +146,12 @@ async def a_file(online: Online, data: bytes, name: str = "a.bin") -> tuple[Any,
     return zoe, ana, token
 
 
-async def test_w25_a_file_is_for_its_conversation_and_the_team_and_nobody_else(online: Online) -> None:
+async def test_w25_a_file_is_readable_only_in_its_conversation_and_by_the_team(online: Online) -> None:
     zoe, ana, token = await a_file(online, b"private")
     yan = await online.visitor()
     await yan.says("Hello")
-    mine = await online.get(f"/files/{token}", headers={"authorization": f"Bearer {zoe.token}"})
-    assert (mine.status, mine.body) == (200, b"private")
+    own_file = await online.get(f"/files/{token}", headers={"authorization": f"Bearer {zoe.token}"})
+    assert (own_file.status, own_file.body) == (200, b"private")
     assert (await ana.get(f"/files/{token}")).body == b"private"
     nils = await online.agent("nils", socket=False)
     refusals = [
@@ -189,7 +164,7 @@ async def test_w25_a_file_is_for_its_conversation_and_the_team_and_nobody_else(o
     assert {**unknown.json()["error"], "ref": ""} == {**refusals[1].json()["error"], "ref": ""}
 
 
-async def test_a_note_s_file_is_not_the_visitors_whatever_they_know(online: Online) -> None:
+async def test_a_notes_file_is_never_readable_by_the_visitor(online: Online) -> None:
     zoe, ana, _ = await a_file(online, b"public")
     token = (await ana.send("POST", "/api/files", raw=b"internal")).json()["token"]
     (row,) = (await ana.get("/api/tickets")).json()["tickets"]
@@ -208,7 +183,9 @@ async def test_a_note_s_file_is_not_the_visitors_whatever_they_know(online: Onli
         (b"\x00\x01\x02", "page.html"),
     ],
 )
-async def test_a33_what_is_no_plain_picture_is_only_ever_a_download(online: Online, data: bytes, name: str) -> None:
+async def test_a33_a_file_that_is_no_picture_is_served_only_as_a_download(
+    online: Online, data: bytes, name: str
+) -> None:
     ana = await online.agent("ana", socket=False)
     sent = await ana.send("POST", "/api/files", raw=data, headers={"x-file-name": name})
     if sent.status != 200:
@@ -222,23 +199,23 @@ async def test_a33_what_is_no_plain_picture_is_only_ever_a_download(online: Onli
     )
 
 
-async def test_a33_pictures_are_written_anew_without_places_and_bombs_are_refused(online: Online) -> None:
+async def test_a33_pictures_are_re_encoded_without_locations_and_bombs_are_refused(online: Online) -> None:
     from PIL import Image
 
     ana = await online.agent("ana", socket=False)
 
     def picture(size: tuple[int, int], kind: str = "JPEG", **more: Any) -> bytes:
-        out = BytesIO()
-        Image.new("RGB", size, "red").save(out, kind, **more)
-        return out.getvalue()
+        buffer = BytesIO()
+        Image.new("RGB", size, "red").save(buffer, kind, **more)
+        return buffer.getvalue()
 
     exif = Image.Exif()
     exif[0x010E] = "SECRET PLACE"
     sent = await ana.send("POST", "/api/files", raw=picture((20, 10), exif=exif), headers={"x-file-name": "photo.jpg"})
     assert (sent.json()["width"], sent.json()["height"], sent.json()["type"]) == (20, 10, "image/jpeg")
-    shown = await ana.get(f"/files/{sent.json()['token']}")
-    assert b"SECRET" not in shown.body and shown.headers["content-type"] == "image/jpeg"
-    exif[0x0112] = 6  # lies on its side
+    download = await ana.get(f"/files/{sent.json()['token']}")
+    assert b"SECRET" not in download.body and download.headers["content-type"] == "image/jpeg"
+    exif[0x0112] = 6  # an EXIF orientation that rotates the picture
     turned = await ana.send("POST", "/api/files", raw=picture((20, 10), exif=exif))
     assert (turned.json()["width"], turned.json()["height"]) == (10, 20)
     bomb = await ana.send("POST", "/api/files", raw=picture((20_000, 3_000), "PNG"))
@@ -246,7 +223,7 @@ async def test_a33_pictures_are_written_anew_without_places_and_bombs_are_refuse
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
-async def test_a33_an_animation_keeps_its_frames_and_times_and_loses_all_else(online: Online, kind: str) -> None:
+async def test_a33_an_animation_keeps_only_its_frames_and_times(online: Online, kind: str) -> None:
     from PIL import Image, ImageSequence
     from PIL.PngImagePlugin import PngInfo
 
@@ -254,7 +231,7 @@ async def test_a33_an_animation_keeps_its_frames_and_times_and_loses_all_else(on
     exif, text = Image.Exif(), PngInfo()
     exif[0x010E] = "SECRET PLACE"
     text.add_text("Comment", "SECRET")
-    remarks: dict[str, dict[str, Any]] = {
+    metadata: dict[str, dict[str, Any]] = {
         "GIF": {"comment": b"SECRET"},
         "PNG": {"exif": exif, "pnginfo": text},
         "WEBP": {"exif": exif.tobytes(), "xmp": b"SECRET"},
@@ -262,15 +239,15 @@ async def test_a33_an_animation_keeps_its_frames_and_times_and_loses_all_else(on
 
     def film(count: int, side: int = 12) -> bytes:
         frames = [Image.new("RGB", (side, side), (37 * n % 251, 40, 90)) for n in range(count)]
-        out, times = BytesIO(), [50 + 10 * (n % 3) for n in range(count)]
-        frames[0].save(out, kind, save_all=True, append_images=frames[1:], duration=times, loop=0, **remarks[kind])
-        return out.getvalue() + b"SECRET behind the end"
+        buffer, times = BytesIO(), [50 + 10 * (n % 3) for n in range(count)]
+        frames[0].save(buffer, kind, save_all=True, append_images=frames[1:], duration=times, loop=0, **metadata[kind])
+        return buffer.getvalue() + b"SECRET behind the end"
 
     sent = await ana.send("POST", "/api/files", raw=film(4), headers={"x-file-name": "film"})
     assert (sent.status, sent.json()["width"], sent.json()["height"]) == (200, 12, 12), sent
-    shown = await ana.get(f"/files/{sent.json()['token']}")
-    assert b"SECRET" not in shown.body
-    with Image.open(BytesIO(shown.body)) as image:
+    download = await ana.get(f"/files/{sent.json()['token']}")
+    assert b"SECRET" not in download.body
+    with Image.open(BytesIO(download.body)) as image:
         frames = [(frame.convert("RGB"), frame.info["duration"]) for frame in ImageSequence.Iterator(image)]
     assert [time for _, time in frames] == [50, 60, 70, 50]
     for n, (frame, _) in enumerate(frames):
@@ -291,7 +268,7 @@ async def test_a17_ten_thousand_ranges_are_answered_quickly(online: Online) -> N
         assert len(answer.body) < 2_000_000 and time.perf_counter() - started < 1.5
 
 
-async def test_an_upload_larger_than_allowed_is_refused_before_it_is_read_and_a_lying_length_helps_nobody(
+async def test_an_upload_over_the_limit_is_refused_whatever_its_content_length_says(
     tmp_path: Path,
 ) -> None:
     async with open_online(tmp_path / "data", max_upload_mb=1) as online:
@@ -309,10 +286,10 @@ async def test_an_upload_larger_than_allowed_is_refused_before_it_is_read_and_a_
         try:
             async with online.http.post(
                 online.url + "/api/files", data=endless(), headers={"cookie": ana.cookie, "origin": online.url}
-            ) as got:
-                assert got.status == 413
+            ) as response:
+                assert response.status == 413
         except aiohttp.ClientOSError:
-            pass  # it hung up in the middle, which is an answer, too
+            pass  # the server closed the connection during the upload, which is a valid response
         assert not list(online.app.settings.files_dir().rglob("*.part"))
 
 
@@ -327,34 +304,34 @@ async def test_an_upload_larger_than_allowed_is_refused_before_it_is_read_and_a_
         ("%22quote%22.txt", "'quote'.txt"),
         ("...", "file"),
         ("%ff%fe.txt", "\ufffd\ufffd.txt"),
-        ("x" * 3_000, "x" * 120),
+        ("x" * 3_000, "x" * 119 + "…"),
         (".htaccess", "htaccess"),
     ],
 )
-async def test_p3_a_files_name_is_a_name_and_no_path(online: Online, sent: str, shown: str) -> None:
+async def test_p3_a_file_name_cannot_be_a_path(online: Online, sent: str, shown: str) -> None:
     ana = await online.agent("ana", socket=False)
     answer = await ana.send("POST", "/api/files", raw=b"x", headers={"x-file-name": sent})
     assert answer.json()["name"] == shown
-    served = await ana.get(f"/files/{answer.json()['token']}")
-    assert "\n" not in served.headers["content-disposition"] and "x-evil" not in served.headers
+    download = await ana.get(f"/files/{answer.json()['token']}")
+    assert "\n" not in download.headers["content-disposition"] and "x-evil" not in download.headers
 
 
-# --- H4, C9: headers of what is served --------------------------------------------------------------------
+# --- H4, C9: response headers -----------------------------------------------------------------------------
 
 
 async def test_h4_only_a_configured_site_may_read_the_widgets_settings(online: Online) -> None:
     olga = await online.agent("olga", socket=False)
     now = (await olga.get("/api/settings/widget")).json()
     await olga.send("PUT", "/api/settings/widget", {**now, "sites": ["https://good.example"]})
-    good = await online.get(
+    allowed = await online.get(
         "/widget/config", headers={"origin": "https://good.example", "sec-fetch-site": "cross-site"}
     )
-    assert good.status == 200 and good.headers["access-control-allow-origin"] == "https://good.example"
-    assert "access-control-allow-credentials" not in good.headers and good.headers["vary"].lower() == "origin"
-    assert "sites" not in good.json()
+    assert allowed.status == 200 and allowed.headers["access-control-allow-origin"] == "https://good.example"
+    assert "access-control-allow-credentials" not in allowed.headers and allowed.headers["vary"].lower() == "origin"
+    assert "sites" not in allowed.json()
     for origin in ("https://evil.test", "null", "https://good.example.evil.test", "http://good.example"):
-        bad = await online.get("/widget/config", headers={"origin": origin})
-        assert bad.status == 403 and "access-control-allow-origin" not in bad.headers
+        refused = await online.get("/widget/config", headers={"origin": origin})
+        assert refused.status == 403 and "access-control-allow-origin" not in refused.headers
 
 
 async def test_every_answer_of_the_api_is_private_and_not_sniffed(online: Online) -> None:
@@ -365,13 +342,24 @@ async def test_every_answer_of_the_api_is_private_and_not_sniffed(online: Online
         assert "server" not in answer.headers
 
 
-async def test_health_says_nothing_of_the_inside(online: Online) -> None:
+async def test_health_reveals_no_internals(online: Online) -> None:
     assert (await online.get("/healthz")).body == b"ok" and (await online.get("/readyz")).body == b"ready"
 
 
-async def test_metrics_are_served_to_who_has_the_token_only(tmp_path: Path) -> None:
+async def test_metrics_need_the_token(tmp_path: Path) -> None:
     async with open_online(tmp_path / "data", metrics=True, metrics_token="a-token-of-the-tests") as online:
         assert (await online.get("/metrics")).status == 404
         assert (await online.get("/metrics", headers={"authorization": "Bearer wrong"})).status == 404
-        good = await online.get("/metrics", headers={"authorization": "Bearer a-token-of-the-tests"})
-        assert good.status == 200 and b"threadline_writer_batch_functions" in good.body
+        allowed = await online.get("/metrics", headers={"authorization": "Bearer a-token-of-the-tests"})
+        assert allowed.status == 200 and b"threadline_writer_batch_functions" in allowed.body
+
+
+async def test_without_a_token_metrics_are_served_only_to_this_machine_and_not_through_a_proxy(tmp_path: Path) -> None:
+    async with open_online(tmp_path / "data", metrics=True) as online:
+        assert (await online.get("/metrics")).status == 200
+        assert (await online.get("/metrics", headers={"host": "localhost:9"})).status == 200
+        for passed_on in (
+            {"host": "chat.example.com"}, {"x-real-ip": "8.8.8.8"}, {"forwarded": "for=8.8.8.8"}, {"via": "1.1 proxy"},
+            {"x-forwarded-proto": "https"}, {"x-forwarded-host": "chat.example.com"}, {"x-forwarded-for": "127.0.0.1"},
+        ):  # fmt: skip
+            assert (await online.get("/metrics", headers=passed_on)).status == 404, passed_on

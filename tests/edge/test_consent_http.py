@@ -1,4 +1,5 @@
-"""Consent over HTTP and from the command line: who may write down what, keyword settings, proof (CON-1..7, KEY-7..10, G14)."""
+"""Consent over HTTP and from the command line: who may record what, keyword settings, proof (CON-1..7, KEY-7..10,
+G14)."""
 
 from __future__ import annotations
 
@@ -14,11 +15,13 @@ from typer.testing import CliRunner
 from server import schema
 from server.__main__ import cli
 from server.consent import actions, chain, proof, queries, rules
-from server.consent.actions import Change
+from server.consent.ledger import ConsentChange
 from server.consent.rules import Method, Purpose, Status
 from server.contacts import actions as contacts
 from server.kernel.sql import Tx
 from tests.online import Online
+from tests.people import add_contact
+from tests.saving import save
 from tests.world import World, open_world
 
 NUMBER = "+14155550123"
@@ -29,12 +32,14 @@ async def person(world: World, number: str = NUMBER) -> int:
 
 
 def _sent(tx: Tx, contact: int) -> int:
-    change = Change(contact, Purpose.SMS_MARKETING, Status.SUBSCRIBED, Method.FORM, wording="Text me", source="form:1")
+    change = ConsentChange(
+        contact, Purpose.SMS_MARKETING, Status.SUBSCRIBED, Method.FORM, wording="Text me", source="form:1"
+    )
     actions.record(tx, change)
     table = schema.outbound
     values: dict[str, Any] = {
         "token": tx.token(12), "channel": "sms", "kind": "reply", "purpose": "conversation", "contact_id": contact,
-        "recipient": NUMBER, "body": "Hello", "media": [], "segments": 1, "priority": 0, "state": "sent",
+        "recipient": NUMBER, "body": "Hello", "media": [], "segments": 1, "lane": 0, "state": "sent",
         "due_at": tx.now, "created_at": tx.now, "dispatched_at": tx.now,
     }  # fmt: skip
     return int(tx.value(insert(table).values(**values).returning(table.c.id)))
@@ -51,17 +56,17 @@ async def test_support_may_only_opt_out_and_a_manager_may_grant(online: Online) 
     assert (await ana.post(path, entry("subscribed"))).status == 403
     granted = (await mona.post(path, entry("subscribed"))).json()
     assert granted["barred"] is None
-    [marketing] = [one for one in granted["consents"] if one["purpose"] == "sms_marketing"]
+    [marketing] = [item for item in granted["consents"] if item["purpose"] == "sms_marketing"]
     assert (marketing["status"], marketing["method"], marketing["source"]) == (
         "subscribed", "agent", f"user:{mona.desk.id}",
     )  # fmt: skip
-    gone = (await ana.post(path, entry("unsubscribed"))).json()
-    assert gone["barred"] == "taken_off"
-    assert [(line["status"], line["who"], line["reason"]) for line in gone["history"]] == [
+    opted_out = (await ana.post(path, entry("unsubscribed"))).json()
+    assert opted_out["barred"] == "taken_off"
+    assert [(line["status"], line["who"], line["reason"]) for line in opted_out["history"]] == [
         ("unsubscribed", "Ana", "said so on the phone"),
         ("subscribed", "Mona", "said so on the phone"),
     ]
-    assert (await mona.get(path)).json() == gone
+    assert (await mona.get(path)).json() == opted_out
     for name in ("nils", "cora"):
         watcher = await online.agent(name, socket=False)
         assert (await watcher.get(path)).status == 200
@@ -70,7 +75,7 @@ async def test_support_may_only_opt_out_and_a_manager_may_grant(online: Online) 
     assert (await online.get(path)).status == 401
 
 
-async def test_what_cannot_be_recorded_is_refused_with_a_reason(online: Online) -> None:
+async def test_an_invalid_consent_is_refused_with_a_reason(online: Online) -> None:
     anna = await person(online.world)
     path = f"/api/contacts/{anna}/consents"
     mona = await online.agent("mona", socket=False)
@@ -95,12 +100,15 @@ async def test_what_cannot_be_recorded_is_refused_with_a_reason(online: Online) 
 async def test_cim_4_a_consent_is_defined_recorded_required_and_removed(online: Online) -> None:
     anna = await person(online.world)
     mona, ana = await online.agent("mona", socket=False), await online.agent("ana", socket=False)
-    wanted = {"name": " Profiling  ", "description": "To know what you like", "channel": "sms", "required": True}
-    assert (await ana.post("/api/consents", wanted)).status == 403
-    made = (await mona.post("/api/consents", wanted)).json()["consent"]
-    assert made == {**wanted, "name": "Profiling", "id": made["id"], "purpose": f"consent:{made['id']}"}
-    for again in ("Profiling", "PROFILING", "ｐrofiling"):
-        assert (await mona.post("/api/consents", wanted | {"name": again})).json()["error"]["code"] == "name_taken"
+    definition = {"name": " Profiling  ", "description": "To know what you like", "channel": "sms", "required": True}
+    assert (await ana.post("/api/consents", definition)).status == 403
+    consent = (await mona.post("/api/consents", definition)).json()["consent"]
+    own = {"name": "Profiling", "id": consent["id"], "purpose": f"consent:{consent['id']}"}
+    assert consent == {**definition, **own, "version": consent["version"]}
+    for spelling in ("Profiling", "PROFILING", "ｐrofiling"):
+        assert (await mona.post("/api/consents", definition | {"name": spelling})).json()["error"][
+            "code"
+        ] == "name_taken"
     for bad in (
         {"name": ""},
         {"name": "\u202e "},
@@ -110,38 +118,42 @@ async def test_cim_4_a_consent_is_defined_recorded_required_and_removed(online: 
         {"name": "a", "required": 2},
     ):
         assert (await mona.post("/api/consents", bad)).status == 422, bad
-    assert (await ana.get("/api/consents")).json() == {"consents": [{**made, "given": 0}]}
+    assert (await ana.get("/api/consents")).json() == {"consents": [{**consent, "given": 0}]}
 
-    await online.app.write(actions.record, Change(anna, Purpose.SMS_MARKETING, Status.SUBSCRIBED, Method.FORM))
+    await online.app.write(actions.record, ConsentChange(anna, Purpose.SMS_MARKETING, Status.SUBSCRIBED, Method.FORM))
     asked = await online.app.read(queries.facts, anna, NUMBER)
     assert rules.may_send("marketing", "sms", asked, online.world.now) == rules.Blocked(
         "consent_missing", "A consent that every message needs is missing: Profiling."
     )
     path = f"/api/contacts/{anna}/consents"
-    told = (await mona.post(path, entry("subscribed", purpose=made["purpose"]))).json()
-    [mine] = [one for one in told["consents"] if one["purpose"] == made["purpose"]]
-    assert (mine["name"], mine["status"], mine["required"]) == ("Profiling", "subscribed", True)
+    response = (await mona.post(path, entry("subscribed", purpose=consent["purpose"]))).json()
+    [profiling] = [item for item in response["consents"] if item["purpose"] == consent["purpose"]]
+    assert (profiling["name"], profiling["status"], profiling["required"]) == ("Profiling", "subscribed", True)
     asked = await online.app.read(queries.facts, anna, NUMBER)
     assert rules.may_send("marketing", "sms", asked, online.world.now) == rules.Allowed()
 
-    assert (await ana.get("/api/consents")).json() == {"consents": [{**made, "given": 1}]}
+    assert (await ana.get("/api/consents")).json() == {"consents": [{**consent, "given": 1}]}
 
-    refused = await mona.send("DELETE", f"/api/consents/{made['id']}")
+    refused = await mona.send("DELETE", f"/api/consents/{consent['id']}")
     assert (refused.status, refused.json()["error"]["code"]) == (409, "in_use"), (
-        "or everybody it holds back is written to"
+        "without this consent, texts to people who have not given it would be allowed"
     )
-    changed = await mona.send("PUT", f"/api/consents/{made['id']}", {**wanted, "name": "Taste", "required": False})
+    changed = await mona.send(
+        "PUT",
+        f"/api/consents/{consent['id']}",
+        {**definition, "name": "Taste", "required": False, "version": consent["version"]},
+    )
     assert changed.json()["consent"]["name"] == "Taste"
-    assert (await mona.send("DELETE", f"/api/consents/{made['id']}")).status == 200
+    assert (await mona.send("DELETE", f"/api/consents/{consent['id']}")).status == 200
     for method in ("PUT", "DELETE"):
         assert (
-            await mona.send(method, f"/api/consents/{made['id']}", wanted if method == "PUT" else None)
+            await mona.send(method, f"/api/consents/{consent['id']}", definition if method == "PUT" else None)
         ).status == 404
-    assert (await mona.post(path, entry("subscribed", purpose=made["purpose"]))).status == 422
-    again = await mona.post("/api/consents", {"name": "Taste"})
-    assert again.json()["error"]["code"] == "name_taken", "an old answer is none to a new question"
+    assert (await mona.post(path, entry("subscribed", purpose=consent["purpose"]))).status == 422
+    second = await mona.post("/api/consents", {"name": "Taste"})
+    assert second.json()["error"]["code"] == "name_taken", "a new consent must not take the name of a deleted one"
     history = (await mona.get(path)).json()["history"]
-    assert made["purpose"] in [line["purpose"] for line in history]
+    assert consent["purpose"] in [line["purpose"] for line in history]
     olga = await online.agent("olga", socket=False)
     lines = (await olga.get("/api/audit?limit=4")).json()["lines"]
     assert [line["action"] for line in lines] == [
@@ -149,22 +161,21 @@ async def test_cim_4_a_consent_is_defined_recorded_required_and_removed(online: 
     ]  # fmt: skip
 
 
-async def test_who_else_has_the_number_is_listed(online: Online) -> None:
+async def test_other_contacts_with_the_number_are_listed(online: Online) -> None:
     anna = await person(online.world)
-    other = {"phone": NUMBER, "name": "Bob", "created_at": online.world.now}
-    await online.app.write(lambda tx: tx.run(insert(schema.contacts).values(**other)))
+    await online.app.write(lambda tx: add_contact(tx, phone=NUMBER, name="Bob"))
     ana = await online.agent("ana", socket=False)
-    found = (await ana.get(f"/api/contacts/{anna}/duplicates")).json()["contacts"]
-    assert [(one["name"], one["phone"]) for one in found] == [("Bob", NUMBER)]
+    result = (await ana.get(f"/api/contacts/{anna}/duplicates")).json()["contacts"]
+    assert [(item["name"], item["phone"]) for item in result] == [("Bob", NUMBER)]
     assert (await ana.get("/api/contacts/999/duplicates")).status == 404
 
 
-async def test_evidence_is_for_those_who_may_export_and_stands_in_the_audit_log(online: Online) -> None:
+async def test_evidence_needs_the_right_to_export_and_is_logged(online: Online) -> None:
     anna = await person(online.world)
     sent = await online.app.write(_sent, anna)
     nils = await online.agent("nils", socket=False)
-    found = (await nils.get(f"/api/outbound/{sent}/evidence")).json()
-    assert found["complete"] and found["basis"]["consents"][0]["wording"] == "Text me"
+    result = (await nils.get(f"/api/outbound/{sent}/evidence")).json()
+    assert result["complete"] and result["basis"]["consents"][0]["wording"] == "Text me"
     assert (await nils.get("/api/outbound/999/evidence")).status == 404
     for name in ("mona", "ana"):
         assert (await (await online.agent(name, socket=False)).get(f"/api/outbound/{sent}/evidence")).status == 403
@@ -179,26 +190,30 @@ def answer_of(country: str, language: str, kind: str, text: str) -> dict[str, st
     return {"country": country, "language": language, "kind": kind, "text": text}
 
 
-async def test_keyword_settings_come_back_as_saved_with_what_may_be_changed(online: Online) -> None:
+async def test_saved_keyword_settings_are_returned_with_the_editable_fields(online: Online) -> None:
     mona = await online.agent("mona", socket=False)
-    before = (await mona.get("/api/sms/keywords")).json()
-    assert before["mode"] == "smart" and before["subscribe"] == []
-    canada = next(one for one in before["countries"] if one["country"] == "CA")
+    keywords_before = (await mona.get("/api/sms/keywords")).json()
+    assert keywords_before["mode"] == "smart" and keywords_before["subscribe"] == []
+    canada = next(item for item in keywords_before["countries"] if item["country"] == "CA")
     assert canada["languages"] == ["en", "fr"] and canada["editable"] == [
         "help", "confirm_ask", "confirmed", "subscribed",
     ]  # fmt: skip
-    wanted = {
+    keyword_settings = {
         "mode": "exact",
         "brand": "Kettle & Co",
         "help_contact": "care@kettle.example",
         "subscribe": [{"word": "join", "opt_in": "single", "text": "Welcome! 10 % off: https://kettle.example/hi"}],
         "texts": [{"country": "CA", "language": "fr", "kind": "help", "text": "Écrivez-nous, nous répondons."}],
     }
-    saved = await mona.send("PUT", "/api/sms/keywords", wanted)
+    saved = await save(mona, "/api/sms/keywords", keyword_settings)
     assert saved.status == 200
-    after = (await mona.get("/api/sms/keywords")).json()
-    assert after == saved.json() and after["subscribe"][0]["word"] == "JOIN" and after["mode"] == "exact"
-    english = next(one for one in after["defaults"] if one["language"] == "en")["texts"]
+    keywords_after = (await mona.get("/api/sms/keywords")).json()
+    assert (
+        keywords_after == saved.json()
+        and keywords_after["subscribe"][0]["word"] == "JOIN"
+        and keywords_after["mode"] == "exact"
+    )
+    english = next(item for item in keywords_after["defaults"] if item["language"] == "en")["texts"]
     assert english["help"].startswith("Kettle & Co: ") and "care@kettle.example" in english["help"]
     assert (await (await online.agent("ana", socket=False)).get("/api/sms/keywords")).status == 403
 
@@ -223,22 +238,22 @@ async def test_keyword_settings_come_back_as_saved_with_what_may_be_changed(onli
         ("texts", [answer_of("US", "en", "help", text) for text in "ab"], "texts", "answer_twice"),
     ],
 )
-async def test_key_7_what_carriers_forbid_is_refused_where_it_stands_and_nothing_changes(
+async def test_key_7_a_reply_that_carriers_forbid_is_refused_with_its_field(
     online: Online, field: str, value: Any, about: str, code: str
 ) -> None:
     mona = await online.agent("mona", socket=False)
-    before = (await mona.get("/api/sms/keywords")).json()
-    answer = await mona.send("PUT", "/api/sms/keywords", {"mode": "contains", field: value})
+    keywords_before = (await mona.get("/api/sms/keywords")).json()
+    answer = await save(mona, "/api/sms/keywords", {"mode": "contains", field: value})
     error = answer.json()["error"]
     assert (answer.status, error["code"], error["field"]) == (422, code, about)
     assert "Value error" not in error["message"] and (code == "invalid" or about not in error["message"])
-    assert (await mona.get("/api/sms/keywords")).json() == before
+    assert (await mona.get("/api/sms/keywords")).json() == keywords_before
 
 
 async def test_key_10_a_word_is_checked_while_it_is_typed(online: Online) -> None:
     mona = await online.agent("mona", socket=False)
     good = (await mona.post("/api/sms/keywords/check", {"word": " tea2026 "})).json()
-    assert good == {"ok": True, "word": "TEA2026", "reason": None}
+    assert good == {"ok": True, "word": "TEA2026", "code": None, "reason": None}
     bad = (await mona.post("/api/sms/keywords/check", {"word": "wine"})).json()
     assert not bad["ok"] and "alcohol" in bad["reason"]
 
@@ -247,7 +262,7 @@ async def test_key_10_a_word_is_checked_while_it_is_typed(online: Online) -> Non
 
 
 async def _a_ledger(folder: Path, statement: str = "") -> int:
-    """A data folder with one message sent and, if asked, something done to it by hand."""
+    """A data folder with one sent message and, if `statement` is given, a manual change to it."""
     async with open_world(folder) as world:
         sent = await world.app.write(_sent, await person(world))
         if statement:
@@ -264,17 +279,19 @@ def _run(folder: Path, *args: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     return CliRunner().invoke(cli, list(args))
 
 
-def test_g14_verify_says_that_nothing_was_changed_or_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_g14_verify_reports_an_unchanged_ledger_or_names_each_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import asyncio
 
     run = functools.partial(_run, monkeypatch=monkeypatch)
     sent = asyncio.run(_a_ledger(tmp_path / "sound"))
-    sound = run(tmp_path / "sound", "verify")
-    assert (sound.exit_code, sound.stdout.strip()) == (0, "1 row about 1 contact: nothing was changed.")
+    verified = run(tmp_path / "sound", "verify")
+    assert (verified.exit_code, verified.stdout.strip()) == (0, "1 row about 1 contact: no errors.")
     shown = run(tmp_path / "sound", "evidence", str(sent))
     assert shown.exit_code == 0 and json.loads(shown.stdout)["complete"] is True
-    kept = run(tmp_path / "sound", "evidence", str(sent), "--to", str(tmp_path / "proof.json"))
-    assert kept.exit_code == 0 and json.loads((tmp_path / "proof.json").read_text())["message"]["id"] == sent
+    completed = run(tmp_path / "sound", "evidence", str(sent), "--to", str(tmp_path / "proof.json"))
+    assert completed.exit_code == 0 and json.loads((tmp_path / "proof.json").read_text())["message"]["id"] == sent
     assert run(tmp_path / "sound", "evidence", "99").exit_code == 1
 
     asyncio.run(_a_ledger(tmp_path / "edited", "UPDATE consent_ledger SET status = 'unsubscribed'"))
@@ -289,5 +306,5 @@ async def test_a_running_server_verifies_for_the_command_line(online: Online) ->
     sent = await online.app.write(_sent, await person(online.world))
     assert (await commands.verify(online.app))["findings"] == ()
     assert (await commands.evidence(online.app, sent))["complete"]
-    found = await online.app.read(proof.verify, online.app.key(chain.PURPOSE))
-    assert (found.contacts, found.rows) == (1, 1)
+    result = await online.app.read(proof.verify, online.app.key(chain.PURPOSE))
+    assert (result.contacts, result.rows) == (1, 1)

@@ -1,4 +1,4 @@
-"""F9, F10: a database file that is damaged, gone or replaced is said to be so, and nothing is acknowledged into it."""
+"""F9, F10: the server reports a damaged, missing or replaced database file and acknowledges nothing into it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tests.world import lay_out, open_world
 async def test_nothing_is_acknowledged_into_a_file_that_was_deleted_or_replaced(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data") as world:
         guest, _ = await world.conversation("before")
-        path, aside = world.app.settings.sqlite_path(), tmp_path / "aside.db"
-        path.rename(aside)
+        path, moved_path = world.app.settings.sqlite_path(), tmp_path / "aside.db"
+        path.rename(moved_path)
         with pytest.raises(Busy):
             await guest.says("into nowhere")
-        assert not path.exists(), "a new empty database must not appear"
-        path.write_bytes(b"")  # somebody else's file under our name
+        assert not path.exists(), "the server must not create a new empty database"
+        path.write_bytes(b"")  # another file under the same name
         with pytest.raises(Busy):
             await guest.says("into nowhere")
-        aside.rename(path)
+        moved_path.rename(path)
         await guest.says("after")
         assert [entry.body for entry in await guest.entries() if entry.kind == "message"] == ["before", "after"]
 
@@ -38,7 +38,7 @@ async def test_a_server_whose_file_is_gone_is_not_ready_and_says_so_to_visitors(
     path.rename(path.with_suffix(".aside"))
     assert (await online.get("/readyz")).status == 503
     await zoe.wire.says({"type": "say", "id": "key-00000001", "text": "Anybody?"})
-    refused = await zoe.wire.hears("refused", id="key-00000001")
+    refused = await zoe.wire.receives("refused", id="key-00000001")
     assert refused["code"] == "busy" and str(path) not in refused["message"]
     path.with_suffix(".aside").rename(path)
     assert (await online.get("/readyz")).status == 200
@@ -55,7 +55,7 @@ async def test_a_damaged_file_is_named_at_start_and_left_alone(tmp_path: Path) -
         await build(settings, bus=LocalBus())
     assert refused.value.code == "database_damaged" and "restore" in refused.value.message
     assert path.read_bytes() == data
-    # And the folder is free for the restore.
+    # The folder is not locked, so a restore can use it.
     path.unlink()
     lay_out(tmp_path / "data", "sqlite")
     app = await build(settings, bus=LocalBus())
@@ -65,7 +65,7 @@ async def test_a_damaged_file_is_named_at_start_and_left_alone(tmp_path: Path) -
 async def test_a_file_that_cannot_be_written_refuses_and_recovers(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data") as world:
         guest, _ = await world.conversation("before")
-        # As root a read-only mode means nothing; the pragma makes SQLite say the very same.
+        # Root ignores a read-only mode; the pragma makes SQLite raise the same error.
         writer: Any = world.app.db._writer
         writer._db.execute("PRAGMA query_only=ON")
         with pytest.raises(Busy):
@@ -77,7 +77,7 @@ async def test_a_file_that_cannot_be_written_refuses_and_recovers(tmp_path: Path
 async def test_another_process_that_holds_the_lock_delays_writes_and_no_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F5. The other one here is somebody with the sqlite3 shell."""
+    """F5. Here the other process is a person with the sqlite3 shell."""
     from server.kernel import sqlite
 
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 300)

@@ -1,4 +1,4 @@
-"""Nothing here: a browser gets the console's own page with status 404, a program gets JSON, and neither learns anything."""
+"""Unknown paths: a browser gets the console's page with status 404, other clients get JSON without internal details."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAGE = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    """A console, whether or not this checkout has built one."""
+    """A built console, whether or not this checkout has one."""
     (tmp_path / "console").mkdir()
     (tmp_path / "console" / "index.html").write_text("<title>Threadline</title><script nonce=__CSP_NONCE__></script>")
     monkeypatch.setattr(pages, "STATIC", tmp_path)
@@ -39,13 +39,13 @@ async def test_a_browser_gets_the_consoles_page(online: Online, built: None, pat
         "/metrics",
     ],
 )
-async def test_what_programs_ask_is_answered_in_json_also_to_a_browser(online: Online, built: None, path: str) -> None:
+async def test_api_paths_get_json_errors_also_in_a_browser(online: Online, built: None, path: str) -> None:
     answer = await online.get(path, headers=PAGE)
     assert answer.status == 404 and set(answer.json()["error"]) >= {"code", "message", "ref"}
 
 
-async def test_without_wanting_a_page_nobody_gets_one(online: Online, built: None) -> None:
+async def test_a_client_that_does_not_accept_html_gets_json(online: Online, built: None) -> None:
     for headers in ({"accept": "*/*"}, {"accept": "application/json"}):
         assert (await online.get("/nothing", headers=headers)).json()["error"]["code"] == "not_found"
-    posted = await online.send("POST", "/nothing", {}, headers=PAGE)
-    assert posted.status in (403, 404) and posted.json()["error"]["code"]
+    post_answer = await online.send("POST", "/nothing", {}, headers=PAGE)
+    assert post_answer.status in (403, 404) and post_answer.json()["error"]["code"]

@@ -1,4 +1,4 @@
-"""The nginx configuration of docs/operations.md, run as it stands there but for port and certificate."""
+"""The nginx configuration in docs/operations.md works; the test changes only port and certificate."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed (
 
 
 def configuration(folder: Path, port: int, upstream: str) -> str:
-    """What the guide says, with paths and ports of this test."""
-    found = re.search(r"```nginx\n(.*?)```", GUIDE.read_text(), re.S)
-    assert found is not None
-    site = found[1]
-    for said, here in (
+    """The guide's configuration, with the paths and ports of this test."""
+    result = re.search(r"```nginx\n(.*?)```", GUIDE.read_text(), re.S)
+    assert result is not None
+    site = result[1]
+    for original, replacement in (
         ("server 127.0.0.1:8000;", f"server {upstream};"),
         ("listen 443 ssl;", f"listen 127.0.0.1:{port};"),
         ("server_name chat.example.com;", "server_name 127.0.0.1;"),
     ):
-        assert said in site
-        site = site.replace(said, here)
+        assert original in site
+        site = site.replace(original, replacement)
     site = re.sub(r"\s*ssl_certificate\S*\s+[^;]+;", "", site)
     temp = "\n".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -85,7 +85,7 @@ async def through(online: Online, url: str) -> None:
 
     direct, online.url = online.url, url
     try:
-        # The whole product by way of the proxy: sockets, long-poll, files of full size.
+        # The whole product through the proxy: sockets, long-poll, files of full size.
         zoe, poller = await online.visitor(), await online.visitor(over="poll")
         await zoe.says("Through the proxy.")
         await poller.says("And by long-poll.")
@@ -94,7 +94,7 @@ async def through(online: Online, url: str) -> None:
             "POST", "/api/files", raw=b"z" * (15 << 20), headers={"cookie": ana.cookie, "x-file-name": "large.bin"}
         )
         assert large.status == 200
-        # The address is the client's own, whatever the client claims; and /metrics stays inside.
+        # The server sees the client's real address, whatever the client claims; /metrics is not served.
         seen: list[str] = []
         real = limits.client_address
 

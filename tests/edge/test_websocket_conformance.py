@@ -1,7 +1,8 @@
-"""The cases of the Autobahn test suite against our own server and its own short cuts, by a client that can do wrong.
+"""The cases of the Autobahn test suite against our server and its own fast paths, with a client that can violate the
+protocol.
 
-Section numbers are Autobahn's. Our server echoes nothing, so "the message arrived" is seen by its answer: a `ping`
-frame of our protocol is answered by `pong`. Compression is off by design, so sections 12 and 13 have nothing to try.
+Section numbers are Autobahn's. Our server echoes nothing, so a message counts as received when it is answered: a `ping`
+frame of our protocol gets a `pong`. Compression is off by design, so sections 12 and 13 have no cases.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from server.live.frames import MAX_FRAME_BYTES
+from server.frames import MAX_FRAME_BYTES
 from server.live.transport import MAX_FRAGMENTS, PINGS_PER_WINDOW
-from tests.edge.raw_socket import BINARY, CLOSE, CONT, PING, PONG, TEXT, Heard, Raw, close, frame, handshake
+from tests.edge.raw_socket import BINARY, CLOSE, CONT, PING, PONG, TEXT, Raw, ReceivedFrame, close, frame, handshake
 from tests.online import Online, open_online
 
 SAY = b'{"type":"ping"}'
-HEARD = b'{"type":"pong"}'
+PONG_JSON = b'{"type":"pong"}'
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def online(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Online]:
-    """One server for all cases: what one client does must not touch the next."""
+    """One server for all cases: a misbehaving client must not affect the next."""
     async with open_online(tmp_path_factory.mktemp("conformance") / "data", address_sockets=5_000) as opened:
         yield opened
 
@@ -46,28 +47,29 @@ async def raw(online: Online) -> AsyncIterator[Raw]:
 async def greeted(online: Online) -> Raw:
     socket = await Raw.dial(online.address, online.url)
     await socket.send(frame(TEXT, b'{"type":"hello","version":1}'))
-    ready = await socket.hear()
+    ready = await socket.deliver()
     assert ready is not None and json.loads(ready.payload)["type"] == "ready"
     return socket
 
 
 async def arrives(raw: Raw) -> None:
-    """A message of ours was understood."""
-    assert await raw.hear() == Heard(TEXT, HEARD)
+    """Checks that the server understands one of our messages."""
+    assert await raw.deliver() == ReceivedFrame(TEXT, PONG_JSON)
 
 
 async def works(raw: Raw) -> None:
-    """The connection is as good as new."""
+    """Checks that the connection still works."""
     await raw.send(frame(TEXT, SAY))
     await arrives(raw)
 
 
 async def ends(raw: Raw, *codes: int) -> None:
-    """Nothing but one close frame with one of these codes, then the end of the connection."""
-    heard = await raw.rest()
-    assert [found.opcode for found in heard] == [CLOSE], heard
-    assert heard[0].code in codes, (heard[0].code, heard[0].payload)
-    heard[0].payload[2:].decode()
+    """Checks that the server sends nothing but one close frame with one of these codes and then closes the
+    connection."""
+    received = await raw.rest()
+    assert [result.opcode for result in received] == [CLOSE], received
+    assert received[0].code in codes, (received[0].code, received[0].payload)
+    received[0].payload[2:].decode()
 
 
 def padded(size: int) -> bytes:
@@ -87,32 +89,32 @@ async def test_1_1_text_of_every_length_encoding_arrives(raw: Raw, size: int, ch
     await works(raw)
 
 
-async def test_1_1_text_that_comes_byte_by_byte_arrives(raw: Raw) -> None:
+async def test_1_1_text_sent_byte_by_byte_arrives(raw: Raw) -> None:
     await raw.send(frame(TEXT, padded(200)), chop=1)
     await arrives(raw)
 
 
-async def test_1_1_frames_that_come_in_one_segment_arrive_in_order(raw: Raw) -> None:
+async def test_1_1_frames_sent_in_one_segment_arrive_in_order(raw: Raw) -> None:
     await raw.send(frame(TEXT, SAY) + frame(PING, b"between") + frame(TEXT, SAY) + frame(TEXT, b"?") + frame(TEXT, SAY))
-    heard = [await raw.hear() for _ in range(5)]
-    assert Heard(PONG, b"between") in heard
-    texts = [found.payload for found in heard if found and found.opcode == TEXT]
-    assert texts[0] == texts[1] == texts[3] == HEARD and b"bad_json" in texts[2]
+    received = [await raw.deliver() for _ in range(5)]
+    assert ReceivedFrame(PONG, b"between") in received
+    texts = [result.payload for result in received if result and result.opcode == TEXT]
+    assert texts[0] == texts[1] == texts[3] == PONG_JSON and b"bad_json" in texts[2]
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 5, 6, 7, 14, 20, 21, 22, 30])
-async def test_1_1_two_frames_cut_anywhere_arrive_both(raw: Raw, cut: int) -> None:
-    both = frame(TEXT, SAY) + frame(TEXT, SAY)
-    await raw.send(both[:cut])
+async def test_1_1_two_frames_split_anywhere_both_arrive(raw: Raw, cut: int) -> None:
+    two_frames = frame(TEXT, SAY) + frame(TEXT, SAY)
+    await raw.send(two_frames[:cut])
     await asyncio.sleep(0.02)
-    await raw.send(both[cut:])
+    await raw.send(two_frames[cut:])
     await arrives(raw)
     await arrives(raw)
 
 
 async def test_1_1_an_empty_text_is_refused_and_the_connection_kept(raw: Raw) -> None:
     await raw.send(frame(TEXT))
-    refused = await raw.hear()
+    refused = await raw.deliver()
     assert refused is not None and json.loads(refused.payload)["code"] == "bad_json"
     await works(raw)
 
@@ -120,13 +122,13 @@ async def test_1_1_an_empty_text_is_refused_and_the_connection_kept(raw: Raw) ->
 @pytest.mark.parametrize("size", (0, *SIZES))
 async def test_1_2_a_binary_message_is_refused_and_the_connection_kept(raw: Raw, size: int) -> None:
     await raw.send(frame(BINARY, b"\xfe" * size))
-    refused = await raw.hear()
+    refused = await raw.deliver()
     assert refused is not None and json.loads(refused.payload)["code"] == "bad_frame"
     await works(raw)
 
 
 @pytest.mark.parametrize("mask", [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x81\xfe\x00\x7b"])
-async def test_any_mask_will_do(raw: Raw, mask: bytes) -> None:
+async def test_any_mask_is_accepted(raw: Raw, mask: bytes) -> None:
     await raw.send(frame(TEXT, padded(300), mask=mask))
     await arrives(raw)
 
@@ -147,9 +149,9 @@ async def test_a_length_beyond_63_bits_ends_the_connection(raw: Raw) -> None:
 
 @pytest.mark.parametrize("payload", [b"", b"Hello, world!", b"\x00\xff\xfe\xfd\xfc\xfb\x00\xff", b"\xfe" * 125])
 @pytest.mark.parametrize("chop", [0, 1])
-async def test_2_a_ping_is_answered_with_its_own_payload(raw: Raw, payload: bytes, chop: int) -> None:
+async def test_2_a_ping_is_answered_with_its_payload(raw: Raw, payload: bytes, chop: int) -> None:
     await raw.send(frame(PING, payload), chop=chop)
-    assert await raw.hear() == Heard(PONG, payload)
+    assert await raw.deliver() == ReceivedFrame(PONG, payload)
     await works(raw)
 
 
@@ -162,22 +164,22 @@ async def test_2_5_an_oversized_control_frame_ends_the_connection(raw: Raw, size
 @pytest.mark.parametrize("payload", [b"", b"unsolicited"])
 async def test_2_7_unsolicited_pongs_are_ignored(raw: Raw, payload: bytes) -> None:
     await raw.send(frame(PONG, payload), frame(PING, b"after"))
-    assert await raw.hear() == Heard(PONG, b"after")
+    assert await raw.deliver() == ReceivedFrame(PONG, b"after")
     await works(raw)
 
 
 @pytest.mark.parametrize("chop", [0, 1])
 async def test_2_10_ten_pings_are_answered_in_order(raw: Raw, chop: int) -> None:
     await raw.send(b"".join(frame(PING, b"payload-%d" % n) for n in range(10)), chop=chop)
-    assert [await raw.hear() for _ in range(10)] == [Heard(PONG, b"payload-%d" % n) for n in range(10)]
+    assert [await raw.deliver() for _ in range(10)] == [ReceivedFrame(PONG, b"payload-%d" % n) for n in range(10)]
 
 
-async def test_a_flood_of_pings_is_cut_off(raw: Raw) -> None:
+async def test_a_flood_of_pings_closes_the_connection(raw: Raw) -> None:
     """W19."""
     await raw.send(*(frame(PING, b"%d" % n) for n in range(1_000)))
-    heard = await raw.rest()
-    assert heard[-1].opcode == CLOSE and heard[-1].code == 4429
-    assert len([found for found in heard if found.opcode == PONG]) <= PINGS_PER_WINDOW
+    received = await raw.rest()
+    assert received[-1].opcode == CLOSE and received[-1].code == 4429
+    assert len([result for result in received if result.opcode == PONG]) <= PINGS_PER_WINDOW
 
 
 # --- 3, 4: reserved bits and opcodes ------------------------------------------------------------
@@ -220,7 +222,7 @@ def fragments(payload: bytes, count: int, opcode: int = TEXT) -> list[bytes]:
     return [frame(opcode if n == 0 else CONT, payload[cuts[n] : cuts[n + 1]], fin=n == count - 1) for n in range(count)]
 
 
-async def test_5_4_empty_fragments_count_for_nothing(raw: Raw) -> None:
+async def test_5_4_empty_fragments_are_ignored(raw: Raw) -> None:
     await raw.send(
         frame(TEXT, b"", fin=False), frame(CONT, b"", fin=False), frame(CONT, SAY, fin=False), frame(CONT, b"")
     )
@@ -228,10 +230,10 @@ async def test_5_4_empty_fragments_count_for_nothing(raw: Raw) -> None:
 
 
 @pytest.mark.parametrize("chop", [0, 1])
-async def test_5_6_control_frames_between_fragments_are_answered_at_once(raw: Raw, chop: int) -> None:
+async def test_5_6_control_frames_between_fragments_are_answered_immediately(raw: Raw, chop: int) -> None:
     first, second, third = fragments(padded(90), 3)
     await raw.send(first, frame(PING, b"in the middle"), second, frame(PONG), chop=chop)
-    assert await raw.hear() == Heard(PONG, b"in the middle")
+    assert await raw.deliver() == ReceivedFrame(PONG, b"in the middle")
     await raw.send(third)
     await arrives(raw)
     await works(raw)
@@ -239,7 +241,9 @@ async def test_5_6_control_frames_between_fragments_are_answered_at_once(raw: Ra
 
 @pytest.mark.parametrize("fin", [True, False])
 @pytest.mark.parametrize("after_message", [True, False])
-async def test_5_9_a_continuation_of_nothing_ends_the_connection(raw: Raw, fin: bool, after_message: bool) -> None:
+async def test_5_9_a_continuation_without_a_message_ends_the_connection(
+    raw: Raw, fin: bool, after_message: bool
+) -> None:
     if after_message:
         await raw.send(*fragments(SAY, 2))
         await arrives(raw)
@@ -259,10 +263,10 @@ async def test_one_fragment_too_many_ends_the_connection(raw: Raw) -> None:
     await ends(raw, 1009)
 
 
-async def test_ten_thousand_fragments_cost_neither_memory_nor_the_others(online: Online) -> None:
+async def test_ten_thousand_fragments_use_little_memory_and_delay_nobody(online: Online) -> None:
     """W16."""
     zoe = await online.visitor()
-    before = psutil.Process().memory_full_info().uss
+    memory_before = psutil.Process().memory_full_info().uss
     flooders = [await greeted(online) for _ in range(10)]
     flood = frame(TEXT, b"x", fin=False) + frame(CONT, b"x", fin=False) * 9_999
     for flooder in flooders:
@@ -270,7 +274,7 @@ async def test_ten_thousand_fragments_cost_neither_memory_nor_the_others(online:
     for flooder in flooders:
         await ends(flooder, 1009)
         await flooder.end()
-    assert psutil.Process().memory_full_info().uss - before < 16 << 20
+    assert psutil.Process().memory_full_info().uss - memory_before < 16 << 20
     await zoe.says("Undisturbed.")
 
 
@@ -280,7 +284,7 @@ async def test_ten_thousand_fragments_cost_neither_memory_nor_the_others(online:
 async def test_a_message_over_the_limit_ends_the_connection_with_the_right_code(
     raw: Raw, sizes: tuple[int, ...]
 ) -> None:
-    """W14. The code arrives although the rest of the message is still on its way."""
+    """W14. The close code arrives even while the rest of the message is still being sent."""
     pieces = [frame(TEXT if n == 0 else CONT, b" " * size, fin=n == len(sizes) - 1) for n, size in enumerate(sizes)]
     await raw.send(*pieces)
     await ends(raw, 1009)
@@ -314,50 +318,50 @@ BAD = {
 
 @pytest.mark.parametrize("text", GOOD, ids=ascii)
 @pytest.mark.parametrize("pieces", [1, 3, 1_000])
-async def test_6_2_what_is_utf8_arrives_wherever_it_is_cut(raw: Raw, text: str, pieces: int) -> None:
-    said = json.dumps({"type": "ping", "extra": text}, ensure_ascii=False).encode()
-    await raw.send(*fragments(said, min(pieces, len(said))))
+async def test_6_2_valid_utf8_arrives_wherever_it_is_split(raw: Raw, text: str, pieces: int) -> None:
+    frame_bytes = json.dumps({"type": "ping", "extra": text}, ensure_ascii=False).encode()
+    await raw.send(*fragments(frame_bytes, min(pieces, len(frame_bytes))))
     await arrives(raw)
 
 
 @pytest.mark.parametrize("place", range(len(SAY) + 1))
 @pytest.mark.parametrize("pieces", [1, 2])
-async def test_6_3_a_wrong_byte_at_any_place_ends_the_connection(raw: Raw, place: int, pieces: int) -> None:
+async def test_6_3_an_invalid_byte_at_any_place_ends_the_connection(raw: Raw, place: int, pieces: int) -> None:
     await raw.send(*fragments(SAY[:place] + b"\xff" + SAY[place:], pieces))
     await ends(raw, 1007)
 
 
 @pytest.mark.parametrize("kind", BAD)
 @pytest.mark.parametrize("chop", [0, 1])
-async def test_6_what_is_not_utf8_ends_the_connection(raw: Raw, kind: str, chop: int) -> None:
+async def test_6_invalid_utf8_ends_the_connection(raw: Raw, kind: str, chop: int) -> None:
     await raw.send(frame(TEXT, b'{"type":"ping","x":"' + BAD[kind] + b'"}'), chop=chop)
     await ends(raw, 1007)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in BAD if not kind.startswith("cut")])
-async def test_6_4_it_ends_at_the_wrong_byte_not_at_the_end_of_the_message(raw: Raw, kind: str) -> None:
+async def test_6_4_the_connection_ends_at_the_invalid_byte_not_at_the_end_of_the_message(raw: Raw, kind: str) -> None:
     await raw.send(frame(TEXT, "κόσμε".encode(), fin=False), frame(CONT, BAD[kind], fin=False))
     await ends(raw, 1007)
 
 
-async def test_6_a_character_that_never_ends_is_found_at_the_end(raw: Raw) -> None:
+async def test_6_an_incomplete_character_is_found_at_the_end(raw: Raw) -> None:
     await raw.send(frame(TEXT, SAY, fin=False), frame(CONT, b"\xf0\x9f"))
     await ends(raw, 1007)
 
 
-async def test_6_wrong_bytes_print_no_traceback(
+async def test_6_invalid_bytes_log_no_traceback(
     raw: Raw, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """W8."""
     await raw.send(frame(TEXT, b"\xff"))
     await ends(raw, 1007)
-    shown = capsys.readouterr()
-    assert "Traceback" not in caplog.text + shown.out + shown.err
+    output = capsys.readouterr()
+    assert "Traceback" not in caplog.text + output.out + output.err
 
 
 async def test_binary_needs_no_utf8(raw: Raw) -> None:
     await raw.send(*fragments(b"\xff\xfe" * 50, 4, BINARY))
-    refused = await raw.hear()
+    refused = await raw.deliver()
     assert refused is not None and b"bad_frame" in refused.payload
     await works(raw)
 
@@ -389,8 +393,8 @@ async def test_7_3_close_frames_of_every_length(online: Online) -> None:
     ):
         raw = await greeted(online)
         await raw.send(sent)
-        heard = await raw.rest()
-        assert [found.opcode for found in heard] == [CLOSE] and heard[0].code in codes
+        received = await raw.rest()
+        assert [result.opcode for result in received] == [CLOSE] and received[0].code in codes
         await raw.end()
 
 
@@ -399,32 +403,33 @@ async def test_7_3_close_frames_of_every_length(online: Online) -> None:
     [close(1000), frame(TEXT, SAY), frame(PING), frame(TEXT, b"x", fin=False), b"\xff" * 300],
     ids=["close", "text", "ping", "fragment", "rubbish"],
 )
-async def test_7_1_nothing_after_a_close_is_looked_at(raw: Raw, after: bytes) -> None:
+async def test_7_1_data_after_a_close_is_ignored(raw: Raw, after: bytes) -> None:
     await raw.send(close(1000) + after)
     await ends(raw, 1000)
 
 
-async def test_7_1_5_a_close_inside_a_fragmented_message_is_a_close_like_any_other(raw: Raw) -> None:
+async def test_7_1_5_a_close_inside_a_fragmented_message_is_accepted(raw: Raw) -> None:
     await raw.send(frame(TEXT, b"fragment1", fin=False), close(1000), frame(CONT, b"fragment2"))
     await ends(raw, 1000)
 
 
-async def test_a_client_that_never_answers_our_close_is_not_waited_for(online: Online) -> None:
+async def test_a_client_that_never_answers_our_close_is_dropped(online: Online) -> None:
     raw = await greeted(online)
-    await raw.send(*(frame(TEXT, b"?") for _ in range(10)))  # ten bad frames: 4400
+    await raw.send(*(frame(TEXT, b"?") for _ in range(10)))  # ten bad frames close the socket with 4400
     started = asyncio.get_running_loop().time()
-    while (heard := await raw.hear()) is not None and heard.opcode != CLOSE:
+    while (received := await raw.deliver()) is not None and received.opcode != CLOSE:
         pass
-    assert heard is not None and heard.code == 4400
-    assert await raw.hear(15) is None
+    assert received is not None and received.code == 4400
+    assert await raw.deliver(15) is None
     assert asyncio.get_running_loop().time() - started < 12
 
 
-# --- 9, 10: mass --------------------------------------------------------------------------------
+# --- 9, 10: many messages -----------------------------------------------------------------------
 
 
-async def test_a_random_mixture_is_answered_frame_for_frame(online: Online) -> None:
-    """Whole, fragmented, with pings between, cut at random: what the short cut takes and what it leaves keep their order."""
+async def test_a_random_mixture_of_frames_is_answered_in_order(online: Online) -> None:
+    """Whole and fragmented messages, with pings between, cut at random: the fast path and the slow path keep one
+    order."""
     seed = random.SystemRandom().randrange(2**32)
     dice = random.Random(seed)
     for _ in range(6):
@@ -446,14 +451,14 @@ async def test_a_random_mixture_is_answered_frame_for_frame(online: Online) -> N
                 await asyncio.sleep(0)
         texts, answered = 0, []
         while texts < expected or len(answered) < pings:
-            heard = await raw.hear()
-            assert heard is not None, f"seed {seed}"
-            if heard.opcode == TEXT:
-                assert heard.payload == HEARD, f"seed {seed}: {heard.payload!r}"
+            received = await raw.deliver()
+            assert received is not None, f"seed {seed}"
+            if received.opcode == TEXT:
+                assert received.payload == PONG_JSON, f"seed {seed}: {received.payload!r}"
                 texts += 1
             else:
-                answered.append(heard)
-        assert answered == [Heard(PONG, b"p%d" % n) for n in range(pings)], f"seed {seed}"
+                answered.append(received)
+        assert answered == [ReceivedFrame(PONG, b"p%d" % n) for n in range(pings)], f"seed {seed}"
         await raw.end()
 
 
@@ -505,13 +510,13 @@ async def test_a_bad_handshake_gets_4xx_and_no_hang(online: Online, name: str) -
     await works(await greeted(online))
 
 
-async def test_frames_behind_a_refused_handshake_reach_nobody(online: Online) -> None:
-    shake = handshake(online.url, online.address, drop="Origin") + frame(TEXT, b'{"type":"hello","version":1}') * 3
-    answer = await online.says_raw(shake)
+async def test_frames_after_a_refused_handshake_are_ignored(online: Online) -> None:
+    request = handshake(online.url, online.address, drop="Origin") + frame(TEXT, b'{"type":"hello","version":1}') * 3
+    answer = await online.says_raw(request)
     assert answer.startswith(b"HTTP/1.1 403") and b"ready" not in answer
 
 
-async def test_other_protocols_on_the_port_are_turned_away(online: Online) -> None:
+async def test_other_protocols_on_the_port_are_refused(online: Online) -> None:
     """H10."""
     for opening in (
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

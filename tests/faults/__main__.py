@@ -1,4 +1,5 @@
-"""`python -m tests.faults`: every guarantee, on both databases, as a table; fails when one fails."""
+"""Runs every guarantee on both databases and prints a table: `python -m tests.faults`. Exits with an error when a
+guarantee fails."""
 
 from __future__ import annotations
 
@@ -24,10 +25,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()) % 1_000_000)
     parser.add_argument("--write-docs", action="store_true", help="write the table to docs/guarantees.md")
     options = parser.parse_args()
-    wanted = [name.strip().upper() for name in options.only.split(",") if name.strip()] or list(GUARANTEES)
+    names = [name.strip().upper() for name in options.only.split(",") if name.strip()] or list(GUARANTEES)
     rows: list[Tally] = []
     print(f"seed {options.seed}", flush=True)
-    for name in wanted:
+    for name in names:
         for database in GUARANTEES[name].databases:
             if options.db in (None, database):
                 rows.append(uvloop.run(prove(name, database, full=options.full, seed=options.seed)))

@@ -1,8 +1,10 @@
-"""A carrier that lies: Twilio's create and list on a loopback port, in a process of its own (G11, F30, F31, F34).
+"""A faulty stand-in carrier: Twilio's create and list requests on a loopback port, in its own process (G11, F30, F31,
+F34).
 
-It answers 201, 429, 500, 503, hangs, or takes the message and cuts the line, in a seeded mix; whatever it takes it
-remembers, with the order in which it did. Reports come before the answer, twice, or never. Started as
-`python -m tests.faults.carrier` with its orders as JSON on standard input; prints its port.
+A seeded random decides whether a request gets 201, 429, 500, 503 or no response, or whether the message is accepted and
+the connection is cut. The carrier records every message it accepts, in order. Status reports are sent before the
+response, twice, or never. `python -m tests.faults.carrier` reads its `Orders` as JSON from standard input and prints
+its port.
 """
 
 from __future__ import annotations
@@ -28,17 +30,17 @@ import uvloop
 
 from server.channels.twilio_webhooks import sign
 
-# What a request leads to, in a hundred. `taken` ones have been accepted whatever the client hears.
-HONEST = {"created": 100}
-LYING = {
+# Outcomes of a create request, in percent.
+WITHOUT_FAULTS = {"created": 100}
+WITH_FAULTS = {
     "created": 60,  # 201
-    "busy": 8,  # 429, not taken
-    "taken_500": 6,  # taken, then 500
-    "broken": 6,  # 500, not taken
-    "unavailable": 5,  # 503, not taken
-    "taken_hang": 5,  # taken, never answers
-    "hang": 3,  # not taken, never answers
-    "taken_cut": 7,  # taken, then RST
+    "busy": 8,  # 429, not accepted
+    "accepted_then_500": 6,
+    "error_500": 6,  # 500, not accepted
+    "error_503": 5,  # 503, not accepted
+    "accepted_no_response": 5,
+    "no_response": 3,  # not accepted, no response
+    "accepted_then_reset": 7,
 }
 
 
@@ -46,10 +48,10 @@ LYING = {
 class Orders:
     token: str = ""
     seed: int = 1
-    mix: dict[str, int] = field(default_factory=lambda: dict(HONEST))
+    mix: dict[str, int] = field(default_factory=lambda: dict(WITHOUT_FAULTS))
     delay_s: float = 0.0
     reports: bool = False
-    silent: float = 0.0  # share of messages it never reports about
+    silent: float = 0.0  # share of messages without any status report
     port: int = 0
 
 
@@ -69,7 +71,7 @@ class Carrier:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def take(self, form: dict[str, list[str]], account: str) -> dict[str, Any]:
+    def accept(self, form: dict[str, list[str]], account: str) -> dict[str, Any]:
         message = {
             "sid": f"SM{len(self.messages) + 1:032x}",
             "to": form["To"][0],
@@ -91,11 +93,12 @@ class Carrier:
         return message
 
     async def report(self, message: dict[str, Any]) -> None:
-        """In any order, some twice; who is not there is tried again a few times."""
-        words = ["queued", "sent", "delivered"]
-        self.chance.shuffle(words)
-        for word in [*words, self.chance.choice(words)]:
-            params = [("AccountSid", message["account_sid"]), ("MessageSid", message["sid"]), ("MessageStatus", word)]
+        """Posts the status reports of a message, in any order and some twice; tries an unreachable server a few
+        times."""
+        statuses = ["queued", "sent", "delivered"]
+        self.chance.shuffle(statuses)
+        for status in [*statuses, self.chance.choice(statuses)]:
+            params = [("AccountSid", message["account_sid"]), ("MessageSid", message["sid"]), ("MessageStatus", status)]
             params += [("To", message["to"]), ("From", message["from"])]
             for _ in range(12):
                 if await self._post(message["callback"], params) == 200:
@@ -135,8 +138,8 @@ class Carrier:
         }
 
 
-class Line(asyncio.Protocol):
-    """One connection; requests in turn."""
+class Connection(asyncio.Protocol):
+    """One HTTP connection; requests are answered in order."""
 
     def __init__(self, carrier: Carrier) -> None:
         self.carrier = carrier
@@ -170,8 +173,8 @@ class Line(asyncio.Protocol):
         account = parts.path.split("/")[3] if parts.path.count("/") > 3 else ""
         if method == "GET" and parts.path.endswith("/Messages.json"):
             to = parse_qs(parts.query).get("To", [""])[0]
-            found = [one for one in reversed(self.carrier.messages) if to in ("", one["to"])]
-            return self.answer(200, {"messages": found[:200], "next_page_uri": None, "page": 0, "page_size": 200})
+            results = [message for message in reversed(self.carrier.messages) if to in ("", message["to"])]
+            return self.answer(200, {"messages": results[:200], "next_page_uri": None, "page": 0, "page_size": 200})
         if method != "POST" or not parts.path.endswith("/Messages.json"):
             return self.answer(404, {"code": 20404, "message": "nothing here", "status": 404})
         self.create(parse_qs(body.decode(), keep_blank_values=True), account)
@@ -180,24 +183,24 @@ class Line(asyncio.Protocol):
         carrier = self.carrier
         kind = carrier.chance.choices(carrier.kinds, carrier.weights)[0]
         carrier.answers[kind] = carrier.answers.get(kind, 0) + 1
-        taken = carrier.take(form, account) if kind == "created" or kind.startswith("taken") else None
+        message = carrier.accept(form, account) if kind == "created" or kind.startswith("accepted") else None
         delay = carrier.orders.delay_s
         if delay:
-            asyncio.get_running_loop().call_later(delay, self.reply, kind, taken)
+            asyncio.get_running_loop().call_later(delay, self.reply, kind, message)
         else:
-            self.reply(kind, taken)
+            self.reply(kind, message)
 
-    def reply(self, kind: str, taken: dict[str, Any] | None) -> None:
+    def reply(self, kind: str, message: dict[str, Any] | None) -> None:
         match kind:
             case "created":
-                self.answer(201, taken or {})
+                self.answer(201, message or {})
             case "busy":
                 self.answer(429, {"code": 20429, "message": "Too Many Requests", "status": 429}, "retry-after: 1\r\n")
-            case "taken_500" | "broken":
+            case "accepted_then_500" | "error_500":
                 self.answer(500, {"code": 20500, "message": "Internal Server Error", "status": 500})
-            case "unavailable":
+            case "error_503":
                 self.answer(503, {"code": 20503, "message": "Service Unavailable", "status": 503})
-            case "taken_cut":
+            case "accepted_then_reset":
                 self.cut()
 
     def answer(self, status: int, value: dict[str, Any], more: str = "") -> None:
@@ -207,10 +210,10 @@ class Line(asyncio.Protocol):
             self.transport.write(head.encode() + body)
 
     def cut(self) -> None:
-        """RST, not FIN."""
+        """Resets the connection (RST, not FIN)."""
         sock = self.transport.get_extra_info("socket")
         if sock is None:
-            return  # they hung up first
+            return  # the client closed the connection first
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
@@ -218,13 +221,15 @@ class Line(asyncio.Protocol):
 
 async def main(orders: Orders) -> None:
     carrier = Carrier(orders)
-    server = await asyncio.get_running_loop().create_server(lambda: Line(carrier), "127.0.0.1", orders.port)
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(carrier), "127.0.0.1", orders.port)
     print(server.sockets[0].getsockname()[1], flush=True)
-    gone = asyncio.Event()
+    parent_ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    # It ends with whoever started it.
-    threading.Thread(target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(gone.set)), daemon=True).start()
-    await gone.wait()
+    # The process ends together with its parent.
+    threading.Thread(
+        target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(parent_ended.set)), daemon=True
+    ).start()
+    await parent_ended.wait()
 
 
 @dataclass
@@ -233,13 +238,13 @@ class Running:
 
     def journal(self) -> dict[str, Any]:
         with urllib.request.urlopen(self.url + "/journal", timeout=10) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
+            result: dict[str, Any] = json.load(answer)
+            return result
 
 
 @contextmanager
 def carrier(**orders: Any) -> Iterator[Running]:
-    """A carrier process until the block ends."""
+    """Runs a carrier process until the block ends."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.carrier"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -1,4 +1,4 @@
-"""A load: visitors who write, agents who answer, until told to stop; then quiet, then the oracle."""
+"""Load for a site: visitors write and agents reply until the test stops them; then the oracle judges the messages."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.faults.people import Agent, Client, Visitor, Where
 from tests.faults.site import Site
 
 AGENTS = ("owner", "admin", "manager", "support", "helper")
-# GUARANTEES' standard load L1: visitors, agents, messages a second; minutes are each test's own.
+# Standard load L1 of the guarantees: visitors, agents, messages a second. Each test sets its own duration.
 L1 = {"visitors": 200, "agents": 10}
 L1_PER_S = 20.0
 
 
 class Crowd:
-    """Everybody picks a node at random each time they connect, unless `where` says otherwise."""
+    """Simulated visitors and agents. Each client connects to a random node each time, unless `where` names one."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Crowd:
         await asyncio.wait_for(asyncio.gather(*(c.ready.wait() for c in (*self.visitors, *self.agents))), 30)
 
     async def speak(self, *, replies: float = 0.3) -> None:
-        """One more message: a visitor's, or sometimes an agent's answer or note."""
+        """Sends one more message: a visitor's, or sometimes an agent's reply or note."""
         self.spoken += 1
         desk = self.random.choice(self.agents) if self.agents else None
         if desk is not None and desk.tickets and self.random.random() < replies and len(self.replies) < 30:
@@ -92,7 +92,7 @@ class Crowd:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def talk_while(self, per_s: float, doing: Awaitable[Any], **options: Any) -> Any:
-        """Talks until `doing` is done; returns its result."""
+        """Sends messages until `doing` is done; returns the result of `doing`."""
         task = asyncio.ensure_future(doing)
         await self.talk(per_s, task.done, **options)
         return await task
@@ -103,17 +103,18 @@ class Crowd:
         return oracle.read_postgres(self.site.database_url)
 
     async def settle(self, within: float = 30.0) -> bool:
-        """Waits until nothing is under way and every screen has caught up; then everybody leaves."""
+        """Waits until all messages are acknowledged and every screen is up to date, or `within` has passed; then closes
+        all clients."""
         deadline = time.monotonic() + within
         if self.replies:
             await asyncio.wait(set(self.replies), timeout=within)
-        calm = False
-        while time.monotonic() < deadline and not calm:
-            calm = not any(v.outbox for v in self.visitors) and self._caught_up(await asyncio.to_thread(self.stored))
-            if not calm:
+        settled = False
+        while time.monotonic() < deadline and not settled:
+            settled = not any(v.outbox for v in self.visitors) and self._caught_up(await asyncio.to_thread(self.stored))
+            if not settled:
                 await asyncio.sleep(0.25)
         await asyncio.gather(*(client.stop() for client in (*self.visitors, *self.agents)))
-        return calm
+        return settled
 
     def _caught_up(self, stored: list[Stored]) -> bool:
         ends = {row.thread: row for row in stored}
@@ -138,14 +139,16 @@ class Crowd:
         return sum(client.violations for client in (*self.visitors, *self.agents))
 
 
-def rush(clients: Iterable[Client]) -> int:
-    """The most clients whose connection came to stand within the same second."""
-    times = sorted((at, number) for number, client in enumerate(clients) for at in client.came)
+def peak_connects(clients: Iterable[Client]) -> int:
+    """The largest number of clients that connected within the same second."""
+    times = sorted(
+        (connected_at, number) for number, client in enumerate(clients) for connected_at in client.connected_at
+    )
     first = most = 0
-    for place, (at, _) in enumerate(times):
-        while times[first][0] < at - 1:
+    for last, (connected_at, _) in enumerate(times):
+        while times[first][0] < connected_at - 1:
             first += 1
-        most = max(most, len({number for _, number in times[first : place + 1]}))
+        most = max(most, len({number for _, number in times[first : last + 1]}))
     return most
 
 

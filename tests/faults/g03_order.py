@@ -1,4 +1,5 @@
-"""G3: every conversation is 1, 2, 3 … without a hole, whoever writes at once, and everybody sees that order."""
+"""G3: each conversation is numbered 1, 2, 3 … without gaps, whatever clients write at the same time; every reader sees
+that order."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from server.inbox import entries as feed
 from server.kernel.postgres import PostgresReaders
 from server.kernel.sql import Conn, Statement
 from server.kernel.sqlite import open_reader
 from server.schema import tickets, timeline, visitors
+from server.threads import entries
 from tests.faults.crowd import Crowd
 from tests.faults.site import SECRET, Site, open_site
 from tests.faults.tally import Tally
@@ -32,34 +33,34 @@ Read = Callable[..., Any]
 
 @dataclass
 class Follower:
-    """A reader that resumes again and again from the last it holds, thread by thread."""
+    """A reader that repeatedly resumes each thread after the last `seq` it has read."""
 
     public: bool
-    held: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
+    rows_read: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
 
     async def turn(self, read: Read, threads: list[int]) -> None:
         for thread in threads:
-            mine = self.held.setdefault(thread, [])
-            after = mine[-1][0] if mine else 0
-            for entry in await read(feed.since, thread, self.public, after, 50):
-                mine.append((entry.public_seq if self.public else entry.seq, entry.body))
+            read_rows = self.rows_read.setdefault(thread, [])
+            after = read_rows[-1][0] if read_rows else 0
+            for entry in await read(entries.since, thread, self.public, after, 50):
+                read_rows.append((entry.public_seq if self.public else entry.seq, entry.body))
 
 
 @dataclass
 class MutantFollower:
-    """What G3 forbids: one global bookmark over an auto-increment id. Kept because it must be caught."""
+    """A wrong reader that G3 must catch: it has one global bookmark over an auto-increment id."""
 
     last: int = 0
-    held: dict[int, list[int]] = field(default_factory=dict)
+    rows_read: dict[int, list[int]] = field(default_factory=dict)
 
     async def turn(self, read: Read, threads: list[int]) -> None:
         for row in await read(lambda conn: conn.all(_BY_ID, last=self.last)):
             self.last = row.id
-            self.held.setdefault(row.thread_id, []).append(row.seq)
+            self.rows_read.setdefault(row.thread_id, []).append(row.seq)
 
 
 async def run(tally: Tally) -> None:
-    # SQLite belongs to one process, so its writers are in one; PostgreSQL's are in four.
+    # SQLite belongs to one process, so one process runs all its writers; PostgreSQL's run in four.
     processes = 4 if tally.database == "postgres" else 1
     each = (250 if tally.full else 40) if processes > 1 else (500 if tally.full else 80)
     writers = 4 if processes > 1 else 8
@@ -77,11 +78,11 @@ async def run(tally: Tally) -> None:
         ]  # fmt: skip
         followers = [Follower(public=number % 2 == 1) for number in range(8)]
         mutant = MutantFollower()
-        done = await _race(site, orders, [*followers, mutant], [thread for _, _, thread in threads])
+        totals = await _race(site, orders, [*followers, mutant], [thread for _, _, thread in threads])
         stored = await asyncio.to_thread(Crowd(site, visitors=0, agents=0).stored)
-    tally.floor("transactions written", done["written"], int(processes * writers * each * 0.8))
-    tally.floor("rolled back on purpose", done["rolled_back"], processes * writers * each // 25)
-    tally.note("refused as busy", done["busy"])
+    tally.floor("transactions written", totals["written"], int(processes * writers * each * 0.8))
+    tally.floor("rolled back on purpose", totals["rolled_back"], processes * writers * each // 25)
+    tally.note("refused as busy", totals["busy"])
     truth: dict[int, list[tuple[int, str]]] = {}
     public: dict[int, list[tuple[int, str]]] = {}
     for row in stored:
@@ -92,33 +93,35 @@ async def run(tally: Tally) -> None:
         [seq for seq, _ in rows] != list(range(1, len(rows) + 1)) for rows in (*truth.values(), *public.values())
     )
     tally.floor("conversations", len(truth), 50)
-    tally.zero("holes after quiet", holes)
+    tally.zero("threads with holes at the end", holes)
     skipped = disordered = read_total = 0
     for follower in followers:
         for thread, rows in (public if follower.public else truth).items():
-            mine = follower.held.get(thread, [])
-            read_total += len(mine)
-            skipped += len(set(rows) - set(mine))
-            disordered += mine != rows
+            read_rows = follower.rows_read.get(thread, [])
+            read_total += len(read_rows)
+            skipped += len(set(rows) - set(read_rows))
+            disordered += read_rows != rows
     tally.floor("entries read by 8 readers", read_total, 8 * len(stored) // 2)
     tally.zero("entries skipped by a reader", skipped)
     tally.zero("threads in another order", disordered)
-    lost = sum(len({seq for seq, _ in rows} - set(mutant.held.get(thread, []))) for thread, rows in truth.items())
+    lost = sum(len({seq for seq, _ in rows} - set(mutant.rows_read.get(thread, []))) for thread, rows in truth.items())
     if tally.database == "postgres":
-        tally.floor("skipped by the `id >` mutant", lost, 1)
+        tally.floor("entries skipped when read by `id >` instead (self-test)", lost, 1)
     else:
-        tally.note("skipped by the `id >` mutant", f"{lost} (one writer: nothing to catch here)")
+        tally.note(
+            "entries skipped when read by `id >` instead (self-test)", f"{lost} (one writer: nothing to catch here)"
+        )
 
 
 async def _conversations(site: Site, count: int, tally: Tally) -> list[tuple[str, int, int]]:
-    """(visitor key, ticket, thread) of conversations that visitors began over their sockets."""
+    """Returns (visitor key, ticket, thread) of conversations that visitors began over their sockets."""
     crowd = Crowd(site, visitors=count, agents=0, seed=tally.seed)
     await crowd.start()
     for visitor in crowd.visitors:
         await visitor.say("the first")
     await crowd.settle()
 
-    def found(conn: Conn) -> list[tuple[str, int, int]]:
+    def conversations_in(conn: Conn) -> list[tuple[str, int, int]]:
         joined = select(visitors.c.key, tickets.c.id, tickets.c.thread_id).join(
             tickets, tickets.c.thread_id == visitors.c.thread_id
         )
@@ -126,14 +129,14 @@ async def _conversations(site: Site, count: int, tally: Tally) -> list[tuple[str
 
     read, close = await _reader(site)
     try:
-        rows: list[tuple[str, int, int]] = await read(found)
+        rows: list[tuple[str, int, int]] = await read(conversations_in)
     finally:
         await close()
     return rows
 
 
 async def _reader(site: Site) -> tuple[Read, Callable[[], Any]]:
-    """The product's own reader, in this process: it needs no lock, it only looks."""
+    """Opens the product's own reader in this process. It only reads, so it needs no lock."""
     if site.kind == "sqlite":
         lite = await open_reader(site.sqlite_path())
         return lambda fn, *args: lite.run(fn, args), lite.close
@@ -166,7 +169,7 @@ async def _race(site: Site, orders: list[dict[str, Any]], followers: list[Any], 
     try:
         await asyncio.gather(*(follow(follower) for follower in followers))
         answers = await work
-        for _ in range(30):  # quiet now: everybody catches up
+        for _ in range(30):  # all writers have ended: every follower catches up
             for follower in followers:
                 await follower.turn(read, threads)
     finally:
@@ -174,10 +177,10 @@ async def _race(site: Site, orders: list[dict[str, Any]], followers: list[Any], 
             if process.returncode is None:
                 process.kill()
         await close()
-    done: dict[str, int] = {}
+    totals: dict[str, int] = {}
     for (out, err), process in zip(answers, running, strict=True):
         if process.returncode:
             raise RuntimeError(f"a writing process failed: {err.decode()[-2000:]}")
-        for name, value in json.loads(out.splitlines()[-1]).items():  # the log stands before it
-            done[name] = done.get(name, 0) + value
-    return done
+        for name, value in json.loads(out.splitlines()[-1]).items():  # log lines precede the result
+            totals[name] = totals.get(name, 0) + value
+    return totals

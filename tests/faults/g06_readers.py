@@ -1,4 +1,4 @@
-"""G6: one bad reader hurts nobody. Clients that never read, read drop by drop, or only ping, beside healthy ones."""
+"""G6: a bad reader slows nobody else. Clients that never read, read slowly or only ping run beside healthy ones."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ BIG = "x" * 7_000
 
 async def run(tally: Tally) -> None:
     scale = 1.0 if tally.full else 5.0
-    bad = 20 if tally.full else 5
-    alone, seconds = (60.0, 180.0) if tally.full else (6.0, 6.0)
+    slow_readers = 20 if tally.full else 5
+    calm_s, seconds = (60.0, 180.0) if tally.full else (6.0, 6.0)
     async with Site(tally.database, seed=tally.seed, nodes=1, FAULTS_SCALE=str(scale)) as site:
         site.nodes[0].command = COMMAND
         await site.start()
@@ -32,25 +32,26 @@ async def run(tally: Tally) -> None:
         for client in (*crowd.visitors, *crowd.agents):
             client.ping_s = 5.0 / scale
         await crowd.start()
-        await _measure(crowd, alone / 6)  # the first entries compile the statements
-        quiet = await _measure(crowd, alone)
-        # What a flood costs by itself, the database's caches above all, is not the bad readers': it has come before them.
-        # Six seconds of the short form fill no cache.
+        await _measure(crowd, calm_s / 6)  # the first entries compile the statements
+        times_alone = await _measure(crowd, calm_s)
+        # The flood has its own cost (mostly database caches) that the bad readers do not cause, so it runs once before
+        # they connect. Six seconds of the short form do not fill the caches.
         flood = asyncio.create_task(_flood(crowd)) if tally.full else None
         if flood is not None:
-            await _measure(crowd, alone)
-        before = psutil.Process(site.nodes[0].pid).memory_info().rss
+            await _measure(crowd, calm_s)
+        memory_before = psutil.Process(site.nodes[0].pid).memory_info().rss
         cookie = await sign_in(site, "leaver")
-        readers = [_Reader(site, "never", cookie) for _ in range(bad)] + [
-            _Reader(site, "slowly", cookie) for _ in range(bad)
+        readers = [_Reader(site, "never", cookie) for _ in range(slow_readers)] + [
+            _Reader(site, "slowly", cookie) for _ in range(slow_readers)
         ]
-        pinging = [_Reader(site, "pings", cookie) for _ in range(bad)]
+        pinging = [_Reader(site, "pings", cookie) for _ in range(slow_readers)]
         for reader in (*readers, *pinging):
             await asyncio.to_thread(reader.open, crowd)
         flood = flood or asyncio.create_task(_flood(crowd))
-        loud = await _measure(crowd, seconds)
+        times_beside = await _measure(crowd, seconds)
         peak = psutil.Process(site.nodes[0].pid).memory_info().rss
-        deadline = time.monotonic() + (STUCK_S + 5) / scale + 40  # however slowly the flood fills their buffers
+        # wait until the flood has filled the buffers of the readers, however slow it is
+        deadline = time.monotonic() + (STUCK_S + 5) / scale + 40
         never = [reader for reader in readers if reader.how == "never"]
         while time.monotonic() < deadline and not all(reader.closed_after for reader in never):
             await _measure(crowd, 0.5)
@@ -60,29 +61,29 @@ async def run(tally: Tally) -> None:
         evicted = [reader.closed_after for reader in never if reader.closed_after]
         for reader in (*readers, *pinging):
             reader.close()
-        calm = await crowd.settle(40)
-        tally.floor("bad readers", len(readers) + len(pinging), 3 * bad)
-        tally.floor("deliveries measured among the healthy", len(loud), int(seconds * 20))
-        tally.note("healthy p99 alone, s", percentile(quiet, 0.99))
-        tally.quick("healthy p99 beside them, s", percentile(loud, 0.99), 0.5)
+        settled = await crowd.settle(40)
+        tally.floor("slow or silent readers", len(readers) + len(pinging), 3 * slow_readers)
+        tally.floor("deliveries measured at healthy readers", len(times_beside), int(seconds * 20))
+        tally.note("p99 of healthy readers before, s", percentile(times_alone, 0.99))
+        tally.quick("p99 of healthy readers meanwhile, s", percentile(times_beside, 0.99), 0.5)
         tally.floor("never-reading clients closed", len(evicted), len(never))
-        # A buffer must fill first.
+        # A buffer must be full before the timeout begins.
         tally.quick(
-            "slowest eviction after it came, s",
+            "slowest eviction after connecting, s",
             max(evicted, default=99.0) + STUCK_S * (1 - 1 / scale),
             STUCK_S + 10,
         )
-        tally.at_most("memory growth, MB", (peak - before) / 2**20, MEMORY_MB)
+        tally.at_most("memory growth, MB", (peak - memory_before) / 2**20, MEMORY_MB)
         tally.zero(
-            "ping-only clients closed for it", sum(bool(reader.closed_after) for reader in pinging), pinging[0].heard
+            "ping-only clients closed", sum(bool(reader.closed_after) for reader in pinging), pinging[0].received
         )
-        tally.zero("not calm after", int(not calm))
-        # They come back as everybody does, and have lost nothing: their rows are the same rows.
+        tally.zero("clients not up to date at the end", int(not settled))
+        # Evicted clients reconnect like all others and have lost nothing: the entries they missed are stored.
         (await asyncio.to_thread(crowd.verdict)).into(tally, floor=int(seconds * 10))
 
 
 async def _measure(crowd: Crowd, seconds: float) -> list[float]:
-    """Healthy visitors write for a while; how long until an agent's screen shows it."""
+    """Healthy visitors write for a while; measures the time until an agent's screen shows each message."""
     sent: dict[str, float] = {}
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -90,11 +91,16 @@ async def _measure(crowd: Crowd, seconds: float) -> list[float]:
         sent[await crowd.random.choice(crowd.visitors).say("healthy")] = began
         await asyncio.sleep(0.04)
     await asyncio.sleep(min(0.5, seconds))
-    return [agent.entry_times.get(key, time.monotonic()) - at for key, at in sent.items() for agent in crowd.agents]
+    return [
+        agent.entry_times.get(key, time.monotonic()) - sent_at
+        for key, sent_at in sent.items()
+        for agent in crowd.agents
+    ]
 
 
 async def _flood(crowd: Crowd) -> None:
-    """Large answers into the healthy visitors' threads: every agent's socket, also a bad one, is owed all of them."""
+    """Writes large replies into the healthy visitors' threads, so that each agent's socket, bad readers' included, must
+    send them."""
     writers = crowd.agents[:2]
     while True:
         async with asyncio.TaskGroup() as group:
@@ -105,12 +111,12 @@ async def _flood(crowd: Crowd) -> None:
 
 
 class _Reader:
-    """A console on a thread of its own that follows every thread and misbehaves."""
+    """An agent's client on its own thread that follows every thread and reads badly."""
 
     def __init__(self, site: Site, how: str, cookie: str) -> None:
         self.site, self.how, self.cookie = site, how, cookie
         self.closed_after = 0.0
-        self.heard = b""  # the end of it, for whoever asks why
+        self.received = b""  # the last bytes received, for the failure message
         self._raw: socket.socket | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._behave, daemon=True)
@@ -130,12 +136,13 @@ class _Reader:
         raw = self._raw
         assert raw is not None
         raw.settimeout(0.2)
-        # All of them ping, so that only their reading is at fault; `pings` reads as it should and does nothing else.
+        # All bad readers send pings, so that their reading is their only fault. A `pings` reader reads normally and
+        # sends nothing else.
         while not self._stop.is_set():
             try:
                 raw.sendall(masked(b'{"type":"ping"}'))
-                again = time.monotonic() + 0.3
-                while time.monotonic() < again and not self._stop.is_set():
+                next_ping = time.monotonic() + 0.3
+                while time.monotonic() < next_ping and not self._stop.is_set():
                     self._read(raw)
             except TimeoutError:
                 continue
@@ -152,9 +159,9 @@ class _Reader:
             data = raw.recv(200 if self.how == "slowly" else 1 << 20)
             if not data:
                 raise ConnectionError
-            self.heard = (self.heard + data)[-120:]
+            self.received = (self.received + data)[-120:]
         if self.how == "slowly":
-            self._stop.wait(0.2)  # a kilobyte a second
+            self._stop.wait(0.2)  # one kilobyte a second
 
     def close(self) -> None:
         self._stop.set()

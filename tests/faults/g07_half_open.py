@@ -1,4 +1,4 @@
-"""G7: dead peers are noticed within 45 s, and nobody is shown as online because of a dead socket."""
+"""G7: the server notices a dead peer within 45 s; a dead socket shows nobody as online."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def run(tally: Tally) -> None:
             await crowd.start()
             for visitor in crowd.visitors:
                 await visitor.say("is anybody there?")
-            # Acknowledged, and in the list of the analyst, whose summaries come a moment later.
+            # The message is acknowledged and in the analyst's list; the list's summaries arrive a moment later.
             until = time.monotonic() + 30
             while time.monotonic() < until and (
                 any(visitor.outbox for visitor in crowd.visitors) or len(crowd.agents[0].tickets) < visitors
@@ -46,8 +46,8 @@ async def run(tally: Tally) -> None:
 
 
 async def _watch(site: Site, crowd: Crowd, proxy: Proxy, tally: Tally, scale: float) -> None:
-    """An analyst of presence on the other node: who is said to be gone, and when."""
-    expected_users = {site.ids[agent.who] for agent in crowd.agents}
+    """An analyst on the other node watches presence and records when each person is shown as gone."""
+    expected_users = {site.ids[agent.member] for agent in crowd.agents}
     threads = {ticket["thread"] for ticket in crowd.agents[0].tickets.values()}
     gone: dict[str, float] = {}
     async with dial(site, "/ws/agent", "leaver", node=-1) as ws:
@@ -70,17 +70,20 @@ async def _watch(site: Site, crowd: Crowd, proxy: Proxy, tally: Tally, scale: fl
             if frame.get("type") == "presence" and not frame["online"]:
                 name = f"thread {frame['thread']}" if frame.get("thread") else f"user {frame['user']}"
                 gone.setdefault(name, time.monotonic() - began)
-        wanted = {f"thread {thread}" for thread in threads} | {f"user {user}" for user in expected_users}
-        tally.floor("peers that died", len(wanted), len(crowd.visitors) + len(crowd.agents))
+        expected = {f"thread {thread}" for thread in threads} | {f"user {user}" for user in expected_users}
+        tally.floor("peers that died", len(expected), len(crowd.visitors) + len(crowd.agents))
         tally.note("timers scaled by", scale)
-        unnoticed = wanted - set(gone)
-        tally.zero("never noticed", len(unnoticed), sorted(unnoticed)[:5])
-        # What was taken off the timer is added back; the wheel's turn and the goodbye are not scaled.
-        tally.at_most("noticed after, s", max(gone.values(), default=0) + SILENT_S * (1 - 1 / scale), LIMIT_S)
+        unnoticed = expected - set(gone)
+        tally.zero("dead peers never noticed", len(unnoticed), sorted(unnoticed)[:5])
+        # Adds the time that scaling removed from the timer. The housekeeping interval and the close handshake are not
+        # scaled.
+        tally.at_most(
+            "slowest notice of a dead peer, s", max(gone.values(), default=0) + SILENT_S * (1 - 1 / scale), LIMIT_S
+        )
         await asyncio.sleep(max(0.0, LIMIT_S - SILENT_S * (1 - 1 / scale) - (time.monotonic() - began)))
         _, page = await site.call("leaver", "GET", "/api/tickets?limit=100")
-        shown = [ticket["id"] for ticket in page["tickets"] if ticket["online"]]
-        tally.zero("visitors still shown online", len(shown), shown)
+        still_online = [ticket["id"] for ticket in page["tickets"] if ticket["online"]]
+        tally.zero("visitors still shown online", len(still_online), still_online)
         _, users = await site.call("leaver", "GET", "/api/users")
         online = [user["id"] for user in users["users"] if user["online"] and user["id"] in expected_users]
         tally.zero("colleagues still shown online", len(online), online)

@@ -1,4 +1,5 @@
-"""G8: a deploy is invisible. SIGTERM: stop accepting, close 1012, exit within 10 s; clients come back, nothing is lost."""
+"""G8: users do not notice a deploy. On SIGTERM a server stops accepting, closes with 1012 and exits within 10 s;
+clients reconnect and lose nothing."""
 
 from __future__ import annotations
 
@@ -6,19 +7,19 @@ import asyncio
 import contextlib
 import time
 
-from tests.faults.crowd import L1, L1_PER_S, Crowd, rush
+from tests.faults.crowd import L1, L1_PER_S, Crowd, peak_connects
 from tests.faults.site import Site
 from tests.faults.sockets import raw_socket, sign_in
 from tests.faults.tally import Tally
 
-RESTART_S = 6.0  # to stop with a stuck handler and to start again, about
+RESTART_S = 6.0  # time to stop with a stuck handler and to start again
 
 
 async def run(tally: Tally) -> None:
     restarts = 15 if tally.full else 4
     every = 20.0 if tally.full else 1.0
     async with Site(tally.database, seed=tally.seed) as site:
-        # One handler of every process gets stuck for a minute.
+        # One handler of every process hangs for a minute.
         for node in site.nodes:
             node.start("in_handler=sleep:60000@15")
         for node in site.nodes:
@@ -27,7 +28,7 @@ async def run(tally: Tally) -> None:
         everybody = [*crowd.visitors, *crowd.agents]
         await crowd.start()
         for client in everybody:
-            client.came.clear()  # opening time is no reconnect
+            client.connected_at.clear()  # the first connection is not a reconnect
         deaf_cookie = await sign_in(site, "leaver")
         exits: list[float] = []
 
@@ -41,7 +42,8 @@ async def run(tally: Tally) -> None:
                     await asyncio.to_thread(raw_socket, site, path, hello, cookie=deaf_cookie, node=place)
                     for path in ("/ws/agent", "/ws/visitor", "/ws/agent", "/ws/visitor", "/ws/agent")
                 ]
-                # The short form waits from the last restart on, the full one from its beginning: L1 lasts five minutes.
+                # The short form counts the load's time from the last restart; the full one counts from the beginning,
+                # because L1 lasts five minutes.
                 await asyncio.sleep(max(1.0, due - time.monotonic() - (RESTART_S if tally.full else 0.0)))
                 exits.append(await node.stop())
                 for raw in deaf:
@@ -52,22 +54,22 @@ async def run(tally: Tally) -> None:
         await crowd.talk_while(L1_PER_S, roll())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*(client.ready.wait() for client in crowd.visitors)), 20)
-        rushed = rush(everybody)
-        calm = await crowd.settle(70)
+        peak = peak_connects(everybody)
+        settled = await crowd.settle(70)
         codes = [code for client in everybody for code in client.closes]
-        odd = sorted({f"{client.name}: {code}" for client in everybody for code in client.closes})
+        client_codes = sorted({f"{client.name}: {code}" for client in everybody for code in client.closes})
         tally.floor("restarts", len(exits), restarts)
         tally.at_most("slowest exit, s", max(exits), 10)
         tally.floor("sockets closed with 1012", codes.count(1012), restarts * 5)
         tally.zero(
             "closed with another code",
             sum(code not in (1000, 1012) for code in codes),
-            [one for one in odd if "1000" not in one and "1012" not in one],
+            [item for item in client_codes if "1000" not in item and "1012" not in item],
         )
         tally.floor("stuck handlers", site.visits("in_handler"), 1)
-        if tally.full and len(site.nodes) > 1:  # of a crowd; a dozen are always a large part of themselves
-            tally.at_most("most reconnects within a second, of all clients", rushed / len(everybody), 0.25)
+        if tally.full and len(site.nodes) > 1:  # a share is meaningful only for a large crowd
+            tally.at_most("most reconnects within a second, of all clients", peak / len(everybody), 0.25)
         else:
-            tally.note("most reconnects within a second, of all clients", rushed / len(everybody))
-        tally.zero("not calm after", int(not calm))
+            tally.note("most reconnects within a second, of all clients", peak / len(everybody))
+        tally.zero("clients not up to date at the end", int(not settled))
         (await asyncio.to_thread(crowd.verdict)).into(tally, floor=restarts * 20)

@@ -1,8 +1,8 @@
-"""G9: a text the carrier hands us is stored exactly once, and is answered 2xx only then (F27-F29).
+"""G9: each text that the carrier delivers is stored exactly once, and answered 2xx only after that (F27-F29).
 
-A carrier that behaves as the real one: it signs, waits 15 s, tries again on anything but a 2xx and gives up after five
-times, sends some twice, some five at once to every node, and much later some again, byte for byte. What it has given
-up on it still lists; the product's hourly look brings that through the same door, and so does the harness at the end.
+The stand-in carrier behaves like the real one: it signs, waits 15 s, retries anything but a 2xx five times and then
+gives up. It sends some texts twice, some to every node at once, and some again much later, byte for byte. Texts it gave
+up on stay in its message list; the hourly catch-up receives them from there, and so does this test at the end.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from server.app import build, close
 from server.channels.twilio_webhooks import sign
 from server.delivery import senders
 from server.delivery.rules import SenderKind
-from server.delivery.senders import Wanted
+from server.delivery.senders import SenderInput
 from server.delivery.settings import SMS, SmsSettings
-from server.inbox.webhooks import TEXTS
 from server.kernel.bus import LocalBus
 from server.kernel.sealing import PURPOSE, seal
 from server.settings import Settings
+from server.sms.webhooks import TEXTS
 from tests.faults.site import PUBLIC_URL, SECRET, Site
 from tests.faults.tally import Tally
 
 ACCOUNT, TOKEN = "AC" + "9" * 32, "auth-token-of-the-fault-tests"
 OURS = "+18885550199"
 PEOPLE = 40
-TRIES = 6  # the first and the five retries that our webhook's address asks for
+TRIES = 6  # the first attempt and the five retries that our webhook's address asks for
 WORDS = ("HELP", "STOP", "START", "INFO")
 PER_S = 60.0
 
 
 @dataclass
 class Text:
-    """One text on its way. `acked`: the carrier got a 2xx for it."""
+    """A text that the carrier delivers. `acked`: the carrier got a 2xx for it."""
 
     sid: str
     params: dict[str, str]
@@ -58,7 +58,7 @@ class Carrier:
     tally: Tally
     statuses: Counter[int] = field(default_factory=Counter)
     posts: int = 0
-    took: list[float] = field(default_factory=list)
+    durations: list[float] = field(default_factory=list)
 
     def text(self, number: int) -> Text:
         sid = f"SM{self.tally.seed % 10**8:08x}{number:024x}"
@@ -77,7 +77,7 @@ class Carrier:
         return Text(sid, params, urlencode(params).encode(), headers)
 
     async def post(self, text: Text, base: str | None = None) -> int:
-        """Once. 0: nobody answered."""
+        """Posts the text once; returns the status, or 0 when no server answered."""
         base = base or self.tally.random.choice(self.site.nodes).url
         self.posts += 1
         began = time.monotonic()
@@ -87,25 +87,25 @@ class Carrier:
             async with self.site.http.post(
                 base + TEXTS, data=text.body, headers=text.headers, timeout=timeout
             ) as answer:
-                said = await answer.read()
+                body = await answer.read()
                 status = answer.status
-                if b"<Response/>" not in said or len(said) > 100:
-                    self.tally.wrong.append(f"an answer that would be sent on: {said[:200]!r}")
+                if b"<Response/>" not in body or len(body) > 100:
+                    self.tally.wrong.append(f"an answer that would be sent on: {body[:200]!r}")
         self.statuses[status] += 1
-        self.took.append(time.monotonic() - began)
+        self.durations.append(time.monotonic() - began)
         if 200 <= status < 300:
             text.acked = True
         return status
 
     async def deliver(self, text: Text) -> None:
-        """As the real one: again after anything but a 2xx, soon at first, and at last no more."""
+        """Delivers as the real carrier does: retries anything but a 2xx, quickly at first, and then gives up."""
         for turn in range(TRIES):
             if 200 <= await self.post(text) < 300:
                 return
             await asyncio.sleep(0.1 * 2**turn)
         text.given_up = True
 
-    async def hand_over(self, text: Text) -> None:
+    async def deliver_with_repeats(self, text: Text) -> None:
         luck = self.tally.random.random()
         if luck < 0.1:
             bases = [self.site.nodes[n % len(self.site.nodes)].url for n in range(5)]
@@ -120,7 +120,7 @@ class Carrier:
 
 
 async def set_up(site: Site) -> None:
-    """SMS as an owner sets it up, before the servers start."""
+    """Sets up SMS as an owner does, before the servers start."""
     url = site.database_url or None
     data = site.folder / "data"
     app = await build(
@@ -129,9 +129,9 @@ async def set_up(site: Site) -> None:
     )
     try:
         token = seal(app.key(PURPOSE), TOKEN)
-        # Off: texts come in all the same, and nothing is sent to a provider that is not there.
+        # Sending is off: inbound texts still arrive, and nothing is sent to a provider that does not exist.
         await app.write(SMS.save, SmsSettings(on=False, account_sid=ACCOUNT, auth_token_sealed=token))
-        await app.write(senders.add, Wanted(OURS, SenderKind.TOLL_FREE, "US"))
+        await app.write(senders.add, SenderInput(OURS, SenderKind.TOLL_FREE, "US"))
     finally:
         await close(app)
 
@@ -143,24 +143,24 @@ async def run(tally: Tally) -> None:
         await site.start()
         carrier = Carrier(site, tally)
         texts = [carrier.text(number) for number in range(count)]
-        await _torment(site, carrier, tally, texts, kills, every, locked)
+        await _deliver_with_faults(site, carrier, tally, texts, kills, every, locked)
         given_up = [text for text in texts if text.given_up and not text.acked]
-        tally.note("given up by the carrier, listed later", len(given_up))
+        tally.note("texts that the carrier gave up and listed later", len(given_up))
         for text in given_up:
             await carrier.post(text)
         replayed = tally.random.sample(texts, count // 20)
         for text in replayed:
             await carrier.post(text)
-        tally.floor("replayed later", len(replayed), count // 20)
+        tally.floor("texts replayed later", len(replayed), count // 20)
         healthy = [carrier.text(count + number) for number in range(100)]
-        carrier.took.clear()
+        carrier.durations.clear()
         await _at_rate(carrier, healthy)
-        took = sorted(carrier.took)
-        tally.quick("p99 of an answer when healthy, s", took[int(len(took) * 0.99) - 1], 3.0)
+        durations = sorted(carrier.durations)
+        tally.quick("p99 of a response without faults, s", durations[int(len(durations) * 0.99) - 1], 3.0)
         await asyncio.to_thread(_verdict, site, tally, texts + healthy)
         tally.floor("webhooks posted", carrier.posts, int(count * 1.3))
-        tally.note("answers", dict(sorted(carrier.statuses.items())))
-        tally.zero("answers other than 2xx, 503 or none", sum(
+        tally.note("responses by status (0: none)", dict(sorted(carrier.statuses.items())))
+        tally.zero("responses other than 2xx, 503 or none", sum(
             n for status, n in carrier.statuses.items() if status not in (0, 503) and not 200 <= status < 300
         ))  # fmt: skip
 
@@ -168,15 +168,15 @@ async def run(tally: Tally) -> None:
 async def _at_rate(carrier: Carrier, texts: list[Text]) -> None:
     tasks = []
     for text in texts:
-        tasks.append(asyncio.create_task(carrier.hand_over(text)))
+        tasks.append(asyncio.create_task(carrier.deliver_with_repeats(text)))
         await asyncio.sleep(1 / PER_S)
     await asyncio.gather(*tasks)
 
 
-async def _torment(
+async def _deliver_with_faults(
     site: Site, carrier: Carrier, tally: Tally, texts: list[Text], kills: int, every: float, locked: float
 ) -> None:
-    done = asyncio.Event()
+    kills_done = asyncio.Event()
     killed = locks = 0
 
     async def kill() -> None:
@@ -188,9 +188,9 @@ async def _torment(
             killed += 1
             node.start()
             await node.ready()
-            # A breath, so that something is under way when the next one comes.
+            # A short pause, so that texts are being received when the next kill happens.
             await asyncio.sleep(tally.random.uniform(0, 0.2))
-        done.set()
+        kills_done.set()
 
     async def lock() -> None:
         nonlocal locks
@@ -202,11 +202,11 @@ async def _torment(
     async def send() -> None:
         waiting = list(texts)
         tasks = []
-        # Spread over the whole torment: the last ones leave when the last kill is done.
+        # Sends are spread over the whole run; the last texts leave after the last kill.
         while waiting:
-            tasks.append(asyncio.create_task(carrier.hand_over(waiting.pop(0))))
-            left = max(1, kills - killed) * (every + 1.0)
-            pause = 0.0 if done.is_set() else min(0.3, left / max(1, len(waiting)))
+            tasks.append(asyncio.create_task(carrier.deliver_with_repeats(waiting.pop(0))))
+            seconds_left = max(1, kills - killed) * (every + 1.0)
+            pause = 0.0 if kills_done.is_set() else min(0.3, seconds_left / max(1, len(waiting)))
             await asyncio.sleep(pause)
         await asyncio.gather(*tasks)
 
@@ -216,41 +216,45 @@ async def _torment(
 
 
 def _lock(site: Site, seconds: float) -> None:
-    """Holds what every text must write."""
+    """Locks rows that every text must write."""
     if site.kind == "postgres":
-        with psycopg.connect(site.database_url) as held:
-            held.execute("LOCK TABLE carrier_inbound IN ACCESS EXCLUSIVE MODE")
+        with psycopg.connect(site.database_url) as connection:
+            connection.execute("LOCK TABLE carrier_inbound IN ACCESS EXCLUSIVE MODE")
             time.sleep(seconds)
-            held.rollback()
+            connection.rollback()
         return
-    held = sqlite3.connect(site.sqlite_path(), isolation_level=None, timeout=20)
+    connection = sqlite3.connect(site.sqlite_path(), isolation_level=None, timeout=20)
     try:
-        held.execute("BEGIN IMMEDIATE")
+        connection.execute("BEGIN IMMEDIATE")
         time.sleep(seconds)
-        held.execute("ROLLBACK")
+        connection.execute("ROLLBACK")
     finally:
-        held.close()
+        connection.close()
 
 
 def _verdict(site: Site, tally: Tally, texts: list[Text]) -> None:
-    """Every row, against every answer the carrier got."""
+    """Compares every stored row with every response the carrier got."""
     rows, messages, answers = _read(site)
     stored = Counter(sid for sid, _ in rows)
-    shown = Counter(json.loads(data)["sid"] for data, _ in messages)
-    wanted = {text.sid for text in texts}
+    entries_by_sid = Counter(json.loads(data)["sid"] for data, _ in messages)
+    all_sids = {text.sid for text in texts}
     tally.floor("texts stored", len(stored), len(texts))
-    tally.zero("never stored", len(wanted - stored.keys()), sorted(wanted - stored.keys())[:3])
-    tally.zero("stored twice", sum(n - 1 for n in stored.values()) + sum(n - 1 for n in shown.values()))
-    tally.zero("not in a thread", len(wanted - shown.keys()), sorted(wanted - shown.keys())[:3])
-    lost = [text.sid for text in texts if text.acked and text.sid not in stored]
-    tally.zero("2xx and no row", len(lost), lost[:3])
+    tally.zero("texts never stored", len(all_sids - stored.keys()), sorted(all_sids - stored.keys())[:3])
+    tally.zero("texts stored twice", sum(n - 1 for n in stored.values()) + sum(n - 1 for n in entries_by_sid.values()))
+    tally.zero(
+        "texts stored but missing in their thread",
+        len(all_sids - entries_by_sid.keys()),
+        sorted(all_sids - entries_by_sid.keys())[:3],
+    )
+    lost_sids = [text.sid for text in texts if text.acked and text.sid not in stored]
+    tally.zero("texts answered 2xx but not stored", len(lost_sids), lost_sids[:3])
     bodies = Counter(body for _, body in messages if body.startswith("text "))
-    tally.zero("said twice", sum(n - 1 for n in bodies.values()), bodies.most_common(2))
+    tally.zero("texts shown twice", sum(n - 1 for n in bodies.values()), bodies.most_common(2))
     tally.zero("keywords answered twice", sum(n - 1 for n in Counter(answers).values()))
     people = {text.params["From"] for text in texts}
     threads, tickets = _people(site)
-    tally.zero("threads too many", max(0, threads - len(people)))
-    tally.zero("tickets too many", max(0, tickets - len(people)))  # whoever texts keywords only has none
+    tally.zero("surplus threads", max(0, threads - len(people)))
+    tally.zero("surplus tickets", max(0, tickets - len(people)))  # a person who sends only keywords has no ticket
     tally.zero("gaps in a thread", _gaps(site))
 
 
@@ -262,8 +266,8 @@ GAPS = "SELECT count(*) FROM threads t WHERE t.last_seq <> (SELECT count(*) FROM
 
 def _ask(site: Site, *questions: str) -> list[list[tuple]]:  # type: ignore[type-arg]
     if site.kind == "postgres":
-        with psycopg.connect(site.database_url) as found:
-            return [found.execute(question).fetchall() for question in questions]
+        with psycopg.connect(site.database_url) as result:
+            return [result.execute(question).fetchall() for question in questions]
     with sqlite3.connect(f"file:{site.sqlite_path()}?mode=ro", uri=True) as read:
         return [read.execute(question).fetchall() for question in questions]
 

@@ -1,4 +1,5 @@
-"""G12: STOP is final and fast. From its commit on nothing more begins to that person, whatever is typed afterwards."""
+"""G12: STOP is final and fast. After its commit no text to that person begins to be sent, whatever anybody types
+later."""
 
 from __future__ import annotations
 
@@ -16,12 +17,12 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from server.app import build, close
 from server.consent import actions as consent
 from server.consent import chain, proof
-from server.consent.actions import Change
+from server.consent.ledger import ConsentChange
 from server.consent.rules import Method, Purpose, Status
 from server.consent.settings import KEYWORDS, KeywordSettings
 from server.contacts import actions as people
@@ -30,7 +31,7 @@ from server.delivery import actions as delivery
 from server.delivery import senders as numbers
 from server.delivery.actions import Send
 from server.delivery.rules import SenderKind
-from server.delivery.senders import Wanted
+from server.delivery.senders import SenderInput
 from server.delivery.settings import SMS
 from server.kernel.bus import LocalBus
 from server.kernel.context import App
@@ -39,6 +40,7 @@ from server.schema import consent_ledger, consents, contacts, outbound, suppress
 from server.settings import Settings
 from tests.faults.site import PUBLIC_URL, SECRET, Node, Site
 from tests.faults.tally import Tally
+from tests.people import add_contact
 from tests.services import free_port
 from tests.sms import ACCOUNT, TOKEN, settings_of
 
@@ -50,7 +52,13 @@ SPELLINGS = [
     "OPTOUT", "opt out", "opt-out", "Stop All", "s\u200btop", "𝐒𝐓𝐎𝐏", "Arrêt", "ARRET", "Désabonner", "стоп", "СТОП!!", "수신거부", "停止", "stop 🙏",
     '"STOP"', "Rezygnuję", "ⓈⓉⓄⓅ", "🆂🆃🅾🅿", "S T O P", "S.T.O.P.", "s-t-o-p", "STOP\n\nSent from my iPhone", "*stop*", "¡ALTO!", "ABMELDEN", "Unsub",
 ]  # fmt: skip
-WISHES = ["please stop texting me", "no more texts", "Take me off your list", "leave me alone!", "stop messaging me"]
+STOP_REQUESTS = [
+    "please stop texting me",
+    "no more texts",
+    "Take me off your list",
+    "leave me alone!",
+    "stop messaging me",
+]
 
 
 def us(place: int) -> str:
@@ -62,10 +70,11 @@ def us(place: int) -> str:
 
 @dataclass
 class Carrier:
-    """Takes every text over HTTP, as Twilio does, and remembers when; refuses those who opted out there."""
+    """Accepts every text over HTTP as Twilio does and records the time; refuses texts to people who opted out at the
+    carrier."""
 
     refuses: set[str]
-    taken: list[tuple[str, str, float]] = field(default_factory=list)  # to, body, when
+    accepted: list[tuple[str, str, float]] = field(default_factory=list)  # recipient, body, time
     refused: int = 0
 
     async def create(self, request: web.Request) -> web.Response:
@@ -80,8 +89,8 @@ class Carrier:
                 "more_info": "",
             }
             return web.json_response(problem, status=400)
-        self.taken.append((to, body, time.time()))
-        sid = f"SM{len(self.taken):032x}"
+        self.accepted.append((to, body, time.time()))
+        sid = f"SM{len(self.accepted):032x}"
         answer = dict.fromkeys(
             ("price", "price_unit", "error_code", "error_message", "date_created", "date_updated", "date_sent", "messaging_service_sid")
         ) | {"sid": sid, "status": "queued", "body": body, "from": str(form.get("From", "")), "to": to, "num_segments": "1", "num_media": "0",
@@ -106,29 +115,30 @@ class Carrier:
             await runner.cleanup()
 
     def promotions(self) -> dict[str, list[float]]:
-        found: dict[str, list[float]] = defaultdict(list)
-        for to, body, at in self.taken:
+        result: dict[str, list[float]] = defaultdict(list)
+        for to, body, accepted_at in self.accepted:
             if body.startswith(("Offer", "Answer")):
-                found[to].append(at)
-        return found
+                result[to].append(accepted_at)
+        return result
 
     def confirmations(self) -> dict[str, int]:
-        found: dict[str, int] = defaultdict(int)
-        for to, body, _ in self.taken:
-            found[to] += "unsubscribed" in body
-        return found
+        result: dict[str, int] = defaultdict(int)
+        for to, body, _ in self.accepted:
+            result[to] += "unsubscribed" in body
+        return result
 
 
 class Phones:
-    """People who text us, through the webhooks of whichever node answers; a text is repeated until it is stored."""
+    """People who text us through the webhooks of any node that answers; each text is repeated until it is stored."""
 
     def __init__(self, site: Site, tally: Tally) -> None:
         self.site, self.tally = site, tally
-        self.answered: dict[str, float] = {}  # number → when its opt-out was known to be committed
+        self.opted_out_at: dict[str, float] = {}  # number → when its opt-out was committed
         self.sent = 0
 
     async def text(self, number: str, body: str, to: str = OURS, repeats: int = 0) -> float:
-        """When it was stored. `repeats`: as often again the same webhook comes, to all nodes at once."""
+        """Sends a text; returns when it was stored. `repeats`: how often the same webhook is posted again, to all nodes
+        at once."""
         self.sent += 1
         form = {
             "MessageSid": f"SM{self.sent:032x}",
@@ -165,11 +175,11 @@ class Phones:
         raise TimeoutError("a text could not be stored for a minute")
 
 
-# --- the database by hand, while no server runs ---------------------------------------------------
+# --- direct writes to the database while no server runs -------------------------------------------
 
 
 @contextlib.asynccontextmanager
-async def by_hand(site: Site, carrier_url: str) -> AsyncIterator[App]:
+async def app_on_database(site: Site, carrier_url: str) -> AsyncIterator[App]:
     settings = Settings(
         _env_file=None, data_dir=site.folder / "data", database_url=site.database_url or None, public_url=PUBLIC_URL,
         secret_key=SECRET, twilio_url=carrier_url,
@@ -185,21 +195,21 @@ def _set_up(tx: Tx, app: App) -> None:
     SMS.save(tx, settings_of(app))
     KEYWORDS.save(tx, KeywordSettings(brand="Kettle", gateway="off"))
     for address in (OURS, OTHER):
-        numbers.add(tx, Wanted(address, SenderKind.LONG_CODE, "US", rate=1_000))
+        numbers.add(tx, SenderInput(address, SenderKind.LONG_CODE, "US", rate=1_000))
 
 
-def _agrees(tx: Tx, number: str, status: Status = Status.SUBSCRIBED) -> int:
+def _give_consent(tx: Tx, number: str, status: Status = Status.SUBSCRIBED) -> int:
     contact = people.by_phone(tx, number, number, "US").contact
     for purpose in (Purpose.SMS_MARKETING, Purpose.SMS_TRANSACTIONAL):
-        consent.record(tx, Change(contact, purpose, status, Method.FORM, "form:1", "Text me offers"))
+        consent.record(tx, ConsentChange(contact, purpose, status, Method.FORM, "form:1", "Text me offers"))
     return contact
 
 
 def _queue(
-    tx: Tx, wave: str, whom: Iterable[tuple[int, str]], start: datetime | None = None, purpose: str = "marketing"
+    tx: Tx, wave: str, recipients: Iterable[tuple[int, str]], start: datetime | None = None, purpose: str = "marketing"
 ) -> None:
     body = "Answer" if purpose == "conversation" else "Offer"
-    for place, (contact, number) in enumerate(whom):
+    for place, (contact, number) in enumerate(recipients):
         due = None if start is None else start + timedelta(seconds=place / PER_S)
         delivery.queue(
             tx,
@@ -210,7 +220,6 @@ def _queue(
                 contact,
                 number,
                 f"{body} {wave}",
-                priority=20,
                 due_at=due,
             ),
         )
@@ -228,58 +237,72 @@ async def run(tally: Tally) -> None:
     ):
         crowd = [us(1_000 + n) for n in range(count)]
         stopping = tally.random.sample(crowd, stoppers)
-        wishing = tally.random.sample(sorted(set(crowd) - set(stopping)), len(WISHES))
-        lasts = (count + 5) * waves / PER_S
-        async with by_hand(site, url) as app:
+        asking_to_stop = tally.random.sample(sorted(set(crowd) - set(stopping)), len(STOP_REQUESTS))
+        duration_s = (count + 5) * waves / PER_S
+        async with app_on_database(site, url) as app:
             await app.write(_set_up, app)
-            whom = [(await app.write(_agrees, number), number) for number in [*crowd, *sorted(carrier.refuses)]]
-            tally.random.shuffle(whom)
+            recipients = [
+                (await app.write(_give_consent, number), number) for number in [*crowd, *sorted(carrier.refuses)]
+            ]
+            tally.random.shuffle(recipients)
             began = datetime.now(UTC) + timedelta(seconds=3)
             for wave in range(waves):
-                at = began + timedelta(seconds=wave * len(whom) / PER_S)
-                await app.write(_queue, f"wave {wave}", whom, at)
+                due_at = began + timedelta(seconds=wave * len(recipients) / PER_S)
+                await app.write(_queue, f"wave {wave}", recipients, due_at)
         await site.start()
         phones = Phones(site, tally)
-        kills = await _campaign(tally, site, phones, stopping, wishing, began, lasts)
-        await _settled(site)
-        asked = phones.answered.copy()
-        # Every second one comes back; strangers who say STOP and START get nothing by it.
-        back, gone = stopping[::2], stopping[1::2]
-        strangers = [us(8_000 + n) for n in range(5)]
-        await asyncio.gather(*(phones.text(number, "START") for number in back))
+        kills = await _campaign(tally, site, phones, stopping, asking_to_stop, began, duration_s)
+        await _wait_until_settled(site)
+        opted_out_at = phones.opted_out_at.copy()
+        # Every second person opts in again; START from somebody who never agreed must not subscribe them.
+        opted_in_again, opted_out = stopping[::2], stopping[1::2]
+        unknown_numbers = [us(8_000 + n) for n in range(5)]
+        await asyncio.gather(*(phones.text(number, "START") for number in opted_in_again))
         for word in ("STOP", "START"):
-            await asyncio.gather(*(phones.text(number, word) for number in strangers))
-        refused = await _agents_try(site, dict((number, contact) for contact, number in whom), gone)
-        tally.zero("yes of an agent taken after a STOP", len(gone) - refused)
+            await asyncio.gather(*(phones.text(number, word) for number in unknown_numbers))
+        refused = await _agents_record_consent(
+            site, dict((number, contact) for contact, number in recipients), opted_out
+        )
+        tally.zero("consents of agents accepted after a STOP", len(opted_out) - refused)
         for node in _servers(site):
             await node.stop()
-        async with by_hand(site, url) as app:
-            risen = await app.write(_resurrections, gone, dict((number, contact) for contact, number in whom))
-            tally.zero("imports, copies or retyped numbers that brought a yes back", risen)
+        async with app_on_database(site, url) as app:
+            restored = await app.write(
+                _try_to_restore_consent, opted_out, dict((number, contact) for contact, number in recipients)
+            )
+            tally.zero("imports, copies or retyped numbers that restored consent", restored)
             everybody = [(row.id, row.phone) for row in await app.read(_with_numbers)]
-            last = [one for one in everybody if one[1] in {*gone, *back, *strangers, *wishing, *carrier.refuses}]
+            last = [
+                row
+                for row in everybody
+                if row[1] in {*opted_out, *opted_in_again, *unknown_numbers, *asking_to_stop, *carrier.refuses}
+            ]
             mixed = [(last[(place + 1) % len(last)][0], number) for place, (_, number) in enumerate(last)]
             await app.write(_queue, "last", last)
             await app.write(_queue, "last answer", last, None, "conversation")
             await app.write(_queue, "merged", mixed)
-        mark = time.time()
+        restarted_at = time.time()
         for node in _servers(site):
             node.start()
             await node.ready() if node is not site.worker else None
-        await _settled(site)
-        async with _stopped(site), by_hand(site, url) as app:
+        await _wait_until_settled(site)
+        async with _stopped(site), app_on_database(site, url) as app:
             await app.read(
-                _judge,
+                _verdict,
                 app,
                 tally,
                 carrier,
-                asked,
-                wishing,
-                mark,
-                {"back": set(back), "gone": set(gone), "strangers": set(strangers)},
+                opted_out_at,
+                asking_to_stop,
+                restarted_at,
+                {
+                    "opted_in_again": set(opted_in_again),
+                    "opted_out": set(opted_out),
+                    "unknown_numbers": set(unknown_numbers),
+                },
             )
     tally.floor("opt-outs in different spellings", len(SPELLINGS), 40)
-    tally.floor("people who opted out under load", len(asked) - len(wishing), stoppers)
+    tally.floor("people who opted out under load", len(opted_out_at) - len(asking_to_stop), stoppers)
     tally.floor("servers killed", kills, 2)
 
 
@@ -295,59 +318,67 @@ async def _stopped(site: Site) -> AsyncIterator[None]:
 
 
 async def _campaign(
-    tally: Tally, site: Site, phones: Phones, stopping: list[str], wishing: list[str], began: datetime, lasts: float
+    tally: Tally,
+    site: Site,
+    phones: Phones,
+    stopping: list[str],
+    asking_to_stop: list[str],
+    began: datetime,
+    duration_s: float,
 ) -> int:
-    """Texts leave at 50 a second while people opt out at random moments, and servers are killed right after."""
+    """Texts are sent at 50 a second while people opt out at random moments, each followed by the kill of a server."""
     first = began.timestamp()
     slowest: list[float] = []
 
-    async def opts_out(place: int, number: str) -> None:
-        await asyncio.sleep(max(0.0, first - time.time()) + tally.random.uniform(0, lasts))
+    async def opt_out(place: int, number: str) -> None:
+        await asyncio.sleep(max(0.0, first - time.time()) + tally.random.uniform(0, duration_s))
         word = SPELLINGS[place % len(SPELLINGS)]
-        phones.answered[number] = await phones.text(number, word, tally.random.choice((OURS, OTHER)), repeats=place % 3)
+        phones.opted_out_at[number] = await phones.text(
+            number, word, tally.random.choice((OURS, OTHER)), repeats=place % 3
+        )
         await phones.text(number, tally.random.choice(SPELLINGS), tally.random.choice((OURS, OTHER)))
 
-    calm = asyncio.Event()
+    kills_ended = asyncio.Event()
 
-    async def wishes(place: int, number: str) -> None:
-        await calm.wait()
-        phones.answered[number] = await phones.text(number, WISHES[place])
-        asked = time.monotonic()
+    async def ask_to_stop(place: int, number: str) -> None:
+        await kills_ended.wait()
+        phones.opted_out_at[number] = await phones.text(number, STOP_REQUESTS[place])
+        asked_at = time.monotonic()
         while True:
-            _, found = await site.call("support", "GET", "/api/tickets?channel=sms&limit=100")
-            if any(ticket["contact"]["phone"] == number and ticket["stop_asked"] for ticket in found["tickets"]):
+            _, result = await site.call("support", "GET", "/api/tickets?channel=sms&limit=100")
+            if any(ticket["contact"]["phone"] == number and ticket["stop_asked"] for ticket in result["tickets"]):
                 break
-            assert time.monotonic() - asked < 30, "nobody is asked about a wish to stop"
+            assert time.monotonic() - asked_at < 30, "no agent is asked about a request to stop"
             await asyncio.sleep(0.02)
-        slowest.append(time.monotonic() - asked)
+        slowest.append(time.monotonic() - asked_at)
 
     kills = 0
 
     async def kill() -> None:
         nonlocal kills
-        for _ in range(max(2, round(lasts / 5))):
-            before = len(phones.answered)
-            while len(phones.answered) == before and time.time() < first + lasts:
+        for _ in range(max(2, round(duration_s / 5))):
+            before = len(phones.opted_out_at)
+            while len(phones.opted_out_at) == before and time.time() < first + duration_s:
                 await asyncio.sleep(0.005)
             node = tally.random.choice(_servers(site))
             node.kill()
             kills += 1
             node.start()
             await (node.ready() if node is not site.worker else asyncio.sleep(0.5))
-            await asyncio.sleep(lasts / 10)
-        calm.set()
+            await asyncio.sleep(duration_s / 10)
+        kills_ended.set()
 
     await asyncio.gather(
         kill(),
-        *(opts_out(place, number) for place, number in enumerate(stopping)),
-        *(wishes(place, number) for place, number in enumerate(wishing)),
+        *(opt_out(place, number) for place, number in enumerate(stopping)),
+        *(ask_to_stop(place, number) for place, number in enumerate(asking_to_stop)),
     )
-    tally.quick("a wish to stop waits for an agent's tap after, s", max(slowest), 1.0)
+    tally.quick("slowest request to stop shown to an agent, s", max(slowest), 1.0)
     return kills
 
 
-async def _settled(site: Site, within: float = 90.0) -> None:
-    """Until nothing is queued, claimed or on its way: asked of the running product."""
+async def _wait_until_settled(site: Site, within: float = 90.0) -> None:
+    """Asks the running product until no text is queued, claimed or being sent."""
     deadline = time.monotonic() + within
     quiet = 0
     while quiet < 2:
@@ -362,46 +393,46 @@ def _waiting(site: Site) -> int:
         import psycopg
 
         with psycopg.connect(site.database_url) as db:
-            found = db.execute(sql).fetchone()
+            result = db.execute(sql).fetchone()
     else:
         import sqlite3
 
         with contextlib.closing(sqlite3.connect(f"file:{site.sqlite_path()}?mode=ro", uri=True, timeout=10)) as file:
-            found = file.execute(sql).fetchone()
-    assert found is not None
-    return int(found[0])
+            result = file.execute(sql).fetchone()
+    assert result is not None
+    return int(result[0])
 
 
-# --- who tries to bring them back -----------------------------------------------------------------
+# --- attempts to bring people back who opted out --------------------------------------------------
 
 
-async def _agents_try(site: Site, contact_of: dict[str, int], gone: list[str]) -> int:
+async def _agents_record_consent(site: Site, contact_of: dict[str, int], opted_out: list[str]) -> int:
     refused = 0
-    for number in gone:
+    for number in opted_out:
         body = {"purpose": "sms_marketing", "status": "subscribed", "reason": "they said so on the phone"}
         status, answer = await site.call("manager", "POST", f"/api/contacts/{contact_of[number]}/consents", body)
         refused += status == 409 and answer["error"]["code"] == "opted_out"
     return refused
 
 
-def _resurrections(tx: Tx, gone: list[str], contact_of: dict[str, int]) -> int:
-    """An import, the number on another contact, the number typed in another form, a merge. How many brought a yes back."""
-    risen = 0
-    for place, number in enumerate(gone):
+def _try_to_restore_consent(tx: Tx, opted_out: list[str], contact_of: dict[str, int]) -> int:
+    """Tries to restore consent by an import, by the same number on another contact, and by another spelling of the number.
+    Returns how many attempts succeeded."""
+    restored = 0
+    for row, number in enumerate(opted_out):
         typed = (f"1-{number[2:5]}-{number[5:8]}-{number[8:]}", f"({number[2:5]}) {number[5:8]} {number[8:]}", number)[
-            place % 3
+            row % 3
         ]
-        again = normal_phone(typed, "US")
-        assert isinstance(again, Phone)
-        copy = int(tx.value(insert(contacts).values(phone=again.e164, created_at=tx.now).returning(contacts.c.id)))
-        tx.run(contacts.update().where(contacts.c.id == contact_of[number]).values(phone=again.e164))
-        for who in (contact_of[number], copy):
+        parsed = normal_phone(typed, "US")
+        assert isinstance(parsed, Phone)
+        copy = add_contact(tx, phone=parsed.e164)
+        for contact in (contact_of[number], copy):
             for purpose in (Purpose.SMS_MARKETING, Purpose.SMS_TRANSACTIONAL):
-                change = Change(
-                    who, purpose, Status.SUBSCRIBED, Method.IMPORT, "import:1", "consent=yes", reason=f"row {place}"
+                change = ConsentChange(
+                    contact, purpose, Status.SUBSCRIBED, Method.IMPORT, "import:1", "consent=yes", reason=f"row {row}"
                 )
-                risen += consent.record(tx, change).applied
-    return risen
+                restored += consent.record(tx, change).applied
+    return restored
 
 
 def _with_numbers(conn: Conn) -> list[Any]:
@@ -413,73 +444,90 @@ def _with_numbers(conn: Conn) -> list[Any]:
 # --- the verdict ----------------------------------------------------------------------------------
 
 
-def _judge(
+def _verdict(
     conn: Conn,
     app: App,
     tally: Tally,
     carrier: Carrier,
-    asked: dict[str, float],
-    wishing: list[str],
-    mark: float,
-    who: dict[str, set[str]],
+    opted_out_at: dict[str, float],
+    asking_to_stop: list[str],
+    restarted_at: float,
+    groups: dict[str, set[str]],
 ) -> None:
     rows = conn.all(select(outbound))
-    late = [
+    late_sends = [
         (row.recipient, row.key)
         for row in rows
-        if row.kind == "campaign" and row.dispatched_at is not None and row.recipient in asked
-        and asked[row.recipient] < row.dispatched_at.timestamp() < mark
+        if row.kind == "campaign" and row.dispatched_at is not None and row.recipient in opted_out_at
+        and opted_out_at[row.recipient] < row.dispatched_at.timestamp() < restarted_at
     ]  # fmt: skip
-    tally.zero("sends whose dispatch began after the opt-out was committed", len(late), late[:5])
+    tally.zero("sends whose dispatch began after the opt-out was committed", len(late_sends), late_sends[:5])
     promotions = carrier.promotions()
-    after = [at - asked[number] for number in asked for at in promotions[number] if asked[number] < at < mark]
-    tally.quick("from an opt-out to the last text that was under way then, s", max(after, default=0.0), 1.0)
+    delays = [
+        sent_at - opted_out_at[number]
+        for number in opted_out_at
+        for sent_at in promotions[number]
+        if opted_out_at[number] < sent_at < restarted_at
+    ]
+    tally.quick("from an opt-out to the last text already being sent, s", max(delays, default=0.0), 1.0)
     sent = sum(len(times) for times in promotions.values())
-    tally.floor("texts the carrier took", sent, round(len(promotions) * 1.25))
+    tally.floor("texts the carrier accepted", sent, round(len(promotions) * 1.25))
     blocked = sum(row.state == "skipped" for row in rows)
-    tally.floor("texts the gate held back", blocked, len(asked))
+    tally.floor("texts the consent check blocked", blocked, len(opted_out_at))
 
-    again = [number for number in who["gone"] | who["strangers"] if any(at > mark for at in promotions[number])]
-    tally.zero("resurrections", len(again), again[:5])
-    lacking = [number for number in who["back"] if not any(at > mark for at in promotions[number])]
-    tally.zero("people whose START brought nothing back", len(lacking), lacking[:5])
+    texted_again = [
+        number
+        for number in groups["opted_out"] | groups["unknown_numbers"]
+        if any(sent_at > restarted_at for sent_at in promotions[number])
+    ]
+    tally.zero("people texted again after their opt-out", len(texted_again), texted_again[:5])
+    without_texts = [
+        number
+        for number in groups["opted_in_again"]
+        if not any(sent_at > restarted_at for sent_at in promotions[number])
+    ]
+    tally.zero("people whose START restored no consent", len(without_texts), without_texts[:5])
 
-    promoted = [to for to, body, _ in carrier.taken if to in wishing and body in ("Offer last", "Offer merged")]
-    tally.zero("promotions to somebody whose wish to stop waits for a decision", len(promoted), promoted)
+    promoted = [
+        to for to, body, _ in carrier.accepted if to in asking_to_stop and body in ("Offer last", "Offer merged")
+    ]
+    tally.zero("promotions to somebody whose request to stop waits for a decision", len(promoted), promoted)
 
     confirmations = carrier.confirmations()
-    twice = [number for number, times in confirmations.items() if times > 1]
-    tally.zero("people with more than one confirmation", len(twice), twice[:5])
-    tally.floor("confirmations sent", sum(confirmations.values()), round(len(asked) * 0.6))
-    offering = [body for _, body, _ in carrier.taken if "unsubscribed" in body and "ffer" in body]
+    confirmed_twice = [number for number, times in confirmations.items() if times > 1]
+    tally.zero("people with more than one confirmation", len(confirmed_twice), confirmed_twice[:5])
+    tally.floor("confirmations sent", sum(confirmations.values()), round(len(opted_out_at) * 0.6))
+    offering = [body for _, body, _ in carrier.accepted if "unsubscribed" in body and "ffer" in body]
     tally.zero("confirmations with marketing in them", len(offering))
 
-    held = {row.address: row.reason for row in conn.all(select(suppressions))}
-    missing = [number for number in carrier.refuses if held.get(number) != "gateway"]
-    tally.zero("21610 without a suppression", len(missing), missing)
-    told = [row for row in rows if row.reason == "21610" and row.settled_at is not None]
-    first = {
-        number: min(row.settled_at for row in told if row.recipient == number)
-        for number in {row.recipient for row in told}
+    suppressed = {row.address: row.reason for row in conn.all(select(suppressions))}
+    without_suppression = [number for number in carrier.refuses if suppressed.get(number) != "gateway"]
+    tally.zero("people with error 21610 but no suppression", len(without_suppression), without_suppression)
+    opted_out_rows = [row for row in rows if row.reason == "21610" and row.settled_at is not None]
+    first_refusal = {
+        number: min(row.settled_at for row in opted_out_rows if row.recipient == number)
+        for number in {row.recipient for row in opted_out_rows}
     }
-    # `settled_at` is when the step began that notes it: what another process began before that step's commit is no
-    # breach, so the promise's own second is the measure (the carrier itself delivers none of these).
-    anew = [
-        (row.dispatched_at - first[row.recipient]).total_seconds()
+    # `settled_at` is when the step that settles the send began. A send that another process began before that step's
+    # commit is no breach, so the limit is the promised second. The carrier itself delivers none of these texts.
+    sends_after_report = [
+        (row.dispatched_at - first_refusal[row.recipient]).total_seconds()
         for row in rows
-        if row.recipient in first and row.dispatched_at and row.dispatched_at > first[row.recipient]
+        if row.recipient in first_refusal and row.dispatched_at and row.dispatched_at > first_refusal[row.recipient]
     ]
-    tally.quick("from the carrier's word to the last send that began, s", max(anew, default=0.0), 1.0)
-    tally.floor("opt-outs that only the carrier told of", len(first), len(carrier.refuses))
+    tally.quick("from the carrier's refusal to the last send that began, s", max(sends_after_report, default=0.0), 1.0)
+    tally.floor("opt-outs that only the carrier reported", len(first_refusal), len(carrier.refuses))
     subscribed = conn.all(
         select(contacts.c.phone)
         .join(consents, consents.c.contact_id == contacts.c.id)
         .where(consents.c.status == "subscribed")
     )
-    still = {row.phone for row in subscribed} & (set(carrier.refuses) | who["gone"] | who["strangers"])
-    tally.zero("subscribed although they opted out", len(still), sorted(still)[:5])
+    still_subscribed = {row.phone for row in subscribed} & (
+        set(carrier.refuses) | groups["opted_out"] | groups["unknown_numbers"]
+    )
+    tally.zero("people subscribed although they opted out", len(still_subscribed), sorted(still_subscribed)[:5])
     paused = conn.all(select(consents.c.paused_at).where(consents.c.paused_at.is_not(None)))
-    tally.floor("wishes that paused marketing", len(paused), len(wishing))
-    found = proof.verify(conn, app.key(chain.PURPOSE))
-    tally.zero("rows of the ledger that do not fit after the kills", len(found.findings), found.findings[:3])
-    tally.floor("rows of the ledger", len(conn.all(select(consent_ledger.c.id))), len(asked) * 4)
+    tally.floor("requests that paused marketing", len(paused), len(asking_to_stop))
+    result = proof.verify(conn, app.key(chain.PURPOSE))
+    tally.zero("findings in the ledger after the kills", len(result.findings), result.findings[:3])
+    tally.floor("rows of the ledger", len(conn.all(select(consent_ledger.c.id))), len(opted_out_at) * 4)

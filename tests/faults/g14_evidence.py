@@ -1,4 +1,4 @@
-"""G14: consent can be proven. Every sent message has its evidence, and whatever is done to the ledger by hand is named."""
+"""G14: consent can be proven. Every sent message has evidence; verification names every manual change to the ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from server.consent import actions, chain, ledger, proof
-from server.consent.actions import Change
+from server.consent.ledger import ConsentChange
 from server.consent.rules import Method, Purpose, Status
 from server.contacts import actions as contacts
 from server.contacts.rules import Phone, normal_phone
@@ -21,7 +21,7 @@ from server.delivery import actions as delivery
 from server.delivery import claiming
 from server.delivery.actions import Send
 from server.delivery.rules import SenderKind
-from server.delivery.senders import Wanted
+from server.delivery.senders import SenderInput
 from server.errors import Refused
 from server.kernel.sql import Tx
 from server.schema import consent_ledger, outbound, suppressions
@@ -31,13 +31,13 @@ from tests.world import World, open_world
 
 FILES = ("Spring fair, paper form 3", "Checkout box: “Text me offers”", "Shop window QR: JOIN")
 FORM_WORDINGS = ("Yes, text me news and offers.", "I agree to texts about offers, at most four a month.")
-GIVEN = datetime(2025, 3, 1, 10, 0, tzinfo=UTC)
+FIRST_CONSENT_AT = datetime(2025, 3, 1, 10, 0, tzinfo=UTC)
 SLICE = 200
 
 
 @dataclass
 class Book:
-    """What really happened, kept outside the product: who agreed to which words, who said no."""
+    """The true consents, recorded outside the product: who agreed to which wording, and who refused."""
 
     wording: dict[int, str] = field(default_factory=dict)
     phone: dict[int, str] = field(default_factory=dict)
@@ -48,43 +48,44 @@ async def run(tally: Tally) -> None:
     people, wanted_sends = (10_000, 20_000) if tally.full else (400, 600)
     with tempfile.TemporaryDirectory() as folder:
         async with open_world(Path(folder) / "data", tally.database) as world:
-            await open_sms(world, Wanted("+48732000000", SenderKind.LONG_CODE, "PL", rate=1_000_000))
+            await open_sms(world, SenderInput("+48732000000", SenderKind.LONG_CODE, "PL", rate=1_000_000))
             book = Book()
             await _import(world, tally, book, people)
             for number in range(3):
                 await _campaign(world, book, number)
-                await _life_goes_on(world, tally, book, number)
+                await _change_consents(world, tally, book, number)
             sent = await _evidence(world, tally, book)
             tally.floor("messages sent and exported", sent, wanted_sends)
-            await _tampered(world, tally)
-            await _erased(world, tally, book)
+            await _try_tamperings(world, tally)
+            await _erase(world, tally, book)
 
 
 async def _import(world: World, tally: Tally, book: Book, people: int) -> None:
-    """Three files with a wording each, numbers written as people write them, a tenth without consent."""
+    """Imports three files with one wording each. Phone numbers have the formats that people use; a tenth of the people
+    have no consent."""
     rows = []
     for place in range(people):
         digits = f"50{place // 100_000 % 10}{place % 100_000 + 200_000:06d}"
         raw = tally.random.choice(
             (f"+48 {digits}", f"0048{digits}", f"{digits[:3]}-{digits[3:6]}-{digits[6:]}", f"'48{digits}")
         )
-        found = normal_phone(raw, "PL")
-        assert isinstance(found, Phone), (raw, found)
-        rows.append((place, found, tally.random.random() < 0.9))
+        result = normal_phone(raw, "PL")
+        assert isinstance(result, Phone), (raw, result)
+        rows.append((place, result, tally.random.random() < 0.9))
 
     def take(tx: Tx, part: list[tuple[int, Phone, bool]]) -> list[tuple[int, str, int]]:
-        made = []
+        imported = []
         for place, phone, agreed in part:
             contact = contacts.by_phone(tx, phone.e164, phone.e164, phone.country).contact
             file = place % len(FILES)
-            made.append((contact, phone.e164, file if agreed else -1))
+            imported.append((contact, phone.e164, file if agreed else -1))
             if agreed:
-                change = Change(
+                change = ConsentChange(
                     contact, Purpose.SMS_MARKETING, Status.SUBSCRIBED, Method.IMPORT, f"import:{file}", FILES[file], "en",
-                    GIVEN + timedelta(minutes=place), f"row {place + 2}",
+                    FIRST_CONSENT_AT + timedelta(minutes=place), f"row {place + 2}",
                 )  # fmt: skip
                 actions.record(tx, change)
-        return made
+        return imported
 
     for start in range(0, people, SLICE):
         for contact, phone, file in await world.app.write(take, rows[start : start + SLICE], bulk=True):
@@ -95,14 +96,14 @@ async def _import(world: World, tally: Tally, book: Book, people: int) -> None:
 
 
 async def _campaign(world: World, book: Book, number: int) -> None:
-    """A promotion to everybody there is; the gate decides for each as it would for a campaign."""
+    """Queues a promotion to every contact; the consent gate decides for each as it would in a campaign."""
 
     def queue(tx: Tx, part: list[int]) -> None:
         for contact in part:
             body = f"Offer {number}"
             delivery.queue(
                 tx,
-                Send(f"c{number}:{contact}", "campaign", "marketing", contact, book.phone[contact], body, priority=20),
+                Send(f"c{number}:{contact}", "campaign", "marketing", contact, book.phone[contact], body),
             )
 
     def send(tx: Tx) -> int:
@@ -119,8 +120,8 @@ async def _campaign(world: World, book: Book, number: int) -> None:
     world.clock.advance(timedelta(hours=1))
 
 
-async def _life_goes_on(world: World, tally: Tally, book: Book, number: int) -> None:
-    """Some stop, a few of them come back, some agree on a form whose words were changed since."""
+async def _change_consents(world: World, tally: Tally, book: Book, number: int) -> None:
+    """Some people opt out, a few of them opt in again, and some agree on a form whose wording was changed since."""
     everybody = list(book.phone)
     for contact in tally.random.sample(everybody, len(everybody) // 20):
         stop = functools.partial(actions.stop, source=f"sms:SM{number}x{contact}", wording="STOP", language="en")
@@ -133,7 +134,9 @@ async def _life_goes_on(world: World, tally: Tally, book: Book, number: int) -> 
         book.stopped.discard(contact)
     words = FORM_WORDINGS[number % 2]
     for contact in tally.random.sample(sorted(set(everybody) - book.stopped), len(everybody) // 20):
-        change = Change(contact, Purpose.SMS_MARKETING, Status.SUBSCRIBED, Method.FORM, f"form:7@{number}", words, "en")
+        change = ConsentChange(
+            contact, Purpose.SMS_MARKETING, Status.SUBSCRIBED, Method.FORM, f"form:7@{number}", words, "en"
+        )
         recorded = await world.app.write(actions.record, change)
         if recorded.applied:
             book.wording[contact] = words
@@ -141,117 +144,116 @@ async def _life_goes_on(world: World, tally: Tally, book: Book, number: int) -> 
 
 
 async def _evidence(world: World, tally: Tally, book: Book) -> int:
-    """Each message that left, exported; what it shows is held against what the book says."""
+    """Exports the evidence of each sent message and compares it with the book."""
     key = world.app.key(chain.PURPOSE)
     rows = await world.rows(outbound, outbound.c.dispatched_at.is_not(None))
     blocked = await world.rows(outbound, outbound.c.state == "skipped")
     incomplete: list[Any] = []
-    untrue: list[Any] = []
+    wrong_evidence: list[Any] = []
     for row in rows:
-        found = await world.app.read(proof.evidence, key, row.id)
-        consents = found["basis"].get("consents", [])
-        if not (found["complete"] and len(consents) == 1 and consents[0]["source"] and consents[0]["wording"]):
-            incomplete.append((row.id, found["chain"]["findings"], len(consents)))
+        result = await world.app.read(proof.evidence, key, row.id)
+        consents = result["basis"].get("consents", [])
+        if not (result["complete"] and len(consents) == 1 and consents[0]["source"] and consents[0]["wording"]):
+            incomplete.append((row.id, result["chain"]["findings"], len(consents)))
             continue
-        shown = consents[0]
-        if shown["address"] != row.recipient or shown["wording"] not in (*FILES, *FORM_WORDINGS, "START"):
-            untrue.append((row.id, shown["address"], shown["wording"]))
-        elif row.body == "Offer 0" and shown["wording"] != FILES[int(shown["source"].removeprefix("import:"))]:
-            untrue.append((row.id, shown["source"], shown["wording"]))
+        consent = consents[0]
+        if consent["address"] != row.recipient or consent["wording"] not in (*FILES, *FORM_WORDINGS, "START"):
+            wrong_evidence.append((row.id, consent["address"], consent["wording"]))
+        elif row.body == "Offer 0" and consent["wording"] != FILES[int(consent["source"].removeprefix("import:"))]:
+            wrong_evidence.append((row.id, consent["source"], consent["wording"]))
     without = [row.id for row in rows if row.contact_id not in book.wording]
     tally.zero("sends without complete evidence", len(incomplete), incomplete[:5])
-    tally.zero("evidence that shows other words or another number than were given", len(untrue), untrue[:5])
-    tally.zero("sends to somebody who never agreed", len(without), without[:5])
-    tally.floor("sends the gate refused", len(blocked), len(book.phone) // 10)
+    tally.zero("evidence with a wrong wording or number", len(wrong_evidence), wrong_evidence[:5])
+    tally.zero("sends to people who never agreed", len(without), without[:5])
+    tally.floor("sends the consent check refused", len(blocked), len(book.phone) // 10)
     return len(rows)
 
 
-# --- thirty things somebody with the database might do ----------------------------------------------
+# --- thirty manual changes to the ledger ------------------------------------------------------------
 
-L, H, C = "consent_ledger", "consent_heads", "consents"
-ROW = f"FROM {L} WHERE contact_id = :who AND n = :n"
+LEDGER, HEADS, CONSENTS = "consent_ledger", "consent_heads", "consents"
+ROW = f"FROM {LEDGER} WHERE contact_id = :who AND n = :n"
 TAMPERINGS: list[tuple[str, tuple[str, ...], set[str]]] = [
-    ("a no made a yes", (f"UPDATE {L} SET status = 'subscribed' WHERE contact_id = :who AND n = :n",), {"altered"}),
-    ("a yes made a no", (f"UPDATE {L} SET status = 'unsubscribed' WHERE contact_id = :who AND n = 1",), {"altered"}),
-    ("another purpose", (f"UPDATE {L} SET purpose = 'email_marketing' WHERE contact_id = :who AND n = 1",), {"altered"}),
-    ("what stood before", (f"UPDATE {L} SET before = 'subscribed' WHERE contact_id = :who AND n = 1",), {"altered"}),
-    ("evidence made to count", (f"UPDATE {L} SET applied = NOT applied WHERE contact_id = :who AND n = 1",), {"altered"}),
-    ("another method", (f"UPDATE {L} SET method = 'form' WHERE contact_id = :who AND n = 1",), {"altered"}),
-    ("another source", (f"UPDATE {L} SET source = 'import:9' WHERE contact_id = :who AND n = 1",), {"altered"}),
-    ("another language", (f"UPDATE {L} SET language = 'de' WHERE contact_id = :who AND n = 1",), {"altered"}),
-    ("an earlier time", (f"UPDATE {L} SET happened_at = happened_at - 86400000000 WHERE contact_id = :who AND n = 1",), {"altered"}),
-    ("a microsecond", (f"UPDATE {L} SET happened_at = happened_at + 1 WHERE contact_id = :who AND n = :n",), {"altered"}),
-    ("when it was recorded", (f"UPDATE {L} SET recorded_at = recorded_at - 1 WHERE contact_id = :who AND n = :n",), {"altered"}),
-    ("other words", (f"UPDATE {L} SET wording = 'All offers, for ever' WHERE contact_id = :who AND n = 1",), {"field"}),
-    ("no words", (f"UPDATE {L} SET wording = '' WHERE contact_id = :who AND n = 1",), {"field"}),
-    ("another number", (f"UPDATE {L} SET address = '+48501999999' WHERE contact_id = :who AND n = 1",), {"field"}),
-    ("another reason", (f"UPDATE {L} SET reason = 'row 3' WHERE contact_id = :who AND n = 1",), {"field"}),
-    ("another salt", (f"UPDATE {L} SET salt = 'AAAAAAAAAAAAAAAAAAAAAA' WHERE contact_id = :who AND n = 1",), {"altered", "field"}),
-    ("a borrowed commitment", (f"UPDATE {L} SET commitment = (SELECT commitment FROM {L} WHERE contact_id = :other AND n = 1) WHERE contact_id = :who AND n = 1",), {"altered", "field"}),
-    ("another seal on a row", (f"UPDATE {L} SET mac = 'AAAA' WHERE contact_id = :who AND n = 1",), {"altered"}),
-    ("a borrowed seal", (f"UPDATE {L} SET mac = (SELECT mac FROM {L} WHERE contact_id = :other AND n = 1) WHERE contact_id = :who AND n = 1",), {"altered"}),
-    ("the first row gone", (f"DELETE FROM {L} WHERE contact_id = :who AND n = 1",), {"missing"}),
-    ("a row in the middle gone", (f"DELETE FROM {L} WHERE contact_id = :who AND n = 2",), {"missing"}),
-    ("the last row gone", (f"DELETE FROM {L} WHERE contact_id = :who AND n = :n",), {"missing"}),
-    ("the tail cut, and the head with it", (f"DELETE FROM {L} WHERE contact_id = :who AND n = :n", f"UPDATE {H} SET length = :n - 1, mac = (SELECT mac FROM {L} WHERE contact_id = :who AND n = :n - 1) WHERE contact_id = :who"), {"head"}),
-    ("two rows in each other's place", (f"UPDATE {L} SET n = 999 WHERE contact_id = :who AND n = 1", f"UPDATE {L} SET n = 1 WHERE contact_id = :who AND n = 2", f"UPDATE {L} SET n = 2 WHERE contact_id = :who AND n = 999"), {"altered"}),
-    ("a yes put in", (f"INSERT INTO {L} (contact_id, n, purpose, before, status, applied, method, salt, commitment, happened_at, recorded_at, mac, source, wording, language, reason, address) SELECT contact_id, n + 1, purpose, before, 'subscribed', applied, method, salt, commitment, happened_at, recorded_at, mac, source, wording, language, reason, address {ROW}",), {"added"}),
-    ("a row of somebody else's", (f"UPDATE {L} SET contact_id = :who, n = :n + 1 WHERE contact_id = :other AND n = 1",), {"added", "missing"}),
-    ("the head gone", (f"DELETE FROM {H} WHERE contact_id = :who",), {"head", "chain"}),
-    ("everything of one contact gone", (f"DELETE FROM {L} WHERE contact_id = :who", f"DELETE FROM {H} WHERE contact_id = :who", f"DELETE FROM {C} WHERE contact_id = :who"), {"chain"}),
-    ("a standing made a yes", (f"UPDATE {C} SET status = 'subscribed', method = 'form' WHERE contact_id = :who AND purpose = 'sms_marketing'",), {"standing"}),
-    ("a standing gone", (f"DELETE FROM {C} WHERE contact_id = :who AND purpose = 'sms_marketing'",), {"standing"}),
-    ("a standing out of nothing", (f"INSERT INTO {C} (contact_id, purpose, status, method, source, happened_at, recorded_at, taken) SELECT contact_id, 'email_marketing', 'subscribed', 'form', 'form:1', happened_at, recorded_at, taken FROM {C} WHERE contact_id = :who AND purpose = 'sms_marketing'",), {"standing"}),
-    ("what START would give back", (f"UPDATE {C} SET taken = NOT taken WHERE contact_id = :who AND purpose = 'sms_marketing'",), {"standing"}),
-    ("the register gone", ("DELETE FROM consent_register",), {"register"}),
-    ("a chain forgotten in the register", ("UPDATE consent_register SET chains = chains - 1",), {"register"}),
+    ("a refusal changed to a consent", (f"UPDATE {LEDGER} SET status = 'subscribed' WHERE contact_id = :who AND n = :n",), {"altered"}),
+    ("a consent changed to a refusal", (f"UPDATE {LEDGER} SET status = 'unsubscribed' WHERE contact_id = :who AND n = 1",), {"altered"}),
+    ("another purpose", (f"UPDATE {LEDGER} SET purpose = 'email_marketing' WHERE contact_id = :who AND n = 1",), {"altered"}),
+    ("another previous status", (f"UPDATE {LEDGER} SET before = 'subscribed' WHERE contact_id = :who AND n = 1",), {"altered"}),
+    ("`applied` inverted", (f"UPDATE {LEDGER} SET applied = NOT applied WHERE contact_id = :who AND n = 1",), {"altered"}),
+    ("another method", (f"UPDATE {LEDGER} SET method = 'form' WHERE contact_id = :who AND n = 1",), {"altered"}),
+    ("another source", (f"UPDATE {LEDGER} SET source = 'import:9' WHERE contact_id = :who AND n = 1",), {"altered"}),
+    ("another language", (f"UPDATE {LEDGER} SET language = 'de' WHERE contact_id = :who AND n = 1",), {"altered"}),
+    ("an earlier time", (f"UPDATE {LEDGER} SET happened_at = happened_at - 86400000000 WHERE contact_id = :who AND n = 1",), {"altered"}),
+    ("a time changed by a microsecond", (f"UPDATE {LEDGER} SET happened_at = happened_at + 1 WHERE contact_id = :who AND n = :n",), {"altered"}),
+    ("another recording time", (f"UPDATE {LEDGER} SET recorded_at = recorded_at - 1 WHERE contact_id = :who AND n = :n",), {"altered"}),
+    ("another wording", (f"UPDATE {LEDGER} SET wording = 'All offers, for ever' WHERE contact_id = :who AND n = 1",), {"field"}),
+    ("an empty wording", (f"UPDATE {LEDGER} SET wording = '' WHERE contact_id = :who AND n = 1",), {"field"}),
+    ("another number", (f"UPDATE {LEDGER} SET address = '+48501999999' WHERE contact_id = :who AND n = 1",), {"field"}),
+    ("another reason", (f"UPDATE {LEDGER} SET reason = 'row 3' WHERE contact_id = :who AND n = 1",), {"field"}),
+    ("another salt", (f"UPDATE {LEDGER} SET salt = 'AAAAAAAAAAAAAAAAAAAAAA' WHERE contact_id = :who AND n = 1",), {"altered", "field"}),
+    ("another contact's commitment", (f"UPDATE {LEDGER} SET commitment = (SELECT commitment FROM {LEDGER} WHERE contact_id = :other AND n = 1) WHERE contact_id = :who AND n = 1",), {"altered", "field"}),
+    ("an invented MAC", (f"UPDATE {LEDGER} SET mac = 'AAAA' WHERE contact_id = :who AND n = 1",), {"altered"}),
+    ("another contact's MAC", (f"UPDATE {LEDGER} SET mac = (SELECT mac FROM {LEDGER} WHERE contact_id = :other AND n = 1) WHERE contact_id = :who AND n = 1",), {"altered"}),
+    ("the first row deleted", (f"DELETE FROM {LEDGER} WHERE contact_id = :who AND n = 1",), {"missing"}),
+    ("a middle row deleted", (f"DELETE FROM {LEDGER} WHERE contact_id = :who AND n = 2",), {"missing"}),
+    ("the last row deleted", (f"DELETE FROM {LEDGER} WHERE contact_id = :who AND n = :n",), {"missing"}),
+    ("the last row deleted and the head adjusted", (f"DELETE FROM {LEDGER} WHERE contact_id = :who AND n = :n", f"UPDATE {HEADS} SET length = :n - 1, mac = (SELECT mac FROM {LEDGER} WHERE contact_id = :who AND n = :n - 1) WHERE contact_id = :who"), {"head"}),
+    ("two rows swapped", (f"UPDATE {LEDGER} SET n = 999 WHERE contact_id = :who AND n = 1", f"UPDATE {LEDGER} SET n = 1 WHERE contact_id = :who AND n = 2", f"UPDATE {LEDGER} SET n = 2 WHERE contact_id = :who AND n = 999"), {"altered"}),
+    ("a consent inserted", (f"INSERT INTO {LEDGER} (contact_id, n, purpose, before, status, applied, method, salt, commitment, happened_at, recorded_at, mac, source, wording, language, reason, address) SELECT contact_id, n + 1, purpose, before, 'subscribed', applied, method, salt, commitment, happened_at, recorded_at, mac, source, wording, language, reason, address {ROW}",), {"added"}),
+    ("another contact's row moved here", (f"UPDATE {LEDGER} SET contact_id = :who, n = :n + 1 WHERE contact_id = :other AND n = 1",), {"added", "missing"}),
+    ("the head deleted", (f"DELETE FROM {HEADS} WHERE contact_id = :who",), {"head", "chain"}),
+    ("all rows of one contact deleted", (f"DELETE FROM {LEDGER} WHERE contact_id = :who", f"DELETE FROM {HEADS} WHERE contact_id = :who", f"DELETE FROM {CONSENTS} WHERE contact_id = :who"), {"chain"}),
+    ("a current state changed to a consent", (f"UPDATE {CONSENTS} SET status = 'subscribed', method = 'form' WHERE contact_id = :who AND purpose = 'sms_marketing'",), {"standing"}),
+    ("a current state deleted", (f"DELETE FROM {CONSENTS} WHERE contact_id = :who AND purpose = 'sms_marketing'",), {"standing"}),
+    ("a current state inserted", (f"INSERT INTO {CONSENTS} (contact_id, purpose, status, method, source, happened_at, recorded_at, taken) SELECT contact_id, 'email_marketing', 'subscribed', 'form', 'form:1', happened_at, recorded_at, taken FROM {CONSENTS} WHERE contact_id = :who AND purpose = 'sms_marketing'",), {"standing"}),
+    ("`taken` inverted", (f"UPDATE {CONSENTS} SET taken = NOT taken WHERE contact_id = :who AND purpose = 'sms_marketing'",), {"standing"}),
+    ("the register emptied", ("DELETE FROM consent_register",), {"register"}),
+    ("a chain missing in the register", ("UPDATE consent_register SET chains = chains - 1",), {"register"}),
 ]  # fmt: skip
 
 
-class _Back(Refused):
-    """Undoes what was done by hand; a refusal is no fault of the server's, so it fills no log."""
+class _RollBack(Refused):
+    """Rolls a manual change back. It derives from no server error, so the server does not log it."""
 
     def __init__(self) -> None:
         super().__init__("undone", "Nothing happened.")
 
 
-def _tamper(
-    tx: Tx, statements: tuple[str, ...], values: dict[str, int], key: bytes, found: list[proof.Tampering]
-) -> None:
+def _tamper(tx: Tx, statements: tuple[str, ...], values: dict[str, int], key: bytes, item: list[proof.Finding]) -> None:
     for statement in statements:
         for name, value in values.items():
             statement = statement.replace(f":{name}", str(value))
         tx._execute(statement, ())
-    found.extend(proof.verify(tx, key).findings)
-    raise _Back
+    item.extend(proof.verify(tx, key).findings)
+    raise _RollBack
 
 
-async def _tampered(world: World, tally: Tally) -> None:
-    """Each on somebody with a chain of at least four rows whose last word is a STOP, and undone afterwards."""
+async def _try_tamperings(world: World, tally: Tally) -> None:
+    """Applies each change to a person with at least four ledger rows, the last of them a STOP, and rolls it back
+    afterwards."""
     key = world.app.key(chain.PURPOSE)
-    sound = await world.app.read(proof.verify, key)
-    tally.zero("false alarms on an untouched ledger", len(sound.findings), sound.findings[:3])
-    tally.floor("rows verified", sound.rows, len(TAMPERINGS) * 10)
+    untouched = await world.app.read(proof.verify, key)
+    tally.zero("false alarms on an untouched ledger", len(untouched.findings), untouched.findings[:3])
+    tally.floor("rows verified", untouched.rows, len(TAMPERINGS) * 10)
     victims = await world.app.read(_victims)
     unnamed: list[Any] = []
     alarms: list[Any] = []
-    for number, (what, statements, expected) in enumerate(TAMPERINGS):
-        who, length = victims[number % len(victims)]
-        other, _ = victims[(number + 1) % len(victims)]
-        values = {"who": who, "other": other, "n": length}
-        found: list[proof.Tampering] = []
-        with contextlib.suppress(_Back):
-            await world.app.write(_tamper, statements, values, key, found)
-        kinds = {finding.kind for finding in found}
+    for number, (description, statements, expected) in enumerate(TAMPERINGS):
+        victim, length = victims[number % len(victims)]
+        other_victim, _ = victims[(number + 1) % len(victims)]
+        values = {"who": victim, "other": other_victim, "n": length}
+        results: list[proof.Finding] = []
+        with contextlib.suppress(_RollBack):
+            await world.app.write(_tamper, statements, values, key, results)
+        kinds = {finding.kind for finding in results}
         if not expected <= kinds:
-            unnamed.append((what, sorted(expected), [str(finding) for finding in found[:3]]))
-        touched = {who, other, None}
-        alarms += [(what, finding) for finding in found if finding.contact not in touched]
+            unnamed.append((description, sorted(expected), [str(finding) for finding in results[:3]]))
+        touched = {victim, other_victim, None}
+        alarms += [(description, finding) for finding in results if finding.contact not in touched]
     tally.floor("tamperings by raw SQL", len(TAMPERINGS), 30)
     tally.zero("tamperings that verify did not name", len(unnamed), unnamed[:3])
-    tally.zero("false alarms about others", len(alarms), alarms[:3])
+    tally.zero("false alarms about other contacts", len(alarms), alarms[:3])
     again = await world.app.read(proof.verify, key)
-    tally.zero("false alarms once they were undone", len(again.findings), again.findings[:3])
+    tally.zero("false alarms after the tampering was undone", len(again.findings), again.findings[:3])
 
 
 def _victims(conn: Any) -> list[tuple[int, int]]:
@@ -269,26 +271,26 @@ def _victims(conn: Any) -> list[tuple[int, int]]:
         .order_by(last.c.contact_id)
     )
     first = {row.contact_id: row for row in rows}
-    assert len(first) >= 2, "nobody with a chain that ends in a STOP"
+    assert len(first) >= 2, "too few contacts whose chain ends in a STOP"
     return [(row.contact_id, row.length) for row in rows]
 
 
 # --- erasure --------------------------------------------------------------------------------------
 
 
-async def _erased(world: World, tally: Tally, book: Book) -> None:
-    """What is personal leaves the ledger; the proof and the opt-out stay."""
+async def _erase(world: World, tally: Tally, book: Book) -> None:
+    """Erasure removes personal data from the ledger and keeps the proof and the opt-out."""
     key = world.app.key(chain.PURPOSE)
-    gone = tally.random.sample(sorted(book.stopped), min(20, len(book.stopped)))
-    held = await world.app.read(lambda conn: conn.value(select(func.count()).select_from(suppressions)))
-    for contact in gone:
+    erased = tally.random.sample(sorted(book.stopped), min(20, len(book.stopped)))
+    suppressions_before = await world.app.read(lambda conn: conn.value(select(func.count()).select_from(suppressions)))
+    for contact in erased:
         await world.app.write(functools.partial(ledger.erase, source="user:1"), contact)
-    rows = await world.rows(consent_ledger, consent_ledger.c.contact_id.in_(gone))
-    left = [row.id for row in rows if row.address or row.reason or book.phone[row.contact_id] in row.wording]
-    after = await world.app.read(proof.verify, key)
-    tally.floor("people erased from the ledger", len(gone), 5)
-    tally.zero("personal fields left in the ledger", len(left), left[:5])
-    tally.zero("false alarms after erasure", len(after.findings), after.findings[:3])
-    kept = await world.app.read(lambda conn: conn.value(select(func.count()).select_from(suppressions)))
-    tally.zero("opt-outs lost by erasure", held - kept)
-    tally.lacks("G14: erasure of contact, files, search and logs comes with the erasing of people")
+    rows = await world.rows(consent_ledger, consent_ledger.c.contact_id.in_(erased))
+    personal = [row.id for row in rows if row.address or row.reason or book.phone[row.contact_id] in row.wording]
+    verified = await world.app.read(proof.verify, key)
+    tally.floor("people erased from the ledger", len(erased), 5)
+    tally.zero("personal fields left in the ledger", len(personal), personal[:5])
+    tally.zero("false alarms after erasure", len(verified.findings), verified.findings[:3])
+    suppressions_after = await world.app.read(lambda conn: conn.value(select(func.count()).select_from(suppressions)))
+    tally.zero("opt-outs lost by erasure", suppressions_before - suppressions_after)
+    tally.lacks("G14: erasing contacts, files, search and logs does not exist yet")

@@ -1,4 +1,5 @@
-"""G15: a visitor reads their own conversation and nothing else; somebody else's id is answered like a made-up one."""
+"""G15: a visitor reads their own conversation and nothing else; another visitor's id gets the same response as an id
+that does not exist."""
 
 from __future__ import annotations
 
@@ -16,20 +17,20 @@ from typing import Any
 from websockets.asyncio.client import connect
 
 from server.app import ENDPOINTS
-from server.live.frames import VISITOR_TYPES
+from server.frames import VISITOR_TYPES
 from tests.faults import storm
 from tests.faults.crowd import Crowd
 from tests.faults.people import Visitor, socket_url
 from tests.faults.site import PUBLIC_URL, Site, open_site
 from tests.faults.tally import Tally
 
-CANARY = "canary-7f3a"  # stands in everything that is the other's
+CANARY = "canary-7f3a"  # part of every text and name of the other visitor
 _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an attempt got: enough to tell two answers apart, no more."""
+    """The response to an attempt, reduced to what distinguishes two responses."""
 
     status: int
     code: str
@@ -42,8 +43,8 @@ class Answer:
 
 
 @dataclass
-class Spoils:
-    """What the other visitor has, and for each a made-up twin of the same shape."""
+class ForeignValues:
+    """Ids and keys of the other visitor, each with a made-up value of the same shape."""
 
     values: dict[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -56,22 +57,23 @@ Attempt = Callable[[str], Awaitable[Answer]]
 
 async def run(tally: Tally) -> None:
     async with open_site(tally.database, seed=tally.seed) as site:
-        status, _ = await site.call("owner", "PUT", "/api/settings/widget", {"visitor_files": True})
-        assert status == 200
+        await site.allow_visitor_files()
         await asyncio.sleep(0.2)
         crowd = Crowd(site, visitors=2, agents=0, seed=tally.seed)
         await crowd.start()
         victim, thief = crowd.visitors
-        spoils = await _fill(site, victim, thief)
+        foreign_values = await _fill(site, victim, thief)
         attempts = _attempts(site, thief)
         tried = differing = foreign = 0
         examples: list[str] = []
         times: dict[str, tuple[list[float], list[float]]] = {}
-        for (what, (theirs, made_up)), (name, attempt) in itertools.product(spoils.values.items(), attempts.items()):
-            shapes = _shapes(theirs, made_up) if what.endswith("id") else [(theirs, made_up)]
+        for (value_name, (theirs, made_up)), (name, attempt) in itertools.product(
+            foreign_values.values.items(), attempts.items()
+        ):
+            shapes = _shapes(theirs, made_up) if value_name.endswith("id") else [(theirs, made_up)]
             for shape in shapes if tally.full else tally.random.sample(shapes, min(3, len(shapes))):
-                # What the writer answers may come after the pong that ends the listening, and a rate limit may begin between
-                # the two: then they are asked again. What tells them apart does so every time.
+                # A writer's answer may arrive after the pong that ends the reading, and a rate limit may begin between
+                # the two attempts. Both are then repeated. A real difference appears in every repetition.
                 for _ in range(3):
                     real, fake = await attempt(shape[0]), await attempt(shape[1])
                     tried += 2
@@ -83,34 +85,35 @@ async def run(tally: Tally) -> None:
                 pair[1].append(fake.seconds)
                 if not real.like(fake):
                     differing += 1
-                    examples.append(f"{what} in {name}: {real} / {fake}")
+                    examples.append(f"{value_name} in {name}: {real} / {fake}")
                 if real.foreign:
-                    examples.append(f"{what} in {name}: FOREIGN BYTES")
-        heard = await _overheard(site, victim, thief)
+                    examples.append(f"{value_name} in {name}: FOREIGN BYTES")
+        overheard = await _eavesdrop(site, victim, thief)
         slower = [name for name, (real, fake) in times.items() if _another_class(real, fake)]
-        tally.floor("attempts", tried, len(spoils.values) * len(attempts) * 2)
+        tally.floor("attempts to read another visitor's data", tried, len(foreign_values.values) * len(attempts) * 2)
         tally.floor(
             "routes tried",
             sum(name.startswith(("GET", "POST", "PUT", "DELETE", "PATCH")) for name in attempts),
             len(ENDPOINTS),
         )
         tally.zero(
-            "frames not in the matrix", len(VISITOR_TYPES - {n.split()[1] for n in attempts if n.startswith("frame ")})
+            "frames that were not tried",
+            len(VISITOR_TYPES - {n.split()[1] for n in attempts if n.startswith("frame ")}),
         )
-        tally.zero("answers that differ", differing, examples)
-        tally.zero("foreign bytes", foreign + heard, examples)
-        tally.zero("times of another class", len(slower), slower)
+        tally.zero("responses that differ from those for an id that does not exist", differing, examples)
+        tally.zero("responses and frames with another visitor's data", foreign + overheard, examples)
+        tally.zero("routes with different response times", len(slower), slower)
         for visitor in crowd.visitors:
             tally.zero(f"{visitor.name}: entries of another thread", visitor.violations)
-        # The premise: with their own token the same addresses do answer.
-        own = await _fetch(site, victim, f"/files/{spoils.values['file token'][0]}")
-        tally.floor("the owner's own file is served", int(own.status == 200 and own.foreign), 1)
+        # Precondition: with their own token the same addresses do return data.
+        own_file = await _fetch(site, victim, f"/files/{foreign_values.values['file token'][0]}")
+        tally.floor("the owner's own file is served", int(own_file.status == 200 and own_file.foreign), 1)
         await crowd.settle(5)
     await storm.run(tally, 50_000 if tally.full else 5_000)
 
 
-async def _fill(site: Site, victim: Visitor, thief: Visitor) -> Spoils:
-    spoils = Spoils()
+async def _fill(site: Site, victim: Visitor, thief: Visitor) -> ForeignValues:
+    foreign_values = ForeignValues()
     headers = {"authorization": f"Bearer {victim.token}", "x-file-name": f"{CANARY}.txt"}
     _, file = await site.call(None, "POST", "/widget/files", f"{CANARY} bytes".encode(), headers=headers)
     key = await victim.say(f"{CANARY} a secret")
@@ -134,21 +137,21 @@ async def _fill(site: Site, victim: Visitor, thief: Visitor) -> Spoils:
         "owner", "POST", f"/api/tickets/{ticket['id']}/reply", {"key": "reply-0001", "text": f"{CANARY} answer"}
     )
     made_up = secrets.token_urlsafe
-    spoils.add("file token", file["token"], made_up(24))
-    spoils.add("file token of a note", private["token"], made_up(24))
-    spoils.add("thread token", victim.thread, made_up(18))
-    spoils.add("client key", key, made_up(24).replace("_", "a")[:32])
-    spoils.add("visitor key", victim.key, secrets.token_hex(32))
-    spoils.add("visitor token body", str(victim.token).partition(".")[0], made_up(24))
-    spoils.add("ticket id", ticket["id"], 987654)
-    spoils.add("thread id", ticket["thread"], 987655)
-    spoils.add("user id", site.ids["owner"], 987656)
-    spoils.add("seq id", 3, 3)
-    return spoils
+    foreign_values.add("file token", file["token"], made_up(24))
+    foreign_values.add("file token of a note", private["token"], made_up(24))
+    foreign_values.add("thread token", victim.thread, made_up(18))
+    foreign_values.add("client key", key, made_up(24).replace("_", "a")[:32])
+    foreign_values.add("visitor key", victim.key, secrets.token_hex(32))
+    foreign_values.add("visitor token body", str(victim.token).partition(".")[0], made_up(24))
+    foreign_values.add("ticket id", ticket["id"], 987654)
+    foreign_values.add("thread id", ticket["thread"], 987655)
+    foreign_values.add("user id", site.ids["owner"], 987656)
+    foreign_values.add("seq id", 3, 3)
+    return foreign_values
 
 
 def _shapes(theirs: str, made_up: str) -> list[tuple[str, str]]:
-    """The same number in the shapes that loose comparisons fall for."""
+    """Writes the same number in the forms that a loose comparison would accept."""
     writings: list[Callable[[str], str]] = [
         str, lambda n: f"0{n}", lambda n: f"{n}.0", lambda n: f"{n}e0", lambda n: f"[{n}]", lambda n: f"%20{n}", lambda n: f'"{n}"',
         lambda n: f"-{n}", lambda n: f"{n},1", lambda n: f"{n}%00", lambda n: f"../{n}", lambda n: f"{n}/..%2f{n}",
@@ -157,20 +160,22 @@ def _shapes(theirs: str, made_up: str) -> list[tuple[str, str]]:
 
 
 def _attempts(site: Site, thief: Visitor) -> dict[str, Attempt]:
-    """Every route and every frame, with the value in every position that takes one."""
-    found: dict[str, Attempt] = {}
+    """Tries every route and every frame, with the value in every position that takes one."""
+    result: dict[str, Attempt] = {}
     for endpoint in ENDPOINTS:
         name = f"{endpoint.method} {endpoint.path}"
-        # Who has no account may press these buttons; they change nothing of a visitor's and are G28's business.
+        # These buttons need no account. They change nothing of a visitor's and belong to G28.
         if name not in ("POST /api/login", "POST /api/setup"):
-            found[name] = _route(site, thief, endpoint.method, endpoint.path)
+            result[name] = _route(site, thief, endpoint.method, endpoint.path)
         else:
-            found[name] = _route(site, thief, "GET", endpoint.path)
-    found["header identity"] = lambda value: _fetch(site, thief, "/files/" + "A" * 32, {"x-threadline-identity": value})
-    found["header token"] = lambda value: _fetch(
+            result[name] = _route(site, thief, "GET", endpoint.path)
+    result["header identity"] = lambda value: _fetch(
+        site, thief, "/files/" + "A" * 32, {"x-threadline-identity": value}
+    )
+    result["header token"] = lambda value: _fetch(
         site, thief, "/files/" + "A" * 32, {"authorization": f"Bearer {value}"}
     )
-    found["header token, own signature"] = lambda value: _fetch(
+    result["header token, own signature"] = lambda value: _fetch(
         site, thief, "/files/" + "A" * 32, {"authorization": f"Bearer {value}.{str(thief.token).partition('.')[2]}"}
     )
     frames: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -196,10 +201,10 @@ def _attempts(site: Site, thief: Visitor) -> dict[str, Attempt]:
     }
     for name, frame in frames.items():
         kind = name.split()[0]
-        found[f"frame {name}"] = lambda value, kind=kind, frame=frame: _frame(
+        result[f"frame {name}"] = lambda value, kind=kind, frame=frame: _frame(
             site, thief, {"type": kind, **frame(value)}
         )  # type: ignore[misc]
-    return found
+    return result
 
 
 def _key() -> str:
@@ -234,26 +239,26 @@ async def _request(
         )
     except ValueError:
         return Answer(0, "not an address", 0, 0.0, False)  # our own client refuses to send it
-    taken = time.perf_counter() - began
+    seconds = time.perf_counter() - began
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
     code = answer.get("error", {}).get("code", "") if isinstance(answer, dict) else ""
     if len(value) > 6:
-        text = text.replace(value, "")  # an echo of what was asked may be as long as it was
-    return Answer(status, code, len(text), taken, CANARY in text)
+        text = text.replace(value, "")  # an echo of the value has the length of the value
+    return Answer(status, code, len(text), seconds, CANARY in text)
 
 
-async def _fetch(site: Site, who: Visitor, path: str, headers: dict[str, str] | None = None) -> Answer:
-    return await _request(site, who, "GET", path, None, headers or {}, "\0")
+async def _fetch(site: Site, visitor: Visitor, path: str, headers: dict[str, str] | None = None) -> Answer:
+    return await _request(site, visitor, "GET", path, None, headers or {}, "\0")
 
 
-async def _send(site: Site, who: Visitor, frame: dict[str, Any]) -> tuple[int, Any]:
+async def _send(site: Site, visitor: Visitor, frame: dict[str, Any]) -> tuple[int, Any]:
     return await site.call(
-        None, "POST", "/widget/send", json.dumps(frame).encode(), headers={"authorization": f"Bearer {who.token}"}
+        None, "POST", "/widget/send", json.dumps(frame).encode(), headers={"authorization": f"Bearer {visitor.token}"}
     )
 
 
 async def _frame(site: Site, thief: Visitor, frame: dict[str, Any]) -> Answer:
-    """The frame as the first one (`hello`) or after a good hello; the first answer that is about it."""
+    """Sends the frame as the first one (instead of `hello`) or after a valid hello; returns the first answer to it."""
     began = time.perf_counter()
     async with connect(
         socket_url(site.nodes[-1].url, thief.path), compression=None, origin=PUBLIC_URL, proxy=None
@@ -281,13 +286,13 @@ async def _frame(site: Site, thief: Visitor, frame: dict[str, Any]) -> Answer:
             pass
         except Exception as closed:  # the close code is the answer
             answers.append({"type": "closed", "code": str(getattr(getattr(closed, "rcvd", None), "code", ""))})
-    taken = time.perf_counter() - began
+    seconds = time.perf_counter() - began
     kinds = [
         f"{answer['type']} {answer.get('code', '')}".strip()
         for answer in answers
         if answer["type"] in ("refused", "closed", "reset")
     ]
-    return Answer(101, ", ".join(kinds), 0, taken, CANARY in json.dumps(answers))
+    return Answer(101, ", ".join(kinds), 0, seconds, CANARY in json.dumps(answers))
 
 
 def _another_class(real: list[float], fake: list[float]) -> bool:
@@ -297,9 +302,10 @@ def _another_class(real: list[float], fake: list[float]) -> bool:
     return second > 3 * first and second - first > 0.010
 
 
-async def _overheard(site: Site, victim: Visitor, thief: Visitor) -> int:
-    """The victim and an agent chat while the thief listens on two sockets and a poll."""
-    before = len(thief.frames)
+async def _eavesdrop(site: Site, victim: Visitor, thief: Visitor) -> int:
+    """The victim and an agent chat while the thief listens on two sockets and a poll; returns how much of it the thief
+    received."""
+    frames_before = len(thief.frames)
     _, page = await site.call("owner", "GET", "/api/tickets")
     ticket = next(t for t in page["tickets"] if CANARY in t["preview"])
     for number in range(20):
@@ -321,5 +327,5 @@ async def _overheard(site: Site, victim: Visitor, thief: Visitor) -> int:
         },
     )
     assert status == 200, polled
-    held = json.dumps([thief.frames[before:], list(thief.screen.values()), polled])
-    return held.count(CANARY)
+    received = json.dumps([thief.frames[frames_before:], list(thief.screen.values()), polled])
+    return received.count(CANARY)

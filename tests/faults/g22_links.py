@@ -1,4 +1,5 @@
-"""G22: short links only go where somebody said; codes are not guessed; clicks are counted once, and never cost a visitor anything."""
+"""G22: short links lead only to targets that the team entered; codes cannot be guessed; each click is counted once and
+never delays a visitor."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ from server.errors import Refused
 from server.kernel.bus import LocalBus
 from server.kernel.sql import Conn
 from server.links import actions, http, queries, rules
-from server.links.clicks import FLUSH_S
-from server.schema import link_clicks, short_links
+from server.links.click_buffer import FLUSH_S
+from server.schema.short_links import link_clicks, short_links
 from server.settings import Settings
 from tests.faults.site import PUBLIC_URL, SECRET, Site
 from tests.faults.tally import Tally
@@ -37,7 +38,7 @@ PERSON = {
     "user-agent": "Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 Safari/604.1",
 }
 
-# What somebody might want a link to be, and must not be able to (BAD_INPUTS 3.7). In a text each stands alone.
+# Link targets that an attacker might try and that must be refused. Each is the only link in its text.
 BAD = (
     "https://good.example@evil.example/", "https://user:pw@shop.example/", "https://good.example\\@evil.example/",
     "javascript:alert(1)", "data:text/html,<b>x", "ftp://a.example/x", "file:///etc/passwd", "//evil.example/x",
@@ -45,7 +46,7 @@ BAD = (
     "https://a.example/" + "x" * 8192, "https://a.example/\u202egpj.exe", "https://a.example/\u200bx",
     f"{PUBLIC_URL}/l/aB3dE6gH", f"{PUBLIC_URL}//l/aB3dE6gH", f"{PUBLIC_URL}/%6c/aB3dE6gH", f"{PUBLIC_URL}/x/../l/aB3dE6gH",
 )  # fmt: skip
-# And what is a target after all, with what it must be stored as.
+# Valid targets, each with the form in which it must be stored.
 GOOD = {
     "https://good.evil.example": "https://good.evil.example/",
     "http://192.168.0.7:8080/x": "http://192.168.0.7:8080/x",
@@ -69,27 +70,27 @@ async def run(tally: Tally) -> None:
 
 
 async def _bad_targets(tally: Tally, world: World) -> None:
-    taken = [text for text in BAD if (await _shorten(world, text))[1]]
-    tally.zero("bad targets stored", len(taken), taken)
-    odd = []
+    stored = [text for text in BAD if (await _shorten(world, text))[1]]
+    tally.zero("invalid targets stored", len(stored), stored)
+    misspelled = []
     for text, target in GOOD.items():
         _, codes = await _shorten(world, text)
-        found = [(await world.app.read(queries.target, code))[1] for code in codes]  # type: ignore[index]
-        if found != [target]:
-            odd.append((text, found))
-    tally.zero("targets stored in other words", len(odd), odd)
+        results = [(await world.app.read(queries.target, code))[1] for code in codes]  # type: ignore[index]
+        if results != [target]:
+            misspelled.append((text, results))
+    tally.zero("targets stored with another spelling", len(misspelled), misspelled)
     dice = random.Random(tally.seed)
     pieces = ["https://", "http://", "www.", "a.example", "가", "@", "\\", "/", ":", "[", "]", "%0d", "\r\n", "\0", " ", "?", "#", "\u202e", "x" * 60, "127.1"]  # fmt: skip
     texts = 20_000 if tally.full else 1_000
     for _ in range(texts // 200):
         text = "\n".join("".join(dice.choices(pieces, k=dice.randint(1, 9))) for _ in range(200))
         await _shorten(world, text)
-    tally.floor("texts tried", texts + len(BAD) + len(GOOD), 1_000)
+    tally.floor("texts tried as a target", texts + len(BAD) + len(GOOD), 1_000)
     rows = await world.rows(short_links)
     wrong = [
         row.target for row in rows if not row.target.startswith(("http://", "https://")) or not _one_line(row.target)
     ]
-    tally.zero("targets that are not http(s) in one line", len(wrong), wrong)
+    tally.zero("targets that are not a one-line http(s) URL", len(wrong), wrong)
     tally.note("targets stored", len(rows))
 
 
@@ -102,7 +103,8 @@ async def _shorten(world: World, text: str) -> tuple[str, list[str]]:
 
 
 async def _guesses(tally: Tally, world: World) -> None:
-    """Random codes, from fifty addresses over HTTP's own handler; and once more without a limit, straight at the table."""
+    """Tries random codes: from fifty addresses through the HTTP handler, and again directly in the table, without a rate
+    limit."""
     guesses = 100_000 if tally.full else 10_000
     for _ in range(20 if tally.full else 4):
         await world.app.write(_many_links, 500)
@@ -118,14 +120,18 @@ async def _guesses(tally: Tally, world: World) -> None:
         if status == 429 and not first_refusal[place]:
             first_refusal[place] = number // ADDRESSES + 1
     tally.floor("codes guessed", answers.total(), guesses)
-    tally.zero("hits", answers[302])
-    tally.at_most("looked up at all", answers[404], ADDRESSES * (http.WRONG + 1))
-    tally.at_most("guesses of one address before 429", max(first_refusal), http.WRONG + 1)
+    tally.zero("guesses that found a link", answers[302])
+    tally.at_most("guesses looked up in the database", answers[404], ADDRESSES * (http.WRONG_CODES + 1))
+    tally.at_most("guesses of one address before 429", max(first_refusal), http.WRONG_CODES + 1)
     tally.zero("addresses never refused", first_refusal.count(0))
-    tally.zero("other answers", answers.total() - answers[404] - answers[429] - answers[302], answers)
-    tally.zero("hits without a limit", await world.app.read_slowly(_hits, guesses, tally.seed))
+    tally.zero(
+        "responses other than 302, 404 and 429", answers.total() - answers[404] - answers[429] - answers[302], answers
+    )
+    tally.zero(
+        "guesses that would find a link without the limit", await world.app.read_slowly(_hits, guesses, tally.seed)
+    )
     code, target = next(iter(stored.items()))
-    tally.zero("a link that no longer works", int(await _guess(world, "198.51.100.1", code) != 302), target)
+    tally.zero("existing links that stopped working", int(await _guess(world, "198.51.100.1", code) != 302), target)
 
 
 def _many_links(tx: object, count: int) -> None:
@@ -157,29 +163,29 @@ def _hits(conn: Conn, guesses: int, seed: int) -> int:
 
 @dataclass
 class Clicked:
-    """One answered click; `mark` is in its user agent, so it is known again in the table."""
+    """One click that got a response; `mark` is in its user agent, so that its row can be found."""
 
     mark: str
     node: int
     status: int
     location: str
-    at: float
-    took: float
+    answered_at: float
+    seconds: float
 
 
 @dataclass
 class Clickers:
-    """Two hundred clicks a second, whatever comes back."""
+    """Sends two hundred clicks a second, whatever the responses are."""
 
     site: Site
     links: dict[str, str]  # code -> target
     seed: int
-    done: list[Clicked] = field(default_factory=list)
+    answered: list[Clicked] = field(default_factory=list)
     failed: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _count: int = 0
 
-    async def during(self, seconds: float) -> None:
+    async def click_for(self, seconds: float) -> None:
         dice = random.Random(self.seed + self._count)
         end = time.monotonic() + seconds
         due = time.monotonic()
@@ -209,7 +215,7 @@ class Clickers:
                 location = answer.headers.get("location", "")
                 if location != self.links[code]:
                     location = f"{location} instead of {self.links[code]}"
-                self.done.append(Clicked(mark, node.number, answer.status, location, now, now - started))
+                self.answered.append(Clicked(mark, node.number, answer.status, location, now, now - started))
         except (aiohttp.ClientError, OSError, TimeoutError):
             self.failed += 1
 
@@ -223,7 +229,7 @@ async def _clicks(tally: Tally) -> None:
         killed: list[tuple[int, float]] = []
         for _ in range(kills):
             node = tally.random.choice(site.nodes)
-            clicking = asyncio.ensure_future(clickers.during(tally.random.uniform(1.2, 3.0) + 0.2))
+            clicking = asyncio.ensure_future(clickers.click_for(tally.random.uniform(1.2, 3.0) + 0.2))
             await asyncio.sleep(tally.random.uniform(1.2, 3.0))
             node.kill()
             killed.append((node.number, time.monotonic()))
@@ -232,17 +238,19 @@ async def _clicks(tally: Tally) -> None:
             node.start()
             await node.ready()
         tally.floor("kills under clicks", len(killed), kills)
-        before = len(clickers.done)
+        clicks_before = len(clickers.answered)
         slowest = await _locked(tally, site, clickers)
-        tally.floor("clicks answered while the database was locked", len(clickers.done) - before, 5 * PER_S // 2)
+        tally.floor(
+            "clicks answered while the database was locked", len(clickers.answered) - clicks_before, 5 * PER_S // 2
+        )
         tally.quick("slowest redirect while locked, s", slowest, 1.0)
         for node in site.nodes:
-            await node.stop()  # a clean end writes what waits
+            await node.stop()  # a clean shutdown writes the clicks that are not stored yet
         await _verdict(tally, site, clickers, killed)
 
 
 async def _fill(site: Site) -> dict[str, str]:
-    """Links are made by the product, before the servers start."""
+    """Creates short links with the product's own code before the servers start."""
     settings = Settings(
         _env_file=None, data_dir=site.folder / "data", database_url=site.database_url or None, public_url=PUBLIC_URL,
         secret_key=SECRET,
@@ -251,21 +259,21 @@ async def _fill(site: Site) -> dict[str, str]:
     try:
         text = " ".join(f"https://shop.example/{number}?a=1&b=%0d%0a" for number in range(30))
         _, codes = await app.write(actions.shorten, text, None, None, PUBLIC_URL)
-        found = {}
+        result = {}
         for code in codes:
             row = await app.read(queries.target, code)
             assert row is not None
-            found[code] = row[1]
-        return found
+            result[code] = row[1]
+        return result
     finally:
         await close(app)
 
 
 async def _locked(tally: Tally, site: Site, clickers: Clickers) -> float:
-    """Five seconds in which nobody can write; the slowest redirect meanwhile."""
-    clicking = asyncio.ensure_future(clickers.during(6.5))
+    """Blocks all writes for five seconds; returns the slowest redirect meanwhile."""
+    clicking = asyncio.ensure_future(clickers.click_for(6.5))
     await asyncio.sleep(0.5)
-    before = len(clickers.done)
+    clicks_before = len(clickers.answered)
     if site.kind == "sqlite":
         with closing(sqlite3.connect(site.sqlite_path(), timeout=10, isolation_level=None)) as conn:
             conn.execute("BEGIN IMMEDIATE")
@@ -273,37 +281,44 @@ async def _locked(tally: Tally, site: Site, clickers: Clickers) -> float:
             conn.execute("ROLLBACK")
     else:
         with psycopg.connect(site.database_url) as conn:
-            conn.execute("LOCK TABLE short_links, link_clicks IN SHARE ROW EXCLUSIVE MODE")
+            conn.execute("LOCK TABLE link_clicks, short_links IN SHARE ROW EXCLUSIVE MODE")
             await asyncio.sleep(5)
             conn.rollback()
     await clicking
     await clickers.settle()
-    during = clickers.done[before:]
-    tally.zero("redirects that failed while locked", sum(one.status != 302 for one in during))
-    return max((one.took for one in during), default=99.0)
+    during = clickers.answered[clicks_before:]
+    tally.zero("redirects that failed while locked", sum(item.status != 302 for item in during))
+    return max((item.seconds for item in during), default=99.0)
 
 
 async def _verdict(tally: Tally, site: Site, clickers: Clickers, killed: list[tuple[int, float]]) -> None:
     rows = await asyncio.to_thread(_stored, site)
     marks = Counter(agent.rpartition(" ")[2] for agent in rows)
-    wrong = [one for one in clickers.done if one.status != 302 or "instead of" in one.location]
-    tally.floor("clicks answered", len(clickers.done), len(killed) * PER_S)
+    wrong = [item for item in clickers.answered if item.status != 302 or "instead of" in item.location]
+    tally.floor("clicks answered", len(clickers.answered), len(killed) * PER_S)
     tally.note("requests cut by a kill", clickers.failed)
     tally.zero("redirects to anything but the stored target", len(wrong), wrong[:3])
     tally.zero("clicks counted twice", sum(count - 1 for count in marks.values()))
-    made = {f"mark-{clickers.seed}-{number}" for number in range(1, clickers._count + 1)}
-    tally.zero("counted clicks that nobody made", len(marks.keys() - made))
-    lost = [one for one in clickers.done if one.mark not in marks]
+    sent_marks = {f"mark-{clickers.seed}-{number}" for number in range(1, clickers._count + 1)}
+    tally.zero("counted clicks that nobody made", len(marks.keys() - sent_marks))
+    lost = [item for item in clickers.answered if item.mark not in marks]
     ages = [
-        min((at - one.at for node, at in killed if node == one.node and at >= one.at - 0.05), default=99.0)
-        for one in lost
+        min(
+            (
+                killed_at - item.answered_at
+                for node, killed_at in killed
+                if node == item.node and killed_at >= item.answered_at - 0.05
+            ),
+            default=99.0,
+        )
+        for item in lost
     ]
     tally.note("clicks lost by kills", len(lost))
     tally.note("flush interval, s", FLUSH_S)
-    # A batch that is being written when the kill comes is lost with it: one interval, and the time of a commit.
+    # A kill loses the batch that is being written: the clicks of one interval and of one commit.
     tally.quick("oldest lost click before its kill, s", max(ages, default=0.0), FLUSH_S + 0.5)
-    summed = await asyncio.to_thread(_sums, site)
-    tally.zero("links whose sum is not its clicks", len(summed), summed)
+    wrong_totals = await asyncio.to_thread(_sums, site)
+    tally.zero("links whose total differs from their clicks", len(wrong_totals), wrong_totals)
 
 
 def _stored(site: Site) -> list[str]:

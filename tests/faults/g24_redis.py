@@ -1,4 +1,5 @@
-"""G24: Redis may die. Messages are accepted, other nodes catch up, and after its return all is normal without a restart."""
+"""G24: Redis may fail. Messages are accepted, other nodes catch up, and after Redis returns everything recovers without
+a restart."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ async def _killed(site: Site, seconds: float) -> None:
     assert site.redis is not None
     site.redis.kill()
     await asyncio.sleep(seconds)
-    await asyncio.to_thread(site.redis.start)  # empty
+    await asyncio.to_thread(site.redis.start)  # Redis starts empty
 
 
 async def _stopped(site: Site, seconds: float) -> None:
@@ -32,15 +33,15 @@ async def _stopped(site: Site, seconds: float) -> None:
 
 
 async def _stopped_briefly(site: Site, seconds: float) -> None:
-    """Long enough to lose what is published, too short to be missed by who only listens."""
+    """Stops Redis long enough to lose publications, too briefly for a subscriber to notice."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         await _stopped(site, 1.2)
         await asyncio.sleep(2)
 
 
-async def _hung_up(site: Site, seconds: float) -> None:
-    """CLIENT KILL of everybody, again and again."""
+async def _disconnected(site: Site, seconds: float) -> None:
+    """Disconnects all clients of Redis repeatedly (CLIENT KILL)."""
     assert site.redis is not None
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -59,7 +60,8 @@ async def _full(site: Site, seconds: float) -> None:
 
 
 class Lag:
-    """Between the nodes and Redis: `share` of what Redis answers comes `late_s` late, and all behind it with it."""
+    """A proxy between the nodes and Redis: `share` of Redis's responses arrive `late_s` late and delay everything
+    behind them."""
 
     def __init__(self, target: int, seed: int) -> None:
         self.target, self.random = target, random.Random(seed)
@@ -103,7 +105,7 @@ FAULTS: dict[str, Callable[[Site, float], Awaitable[None]]] = {
     "killed": _killed,
     "stopped": _stopped,
     "stopped briefly": _stopped_briefly,
-    "hung up": _hung_up,
+    "disconnected": _disconnected,
     "out of memory": _full,
 }
 
@@ -119,32 +121,32 @@ async def run(tally: Tally) -> None:
             await asyncio.sleep(seconds)
             lag.share = 0.0
 
-        # Visitors on the first node, agents on the second: everything that is seen crosses.
+        # Visitors are on the first node and agents on the second, so each message crosses the bus.
         size = L1 if tally.full else {"visitors": 20, "agents": 2}
         crowd = Crowd(site, **size, seed=tally.seed, where=lambda: site.nodes[0].url)
         for agent in crowd.agents:
             agent.where = lambda: site.nodes[1].url  # type: ignore[misc]
         await crowd.start()
-        await crowd.talk(10, _for(3.0), replies=0.0)
-        pace = 20.0
+        await crowd.talk(10, _wait(3.0), replies=0.0)
+        per_s = 20.0
         for name, fault in {**FAULTS, "3 % of answers 5 s late": lagging}.items():
             began = time.monotonic()
-            await crowd.talk_while(pace, fault(site, seconds), replies=0.0)
-            back = time.monotonic()
-            await crowd.talk(pace, _for(2.0))
-            settled = time.monotonic()
-            await crowd.talk(pace, _for(2.0), replies=0.0)
+            await crowd.talk_while(per_s, fault(site, seconds), replies=0.0)
+            fault_ended_at = time.monotonic()
+            await crowd.talk(per_s, _wait(2.0))
+            recovered_at = time.monotonic()
+            await crowd.talk(per_s, _wait(2.0), replies=0.0)
             await asyncio.sleep(1.0)
-            during = _crossings(crowd, began, back)
-            after = _crossings(crowd, settled, time.monotonic())
-            tally.floor(f"{name}: crossed meanwhile", len(during), int(seconds * 8))
+            during = _crossings(crowd, began, fault_ended_at)
+            after = _crossings(crowd, recovered_at, time.monotonic())
+            tally.floor(f"{name}: messages to the other node meanwhile", len(during), int(seconds * 8))
             tally.quick(f"{name}: slowest to the other node, s", max(during, default=99), 5.0)
-            tally.floor(f"{name}: crossed after", len(after), 15)
-            tally.quick(f"{name}: slowest after its return, s", max(after, default=99), 2.0)
-        tally.floor("answers that were late", lag.late, 3 if tally.full else 1)
-        calm = await crowd.settle(40)
+            tally.floor(f"{name}: messages to the other node afterwards", len(after), 15)
+            tally.quick(f"{name}: slowest after the fault, s", max(after, default=99), 2.0)
+        tally.floor("replies of Redis that were late", lag.late, 3 if tally.full else 1)
+        up_to_date = await crowd.settle(40)
         tally.quick("ack p99, s", percentile(crowd.ack_times, 0.99), 0.3)
-        tally.zero("not calm after", int(not calm))
+        tally.zero("clients not up to date at the end", int(not up_to_date))
         tally.zero("nodes that died", sum(not node.alive for node in site.nodes))
         (await asyncio.to_thread(crowd.verdict)).into(tally, floor=int(seconds * 8 * (len(FAULTS) + 1)))
 
@@ -154,16 +156,16 @@ def _port(site: Site) -> int:
     return site.redis.port
 
 
-def _for(seconds: float) -> Callable[[], bool]:
+def _wait(seconds: float) -> Callable[[], bool]:
     until = time.monotonic() + seconds
     return lambda: time.monotonic() > until
 
 
 def _crossings(crowd: Crowd, since: float, until: float) -> list[float]:
-    """Seconds from a visitor's own acknowledgement to the agents' screens on the other node."""
-    found = []
-    for key, at in crowd.acked_at.items():
-        if since <= at < until:
+    """Seconds from a visitor's acknowledgement to the agents' screens on the other node."""
+    results = []
+    for key, acked_at in crowd.acked_at.items():
+        if since <= acked_at < until:
             for agent in crowd.agents:
-                found.append(max(0.0, agent.entry_times.get(key, time.monotonic()) - at))
-    return found
+                results.append(max(0.0, agent.entry_times.get(key, time.monotonic()) - acked_at))
+    return results

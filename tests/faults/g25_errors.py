@@ -1,4 +1,5 @@
-"""G25: errors never talk. Every error is code, message and reference; nothing of the inside, and the server lives on."""
+"""G25: errors reveal nothing. Every error has a code, a message and a reference, no internals, and the server keeps
+running."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from tests.faults.site import Site, open_site
 from tests.faults.sockets import dial, greet
 from tests.faults.tally import Tally
 
-# What would be the inside: tracebacks, SQL, paths, class names, tokens.
-INSIDE = re.compile(
+# Signs of internals: tracebacks, SQL, paths, class names, tokens.
+INTERNALS = re.compile(
     r"Traceback|File \"|SELECT |INSERT |UPDATE |sqlite3?\b|psycopg|sqlalchemy|pydantic|starlette|uvicorn|/srv|/home|/tmp|site-packages"
     r"|server\.[a-z]|token_hash|failpoint|Error\b|Exception|object at 0x|NoneType|threadline\.db"
 )
@@ -42,80 +43,80 @@ async def run(tally: Tally) -> None:
     async with open_site(tally.database, seed=tally.seed) as site:
         answers = [*await _odd_requests(site), *await _odd_frames(site)]
         alive = sum(node.alive for node in site.nodes)
-    tally.floor("odd requests and frames", len(answers), 300)
-    leaks, shapeless, _ = _judge(answers)
-    tally.zero("inside shown (odd input)", len(leaks), leaks)
-    tally.zero("errors of another shape (odd input)", len(shapeless), shapeless)
-    fives = [f"{what}: {status}" for what, status, _ in answers if status >= 500]
-    tally.zero("answered as our fault (odd input)", len(fives), fives)
+    tally.floor("invalid requests and frames", len(answers), 300)
+    leaks, malformed, _ = _judge(answers)
+    tally.zero("internals shown (invalid input)", len(leaks), leaks)
+    tally.zero("errors in another format (invalid input)", len(malformed), malformed)
+    server_errors = [f"{request}: {status}" for request, status, _ in answers if status >= 500]
+    tally.zero("responses 5xx (invalid input)", len(server_errors), server_errors)
     async with open_site(tally.database, seed=tally.seed, failpoints="in_handler=error") as site:
         forced = await _every_route(site)
-        leaks, shapeless, refs = _judge(forced)
+        leaks, malformed, refs = _judge(forced)
         await asyncio.sleep(0.3)
         log = site.logs()
         unlogged = [ref for ref in refs if ref not in log]
-        tally.floor("handlers that failed", site.visits("in_handler"), len(ENDPOINTS))
-        tally.floor("answers 500 internal", sum(status == 500 for _, status, _ in forced), len(ENDPOINTS))
-        tally.zero("inside shown (forced)", len(leaks), leaks)
-        tally.zero("errors of another shape (forced)", len(shapeless), shapeless)
+        tally.floor("handlers made to fail", site.visits("in_handler"), len(ENDPOINTS))
+        tally.floor("responses 500 `internal`", sum(status == 500 for _, status, _ in forced), len(ENDPOINTS))
+        tally.zero("internals shown (failing handlers)", len(leaks), leaks)
+        tally.zero("errors in another format (failing handlers)", len(malformed), malformed)
         tally.floor("references found in the log", len(refs) - len(unlogged), len(ENDPOINTS))
         tally.zero("references missing in the log", len(unlogged), unlogged[:3])
         alive += sum(node.alive for node in site.nodes)
     async with open_site(tally.database, seed=tally.seed, failpoints="in_frame=error") as site:
         closed, refused, leaks = await _frames_that_fail(site)
-        tally.floor("frames that failed", site.visits("in_frame"), 8)
-        tally.floor("answered by a refusal", refused, 8)
-        tally.zero("sockets lost to a failing frame", closed)
-        tally.zero("inside shown (frames)", len(leaks), leaks)
+        tally.floor("frames made to fail", site.visits("in_frame"), 8)
+        tally.floor("frames answered by `refused`", refused, 8)
+        tally.zero("sockets closed by a failing frame", closed)
+        tally.zero("internals shown (failing frames)", len(leaks), leaks)
         alive += sum(node.alive for node in site.nodes)
     tally.floor("servers still alive", alive, 3 * (2 if tally.database == "postgres" else 1))
 
 
-Answered = tuple[str, int, Any]  # what was asked, status, what came
+Answered = tuple[str, int, Any]  # request, status, response body
 
 
 def _judge(answers: list[Answered]) -> tuple[list[str], list[str], list[str]]:
-    leaks, shapeless, refs = [], [], []
-    for what, status, answer in answers:
+    leaks, malformed, refs = [], [], []
+    for request, status, answer in answers:
         text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
-        if status >= 400 and (found := INSIDE.search(text)):
-            leaks.append(f"{what}: {found[0]!r} in {text[:200]}")
+        if status >= 400 and (result := INTERNALS.search(text)):
+            leaks.append(f"{request}: {result[0]!r} in {text[:200]}")
         if status >= 400:
             error = answer.get("error") if isinstance(answer, dict) else None
             if not isinstance(error, dict) or not {"code", "message", "ref"} <= set(error) <= ANSWER_KEYS:
-                shapeless.append(f"{what}: {status} {text[:200]}")
+                malformed.append(f"{request}: {status} {text[:200]}")
             else:
                 refs.append(error["ref"])
-    return leaks, shapeless, refs
+    return leaks, malformed, refs
 
 
 async def _odd_requests(site: Site) -> list[Answered]:
-    found: list[Answered] = []
+    results: list[Answered] = []
     for endpoint in ENDPOINTS:
         for name in [*NAMES[:5], "x" * 3000, "%00", "%ff", "1e9", "[]"]:
             if "{" not in endpoint.path and name != "base":
                 continue
             path = re.sub(r"\{[^}]*\}", name or "%20", endpoint.path)
             body: Any = {name or "key": name, "key": {"a": [name]}, "text": None} if endpoint.writes else None
-            what = f"{endpoint.method} {path[:60]}"
-            who = None if endpoint.path == "/api/logout" else "owner"
-            found.append(
+            request = f"{endpoint.method} {path[:60]}"
+            caller = None if endpoint.path == "/api/logout" else "owner"
+            results.append(
                 (
-                    what,
+                    request,
                     *await site.call(
-                        who, endpoint.method, f"{path}?{name[:20]}=1&status=__class__&cursor=base&limit=1e9", body
+                        caller, endpoint.method, f"{path}?{name[:20]}=1&status=__class__&cursor=base&limit=1e9", body
                     ),
                 )
             )
             if endpoint.writes:
                 raw = await site.call(
-                    who,
+                    caller,
                     endpoint.method,
                     path,
                     b'{"a": NaN, "\\ud800": 1}',
                     headers={"content-type": "application/json"},
                 )
-                found.append((f"{what} broken", *raw))
+                results.append((f"{request} broken", *raw))
     for path in (
         "/nothing",
         "/api/nothing",
@@ -125,15 +126,15 @@ async def _odd_requests(site: Site) -> list[Answered]:
         "/static/../settings.py",
         "/metrics",
     ):
-        found.append((path, *await site.call("owner", "GET", path)))
-        found.append((f"PUT {path}", *await site.call("owner", "PUT", path, {})))
-    return found
+        results.append((path, *await site.call("owner", "GET", path)))
+        results.append((f"PUT {path}", *await site.call("owner", "PUT", path, {})))
+    return results
 
 
 async def _odd_frames(site: Site) -> list[Answered]:
-    """Each odd frame on a fresh socket of both kinds; a refusal has code and message and nothing else."""
-    found: list[Answered] = []
-    for path, who in (("/ws/visitor", None), ("/ws/agent", "owner")):
+    """Sends each odd frame on a fresh socket of both kinds; a refusal has a code and a message and nothing else."""
+    results: list[Answered] = []
+    for path, caller in (("/ws/visitor", None), ("/ws/agent", "owner")):
         for name in NAMES:
             for frame in (
                 {"type": name},
@@ -142,57 +143,57 @@ async def _odd_frames(site: Site) -> list[Answered]:
                 {name: name},
                 {"type": "say", "id": name, "text": {name: 1}},
             ):
-                async with dial(site, path, who) as ws:
+                async with dial(site, path, caller) as ws:
                     await greet(ws)
                     await ws.send(json.dumps(frame))
                     await ws.send('{"type":"ping"}')
-                    seen = await _until(ws, "pong")
-                refusals = [answer for answer in seen if answer["type"] == "refused"]
+                    answers = await _until(ws, "pong")
+                refusals = [answer for answer in answers if answer["type"] == "refused"]
                 for answer in refusals:
                     extra = {"code": answer["code"], "message": answer["message"], "ref": ""}
-                    found.append((f"{path} {str(frame)[:60]}", 400, {"error": extra}))
-                if not refusals or seen[-1]["type"] != "pong":
-                    found.append((f"{path} {str(frame)[:60]}", 599, {"seen": seen[-2:]}))
-    return found
+                    results.append((f"{path} {str(frame)[:60]}", 400, {"error": extra}))
+                if not refusals or answers[-1]["type"] != "pong":
+                    results.append((f"{path} {str(frame)[:60]}", 599, {"seen": answers[-2:]}))
+    return results
 
 
 async def _until(ws: Any, kind: str) -> list[dict[str, Any]]:
-    seen: list[dict[str, Any]] = []
+    received: list[dict[str, Any]] = []
     try:
         async with asyncio.timeout(5):
-            while not seen or seen[-1]["type"] != kind:
-                seen.append(json.loads(await ws.recv()))
+            while not received or received[-1]["type"] != kind:
+                received.append(json.loads(await ws.recv()))
     except TimeoutError:
         pass
     except ConnectionClosed as closed:
-        seen.append({"type": "closed", "code": closed.rcvd.code if closed.rcvd else 1006})
-    return seen
+        received.append({"type": "closed", "code": closed.rcvd.code if closed.rcvd else 1006})
+    return received
 
 
 async def _every_route(site: Site) -> list[Answered]:
-    """Every handler, with a request that reaches it."""
+    """Calls every handler with a request that reaches it."""
     async with dial(site, "/ws/visitor") as ws:
         token = (await greet(ws))["token"]
-    found: list[Answered] = []
+    results: list[Answered] = []
     for endpoint in ENDPOINTS:
         name = f"{endpoint.method} {endpoint.path}"
-        cell = roles.EXPECT[name]
+        expectation = roles.EXPECT[name]
         path = re.sub(r"\{[^}]*\}", "1", endpoint.path)
-        headers = {"authorization": f"Bearer {token}"} if "visitor" in cell.who else {}
+        headers = {"authorization": f"Bearer {token}"} if "visitor" in expectation.allowed else {}
         body = (
-            json.loads(json.dumps(cell.body).replace("{n:08d}", "00000001").replace("{n}", "1"))
-            if isinstance(cell.body, dict)
-            else cell.body
+            json.loads(json.dumps(expectation.body).replace("{n:08d}", "00000001").replace("{n}", "1"))
+            if isinstance(expectation.body, dict)
+            else expectation.body
         )
-        found.append((name, *await site.call("owner", endpoint.method, path, body, headers=headers)))
-    return found
+        results.append((name, *await site.call("owner", endpoint.method, path, body, headers=headers)))
+    return results
 
 
 async def _frames_that_fail(site: Site) -> tuple[int, int, list[str]]:
     closed = refused = 0
     leaks = []
-    for path, who in (("/ws/visitor", None), ("/ws/agent", "owner")):
-        async with dial(site, path, who) as ws:
+    for path, caller in (("/ws/visitor", None), ("/ws/agent", "owner")):
+        async with dial(site, path, caller) as ws:
             await greet(ws)
             for kind in ("say", "ping", "typing", "seen", "leave", "page"):
                 sample = {
@@ -204,10 +205,10 @@ async def _frames_that_fail(site: Site) -> tuple[int, int, list[str]]:
                 except ConnectionClosed:
                     closed += 1
                     break
-                seen = await _until(ws, "refused")
-                closed += seen[-1]["type"] == "closed"
-                refused += seen[-1]["type"] == "refused"
-                leaks += [str(frame) for frame in seen if INSIDE.search(json.dumps(frame))]
-                if seen[-1]["type"] == "closed":
+                answers = await _until(ws, "refused")
+                closed += answers[-1]["type"] == "closed"
+                refused += answers[-1]["type"] == "refused"
+                leaks += [str(frame) for frame in answers if INTERNALS.search(json.dumps(frame))]
+                if answers[-1]["type"] == "closed":
                     break
     return closed, refused, leaks

@@ -1,40 +1,39 @@
-"""G26: a backup taken under load and kills restores into a new server; a migration survives kill -9."""
+"""G26: a backup taken under load and kills restores into a new server; a migration survives SIGKILL."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
 import time
 from pathlib import Path
 
 from tests.faults import oracle
 from tests.faults.crowd import Crowd
 from tests.faults.oracle import Stored
-from tests.faults.site import Site, open_site
+from tests.faults.site import Site, open_site, threadline
 from tests.faults.tally import Tally
 from tests.services import create_database
 
 
 async def run(tally: Tally) -> None:
     backups, kills = (10, 20) if tally.full else (2, 3)
-    missing = lost = done = 0
-    bad: list[str] = []
+    missing = holes = restored = 0
+    errors: list[str] = []
     async with open_site(tally.database, seed=tally.seed) as site:
         crowd = Crowd(site, visitors=15, agents=2, seed=tally.seed)
         await crowd.start()
-        made: list[tuple[Path, set[str]]] = []
+        backups_made: list[tuple[Path, set[str]]] = []
 
         async def save_and_kill() -> None:
             for number in range(backups):
                 await asyncio.sleep(10.0 if tally.full else 2.0)
-                before = set(crowd.acked_at)
+                acked_before = set(crowd.acked_at)
                 folder = site.folder / f"backup-{number}"
-                code, said = await _threadline(site.env, "backup", str(folder))
+                code, output = await threadline(site.env, "backup", str(folder))
                 if code:
-                    bad.append(f"backup {number}: {said[-400:]}")
+                    errors.append(f"backup {number}: {output[-400:]}")
                 else:
-                    made.append((folder, before))
+                    backups_made.append((folder, acked_before))
                 node = tally.random.choice(site.nodes)
                 node.kill()
                 node.start()
@@ -42,20 +41,20 @@ async def run(tally: Tally) -> None:
 
         await crowd.talk_while(25, save_and_kill())
         await crowd.settle(40)
-        for folder, before in made:
+        for folder, acked_before in backups_made:
             stored, problem = await _restore(site, folder)
             if problem:
-                bad.append(f"{folder.name}: {problem}")
+                errors.append(f"{folder.name}: {problem}")
                 continue
-            done += 1
+            restored += 1
             keys = {row.key for row in stored}
-            missing += len(before - keys)
-            lost += sum(row.seq != n for rows in _threads(stored) for n, row in enumerate(rows, 1))
+            missing += len(acked_before - keys)
+            holes += sum(row.seq != n for rows in _threads(stored) for n, row in enumerate(rows, 1))
         (await asyncio.to_thread(crowd.verdict)).into(tally, floor=backups * 30)
-    tally.floor("backups restored into a new server", done, backups)
-    tally.zero("backups or restores that failed", len(bad), bad)
+    tally.floor("backups restored into a new server", restored, backups)
+    tally.zero("backups or restores that failed", len(errors), errors)
     tally.zero("acknowledged before a backup began and missing in it", missing)
-    tally.zero("holes in a restored thread", lost)
+    tally.zero("holes in a restored thread", holes)
     await _killed_migrations(tally, kills)
 
 
@@ -66,29 +65,16 @@ def _threads(stored: list[Stored]) -> list[list[Stored]]:
     return list(by_thread.values())
 
 
-async def _threadline(env: dict[str, str], *words: str, kill_after: float | None = None) -> tuple[int, str]:
-    """One run of the command line; SIGKILL after a while where the test wants that."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "server", *words, env=env,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    if kill_after is not None:
-        await asyncio.wait({asyncio.ensure_future(process.wait())}, timeout=kill_after)
-        if process.returncode is None:
-            process.kill()
-    out, _ = await process.communicate()
-    return process.returncode or 0, out.decode(errors="replace")
-
-
 async def _restore(site: Site, backup: Path) -> tuple[list[Stored], str]:
-    """Into an empty folder or database, then a real server on it; what it then holds, or what went wrong."""
+    """Restores into an empty folder or database and starts a real server on it; returns the restored rows and ""; or
+    no rows and the error."""
     data = site.folder / f"restored-{backup.name}"
     env = {**site.env, "THREADLINE_DATA_DIR": str(data)}
     if site.kind == "postgres":
         env["DATABASE_URL"] = create_database()
-    code, said = await _threadline(env, "restore", str(backup))
+    code, output = await threadline(env, "restore", str(backup))
     if code:
-        return [], f"restore: {said[-400:]}"
+        return [], f"restore: {output[-400:]}"
     node = site.nodes[0]
     await node.stop()
     node.start(THREADLINE_DATA_DIR=str(data), DATABASE_URL=env.get("DATABASE_URL", ""))
@@ -109,11 +95,11 @@ async def _restore(site: Site, backup: Path) -> tuple[list[Stored], str]:
 
 
 async def _killed_migrations(tally: Tally, kills: int) -> None:
-    """Killed at a random moment, run again: it finishes without a person."""
-    stuck: list[str] = []
+    """Kills a migration at a random moment and runs it again: it must finish without manual repair."""
+    failed: list[str] = []
     interrupted = 0
     async with Site(tally.database, seed=tally.seed) as site:
-        usual = 0.0  # seconds a migration takes, which depends on who else is at work
+        usual_s = 0.0  # seconds that a migration takes on this machine now
         for number in range(kills):
             for attempt in range(9):
                 folder = site.folder / f"fresh-{number}-{attempt}"
@@ -121,18 +107,18 @@ async def _killed_migrations(tally: Tally, kills: int) -> None:
                 if site.kind == "postgres":
                     env["DATABASE_URL"] = create_database()
                 began = time.monotonic()
-                patience = tally.random.uniform(usual * 0.4, usual * 0.9) if usual else None
-                code, _ = await _threadline(env, "migrate", kill_after=patience)
+                kill_after_s = tally.random.uniform(usual_s * 0.4, usual_s * 0.9) if usual_s else None
+                code, _ = await threadline(env, "migrate", kill_after=kill_after_s)
                 if code:
                     interrupted += 1
                     break
-                usual = time.monotonic() - began
-            code, said = await _threadline(env, "migrate")
+                usual_s = time.monotonic() - began
+            code, output = await threadline(env, "migrate")
             if code:
-                stuck.append(f"{number}: {said[-300:]}")
+                failed.append(f"{number}: {output[-300:]}")
             elif site.kind == "sqlite":
                 with sqlite3.connect(folder / "threadline.db") as db:
                     db.execute("SELECT count(*) FROM timeline").fetchone()
     tally.floor("migrations killed in the middle", interrupted, kills)
     tally.floor("migrations run again", kills, kills)
-    tally.zero("migrations that need a person", len(stuck), stuck)
+    tally.zero("migrations that need manual repair", len(failed), failed)

@@ -1,4 +1,4 @@
-"""G28: what strangers cost is bounded: handshakes, idle sockets, boots of the widget, floods of sign-ins."""
+"""G28: the cost of strangers is bounded: handshakes, idle sockets, boots of the widget, floods of sign-ins."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ BOOT = b'{"hello":{"type":"hello","version":1,"page":{"url":"http://shop.example
 
 
 async def run(tally: Tally) -> None:
-    many = 5_000 if tally.full else 500
+    count = 5_000 if tally.full else 500
     boots, logins = (100_000, 2_000) if tally.full else (400, 100)
     size = L1 if tally.full else {"visitors": 10, "agents": 2}
-    # Strangers come from ten addresses, the crowd from another.
-    each = 300 if tally.full else 30
+    # Strangers use ten addresses, the crowd another.
+    per_address = 300 if tally.full else 30
     limits = {
         "THREADLINE_ADDRESS_SOCKETS": "300" if tally.full else "30",
         "THREADLINE_LOGIN_ATTEMPTS": "10",
@@ -42,48 +42,52 @@ async def run(tally: Tally) -> None:
         await site.start()
         crowd = Crowd(site, **size, seed=tally.seed)
         await crowd.start()
-        await crowd.talk(20, _for(3))
-        quiet = percentile(crowd.ack_times, 0.99)
+        await crowd.talk(20, _wait(3))
+        p99_alone = percentile(crowd.ack_times, 0.99)
         crowd.ack_times.clear()
-        # The crowd's last words are no stranger's, nor are the answers to them.
+        # The crowd's last messages and their replies are not part of the strangers' cost.
         while crowd.replies or any(visitor.outbox for visitor in crowd.visitors):
             await asyncio.sleep(0.05)
-        before, memory = _rows(site), _memory(site)
-        stored, held = await _boots(site, boots)
-        refused, opened = await crowd.talk_while(20, _idle_sockets(site, many), replies=0.0)
+        rows_before, memory = _rows(site), _memory(site)
+        stored, completed = await _boots(site, boots)
+        refused, opened = await crowd.talk_while(20, _idle_sockets(site, count), replies=0.0)
         flooded = await crowd.talk_while(20, _flood(site, crowd, 1_000), replies=0.0)
-        unfinished = await crowd.talk_while(20, _unfinished(site, many), replies=0.0)
+        unfinished = await crowd.talk_while(20, _unfinished(site, count), replies=0.0)
         slow = await crowd.talk_while(20, _slow_bodies(site, 50), replies=0.0)
         answers = await crowd.talk_while(20, _logins(site, logins), replies=0.0)
-        loud = percentile(crowd.ack_times, 0.99)
+        p99_beside = percentile(crowd.ack_times, 0.99)
         peak = _memory(site)
-        after = _rows(site)
+        rows_after = _rows(site)
         await crowd.settle(20)
-        tally.floor("boots of the widget", held, boots)
-        tally.zero("rows stored by boots", sum(stored.values()), stored)
-        mine = {"timeline", "tickets", "threads", "visitors", "contacts"}  # the crowd's own words
+        tally.floor("widget loads without a message", completed, boots)
+        tally.zero("rows stored by those widget loads", sum(stored.values()), stored)
+        crowd_tables = {"timeline", "tickets", "threads", "visitors", "contacts"}  # the crowd's own messages
         grown = {
-            name: after[name] - before[name] for name in TABLES if name not in mine and after[name] != before[name]
+            name: rows_after[name] - rows_before[name]
+            for name in TABLES
+            if name not in crowd_tables and rows_after[name] != rows_before[name]
         }
-        tally.zero("rows stored by strangers", sum(grown.values()), grown)
-        tally.floor("idle sockets tried", refused + opened, many)
-        tally.floor("sockets refused beyond the limit of an address", refused, many - each * len(STRANGERS))
-        tally.floor("messages sent by one at 1,000/s", flooded.sent, 1_000)
-        tally.at_most("… of these taken", flooded.taken, 480)  # 400 a minute, and what fills up meanwhile
-        tally.floor("… times put out", flooded.put_out, 3)
-        tally.floor("handshakes left unfinished", unfinished, many)
-        tally.floor("bodies byte by byte", slow, 50)
+        tally.zero("rows stored for anonymous clients", sum(grown.values()), grown)
+        tally.floor("idle sockets tried", refused + opened, count)
+        tally.floor("sockets refused beyond the limit of an address", refused, count - per_address * len(STRANGERS))
+        tally.floor("messages sent by one visitor at 1,000/s", flooded.sent, 1_000)
+        tally.at_most(
+            "messages accepted from that visitor", flooded.accepted, 480
+        )  # 400 a minute, and what the limit refills meanwhile
+        tally.floor("times that the server disconnected that visitor", flooded.disconnects, 3)
+        tally.floor("handshakes left unfinished", unfinished, count)
+        tally.floor("request bodies sent byte by byte", slow, 50)
         tally.floor("sign-ins tried", sum(answers.values()), logins)
         tally.floor("sign-ins throttled", answers.get(429, 0), logins // 2)
-        tally.zero("sign-ins let in", answers.get(200, 0))
-        tally.note("chat p99 alone, s", quiet)
-        tally.quick("chat p99 beside them, s", loud, max(2 * quiet, 0.25))
-        # What docs/operations.md promises: 64 KiB for each socket, and what a busy process has anyway.
+        tally.zero("wrong sign-ins accepted", answers.get(200, 0))
+        tally.note("p99 of the chat before the load, s", p99_alone)
+        tally.quick("p99 of the chat during the load, s", p99_beside, max(2 * p99_alone, 0.25))
+        # docs/operations.md promises 64 KiB for each socket, beside the memory of a busy process.
         tally.at_most("memory growth, MB", (peak - memory) / 2**20, BUSY_MB + opened / 16)
         (await asyncio.to_thread(crowd.verdict)).into(tally, floor=50)
 
 
-def _for(seconds: float) -> Any:
+def _wait(seconds: float) -> Any:
     until = time.monotonic() + seconds
     return lambda: time.monotonic() > until
 
@@ -101,15 +105,16 @@ def _rows(site: Site) -> dict[str, int]:
 
 
 async def _boots(site: Site, boots: int) -> tuple[dict[str, int], int]:
-    """Configuration and a hello without a token, a fourth of them over a socket, then gone: nobody is stored for looking."""
-    before, done = _rows(site), 0
+    """Boots the widget: loads the configuration and says hello without a token, a fourth of them over a socket, then
+    disconnects. Looking stores no visitor."""
+    rows_before, completed = _rows(site), 0
     head = f"host: 127.0.0.1:{site.nodes[0].port}\r\norigin: {PUBLIC_URL}\r\n"
     ask = f"GET /widget/config HTTP/1.1\r\n{head}\r\n".encode()
     hello = f"POST /widget/poll HTTP/1.1\r\n{head}content-type: application/json\r\ncontent-length: {len(BOOT)}\r\n\r\n".encode()
 
     async def browser(address: str, number: int) -> None:
-        """Many boots over one kept connection, which is what makes so many of them possible here."""
-        nonlocal done
+        """Many boots over one kept connection, because this machine could not open so many connections."""
+        nonlocal completed
         reader, writer = await asyncio.open_connection("127.0.0.1", site.nodes[0].port, local_addr=(address, 0))
         for turn in range(number):
             for request in (ask, hello + BOOT):
@@ -118,12 +123,14 @@ async def _boots(site: Site, boots: int) -> tuple[dict[str, int], int]:
             if turn % 40 == 0:
                 async with dial(site, "/ws/visitor", local_addr=(address, 0)) as ws:
                     await greet(ws, page={"url": "http://shop.example/", "title": "Shop"})
-            done += status == 200
+            completed += status == 200
         writer.transport.abort()
 
     await asyncio.gather(*(browser(address, boots // 20) for address in STRANGERS * 2))
-    after = _rows(site)
-    return {name: after[name] - before[name] for name in TABLES if after[name] != before[name]}, done
+    rows_after = _rows(site)
+    return {
+        name: rows_after[name] - rows_before[name] for name in TABLES if rows_after[name] != rows_before[name]
+    }, completed
 
 
 async def _answered(reader: asyncio.StreamReader) -> int:
@@ -136,36 +143,37 @@ async def _answered(reader: asyncio.StreamReader) -> int:
 @dataclass
 class _Flooded:
     sent: int = 0
-    taken: int = 0
-    put_out: int = 0  # times that the server ended the connection
+    accepted: int = 0
+    disconnects: int = 0  # times that the server closed the connection
 
 
 async def _flood(site: Site, crowd: Crowd, least: int) -> _Flooded:
-    """One visitor who writes as fast as they can, coming back each time they are put out; then what of it was taken."""
+    """One visitor writes as fast as possible and reconnects each time the server disconnects it; counts the accepted
+    messages."""
     journal = crowd.journal("flooder")
-    found, token, after = _Flooded(), None, time.monotonic() + 30
+    flooded, token, deadline = _Flooded(), None, time.monotonic() + 30
     options = {"local_addr": (STRANGERS[0], 0)}
-    while found.sent < least and time.monotonic() < after:
+    while flooded.sent < least and time.monotonic() < deadline:
         async with dial(site, "/ws/visitor", **options) as ws:
             with contextlib.suppress(ConnectionClosed):
                 token = (await greet(ws, token))["token"] or token
                 reading = asyncio.create_task(_drain(ws))
                 while True:
-                    await ws.send(json.dumps({"type": "say", "id": f"flood-{found.sent:06d}", "text": "flood"}))
-                    found.sent += 1
-                    if found.sent % 20 == 0:
+                    await ws.send(json.dumps({"type": "say", "id": f"flood-{flooded.sent:06d}", "text": "flood"}))
+                    flooded.sent += 1
+                    if flooded.sent % 20 == 0:
                         await asyncio.sleep(0.02)  # a thousand a second
                     if reading.done():
                         break
-        found.put_out += 1
-    await asyncio.sleep(1)  # what was still under way
+        flooded.disconnects += 1
+    await asyncio.sleep(1)  # waits for messages that are still on their way
     for row in await asyncio.to_thread(crowd.stored):
         if row.key is not None and row.key.startswith("flood-"):
-            found.taken += 1
+            flooded.accepted += 1
             journal.tried(row.key, row.body)
             journal.acked(row.key, row.thread, row.seq)
     journal.close()
-    return found
+    return flooded
 
 
 async def _drain(ws: Any) -> None:
@@ -174,10 +182,10 @@ async def _drain(ws: Any) -> None:
             pass
 
 
-async def _idle_sockets(site: Site, many: int) -> tuple[int, int]:
+async def _idle_sockets(site: Site, count: int) -> tuple[int, int]:
     refused = 0
     opened = []
-    for start in range(0, many, 50):
+    for start in range(0, count, 50):
         tried = await asyncio.gather(
             *(_one_socket(site, STRANGERS[number % len(STRANGERS)]) for number in range(start, start + 50))
         )
@@ -196,10 +204,10 @@ async def _one_socket(site: Site, address: str) -> Any:
         return None
 
 
-async def _unfinished(site: Site, many: int) -> int:
-    """Connections that begin a request and stop in the middle of a header."""
+async def _unfinished(site: Site, count: int) -> int:
+    """Opens connections that begin a request and stop in the middle of a header."""
     writers = []
-    for number in range(many):
+    for number in range(count):
         with contextlib.suppress(OSError):
             source = (STRANGERS[number % len(STRANGERS)], 0)
             _, writer = await asyncio.open_connection("127.0.0.1", site.nodes[0].port, local_addr=source)
@@ -211,7 +219,7 @@ async def _unfinished(site: Site, many: int) -> int:
     return len(writers)
 
 
-async def _slow_bodies(site: Site, many: int) -> int:
+async def _slow_bodies(site: Site, count: int) -> int:
     async def drip() -> int:
         _, writer = await asyncio.open_connection("127.0.0.1", site.nodes[0].port)
         writer.write(
@@ -223,11 +231,11 @@ async def _slow_bodies(site: Site, many: int) -> int:
         writer.transport.abort()
         return 1
 
-    return sum(await asyncio.gather(*(drip() for _ in range(many))))
+    return sum(await asyncio.gather(*(drip() for _ in range(count))))
 
 
-async def _logins(site: Site, many: int) -> dict[int, int]:
-    """Wrong passwords, far more than an account or an address is allowed."""
+async def _logins(site: Site, count: int) -> dict[int, int]:
+    """Tries far more wrong passwords than an account or an address is allowed."""
     answers: dict[int, int] = {}
 
     async def attempt(number: int) -> None:
@@ -236,6 +244,6 @@ async def _logins(site: Site, many: int) -> dict[int, int]:
             status, _ = await site.call(None, "POST", "/api/login", body, within=30)
             answers[status] = answers.get(status, 0) + 1
 
-    for start in range(0, many, 20):
+    for start in range(0, count, 20):
         await asyncio.gather(*(attempt(number) for number in range(start, start + 20)))
     return answers

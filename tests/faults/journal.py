@@ -1,4 +1,4 @@
-"""What a client tried, what was acknowledged, what it saw: append-only, written before and after the fact."""
+"""Records the messages that a client tried to send, that were acknowledged and that it showed, in an append-only file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Journal:
-    """One client's file. `thread` is as that client knows it: a token (visitors) or an id (agents)."""
+    """One client's file. `thread` is a token for visitors and an id for agents."""
 
     def __init__(self, folder: Path, name: str, on_ack: Callable[[str], None] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,11 +37,11 @@ class Journal:
         self._write(do="saw", thread=thread, seq=seq, key=key, text=text, kind=kind)
 
     def dropped(self, thread: int | str | None) -> None:
-        """Told to reset: what it held of the thread is gone from its screen."""
+        """A `reset` arrived: the thread's entries were removed from the screen."""
         self._write(do="dropped", thread=thread)
 
     def based(self, thread: int | str, last_seq: int) -> None:
-        """Holds a page up to `last_seq`; what stands before may be missing."""
+        """The client loaded a page up to `last_seq`; earlier entries may be missing."""
         self._write(do="based", thread=thread, seq=last_seq)
 
     def close(self) -> None:
@@ -49,38 +49,38 @@ class Journal:
 
 
 @dataclass
-class Told:
-    """A journal, read back."""
+class ClientRecord:
+    """What one client tried, received and showed, read from its journal."""
 
     name: str
     tried: dict[str, str] = field(default_factory=dict)
     acked: dict[str, set[tuple[int | str, int]]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
-    # thread -> [(seq, key, text)] in the order in which it came onto the screen, since the last reset
-    seen: dict[int | str, list[tuple[int, str | None, str]]] = field(default_factory=dict)
+    # thread -> [(seq, key, text)] in the order in which they appeared on the screen since the last reset
+    shown: dict[int | str, list[tuple[int, str | None, str]]] = field(default_factory=dict)
     bases: dict[int | str, int] = field(default_factory=dict)
     resets: int = 0
 
 
-def read_back(folder: Path) -> list[Told]:
-    found = []
+def read_back(folder: Path) -> list[ClientRecord]:
+    results = []
     for path in sorted(folder.glob("*.jsonl")):
-        told = Told(path.stem)
+        record = ClientRecord(path.stem)
         for raw in path.read_text().splitlines():
             line = json.loads(raw)
             match line["do"]:
                 case "tried":
-                    told.tried[line["key"]] = line["text"]
+                    record.tried[line["key"]] = line["text"]
                 case "acked":
-                    told.acked.setdefault(line["key"], set()).add((line["thread"], line["seq"]))
+                    record.acked.setdefault(line["key"], set()).add((line["thread"], line["seq"]))
                 case "refused":
-                    told.refused[line["key"]] = line["code"]
+                    record.refused[line["key"]] = line["code"]
                 case "saw":
-                    told.seen.setdefault(line["thread"], []).append((line["seq"], line["key"], line["text"]))
+                    record.shown.setdefault(line["thread"], []).append((line["seq"], line["key"], line["text"]))
                 case "dropped":
-                    told.resets += 1
-                    told.seen.pop(line["thread"], None)
+                    record.resets += 1
+                    record.shown.pop(line["thread"], None)
                 case "based":
-                    told.bases[line["thread"]] = line["seq"]
-        found.append(told)
-    return found
+                    record.bases[line["thread"]] = line["seq"]
+        results.append(record)
+    return results

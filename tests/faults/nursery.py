@@ -1,10 +1,10 @@
-"""Server processes forked from one that has imported the product already, for the short form of the proofs.
+"""Forks server processes from one process that has already imported the product, for the short form of the fault tests.
 
-It starts servers a hundred and fifty times, and two thirds of a start are imports. Each is a process of its own
-with its own pid, environment and log, to be killed like any other. The full counts, and whatever needs another
+The short form starts servers a hundred and fifty times, and two thirds of a start are imports. Each fork is a process
+with its own pid, environment and log, and can be killed like any other. The full form, and tests that need another
 loader, start `python -m server` itself.
 
-`python -m tests.faults.nursery` reads one order a line and answers with a pid.
+`python -m tests.faults.nursery` reads one order per line and answers with a pid.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# What a server imports at its start and later.
+# Modules that a server imports when it starts and later.
 PRELOADED = (
     "aiosqlite", "httptools", "psycopg", "redis.asyncio", "server.__main__", "server.kernel.postgres", "server.kernel.sqlite",
     "server.serving", "sqlalchemy.dialects.postgresql.psycopg", "sqlalchemy.dialects.sqlite.aiosqlite", "uvicorn.lifespan.on",
@@ -34,22 +34,22 @@ PRELOADED = (
 
 
 def die_with_parent() -> None:
-    """No server outlives a harness that was itself killed: PR_SET_PDEATHSIG."""
+    """Kills this process when its parent dies (PR_SET_PDEATHSIG), so that no server outlives a killed test run."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-class Life:
-    """A process that is nobody's child here; what `subprocess.Popen` is for those that are."""
+class ForkedProcess:
+    """A process that is no child of this one; has the methods of `subprocess.Popen` that tests use."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._end: int | None = None
-        with suppress(ProcessLookupError):  # dead already
+        with suppress(ProcessLookupError):  # the process is dead already
             self._end = os.pidfd_open(pid)
 
     def poll(self) -> int | None:
-        """None while it runs. How it ended only its parent knows."""
+        """Returns None while the process runs, else 0, because only its parent knows the exit status."""
         return None if not self._ended(0) else 0
 
     def wait(self) -> int:
@@ -75,12 +75,12 @@ class Nursery:
         )  # fmt: skip
         atexit.register(self._process.kill)
 
-    def start(self, module: str, *words: str, folder: Path, env: dict[str, str], log: Path) -> Life:
+    def start(self, module: str, *words: str, folder: Path, env: dict[str, str], log: Path) -> ForkedProcess:
         order = {"module": module, "words": words, "folder": str(folder), "env": env, "log": str(log)}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        return Life(int(self._process.stdout.readline()))
+        return ForkedProcess(int(self._process.stdout.readline()))
 
 
 @cache
@@ -88,8 +88,8 @@ def nursery() -> Nursery:
     return Nursery()
 
 
-def live(order: dict[str, Any]) -> None:
-    """As `python -m module words…` in that folder, with that environment."""
+def run_forked(order: dict[str, Any]) -> None:
+    """Runs `python -m module words…` in that folder with that environment."""
     from server.kernel import failpoints
 
     die_with_parent()
@@ -102,7 +102,7 @@ def live(order: dict[str, Any]) -> None:
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["env"])
-    importlib.reload(failpoints)  # reads the environment as it is imported
+    importlib.reload(failpoints)  # failpoints reads the environment when it is imported
     sys.argv = [order["module"], *order["words"]]
     runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
 
@@ -110,18 +110,18 @@ def live(order: dict[str, Any]) -> None:
 def main() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
-    sys.modules.pop("server.__main__")  # it is run anew, as a program
+    sys.modules.pop("server.__main__")  # `runpy` runs the module again as `__main__`
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are gone at once, so that their pid says it
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # dead children are reaped at once, so that their pids disappear
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             code = 1
             try:
-                live(json.loads(line))
+                run_forked(json.loads(line))
                 code = 0
             except SystemExit as end:
                 code = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -1,6 +1,6 @@
-"""The oracle: reads journals and database when everything is quiet, and sorts every message into one class.
+"""Reads journals and the database after the servers and clients have stopped, and sorts every message into one class.
 
-Jepsen's idea for queues, made small (GUARANTEES 0). Only `ok`, `recovered` and `refused` may be other than zero.
+The idea is Jepsen's checker for queues. All classes except `ok`, `recovered` and `refused` must be empty.
 """
 
 from __future__ import annotations
@@ -13,10 +13,22 @@ from pathlib import Path
 
 import psycopg
 
-from tests.faults.journal import Told, read_back
+from tests.faults.journal import ClientRecord, read_back
 from tests.faults.tally import Tally
 
 BAD = ("lost", "duplicated", "phantom", "foreign", "disordered", "unsettled")
+# The classes, as docs/guarantees.md calls them.
+LABELS = {
+    "ok": "messages acknowledged and stored",
+    "recovered": "messages stored without a received acknowledgement",
+    "refused": "messages refused",
+    "lost": "messages acknowledged but not stored",
+    "duplicated": "messages stored or shown twice",
+    "phantom": "messages that no client sent",
+    "foreign": "messages shown to another visitor",
+    "disordered": "messages out of order or missing on a screen",
+    "unsettled": "messages neither stored nor refused",
+}
 
 QUERY = """
 SELECT t.thread_id, th.token, t.seq, t.public_seq, t.kind, t.dedupe, t.body, v.key, th.last_seq, th.last_public_seq
@@ -54,7 +66,7 @@ def read_postgres(url: str) -> list[Stored]:
 
 
 def integrity(path: Path) -> str:
-    """SQLite's own opinion, through a connection that neither writes nor checkpoints."""
+    """Result of SQLite's integrity check, over a connection that neither writes nor checkpoints."""
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
         return str(db.execute("PRAGMA integrity_check").fetchone()[0])
 
@@ -75,21 +87,21 @@ class Verdict:
             self.examples[name].append(example)
 
     def into(self, tally: Tally, *, floor: int) -> None:
-        """The whole table; fails when `ok` is under its floor."""
-        tally.floor("ok", self.classes["ok"], floor)
-        tally.note("recovered", self.classes["recovered"])
+        """Puts all classes into the tally; fails when `ok` is below `floor`."""
+        tally.floor(LABELS["ok"], self.classes["ok"], floor)
+        tally.note(LABELS["recovered"], self.classes["recovered"])
         refused = ", ".join(f"{code} {n}" for code, n in sorted(self.codes.items()))
-        tally.note("refused", f"{self.classes['refused']}" + (f" ({refused})" if refused else ""))
+        tally.note(LABELS["refused"], f"{self.classes['refused']}" + (f" ({refused})" if refused else ""))
         for name in BAD:
-            tally.zero(name, self.classes[name], self.examples.get(name, ""))
+            tally.zero(LABELS[name], self.classes[name], self.examples.get(name, ""))
 
 
-def judge(told: Iterable[Told], stored: list[Stored], entitled: dict[str, str | None]) -> Verdict:
-    """`entitled`: client's name -> the visitor key it is, or None for an agent, who may see everything.
+def judge(records: Iterable[ClientRecord], stored: list[Stored], entitled: dict[str, str | None]) -> Verdict:
+    """`entitled`: client's name -> its visitor key, or None for an agent, who may see everything.
 
-    A client that is not named there only wrote (a probe, a repeated request): what it saw is not judged.
+    A client missing from `entitled` only wrote (a probe, a repeated request): its screen is not judged.
     """
-    told = list(told)
+    records = list(records)
     verdict = Verdict(rows=len(stored))
     by_key: dict[str, list[Stored]] = defaultdict(list)
     by_thread: dict[int, list[Stored]] = defaultdict(list)
@@ -98,14 +110,14 @@ def judge(told: Iterable[Told], stored: list[Stored], entitled: dict[str, str | 
         by_thread[row.thread].append(row)
         if row.key is not None and row.kind in ("message", "note"):
             by_key[row.key].append(row)
-    shown, places = _screens(verdict, told, by_thread, token_of, entitled)
+    counts, places = _screens(verdict, records, by_thread, token_of, entitled)
     _holes(verdict, by_thread)
-    tried = {key: (one, text) for one in told for key, text in one.tried.items()}
+    tried = {key: (record, text) for record in records for key, text in record.tried.items()}
     for key, rows in by_key.items():
         if key not in tried:
             verdict.put("phantom", f"{key} in thread {rows[0].thread}")
     for key, (client, text) in tried.items():
-        _classify(verdict, key, text, client, by_key.get(key, []), (shown, places), entitled)
+        _classify(verdict, key, text, client, by_key.get(key, []), (counts, places), entitled)
     return verdict
 
 
@@ -113,15 +125,15 @@ def _classify(
     verdict: Verdict,
     key: str,
     text: str,
-    client: Told,
+    client: ClientRecord,
     rows: list[Stored],
     screens: Screens,
     entitled: dict[str, str | None],
 ) -> None:
-    shown, places = screens
+    counts, places = screens
     where = f"{key} of {client.name}"
     acked = client.acked.get(key, set())
-    if len(rows) > 1 or len(acked) > 1 or any(shown[name][key] > 1 for name in shown):
+    if len(rows) > 1 or len(acked) > 1 or any(counts[name][key] > 1 for name in counts):
         verdict.put("duplicated", f"{where}: {len(rows)} rows, acknowledged at {acked}")
     elif rows and rows[0].body != text:
         verdict.put("phantom", f"{where}: another text is stored")
@@ -129,7 +141,7 @@ def _classify(
         verdict.put("lost", where)
     elif rows:
         row = rows[0]
-        # By place: visitors are not told the keys of others.
+        # Compared by position: visitors do not receive the keys of others.
         blind = [
             name for name, visitor in entitled.items()
             if (row.thread, row.seq) not in places[name] and (visitor is None or (visitor == row.visitor and row.public_seq is not None))
@@ -147,34 +159,35 @@ def _classify(
 
 def _screens(
     verdict: Verdict,
-    told: list[Told],
+    records: list[ClientRecord],
     by_thread: dict[int, list[Stored]],
     token_of: dict[str, int],
     entitled: dict[str, str | None],
 ) -> Screens:
-    """Compares every client's screen with the timeline; returns how often each shows each key, and which rows."""
+    """Compares every client's screen with the timeline; returns how often each screen shows each key, and which rows
+    were shown."""
     shown: dict[str, Counter[str]] = {}
     places: dict[str, set[tuple[int, int]]] = {}
-    for one in told:
-        if one.name not in entitled:
+    for record in records:
+        if record.name not in entitled:
             continue
-        visitor = entitled[one.name]
-        counts = shown[one.name] = Counter()
-        held = places[one.name] = set()
-        for thread, seen in one.seen.items():
+        visitor = entitled[record.name]
+        counts = shown[record.name] = Counter()
+        rows_shown = places[record.name] = set()
+        for thread, screen in record.shown.items():
             number = token_of.get(thread, -1) if isinstance(thread, str) else thread
             rows = by_thread.get(number, [])
             if visitor is not None and any(row.visitor != visitor for row in rows[:1]):
-                verdict.put("foreign", f"{one.name} saw thread {number}")
+                verdict.put("foreign", f"{record.name} saw thread {number}")
             truth = {
                 (row.public_seq if visitor is not None else row.seq): row for row in rows
                 if visitor is None or row.public_seq is not None
             }  # fmt: skip
-            counts.update(key for _, key, _ in seen if key is not None)
-            base = one.bases.get(thread, 0)
-            held.update((number, truth[seq].seq) for seq, _, _ in seen if seq in truth)
-            held.update((number, row.seq) for row in rows if base and row.seq <= base)  # stands on an earlier page
-            _compare(verdict, f"{one.name}, thread {number}", seen, truth, base)
+            counts.update(key for _, key, _ in screen if key is not None)
+            base = record.bases.get(thread, 0)
+            rows_shown.update((number, truth[seq].seq) for seq, _, _ in screen if seq in truth)
+            rows_shown.update((number, row.seq) for row in rows if base and row.seq <= base)  # on an earlier page
+            _compare(verdict, f"{record.name}, thread {number}", screen, truth, base)
     return shown, places
 
 
@@ -197,7 +210,7 @@ def _compare(
 
 
 def _holes(verdict: Verdict, by_thread: dict[int, list[Stored]]) -> None:
-    """Both sequences of every thread are 1, 2, 3 … and end where the thread says they end."""
+    """Checks that both sequences of every thread are 1, 2, 3 … and end at the thread's own counters."""
     for number, rows in by_thread.items():
         seqs = [row.seq for row in rows]
         public = [row.public_seq for row in rows if row.public_seq is not None]

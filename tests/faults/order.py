@@ -1,8 +1,8 @@
-"""G1(c): is every acknowledgement sent after the log bytes it speaks of are on disk?
+"""G1(c): checks that each acknowledgement leaves only after its message's log bytes are on disk.
 
-A kill does not test power loss: the kernel keeps what was written. So a small library is preloaded into a
-real server; it notes when a marked message is written to the write-ahead log, when a sync of the log has
-returned, and when the message leaves through a socket.
+SIGKILL does not test power loss, because the kernel keeps written pages. So a small library is preloaded into a real
+server; it records when a marked message is written to the write-ahead log, when a sync of the log returns, and when the
+message leaves through a socket.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ COMPILER = shutil.which("gcc") or shutil.which("cc")
 @dataclass
 class Order:
     acked: int  # messages that left the server as an acknowledgement
-    early: int  # of these: before a sync that began after they were written
+    early: int  # acknowledgements that left before a sync of their message had returned
     syncs: int
 
 
 def read_order(path: Path) -> Order:
     pending: set[str] = set()
-    safe: set[str] = set()
+    synced: set[str] = set()
     written: set[str] = set()
     answered: dict[str, bool] = {}
     syncs = 0
@@ -41,15 +41,15 @@ def read_order(path: Path) -> Order:
             pending.add(marker)
         elif event == "E":
             syncs += 1
-            safe |= pending
+            synced |= pending
             pending.clear()
         elif event == "A":
-            answered.setdefault(marker, marker in safe)
-    return Order(len(answered), sum(not good for good in answered.values()), syncs)
+            answered.setdefault(marker, marker in synced)
+    return Order(len(answered), sum(not after_sync for after_sync in answered.values()), syncs)
 
 
 async def watch(messages: int, *, sync: str, seed: int) -> Order:
-    """Lets a real server store `messages` and returns the order in which it did things."""
+    """Has a real server store `messages`; returns the order of its writes, syncs and acknowledgements."""
     assert COMPILER is not None
     folder = Path(tempfile.mkdtemp(prefix="order-"))
     library, log = folder / "order.so", folder / "order.log"
@@ -75,7 +75,7 @@ async def watch(messages: int, *, sync: str, seed: int) -> Order:
             for number in range(messages):
                 await crowd.random.choice(crowd.visitors).say(f"ordr-{number:06d}", f"ordr-{number:06d}")
                 while number % 10 == 9 and any(visitor.outbox for visitor in crowd.visitors):
-                    await asyncio.sleep(0.002)  # a batch at a time, so that there are many
+                    await asyncio.sleep(0.002)  # a pause after each batch makes many batches
             await crowd.settle()
         return read_order(log)
     finally:

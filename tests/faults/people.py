@@ -1,4 +1,5 @@
-"""Simulated clients: they keep a screen, an outbox and a journal, reconnect, and repeat until acknowledged."""
+"""Simulated clients: each keeps a screen, an outbox and a journal, reconnects, and repeats messages until they are
+acknowledged."""
 
 from __future__ import annotations
 
@@ -19,10 +20,10 @@ from websockets.exceptions import WebSocketException
 from tests.faults.journal import Journal
 from tests.faults.site import PUBLIC_URL, Site
 
-Where = Callable[[], str]  # the address to try next
-TROUBLE = (OSError, WebSocketException, TimeoutError, EOFError)
+Where = Callable[[], str]  # returns the address to try next
+NETWORK_ERRORS = (OSError, WebSocketException, TimeoutError, EOFError)
 PING_S = 5.0
-SILENCE_S = 8.0  # nothing heard although we pinged: the link is dead
+SILENCE_S = 8.0  # without a frame for this time, although we ping, the connection is dead
 
 
 def socket_url(base: str, path: str) -> str:
@@ -34,7 +35,7 @@ def fresh_key() -> str:
 
 
 class Client:
-    """What visitors and agents share: a socket that comes back."""
+    """The common part of visitors and agents: a socket that reconnects."""
 
     path = ""
 
@@ -47,10 +48,10 @@ class Client:
         self.ready = asyncio.Event()
         self.stopped = False
         self.connects = self.resets = self.violations = 0
-        self.came: list[float] = []  # when each connection stood
-        self.after = 0.0  # seconds that the server asked us to stay away
+        self.connected_at: list[float] = []  # when each connection was established
+        self.reconnect_after = 0.0  # seconds that the server asked the client to wait before it reconnects
         self.closes: list[int] = []
-        self.frames: list[dict[str, Any]] = []  # other than entries, newest last; bounded
+        self.frames: list[dict[str, Any]] = []  # frames other than entries, newest last; bounded
         self.heard_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -64,7 +65,7 @@ class Client:
     async def stop(self) -> None:
         self.stopped = True
         if self.ws is not None:
-            with contextlib.suppress(*TROUBLE):
+            with contextlib.suppress(*NETWORK_ERRORS):
                 await asyncio.wait_for(self.ws.close(), 1)
         if self._task is not None:
             self._task.cancel()
@@ -78,7 +79,7 @@ class Client:
         pause = 0.05
         while not self.stopped:
             began = time.monotonic()
-            with contextlib.suppress(*TROUBLE):
+            with contextlib.suppress(*NETWORK_ERRORS):
                 await self._session()
             self.ready.clear()
             if self.ws is not None:
@@ -86,21 +87,21 @@ class Client:
                 if link.close_rcvd is not None and link.close_rcvd_then_sent:
                     self.closes.append(link.close_rcvd.code)
                 elif link.close_rcvd is None and link.close_sent is None:
-                    self.closes.append(1006)  # cut off without a word
+                    self.closes.append(1006)  # the connection was cut without a close frame
             self.ws = None
             pause = 0.05 if time.monotonic() - began > 1 else min(pause * 2, 0.4)
-            await asyncio.sleep(self.after + self.random.uniform(0, pause))
-            self.after = 0.0
+            await asyncio.sleep(self.reconnect_after + self.random.uniform(0, pause))
+            self.reconnect_after = 0.0
 
     async def _session(self) -> None:
-        # `max_queue`: the line is read on while an answer of another kind is waited for, as a browser does.
+        # Without a limit the client reads on while it waits for another response, as a browser does.
         async with connect(
             socket_url(self.where(), self.path), compression=None, ping_interval=None, max_size=2**20, max_queue=None, open_timeout=4,
             close_timeout=0.5, origin=PUBLIC_URL, additional_headers=self.headers(), proxy=None,
         ) as ws:  # fmt: skip
             self.ws = ws
             self.connects += 1
-            self.came.append(time.monotonic())
+            self.connected_at.append(time.monotonic())
             self.heard_at = pinged = time.monotonic()
             await ws.send(json.dumps(self.hello()))
             while not self.stopped:
@@ -119,7 +120,7 @@ class Client:
                 self.heard_at = time.monotonic()
                 frame = json.loads(raw)
                 if frame["type"] == "bye":
-                    self.after = frame.get("after") or 0.0
+                    self.reconnect_after = frame.get("after") or 0.0
                 if not await self.take(frame):
                     return
                 await self.tick(self.heard_at)
@@ -128,7 +129,7 @@ class Client:
         return {"type": "hello", "version": 1}
 
     async def take(self, frame: dict[str, Any]) -> bool:
-        """One frame; False: reconnect."""
+        """Processes one frame; returns False when the client must reconnect."""
         raise NotImplementedError
 
     async def tick(self, now: float) -> None: ...
@@ -147,9 +148,9 @@ class Visitor(Client):
         self.thread: str | None = None
         self.screen: dict[int, dict[str, Any]] = {}
         self.last = 0
-        self.far = False
+        self.far = False  # after a `reset`: the next entry may have any seq
         self.outbox: dict[str, tuple[str, float]] = {}  # key -> text, when last sent
-        self.receipts: dict[str, tuple[str, int] | None] = {}  # key -> where it is said to stand
+        self.receipts: dict[str, tuple[str, int] | None] = {}  # key -> (thread, seq) that the acknowledgement named
 
     @property
     def key(self) -> str:
@@ -169,7 +170,7 @@ class Visitor(Client):
         self.outbox[key] = (text, 0.0)
         self.receipts.setdefault(key, None)
         if self.ready.is_set():
-            with contextlib.suppress(*TROUBLE):
+            with contextlib.suppress(*NETWORK_ERRORS):
                 await self._transmit(key)
         return key
 
@@ -198,7 +199,7 @@ class Visitor(Client):
                 if self.thread is not None:
                     self.resets += 1
                     self.journal.dropped(self.thread)
-                # Too far behind the very thread we named: what comes next is its newest page, not its beginning.
+                # The thread that the client named is too far ahead, so its newest page comes next, not its beginning.
                 self.far = self.thread == frame["thread"]
                 self.thread, self.last, self.screen = frame["thread"], 0, {}
             case "refused":
@@ -218,13 +219,14 @@ class Visitor(Client):
             self.journal.acked(key, thread, seq)
         self.outbox.pop(key, None)
         if thread != self.thread and key in self.receipts:
-            return True  # a receipt for what was said before this connection stood anywhere, or in an ended chat
+            # a receipt for a message sent before this connection followed a chat, or sent in a chat that has ended
+            return True
         if thread != self.thread:
             self.journal.saw(thread, seq, key, entry["text"], entry["kind"])
             self.violations += 1
         elif seq > self.last:
             if seq != self.last + 1 and (self.last or not self.far):
-                return False  # a frame was lost on the way: come back with the bookmark
+                return False  # a frame was lost: reconnect with the bookmark
             self.last = seq
             self.screen[seq] = entry
             self.journal.saw(thread, seq, key, entry["text"], entry["kind"])
@@ -236,25 +238,28 @@ class Visitor(Client):
 class Agent(Client):
     path = "/ws/agent"
 
-    def __init__(self, site: Site, who: str, where: Where, journal: Journal, **options: Any) -> None:
+    def __init__(self, site: Site, member: str, where: Where, journal: Journal, **options: Any) -> None:
         super().__init__(where, journal, **options)
-        self.site, self.who = site, who
+        self.site, self.member = site, member
         self.tickets: dict[int, dict[str, Any]] = {}
         self.screens: dict[int, dict[int, dict[str, Any]]] = {}
         self.last: dict[int, int] = {}
         self.entry_times: dict[str, float] = {}
 
     def headers(self) -> dict[str, str]:
-        return {"cookie": self.site.cookies[self.who]}
+        return {"cookie": self.site.cookies[self.member]}
 
     async def call(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
-        return await self.site.call(self.who, method, path, body, base=self.where(), **options)
+        return await self.site.call(self.member, method, path, body, base=self.where(), **options)
 
-    async def insist(self, method: str, path: str, body: Any = None, *, give_up: float = 60.0) -> tuple[int, Any]:
-        """Repeats until there is an answer that is not "later", at whatever node is there; (0, None) after `give_up`."""
+    async def call_until_answered(
+        self, method: str, path: str, body: Any = None, *, give_up: float = 60.0
+    ) -> tuple[int, Any]:
+        """Repeats a request on any node until the response is not "later"; returns (0, None) after `give_up`
+        seconds."""
         deadline = time.monotonic() + give_up
         while True:
-            with contextlib.suppress(aiohttp.ClientError, *TROUBLE):
+            with contextlib.suppress(aiohttp.ClientError, *NETWORK_ERRORS):
                 status, answer = await self.call(method, path, body, within=3)
                 if status not in (429, 500, 502, 503):
                     return status, answer
@@ -266,7 +271,7 @@ class Agent(Client):
         key = key or fresh_key()
         self.journal.tried(key, text)
         path = f"/api/tickets/{ticket}/{'notes' if note else 'reply'}"
-        status, answer = await self.insist("POST", path, {"key": key, "text": text})
+        status, answer = await self.call_until_answered("POST", path, {"key": key, "text": text})
         if status == 200:
             self.journal.acked(key, answer["ticket"]["thread"], answer["entry"]["seq"])
         elif status:
@@ -294,18 +299,18 @@ class Agent(Client):
         for state in ("open", "closed"):
             cursor = ""
             while cursor is not None:
-                status, page = await self.insist(
-                    "GET", f"/api/tickets?status={state}&limit=100&cursor={cursor}", give_up=5
+                status, page = await self.call_until_answered(
+                    "GET", f"/api/tickets?status={state}&limit=100&after={cursor}", give_up=5
                 )
                 if status != 200:
                     raise TimeoutError("no list")
                 for ticket in page["tickets"]:
                     await self._ticket(ticket)
-                cursor = page["cursor"]
+                cursor = page["after"]
 
     async def _ticket(self, ticket: dict[str, Any]) -> None:
-        held = self.tickets.get(ticket["id"])
-        if held is None or held["rev"] <= ticket["rev"]:
+        known_ticket = self.tickets.get(ticket["id"])
+        if known_ticket is None or known_ticket["rev"] <= ticket["rev"]:
             self.tickets[ticket["id"]] = ticket
         if ticket["thread"] not in self.last:
             self.last[ticket["thread"]] = 0
@@ -317,7 +322,7 @@ class Agent(Client):
 
     async def _refetch(self, thread: int) -> None:
         self.resets += 1
-        status, page = await self.insist("GET", f"/api/threads/{thread}/entries", give_up=5)
+        status, page = await self.call_until_answered("GET", f"/api/threads/{thread}/entries", give_up=5)
         if status != 200:
             raise TimeoutError("no page")
         self.journal.dropped(thread)

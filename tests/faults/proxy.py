@@ -1,7 +1,7 @@
-"""A TCP proxy of our own between client and server: it delays, throttles, cuts, resets, swallows and repeats.
+"""A TCP proxy between client and server that delays, throttles, cuts, resets, drops and repeats traffic.
 
-It understands just enough of WebSocket and HTTP to lose one frame or to send one request twice; what it
-does is decided by a seeded random, so a run can be repeated.
+It parses enough of WebSocket and HTTP to drop one frame or to send one request twice. A seeded random decides, so that
+a run can be repeated.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ FrameTest = Callable[[bytes], bool]
 
 @dataclass
 class Faults:
-    """What happens to traffic from now on; change it while the proxy runs. Shares are 0 to 1."""
+    """Faults to apply to traffic from now on; tests change it while the proxy runs. Shares are 0 to 1."""
 
     delay_up_s: float = 0.0
     delay_down_s: float = 0.0
     rate_down: float = 0.0  # bytes a second; 0: no limit
-    drop_down: float = 0.0  # of the server's frames that `matching` names
+    drop_down: float = 0.0  # share of the server's frames that `matching` selects
     matching: FrameTest = lambda payload: True
-    cut_down: float = 0.0  # of the server's frames: cut in the middle, then RST
-    cut_up: float = 0.0  # of the client's frames: likewise
-    repeat_up: float = 0.0  # of the client's frames and requests: sent twice
+    cut_down: float = 0.0  # share of the server's frames: cut in the middle, then RST
+    cut_up: float = 0.0  # the same for the client's frames
+    repeat_up: float = 0.0  # share of the client's frames and requests that are sent twice
     refuse_upgrade: bool = False
-    black_hole: bool = False  # nothing passes, nobody is told
+    black_hole: bool = False  # silently drops everything
 
 
 @dataclass
-class Done:
-    """What was really done; a test has floors on these."""
+class AppliedFaults:
+    """Counts of the faults that were applied; tests have floors on them."""
 
     connections: int = 0
     dropped: int = 0
@@ -56,7 +56,7 @@ class _Link:
 class Proxy:
     def __init__(self, target: Callable[[], int], seed: int) -> None:
         self.target, self.random = target, random.Random(seed)
-        self.faults, self.done = Faults(), Done()
+        self.faults, self.done = Faults(), AppliedFaults()
         self._links: set[_Link] = set()
         self._server: asyncio.Server | None = None
 
@@ -80,7 +80,7 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     def reset_all(self) -> int:
-        """RST on every connection, both sides."""
+        """Resets both sides of every connection (RST)."""
         links = list(self._links)
         for link in links:
             self._reset(link)
@@ -91,7 +91,7 @@ class Proxy:
         for writer in (link.client, link.server):
             raw = writer.get_extra_info("socket")
             if raw is not None:
-                with contextlib.suppress(OSError, ValueError):  # closed already, a moment ago
+                with contextlib.suppress(OSError, ValueError):  # the connection is already closed
                     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._abort(writer)
 
@@ -116,7 +116,7 @@ class Proxy:
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait(link.tasks, return_when=asyncio.FIRST_COMPLETED)
-                await asyncio.sleep(0.05)  # what is still under way in the other direction
+                await asyncio.sleep(0.05)  # time for data in the other direction to arrive
         finally:
             for task in link.tasks:
                 task.cancel()
@@ -145,18 +145,18 @@ class Proxy:
                     await self._forward(writer, data, up=up)
 
     async def _request(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One HTTP request, sometimes sent a second time over a connection of its own."""
+        """Forwards one HTTP request, and sometimes a second copy of it over another connection."""
         length = re.search(rb"content-length: *(\d+)", head.lower())
-        whole = head + (await reader.readexactly(int(length[1])) if length else b"")
+        request_bytes = head + (await reader.readexactly(int(length[1])) if length else b"")
         if head.startswith(b"POST") and self.random.random() < self.faults.repeat_up:
             self.done.repeated += 1
-            again_reader, again = await asyncio.open_connection("127.0.0.1", self.target())
-            again.write(whole)
+            copy_reader, copy_writer = await asyncio.open_connection("127.0.0.1", self.target())
+            copy_writer.write(request_bytes)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(2):
-                    await again_reader.read(65_536)
-            again.close()
-        await self._forward(writer, whole, up=True)
+                    await copy_reader.read(65_536)
+            copy_writer.close()
+        await self._forward(writer, request_bytes, up=True)
 
     async def _frames(
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool
@@ -198,15 +198,15 @@ class Proxy:
 
 
 async def _frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """One WebSocket frame as it is on the wire: header with mask, and payload."""
+    """Reads one WebSocket frame as raw bytes: header with mask, and payload."""
     head = await reader.readexactly(2)
     size = head[1] & 0x7F
     if size == 126:
-        more = await reader.readexactly(2)
-        head, size = head + more, int.from_bytes(more)
+        extended = await reader.readexactly(2)
+        head, size = head + extended, int.from_bytes(extended)
     elif size == 127:
-        more = await reader.readexactly(8)
-        head, size = head + more, int.from_bytes(more)
+        extended = await reader.readexactly(8)
+        head, size = head + extended, int.from_bytes(extended)
     if head[1] & 0x80:
         head += await reader.readexactly(4)
     return head, await reader.readexactly(size)

@@ -1,7 +1,7 @@
-"""docs/guarantees.md: what was proven, with its counts and the command that repeats it.
+"""Writes docs/guarantees.md: the guarantees that were proven, their counts, and the command that repeats each proof.
 
-A run replaces the rows it proved and leaves the others, each of which says at which commit it was proven; so the whole
-is written row by row, whenever the machine is free for one. A short form never replaces a row of the full counts.
+A run replaces the rows it proved and keeps the others; each row names the commit at which it was proven. So rows can be
+proven one at a time. A short run never replaces a row of full counts.
 """
 
 from __future__ import annotations
@@ -17,10 +17,17 @@ FULL = "--full"
 DOCS = Path(__file__).parents[2] / "docs" / "guarantees.md"
 HEAD = """# Guarantees, with their counts
 
-Written by `python -m tests.faults --full --write-docs`, row by row; each row ends with the command that repeats it, and with
-`--short` where only the short form ran here. A number with “floor” is how much had to be tried for the row to count, a number with
-“≤” is a limit, and what a row does not say is 0 must be 0.
-“Machine overbooked”: others used the processors, so a limit of wall time was stretched, to three times at most.
+The fault tests write this page: `python -m tests.faults --full --write-docs` replaces the section of each guarantee that it proves. Each
+section ends with the command that repeats it (with `--short` if only the short form ran) and the commit at which it ran.
+
+- *(floor 60)*: the section fails below 60. It tried enough only from there.
+- *(≤ 3)*: the section fails above 3.
+- A value without either is information, or a count of faults, which must be 0.
+- *[limit 3, machine overbooked]*: other programs used the processors during the run, so a limit of time was extended, at most three times.
+
+The test clients record what they send, what is acknowledged and what their screens show. After the run each message is in one class, from
+“messages acknowledged and stored” to “messages neither stored nor refused”. A message stored without a received acknowledgement, because
+the connection was cut, is no fault. Names in `code` after “kills at” are failpoints: places in the code where a test kills the server.
 
 """
 
@@ -30,7 +37,7 @@ def write_docs(rows: list[Tally], full: bool) -> None:
     commit = subprocess.run(command, capture_output=True, text=True, cwd=DOCS.parents[1]).stdout.strip()
     DOCS.parent.mkdir(exist_ok=True)
     with DOCS.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # rows are proven side by side
+        fcntl.flock(file, fcntl.LOCK_EX)  # several processes may prove rows at the same time
         file.seek(0)
         text = merged(file.read(), rows, full, commit)
         file.seek(0)
@@ -39,7 +46,7 @@ def write_docs(rows: list[Tally], full: bool) -> None:
 
 
 def merged(kept: str, rows: list[Tally], full: bool, commit: str) -> str:
-    """The document with these rows in it."""
+    """Returns the document with these rows merged in."""
     sections = {
         part.split(":", 1)[0]: part.rstrip() + "\n\n"
         for part in re.split(r"^(?=## )", kept, flags=re.M)

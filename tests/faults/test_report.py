@@ -1,4 +1,4 @@
-"""docs/guarantees.md is written row by row, and what was proven stays proven."""
+"""docs/guarantees.md is written row by row; a run keeps the rows that it did not prove."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The short form of every guarantee, on its databases; `make faults` runs the full counts.
+"""The short form of every guarantee on its databases; `make faults` runs the full counts.
 
 A failure prints the row with its seed; `python -m tests.faults --only G1 --db sqlite --seed N` repeats it.
 """
@@ -13,10 +13,11 @@ from tests.faults.registry import GUARANTEES, prove
 from tests.services import postgres_url, redis_url
 
 SEED = int(os.environ.get("FAULTS_SEED", "20261121"))
-# Half a minute and more: begun first, so that no worker is left alone with one of them at the end.
+# Tests of half a minute and more run first, so that no worker runs one of them alone at the end.
 LONG = ("G1", "G4", "G11", "G15", "G17", "G24")
 ROWS = sorted(
-    ((name, database) for name, one in GUARANTEES.items() for database in one.short), key=lambda row: row[0] not in LONG
+    ((name, database) for name, item in GUARANTEES.items() for database in item.short),
+    key=lambda row: row[0] not in LONG,
 )
 
 
@@ -25,7 +26,7 @@ ROWS = sorted(
 @pytest.mark.parametrize(("name", "database"), ROWS)
 async def test_a_guarantee_holds(name: str, database: str) -> None:
     if database == "postgres":
-        postgres_url()  # says loudly what is missing
+        postgres_url()  # reports loudly that PostgreSQL is missing
         redis_url()
     row = await prove(name, database, full=False, seed=SEED)
     print(row.lines())

@@ -1,6 +1,6 @@
-"""One writing process of G3: several writers at once, sleeping inside their transactions and rolling some back.
+"""One writing process of G3: several writers sleep inside their transactions and roll some of them back.
 
-Started as `python -m tests.faults.writers` with its orders as JSON on standard input; prints what it did.
+`python -m tests.faults.writers` reads its orders as JSON from standard input and prints the result.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from server.accounts.rules import Agent, Role
 from server.app import build, close
 from server.errors import Busy, Conflict
 from server.inbox.actions import Outgoing, write_message
-from server.inbox.visitor_actions import Inbound, VisitorInfo, receive
 from server.kernel.bus import LocalBus
 from server.kernel.sql import Tx
 from server.settings import Settings
+from server.webchat.actions import VisitorInfo
+from server.webchat.receiving import Inbound, receive
 
 
 class RolledBack(Exception):
     """Raised on purpose after the rows were written."""
 
 
-def slowly(tx: Tx, step: Any, args: tuple[Any, ...], pause_s: float, fail: bool) -> Any:
+def write_slowly(tx: Tx, step: Any, args: tuple[Any, ...], pause_s: float, fail: bool) -> Any:
     written = step(tx, *args)
     time.sleep(pause_s)
     if fail:
@@ -37,8 +38,9 @@ def slowly(tx: Tx, step: Any, args: tuple[Any, ...], pause_s: float, fail: bool)
 
 
 def receive_slowly(tx: Tx, calls: list[tuple[Inbound, float, bool]]) -> list[Any]:
-    """Those of all writers of this process who wait: one that fails takes the others back with it, and they try alone."""
-    written = receive(tx, [(said,) for said, _, _ in calls])
+    """Receives the joined calls of all waiting writers of this process. If one call fails, all are rolled back and each is
+    retried alone."""
+    written = receive(tx, [(message,) for message, _, _ in calls])
     time.sleep(max(pause_s for _, pause_s, _ in calls))
     if any(fail for _, _, fail in calls):
         raise RolledBack
@@ -56,7 +58,7 @@ async def main(orders: dict[str, Any]) -> dict[str, int]:
     app = await build(settings, bus=LocalBus())
     chance = random.Random(orders["seed"])
     helper = Agent(orders["agent"], "Helper", "helper@shop.example", Role.SUPPORT, 1)
-    done = {"written": 0, "rolled_back": 0, "busy": 0}
+    totals = {"written": 0, "rolled_back": 0, "busy": 0}
 
     async def write(writer: int, number: int) -> None:
         visitor, ticket = orders["threads"][0] if chance.random() < 0.3 else chance.choice(orders["threads"])
@@ -67,17 +69,17 @@ async def main(orders: dict[str, Any]) -> dict[str, int]:
             try:
                 if note:
                     args = helper, Outgoing(ticket, key, f"note {key}", (), "note")
-                    await app.write(slowly, write_message, args, pause_s, fail)
+                    await app.write(write_slowly, write_message, args, pause_s, fail)
                 else:
-                    said = Inbound(visitor, key, f"text {key}", (), "", VisitorInfo())
-                    await app.write_joined(receive_slowly, said, pause_s, fail)
-                done["written"] += 1
+                    message = Inbound(visitor, key, f"text {key}", (), "", VisitorInfo())
+                    await app.write_joined(receive_slowly, message, pause_s, fail)
+                totals["written"] += 1
                 return
             except RolledBack:
-                done["rolled_back"] += 1
+                totals["rolled_back"] += 1
                 return
             except Busy:
-                done["busy"] += 1
+                totals["busy"] += 1
                 await asyncio.sleep(0.05)
             except Conflict:
                 raise AssertionError("a key clashed that nobody else uses") from None
@@ -90,7 +92,7 @@ async def main(orders: dict[str, Any]) -> dict[str, int]:
         await asyncio.gather(*(writer(number) for number in range(orders["writers"])))
     finally:
         await close(app)
-    return done
+    return totals
 
 
 if __name__ == "__main__":

@@ -1,21 +1,26 @@
-"""Coming back: what was missed, in order, without a gap or a repeat; and when to start over."""
+"""Reconnecting: a client gets the missed entries in order, without gaps or repeats, or a reset."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.inbox.entries import PAGE, RESUME
-from tests.online import Online, Screen, Visitor
+from server.errors import Busy
+from server.kernel.bus import LocalBus
+from server.kernel.writing import Publications
+from server.threads import entries, timeline
+from server.threads.entries import MAX_RESUMED_ENTRIES, PAGE
+from tests.online import Online, Screen, Visitor, open_online
 
 BOTH = pytest.mark.parametrize("over", ["socket", "poll"])
 
 
 async def chat(online: Online, messages: int, over: str = "socket") -> tuple[Visitor, int]:
-    """A visitor on whose screen so many of their messages stand, and the thread."""
+    """A visitor whose screen shows `messages` messages of their own, and the thread."""
     guest = await online.world.visitor()
     for n in range(1, messages + 1):
         thread = (await guest.says(f"m{n}")).ticket.thread
@@ -24,34 +29,36 @@ async def chat(online: Online, messages: int, over: str = "socket") -> tuple[Vis
     return zoe, thread
 
 
-async def missed(online: Online, zoe: Visitor, count: int) -> None:
-    """So many messages while nobody is connected."""
+async def send_elsewhere(online: Online, zoe: Visitor, count: int) -> None:
+    """The visitor sends `count` messages from another device while this one is disconnected."""
     guest = await online.world.visitor(token=zoe.token)
     for n in range(1, count + 1):
         await guest.says(f"missed {n}")
 
 
 @BOTH
-@pytest.mark.parametrize("count", [1, 7, RESUME])
-async def test_who_comes_back_gets_exactly_what_was_missed(online: Online, over: str, count: int) -> None:
+@pytest.mark.parametrize("count", [1, 7, MAX_RESUMED_ENTRIES])
+async def test_a_visitor_who_reconnects_gets_exactly_the_missed_entries(online: Online, over: str, count: int) -> None:
     zoe, _ = await chat(online, 3, over)
     await zoe.drops()
-    await missed(online, zoe, count)
-    before = zoe.screen.resets
+    await send_elsewhere(online, zoe, count)
+    resets_before = zoe.screen.resets
     await zoe.connects()
     await zoe.sees(f"missed {count}")
-    assert zoe.screen.resets == before, "within reach there is nothing to start over"
+    assert zoe.screen.resets == resets_before, "a small gap must not cause a reset"
     assert zoe.screen.texts == ["m1", "m2", "m3", *[f"missed {n}" for n in range(1, count + 1)]]
 
 
 @BOTH
-async def test_who_is_more_than_200_behind_starts_over_with_the_newest_page(online: Online, over: str) -> None:
+async def test_a_visitor_more_than_200_entries_behind_is_reset_to_the_newest_page(online: Online, over: str) -> None:
     zoe, _ = await chat(online, 3, over)
     await zoe.drops()
-    await missed(online, zoe, RESUME + 1)
+    await send_elsewhere(online, zoe, MAX_RESUMED_ENTRIES + 1)
     await zoe.connects()
-    await zoe.sees(f"missed {RESUME + 1}")
-    assert zoe.screen.texts == [f"missed {n}" for n in range(RESUME + 1 - PAGE + 1, RESUME + 2)]
+    await zoe.sees(f"missed {MAX_RESUMED_ENTRIES + 1}")
+    assert zoe.screen.texts == [
+        f"missed {n}" for n in range(MAX_RESUMED_ENTRIES + 1 - PAGE + 1, MAX_RESUMED_ENTRIES + 2)
+    ]
 
 
 FOREIGN: dict[str, Any] = {
@@ -65,7 +72,7 @@ FOREIGN: dict[str, Any] = {
 
 @BOTH
 @pytest.mark.parametrize("kind", FOREIGN)
-async def test_a_bookmark_that_is_not_theirs_means_start_over_and_shows_only_their_own(
+async def test_a_bookmark_of_another_visitor_resets_and_shows_only_ones_own_chat(
     online: Online, over: str, kind: str
 ) -> None:
     zoe, _ = await chat(online, 3, over)
@@ -77,8 +84,67 @@ async def test_a_bookmark_that_is_not_theirs_means_start_over_and_shows_only_the
     assert back.screen.thread == zoe.screen.thread
 
 
+async def status_lines(online: Online, thread: int, count: int) -> None:
+    """Writes `count` entries that a visitor sees and that are not messages."""
+
+    def write(tx: Any) -> None:
+        for _ in range(count):
+            timeline.append(tx, thread, "status", timeline.SYSTEM, data={"to": "open", "by": "agent"})
+
+    await online.app.write(write)
+
+
 @BOTH
-async def test_a_bookmark_of_the_last_chat_leads_into_the_next(online: Online, over: str) -> None:
+@pytest.mark.parametrize("lines", [MAX_RESUMED_ENTRIES, 2 * MAX_RESUMED_ENTRIES + 7])
+async def test_a_chat_with_many_entries_that_are_not_messages_begins_after_one_reset(
+    online: Online, over: str, lines: int
+) -> None:
+    zoe, thread = await chat(online, 3, over)
+    await status_lines(online, thread, lines)
+    back = await online.visitor(over=over, token=zoe.token)
+    await back.says("Hello again")
+    await back.sees("Hello again")
+    assert back.screen.resets == 1
+    assert back.screen.texts == ["m1", "m2", "m3", "Hello again"] and len(back.screen.entries) == lines + 4
+
+
+async def test_a_connection_that_lags_behind_many_such_entries_is_reset_once(online: Online) -> None:
+    zoe, thread = await chat(online, 1)
+    connection = next(iter(online.hub.visitors))
+    online.hub.bus.unwatch(f"thread:{thread}", connection)
+    await status_lines(online, thread, 2 * MAX_RESUMED_ENTRIES)
+    online.hub.bus.watch(f"thread:{thread}", connection)
+    online.hub.bus.deliver(f"thread:{thread}", None)
+    await zoe.says("And on")
+    await zoe.sees("And on")
+    assert zoe.screen.resets == 2 and zoe.screen.texts == ["m1", "And on"], (
+        "expected one reset at the first hello and one for the large gap"
+    )
+
+
+async def test_a_reset_whose_read_fails_is_retried(online: Online, monkeypatch: pytest.MonkeyPatch) -> None:
+    zoe, thread = await chat(online, 1)
+    connection = next(iter(online.hub.visitors))
+    online.hub.bus.unwatch(f"thread:{thread}", connection)
+    await send_elsewhere(online, zoe, MAX_RESUMED_ENTRIES + 5)
+    online.hub.bus.watch(f"thread:{thread}", connection)
+    failed: list[int] = []
+    public_start = entries.public_start
+
+    def fails_once(conn: Any, thread_id: int) -> int:
+        if not failed:
+            failed.append(thread_id)
+            raise Busy()
+        return public_start(conn, thread_id)
+
+    monkeypatch.setattr(entries, "public_start", fails_once)
+    online.hub.bus.deliver(f"thread:{thread}", None)
+    await zoe.sees(f"missed {MAX_RESUMED_ENTRIES + 5}")
+    assert failed
+
+
+@BOTH
+async def test_a_bookmark_of_the_last_chat_is_reset_to_the_current_chat(online: Online, over: str) -> None:
     zoe, _ = await chat(online, 3, over)
     await zoe.drops()
     guest = await online.world.visitor(token=zoe.token)
@@ -89,20 +155,22 @@ async def test_a_bookmark_of_the_last_chat_leads_into_the_next(online: Online, o
     assert zoe.screen.texts == ["Next chat"]
 
 
-async def test_a_connection_that_lags_beyond_reach_is_reset_and_goes_on(online: Online) -> None:
-    """The reading side of the server falls behind as a whole, without the socket having closed."""
+async def test_a_connection_that_lags_too_far_is_reset_and_continues(online: Online) -> None:
+    """The server's own reading falls behind although the socket stays open."""
     zoe, thread = await chat(online, 1)
     connection = next(iter(online.hub.visitors))
-    online.hub.bus.unwatch(f"thread:{thread}", connection)  # every bell is lost
-    await missed(online, zoe, RESUME + 5)
+    online.hub.bus.unwatch(f"thread:{thread}", connection)  # every notification is lost
+    await send_elsewhere(online, zoe, MAX_RESUMED_ENTRIES + 5)
     online.hub.bus.watch(f"thread:{thread}", connection)
-    online.hub.bus.hear(f"thread:{thread}", None)
-    await zoe.sees(f"missed {RESUME + 5}")
+    online.hub.bus.deliver(f"thread:{thread}", None)
+    await zoe.sees(f"missed {MAX_RESUMED_ENTRIES + 5}")
     await zoe.says("And on")
-    assert zoe.screen.texts[-2:] == [f"missed {RESUME + 5}", "And on"] and len(zoe.screen.texts) == PAGE + 1
+    assert (
+        zoe.screen.texts[-2:] == [f"missed {MAX_RESUMED_ENTRIES + 5}", "And on"] and len(zoe.screen.texts) == PAGE + 1
+    )
 
 
-async def test_an_agent_resumes_from_a_bookmark_and_is_reset_beyond_reach(online: Online) -> None:
+async def test_an_agent_resumes_from_a_bookmark_and_is_reset_if_too_far_behind(online: Online) -> None:
     ana = await online.agent("ana")
     zoe, thread = await chat(online, 5)
     screen = await ana.opens(thread, after=3)
@@ -110,31 +178,31 @@ async def test_an_agent_resumes_from_a_bookmark_and_is_reset_beyond_reach(online
     assert [entry["seq"] for entry in screen.entries] == [4, 5]
     for after, asked in ((6, "the future"), (2**50, "the far future")):
         await ana.wire.says({"type": "open", "thread": thread, "after": after})
-        assert await ana.hears("reset", thread=thread), asked
-    await missed(online, zoe, RESUME + 1)
+        assert await ana.receives("reset", thread=thread), asked
+    await send_elsewhere(online, zoe, MAX_RESUMED_ENTRIES + 1)
     await ana.wire.says({"type": "leave", "thread": thread})
     await ana.wire.says({"type": "open", "thread": thread, "after": 5})
-    await ana.hears("reset", thread=thread)
+    await ana.receives("reset", thread=thread)
     await ana.wire.says({"type": "open", "thread": thread, "after": 6})
-    await ana.hears("entry", thread=thread)
+    await ana.receives("entry", thread=thread)
 
 
-async def test_an_agent_who_opens_what_is_not_there_is_told_so(online: Online) -> None:
+async def test_opening_a_thread_that_does_not_exist_is_refused(online: Online) -> None:
     ana = await online.agent("ana")
     await ana.wire.says({"type": "open", "thread": 4711, "after": 0})
-    assert (await ana.hears("refused"))["code"] == "not_found"
+    assert (await ana.receives("refused"))["code"] == "not_found"
 
 
 async def test_opening_while_messages_arrive_loses_none(online: Online) -> None:
-    """Register first, read second: nothing falls between (DESIGN 7)."""
+    """The connection subscribes first and reads second, so no message is lost between the two."""
     guest, ticket = await online.world.conversation("m0")
     stop = asyncio.Event()
-    said = ["m0"]
+    texts = ["m0"]
 
     async def talks() -> None:
         while not stop.is_set():
-            await guest.says(f"m{len(said)}")
-            said.append(f"m{len(said)}")
+            await guest.says(f"m{len(texts)}")
+            texts.append(f"m{len(texts)}")
 
     talking = asyncio.ensure_future(talks())
     screens = []
@@ -145,16 +213,18 @@ async def test_opening_while_messages_arrive_loses_none(online: Online) -> None:
     stop.set()
     await talking
     for agent, screen in screens:
-        await agent.sees(ticket.thread, said[-1])
-        assert screen.texts == said
+        await agent.sees(ticket.thread, texts[-1])
+        assert screen.texts == texts
     for visitor in visitors:
-        await visitor.sees(said[-1])
-        assert visitor.screen.texts == said[-len(visitor.screen.texts) :]
+        await visitor.sees(texts[-1])
+        assert visitor.screen.texts == texts[-len(visitor.screen.texts) :]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_lines_that_break_at_any_moment_leave_every_message_once_and_in_order(online: Online, seed: int) -> None:
-    """G2 in small: whatever was not acknowledged is said again with its key after reconnecting."""
+async def test_connections_that_break_at_any_moment_deliver_every_message_once_and_in_order(
+    online: Online, seed: int
+) -> None:
+    """G2 in small: after reconnecting, each unacknowledged message is repeated with its key."""
     chance = random.Random(seed)
     ana = await online.agent("ana")
     zoe, _ = await chat(online, 1)
@@ -171,10 +241,82 @@ async def test_lines_that_break_at_any_moment_leave_every_message_once_and_in_or
                 continue
             await zoe.has(key=key)
             break
-    ours = [entry.body for entry in await online.world.entries(ticket["thread"]) if entry.author_type == "visitor"]
-    assert ours == ["m1", *[f"said {n}" for n in range(30)]]
-    fresh = Screen()
-    again = await online.visitor(token=zoe.token)
-    await again.sees("said 29")
-    fresh.entries = again.screen.entries
-    assert zoe.screen.entries[-len(fresh.entries) :] == fresh.entries
+    own_texts = [entry.body for entry in await online.world.entries(ticket["thread"]) if entry.author_type == "visitor"]
+    assert own_texts == ["m1", *[f"said {n}" for n in range(30)]]
+    new_screen = Screen()
+    reconnected = await online.visitor(token=zoe.token)
+    await reconnected.sees("said 29")
+    new_screen.entries = reconnected.screen.entries
+    assert zoe.screen.entries[-len(new_screen.entries) :] == new_screen.entries
+
+
+class Gate:
+    """Blocks the next read for sockets until it is opened."""
+
+    def __init__(self, online: Online, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reached, self._go = asyncio.Event(), asyncio.Event()
+        feed = online.hub.feed
+        since = feed.since
+
+        async def held(*args: Any) -> Any:
+            monkeypatch.setattr(feed, "since", since)
+            self.reached.set()
+            await self._go.wait()
+            return await since(*args)
+
+        monkeypatch.setattr(feed, "since", held)
+
+    async def is_reached(self) -> None:
+        async with asyncio.timeout(10):
+            await self.reached.wait()
+
+    def open(self) -> None:
+        self._go.set()
+
+
+async def test_an_entry_sent_from_its_hint_during_a_read_is_not_sent_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next row, whose notification was lost, is sent too."""
+
+    class Deaf(LocalBus):
+        def publish(self, publications: Publications) -> None: ...
+
+    async with open_online(tmp_path / "data", bus=Deaf()) as online:
+        ana = await online.agent("ana")
+        guest, ticket = await online.world.conversation("m1")
+        topic = f"thread:{ticket.thread}"
+        await ana.opens(ticket.thread)
+        await ana.sees(ticket.thread, "m1")
+        gate = Gate(online, monkeypatch)
+        online.app.bus.deliver(topic, None)
+        await gate.is_reached()
+        second = await guest.says("m2")
+        await guest.says("m3")
+        (connection,) = online.hub.agents
+        bookmark = connection.bookmarks[ticket.thread]
+        online.app.bus.deliver(topic, second.entry)
+        assert connection.bookmarks[ticket.thread] == bookmark + 1, "the hint must advance the bookmark by one row"
+        gate.open()
+        await ana.sees(ticket.thread, "m3")
+        assert [frame["entry"]["text"] for frame in ana.wire.received("entry")] == ["m1", "m2", "m3"]
+
+
+async def test_a_thread_that_was_left_during_a_read_sends_nothing(
+    online: Online, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = await online.agent("ana")
+    guest, ticket = await online.world.conversation("m1")
+    other_ticket = (await online.world.conversation("elsewhere"))[1]
+    gate = Gate(online, monkeypatch)
+    await ana.wire.says({"type": "open", "thread": ticket.thread, "after": 0})
+    await gate.is_reached()
+    (connection,) = online.hub.agents
+    connection.leave(ticket.thread)  # what the `leave` frame does
+    gate.open()
+    await ana.opens(other_ticket.thread)
+    await ana.sees(other_ticket.thread, "elsewhere")
+    await guest.says("m2")
+    await ana.wire.settles()
+    assert {frame["thread"] for frame in ana.wire.received("entry")} == {other_ticket.thread}
+    assert set(connection.bookmarks) == {other_ticket.thread}

@@ -1,4 +1,4 @@
-"""One read for all who ask at the same moment, and never an answer from before the bell (DESIGN 7)."""
+"""Readers that ask at the same moment share one read; a read that began before a notification does not answer it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from server.inbox.queries import Ticket
 from server.live.connection import AgentConnection
 from server.live.feed import Feed
+from server.threads.tickets import Ticket
 from tests.online import Online
 from tests.world import World
 
 
 class SlowApp:
-    """An `App.read` that answers when it is told to, with what was true when it began."""
+    """An app whose `read` runs immediately but returns only when the test allows it."""
 
     def __init__(self) -> None:
         self.rows: list[int] = []
@@ -24,12 +24,12 @@ class SlowApp:
 
     async def read(self, fn: Any, *args: Any) -> list[int]:
         self.reads += 1
-        seen = list(self.rows)
+        rows = list(self.rows)
         await self.gate.wait()
-        return seen
+        return rows
 
 
-async def test_readers_who_ask_the_same_at_the_same_moment_share_one_read() -> None:
+async def test_concurrent_equal_reads_share_one_read() -> None:
     app = SlowApp()
     feed = Feed(app)  # type: ignore[arg-type]
     asking = [asyncio.ensure_future(feed.since(1, True, 5, 201)) for _ in range(100)]
@@ -40,7 +40,7 @@ async def test_readers_who_ask_the_same_at_the_same_moment_share_one_read() -> N
 
 
 @pytest.mark.parametrize("other", [(2, True, 5), (1, False, 5), (1, True, 6)])
-async def test_another_thread_view_or_bookmark_is_another_question(other: tuple[Any, ...]) -> None:
+async def test_another_thread_view_or_bookmark_is_another_read(other: tuple[Any, ...]) -> None:
     app = SlowApp()
     feed = Feed(app)  # type: ignore[arg-type]
     asking = [asyncio.ensure_future(feed.since(1, True, 5, 201)), asyncio.ensure_future(feed.since(*other, 201))]
@@ -50,22 +50,22 @@ async def test_another_thread_view_or_bookmark_is_another_question(other: tuple[
     assert app.reads == 2
 
 
-async def test_a_reader_woken_after_a_read_began_is_not_answered_by_it() -> None:
-    """The row it was woken for may not be in there; waiting for the next bell could take for ever."""
+async def test_a_read_that_began_before_a_notification_does_not_answer_it() -> None:
+    """The shared read may lack the notified row, and no other notification may come."""
     app = SlowApp()
     feed = Feed(app)  # type: ignore[arg-type]
     early = asyncio.ensure_future(feed.since(1, True, 0, 201))
     while not app.reads:  # noqa: ASYNC110
         await asyncio.sleep(0)
     app.rows.append(1)
-    feed.rung()
+    feed.published()
     late = asyncio.ensure_future(feed.since(1, True, 0, 201))
     await asyncio.sleep(0)
     app.gate.set()
     assert await early == [] and await late == [1]
 
 
-async def test_a_reader_that_is_cancelled_does_not_take_the_answer_from_the_others() -> None:
+async def test_a_cancelled_reader_does_not_cancel_the_shared_read() -> None:
     app = SlowApp()
     feed = Feed(app)  # type: ignore[arg-type]
     first, second = (asyncio.ensure_future(feed.since(1, True, 0, 201)) for _ in range(2))
@@ -75,7 +75,7 @@ async def test_a_reader_that_is_cancelled_does_not_take_the_answer_from_the_othe
     assert await second == [] and app.reads == 1
 
 
-async def test_nothing_is_remembered_once_answered() -> None:
+async def test_a_finished_read_is_not_cached() -> None:
     app = SlowApp()
     app.gate.set()
     feed = Feed(app)  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ async def test_nothing_is_remembered_once_answered() -> None:
     assert await feed.since(1, True, 0, 201) == [1] and not feed._flights
 
 
-async def test_a_hundred_sockets_cost_one_read_of_what_they_missed(online: Online) -> None:
+async def test_a_hundred_sockets_share_one_read_of_missed_entries(online: Online) -> None:
     guest, ticket = await online.world.conversation("m0")
     tabs = [await online.visitor(token=guest.token) for _ in range(12)]
     for tab in tabs:
@@ -104,17 +104,17 @@ async def test_a_hundred_sockets_cost_one_read_of_what_they_missed(online: Onlin
     await guest.says("m1")
     for connection in connections:
         online.hub.bus.watch(f"thread:{ticket.thread}", connection)
-    online.hub.bus.hear(f"thread:{ticket.thread}", None)
+    online.hub.bus.deliver(f"thread:{ticket.thread}", None)
     for tab in tabs:
         await tab.sees("m1")
     assert 1 <= reads <= 3, reads
 
 
-async def test_a_message_whose_row_came_with_the_bell_costs_no_read_at_all(online: Online) -> None:
+async def test_a_notification_that_carries_its_entry_needs_no_read(online: Online) -> None:
     zoe = await online.visitor()
     await zoe.says("m0")
-    other = await zoe.tab()
-    await other.sees("m0")
+    second_tab = await zoe.tab()
+    await second_tab.sees("m0")
     reads: list[str] = []
     original = online.app.db.read
 
@@ -125,12 +125,12 @@ async def test_a_message_whose_row_came_with_the_bell_costs_no_read_at_all(onlin
     online.app.db.read = counting  # type: ignore[method-assign]
     for n in range(1, 6):
         await zoe.says(f"m{n}")
-        await other.sees(f"m{n}")
+        await second_tab.sees(f"m{n}")
     assert "since" not in reads, reads
 
 
-async def test_an_older_summary_does_not_take_the_place_of_one_still_to_be_read(world: World) -> None:
-    """Another process rang "this ticket changed"; then our own older hint comes late from its writer's thread."""
+async def test_an_older_summary_does_not_cancel_a_pending_read(world: World) -> None:
+    """Another process publishes "this ticket changed"; then an older hint of our own writer's thread arrives late."""
     _, ticket = await world.conversation()
 
     class Hub:
@@ -147,7 +147,7 @@ async def test_an_older_summary_does_not_take_the_place_of_one_still_to_be_read(
     async def nothing() -> None: ...
 
     agent = (await world.agent("ana")).agent
-    one = AgentConnection(Hub(), nothing, nothing, lambda: None, agent)  # type: ignore[arg-type]
-    one.heard("inbox", ticket.id)
-    one.heard("inbox", ticket)
-    assert isinstance(ticket, Ticket) and one.tickets[ticket.id] is None
+    connection = AgentConnection(Hub(), nothing, nothing, lambda: None, agent)  # type: ignore[arg-type]
+    connection.on_published("inbox", ticket.id)
+    connection.on_published("inbox", ticket)
+    assert isinstance(ticket, Ticket) and connection.tickets[ticket.id] is None

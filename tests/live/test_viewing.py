@@ -1,4 +1,4 @@
-"""Who else has a ticket open and who is replying (UX 3.1): told among colleagues, stored nowhere."""
+"""Presence at a ticket: who else has it open and who is replying; sent to colleagues and never stored."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tests.online import PATIENCE_S, Agent, Online
 from tests.services import Valkey
 
 
-def views(agent: Agent, thread: int, user: int) -> list[bool]:
-    """What the agent was told about this colleague and this thread, ever."""
-    heard = agent.wire.heard("presence")
-    told = [frame for frame in heard if frame.get("thread") == thread and frame.get("user") == user]
-    assert all(frame.keys() == {"type", "thread", "user", "online"} for frame in told)
-    return [frame["online"] for frame in told]
+def presence_frames(agent: Agent, thread: int, user: int) -> list[bool]:
+    """All presence frames that the agent received about this colleague and this thread."""
+    frames = agent.wire.received("presence")
+    presences = [frame for frame in frames if frame.get("thread") == thread and frame.get("user") == user]
+    assert all(frame.keys() == {"type", "thread", "user", "online"} for frame in presences)
+    return [frame["online"] for frame in presences]
 
 
-async def looks(agent: Agent, thread: int, user: int, online: bool = True) -> None:
+async def sees_presence(agent: Agent, thread: int, user: int, online: bool = True) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while views(agent, thread, user)[-1:] != [online]:  # noqa: ASYNC110
+        while presence_frames(agent, thread, user)[-1:] != [online]:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
@@ -39,65 +39,65 @@ async def test_colleagues_see_who_else_has_a_ticket_open_and_who_replies(online:
     thread, other = await zoe.thread_id(), await chat(online, "Another one")
     await ana.opens(thread)
     await olga.opens(thread)
-    await looks(ana, thread, olga.id)
-    await looks(olga, thread, ana.id)  # who was there before says so to the one who comes
+    await sees_presence(ana, thread, olga.id)
+    await sees_presence(olga, thread, ana.id)  # an agent who was there earlier is announced to the one who arrives
     await olga.wire.says({"type": "typing", "thread": thread})
-    assert (await ana.hears("typing"))["author"] == {"type": "agent", "id": olga.id, "name": "Olga"}
+    assert (await ana.receives("typing"))["author"] == {"type": "agent", "id": olga.id, "name": "Olga"}
 
-    await olga.opens(other)  # one looks at what was opened last
-    await looks(ana, thread, olga.id, online=False)
+    await olga.opens(other)  # an agent views the ticket that was opened last
+    await sees_presence(ana, thread, olga.id, online=False)
     await olga.wire.says({"type": "leave", "thread": other})
     await olga.opens(thread)
-    await looks(ana, thread, olga.id)
+    await sees_presence(ana, thread, olga.id)
     await olga.leaves()
-    await looks(ana, thread, olga.id, online=False)
+    await sees_presence(ana, thread, olga.id, online=False)
 
-    # Not the visitor, and nobody who does not have it open.
+    # Neither the visitor nor an agent who does not have it open receives it.
     await zoe.wire.settles()
     await ben.wire.settles()
-    assert not [frame for frame in zoe.wire.heard("presence") if "user" in frame]
-    assert views(ben, thread, ana.id) == views(ben, thread, olga.id) == []
+    assert not [frame for frame in zoe.wire.received("presence") if "user" in frame]
+    assert presence_frames(ben, thread, ana.id) == presence_frames(ben, thread, olga.id) == []
 
 
-async def test_a_window_in_the_background_is_nobody_at_the_ticket(online: Online) -> None:
+async def test_a_window_in_the_background_does_not_count_as_viewing(online: Online) -> None:
     thread = await chat(online)
     ana, olga = await online.agent("ana"), await online.agent("olga")
     await ana.opens(thread)
     screen = await olga.opens(thread, looking=False)
-    await online.hub.turn(1)
+    await online.hub.tick(1)
     await ana.wire.settles()
-    assert views(ana, thread, olga.id) == []
-    await olga.opens(thread, after=len(screen.entries))  # to the front
-    await looks(ana, thread, olga.id)
+    assert presence_frames(ana, thread, olga.id) == []
+    await olga.opens(thread, after=len(screen.entries))  # the window comes to the front
+    await sees_presence(ana, thread, olga.id)
     await olga.opens(thread, after=len(screen.entries), looking=False)
-    await looks(ana, thread, olga.id, online=False)
-    await ana.replies(thread, "Hi!")  # and it goes on following
+    await sees_presence(ana, thread, olga.id, online=False)
+    await ana.replies(thread, "Hi!")  # the window still receives entries
     await olga.sees(thread, "Hi!")
 
 
-async def test_a_second_window_of_a_colleague_keeps_them_at_the_ticket(online: Online) -> None:
+async def test_a_second_window_of_a_colleague_keeps_them_viewing(online: Online) -> None:
     thread = await chat(online)
     ana, olga, window = await online.agent("ana"), await online.agent("olga"), await online.agent("olga")
     for agent in (ana, olga, window):
         await agent.opens(thread)
     await window.leaves()
     async with asyncio.timeout(PATIENCE_S):
-        while False not in views(ana, thread, olga.id):  # noqa: ASYNC110
+        while False not in presence_frames(ana, thread, olga.id):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
-    await looks(ana, thread, olga.id)
-    assert views(olga, thread, olga.id) == []  # nobody is told of themselves
+    await sees_presence(ana, thread, olga.id)
+    assert presence_frames(olga, thread, olga.id) == []  # agents do not receive their own presence
 
 
-async def test_who_looks_is_named_again_and_again_as_a_client_forgets_who_is_not(online: Online) -> None:
+async def test_viewers_are_announced_again_before_clients_drop_them(online: Online) -> None:
     thread = await chat(online)
     ana, olga = await online.agent("ana"), await online.agent("olga")
     await ana.opens(thread)
     await olga.opens(thread)
     await ana.wire.settles()
-    before = len(views(ana, thread, olga.id))
-    await online.hub.turn(1)
+    frames_before = len(presence_frames(ana, thread, olga.id))
+    await online.hub.tick(1)
     await ana.wire.settles()
-    assert views(ana, thread, olga.id)[before:] == [True]
+    assert presence_frames(ana, thread, olga.id)[frames_before:] == [True]
 
 
 @pytest.mark.pg
@@ -109,9 +109,9 @@ async def test_colleagues_at_two_processes_see_each_other_at_a_ticket(tmp_path: 
             ana, olga = await a.agent("ana"), await b.agent("olga")
             await ana.opens(thread)
             await olga.opens(thread)
-            await looks(ana, thread, olga.id)
-            await looks(olga, thread, ana.id)
+            await sees_presence(ana, thread, olga.id)
+            await sees_presence(olga, thread, ana.id)
             await olga.wire.says({"type": "typing", "thread": thread})
-            assert (await ana.hears("typing"))["author"]["id"] == olga.id
+            assert (await ana.receives("typing"))["author"]["id"] == olga.id
             await olga.leaves()
-            await looks(ana, thread, olga.id, online=False)
+            await sees_presence(ana, thread, olga.id, online=False)

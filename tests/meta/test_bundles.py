@@ -1,10 +1,16 @@
-"""Nobody waits for us: what browsers load stays small (gzip), and is built."""
+"""The files that browsers load are built, and small after gzip."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.meta.test_front_end_imports import AREAS
 
 STATIC = Path(__file__).parents[2] / "server" / "static"
 
@@ -14,21 +20,21 @@ def gzipped(path: Path) -> int:
 
 
 def first_load(page: Path, base: str) -> list[Path]:
-    """What a page names, and what that imports at once (not what it may load later)."""
+    """The files that a page names, and those that they import immediately (not the ones loaded later)."""
     html = page.read_text()
-    todo = [STATIC / found for found in re.findall(rf'(?:src|href)="/static/({base}/[^"]+\.(?:js|css))"', html)]
-    seen: list[Path] = []
+    todo = [STATIC / result for result in re.findall(rf'(?:src|href)="/static/({base}/[^"]+\.(?:js|css))"', html)]
+    visited: list[Path] = []
     while todo:
         path = todo.pop()
-        if path in seen:
+        if path in visited:
             continue
-        seen.append(path)
+        visited.append(path)
         if path.suffix == ".js":
-            now = re.findall(
+            imported = re.findall(
                 r'(?:^|[;}\s])(?:import|export)\b[^("\';]*?["\'](\.{0,2}/[^"\']+\.js)["\']', path.read_text()
             )
-            todo += [(path.parent / found).resolve() for found in now]
-    return seen
+            todo += [(path.parent / result).resolve() for result in imported]
+    return visited
 
 
 def test_the_loader_is_at_most_three_kilobytes() -> None:
@@ -42,8 +48,66 @@ def test_the_widgets_app_is_at_most_fifteen_kilobytes_with_its_style() -> None:
     assert 3_000 < sum(sizes.values()) <= 15 * 1024, sizes
 
 
-def test_the_consoles_first_load_is_at_most_320_kilobytes() -> None:
-    files = first_load(STATIC / "console" / "index.html", "console")
+CONSOLE = STATIC / "console"
+SHELL = ["index.html"]
+# Kilobytes (gzip) that each area adds to the shell, with its English texts.
+LIMITS = {"accounts": 24, "inbox": 66, "settings": 138}
+TEXTS = {
+    "accounts": ["accounts"],
+    "inbox": ["inbox", "messaging"],
+    "settings": ["accounts", "messaging", "settings", "system"],
+}
+
+
+def chunks() -> dict[str, dict[str, Any]]:
+    manifest: dict[str, dict[str, Any]] = json.loads((CONSOLE / "chunks.json").read_text())
+    return manifest
+
+
+def loaded(names: list[str]) -> set[Path]:
+    """The files that are loaded for these chunks: what they import at once, and the styles of all of them."""
+    every = chunks()
+    todo, visited, files = [*names], set[str](), set[Path]()
+    while todo:
+        name = todo.pop()
+        if name not in visited:
+            visited.add(name)
+            todo += every[name].get("imports", [])
+            files |= {CONSOLE / file for file in [every[name]["file"], *every[name].get("css", [])]}
+    return files
+
+
+def kilobytes(files: set[Path]) -> float:
+    return sum(map(gzipped, files)) / 1024
+
+
+def area(name: str) -> list[str]:
+    pages = [f"src/{name}/index.ts"]
+    if name == "settings":  # each of its pages is loaded by itself
+        pages = [
+            key for key, chunk in chunks().items() if key.startswith("src/settings/") and "isDynamicEntry" in chunk
+        ]
+        assert len(pages) >= 9
+    return pages + [f"src/i18n/en/{file}.json" for file in TEXTS[name]]
+
+
+def test_the_consoles_shell_is_at_most_220_kilobytes() -> None:
+    files = loaded(SHELL)
     assert {path.suffix for path in files} == {".js", ".css"}
-    sizes = {path.name: gzipped(path) for path in files}
-    assert 50_000 < sum(sizes.values()) <= 320 * 1024, sizes
+    assert files >= set(first_load(CONSOLE / "index.html", "console"))
+    assert 50 < kilobytes(files) <= 220, {path.name: gzipped(path) for path in files}
+
+
+def test_the_shell_with_the_inbox_and_its_texts_is_at_most_280_kilobytes() -> None:
+    files = loaded(SHELL + area("inbox"))
+    assert 50 < kilobytes(files) <= 280, {path.name: gzipped(path) for path in files}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_an_area_stays_within_its_budget(name: str) -> None:
+    files = loaded(area(name)) - loaded(SHELL)
+    assert 5 < kilobytes(files) <= LIMITS[name], {path.name: gzipped(path) for path in files}
+
+
+def test_each_area_has_a_budget() -> None:
+    assert LIMITS.keys() == AREAS

@@ -1,4 +1,5 @@
-"""What a start must not load: it would be paid by every start, in seconds and in memory (docs/performance.md)."""
+"""Modules that a start must not import, because every start would pay for them in time and memory
+(docs/performance.md)."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What is needed now and then is imported where it is needed.
+# Modules needed only sometimes are imported where they are used.
 LATER = {
     "PIL": "pictures that are uploaded",
     "alembic": "migrations",
@@ -35,11 +36,11 @@ print(" ".join(sys.modules))
 """
 
 
-def test_a_start_loads_nothing_that_is_only_needed_later() -> None:
-    found = subprocess.run(
+def test_a_start_imports_no_module_that_is_needed_only_later() -> None:
+    result = subprocess.run(
         [sys.executable, "-c", STARTED], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
     )
-    loaded = set(found.stdout.split())
+    loaded = set(result.stdout.split())
     assert "server.app" in loaded
-    too_early = {name: why for name, why in LATER.items() if name in loaded}
-    assert not too_early, "import these where they are needed"
+    too_early = {name: reason for name, reason in LATER.items() if name in loaded}
+    assert not too_early, "import these modules where they are needed, not at the start"

@@ -1,4 +1,4 @@
-"""What an agent may write down of somebody (SPEC ROL-8, IDN-1, W34)."""
+"""Which details an agent may save for a contact (ROL-8, IDN-1, W34)."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.contacts.rules import NAME_CHARS, ContactChanged, Known, renamed, shown_phone
+from server.audit.rules import ActedBy, ActorType
+from server.contacts.rules import NAME_CHARS, ContactChanged, NameAndEmail, changed_details, shown_phone
 from server.errors import Conflict, Refused
-from server.inbox.rules import is_blank
+from server.text import is_blank
 
-NOBODY = Known("", None)
-MARIA = Known("Maria", "maria@shop.example")
+NOBODY = NameAndEmail("", None)
+MARIA = NameAndEmail("Maria", "maria@shop.example")
 
 
-def test_what_is_left_out_stays_and_nothing_takes_away() -> None:
-    assert renamed(NOBODY, " Maria\tSilva ", None) == Known("Maria Silva", None)
-    assert renamed(NOBODY, "Ma\u200bria", None) == Known("Maria", None), "nobody sees that it is another name"
-    assert renamed(MARIA, None, "NEW@shop.example") == Known("Maria", "new@shop.example")
-    assert renamed(MARIA, "", None) == Known("", "maria@shop.example")
-    assert renamed(MARIA, None, "  ") == Known("Maria", None)
+def test_an_omitted_field_stays_and_an_empty_one_is_deleted() -> None:
+    assert changed_details(NOBODY, " Maria\tSilva ", None) == NameAndEmail("Maria Silva", None)
+    assert changed_details(NOBODY, "Ma\u200bria", None) == NameAndEmail("Maria", None), (
+        "an invisible character must be removed from a name"
+    )
+    assert changed_details(MARIA, None, "NEW@shop.example") == NameAndEmail("Maria", "new@shop.example")
+    assert changed_details(MARIA, "", None) == NameAndEmail("", "maria@shop.example")
+    assert changed_details(MARIA, None, "  ") == NameAndEmail("Maria", None)
 
 
 @pytest.mark.parametrize(
@@ -27,14 +30,14 @@ def test_what_is_left_out_stays_and_nothing_takes_away() -> None:
 )
 def test_w34_a_name_that_cannot_be_read_is_refused(name: str) -> None:
     with pytest.raises(Refused) as refused:
-        renamed(MARIA, name, None)
+        changed_details(MARIA, name, None)
     assert refused.value.field == "name"
 
 
 @given(st.text(max_size=200))
 def test_a_name_that_is_kept_is_one_readable_line_without_tricks(text: str) -> None:
     try:
-        name = renamed(NOBODY, text, None).name
+        name = changed_details(NOBODY, text, None).name
     except Refused:
         return
     assert len(name) <= NAME_CHARS and name == " ".join(name.split())
@@ -42,18 +45,18 @@ def test_a_name_that_is_kept_is_one_readable_line_without_tricks(text: str) -> N
     assert not set(name) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\r\n\x00")
 
 
-def test_whom_the_shop_vouches_for_is_left_as_they_are() -> None:
-    nora = Known("Nora", "nora@shop.example", vouched=True)
-    assert renamed(nora, "Nora", "nora@shop.example") == nora
+def test_a_customer_with_a_signed_identity_is_not_changed() -> None:
+    nora = NameAndEmail("Nora", "nora@shop.example", vouched=True)
+    assert changed_details(nora, "Nora", "nora@shop.example") == nora
     for name, email in (("Nora L", None), (None, ""), (None, "other@shop.example")):
         with pytest.raises(Conflict) as refused:
-            renamed(nora, name, email)
+            changed_details(nora, name, email)
         assert refused.value.code == "vouched"
 
 
-def test_what_was_changed_is_told_by_field() -> None:
-    assert ContactChanged(1, 2, "Ana", "Maria").fields == ["name"]
-    assert ContactChanged(1, 2, "Ana", email="").fields == ["email"]
+def test_changes_are_listed_by_field() -> None:
+    assert ContactChanged(1, ActedBy(ActorType.AGENT, 2, "Ana"), "Maria").fields == ["name"]
+    assert ContactChanged(1, ActedBy(ActorType.AGENT, 2, "Ana"), email="").fields == ["email"]
 
 
 @pytest.mark.parametrize(
@@ -73,5 +76,7 @@ def test_what_was_changed_is_told_by_field() -> None:
         (None, None),
     ],
 )
-def test_a_number_is_shown_as_people_read_it_and_what_is_none_as_it_is(number: str | None, shown: str | None) -> None:
+def test_a_phone_number_is_formatted_and_other_senders_are_shown_unchanged(
+    number: str | None, shown: str | None
+) -> None:
     assert shown_phone(number) == shown

@@ -1,4 +1,4 @@
-"""What delivery decides, without a database: states, pace, numbers, credits, the carrier's codes."""
+"""Pure rules of delivery: states, pace, numbers, credits, the carrier's error codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from server.channels import twilio_errors
 from server.channels.base import NotSent, Rejected, Unclear, Verdict
-from server.channels.twilio_sms import TwilioSms, _Refused, judge, masked, moved, waiting
+from server.channels.twilio_sms import TwilioSms, _ErrorAnswer, at_base, judge, masked, retry_after_s
 from server.delivery import rules
 from server.delivery.rules import Candidate, Sender, SenderKind, State
 from server.delivery.settings import PRICES, Price, SmsSettings, price
@@ -21,8 +21,8 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 def number(kind: SenderKind, country: str, id: int = 1, **values: object) -> Sender:
     can = rules.capabilities(kind, country)
-    made = {"countries": can.countries, "mms": can.mms, "inbound": can.inbound, "rate": can.rate, **values}
-    return Sender(id, f"{kind}-{country}-{id}", kind, country, **made)  # type: ignore[arg-type]
+    fields = {"countries": can.countries, "mms": can.mms, "inbound": can.inbound, "rate": can.rate, **values}
+    return Sender(id, f"{kind}-{country}-{id}", kind, country, **fields)  # type: ignore[arg-type]
 
 
 LONG, TOLL_FREE = number(SenderKind.LONG_CODE, "US", 1), number(SenderKind.TOLL_FREE, "US", 2)
@@ -32,23 +32,23 @@ ALL = [LONG, TOLL_FREE, SHORT, LETTERS, BRITISH, AUSTRALIAN]
 
 
 def test_short_codes_beat_toll_free_numbers_beat_long_codes_beat_letters() -> None:  # CAM-50
-    assert rules.choose(ALL, "US") is SHORT
-    assert rules.choose([LONG, TOLL_FREE], "US") is TOLL_FREE
-    assert rules.choose(ALL, "DE") is LETTERS
-    assert rules.choose([*ALL, number(SenderKind.LONG_CODE, "DE", 7)], "DE") is not LETTERS
-    assert rules.choose(ALL, "FR") is None
+    assert rules.choose_sender(ALL, "US") is SHORT
+    assert rules.choose_sender([LONG, TOLL_FREE], "US") is TOLL_FREE
+    assert rules.choose_sender(ALL, "DE") is LETTERS
+    assert rules.choose_sender([*ALL, number(SenderKind.LONG_CODE, "DE", 7)], "DE") is not LETTERS
+    assert rules.choose_sender(ALL, "FR") is None
 
 
-def test_the_number_they_texted_answers_if_it_can() -> None:
-    assert rules.choose(ALL, "US", preferred=LONG.address) is LONG
+def test_the_number_that_was_texted_replies_if_possible() -> None:
+    assert rules.choose_sender(ALL, "US", preferred=LONG.address) is LONG
     stopped = number(SenderKind.LONG_CODE, "US", 1, stopped="30034")
-    assert rules.choose([stopped, TOLL_FREE], "US", preferred=stopped.address) is TOLL_FREE
-    assert rules.choose(ALL, "US", preferred=LETTERS.address) is SHORT, "letters cannot be answered"
-    assert rules.choose([LONG, TOLL_FREE], "US", mms=True, preferred=LONG.address) is TOLL_FREE
+    assert rules.choose_sender([stopped, TOLL_FREE], "US", preferred=stopped.address) is TOLL_FREE
+    assert rules.choose_sender(ALL, "US", preferred=LETTERS.address) is SHORT, "a sender name cannot receive replies"
+    assert rules.choose_sender([LONG, TOLL_FREE], "US", mms=True, preferred=LONG.address) is TOLL_FREE
 
 
 @pytest.mark.parametrize(
-    ("one", "country", "can"),
+    ("chosen", "country", "can"),
     [
         (TOLL_FREE, "US", True),
         (TOLL_FREE, "CA", True),
@@ -61,11 +61,11 @@ def test_the_number_they_texted_answers_if_it_can() -> None:
         (number(SenderKind.SHORT_CODE, "CA", 8), "CA", False),
     ],
 )
-def test_pictures_go_only_where_country_and_number_allow(one: Sender, country: str, can: bool) -> None:  # CAM-32
-    assert rules.can_mms(one, country) is can
+def test_pictures_go_only_where_country_and_number_allow(chosen: Sender, country: str, can: bool) -> None:  # CAM-32
+    assert rules.can_mms(chosen, country) is can
 
 
-def test_a_picture_that_no_number_can_carry_is_named_as_such() -> None:  # AMB-13
+def test_a_picture_that_no_number_can_send_has_its_own_refusal() -> None:  # AMB-13
     assert rules.no_sender(ALL, "GB", mms=True)[0] == "mms_not_supported"
     assert rules.no_sender(ALL, "FR", mms=True)[0] == "no_sender"
 
@@ -81,23 +81,23 @@ def test_a_country_is_read_from_a_number(phone: str, country: str) -> None:
     assert rules.country_of(phone) == country
 
 
-def test_a_number_is_from_where_the_library_says() -> None:
-    """Its own reading is for numbers in any writing; ours are canonical, and taken apart by hand."""
+def test_the_country_of_a_number_agrees_with_the_library() -> None:
+    """The library's own function parses any spelling; ours only splits canonical numbers, which is faster."""
     numbers = [phonenumbers.example_number(region) for region in sorted(phonenumbers.SUPPORTED_REGIONS)]
-    for one in filter(None, numbers):
-        written = phonenumbers.format_number(one, phonenumbers.PhoneNumberFormat.E164)
-        theirs = phonenumbers.region_code_for_number(phonenumbers.parse(written)) or ""
-        assert rules.country_of(written) == rules._SAME_NETWORKS.get(theirs, theirs), written
+    for chosen in filter(None, numbers):
+        written = phonenumbers.format_number(chosen, phonenumbers.PhoneNumberFormat.E164)
+        expected = phonenumbers.region_code_for_number(phonenumbers.parse(written)) or ""
+        assert rules.country_of(written) == rules._SAME_NETWORKS.get(expected, expected), written
 
 
-def test_in_north_america_six_digits_say_it() -> None:
+def test_in_north_america_six_digits_determine_the_country() -> None:
     chance = random.Random(1)
     seen = set()
     for _ in range(4_000):
         number = 10_000 * chance.randrange(200_000, 1_000_000) + chance.randrange(10_000)
-        theirs = phonenumbers.region_code_for_number(phonenumbers.PhoneNumber(1, number)) or ""
-        assert rules.country_of(f"+1{number}") == theirs, number
-        seen.add(theirs)
+        expected = phonenumbers.region_code_for_number(phonenumbers.PhoneNumber(1, number)) or ""
+        assert rules.country_of(f"+1{number}") == expected, number
+        seen.add(expected)
     assert len(seen) > 20
 
 
@@ -117,19 +117,21 @@ def test_in_north_america_six_digits_say_it() -> None:
         ("12345", "short_code", "XX", "unknown_country"), ("HARBOUR", "alphanumeric", "EU", "unknown_country"),
     ],
 )  # fmt: skip
-def test_what_numbering_plans_know_of_a_sender_is_not_contradicted(
-    address: str, kind: str, country: str, code: str | None
-) -> None:
-    bad = rules.check_sender(address, SenderKind(kind), country, [country])
-    assert (bad.code if bad else None) == code
+def test_a_sender_must_agree_with_the_numbering_plan(address: str, kind: str, country: str, code: str | None) -> None:
+    problem = rules.check_sender(address, SenderKind(kind), country, [country])
+    assert (problem.code if problem else None) == code
 
 
 def test_a_sender_serves_countries_that_exist() -> None:
-    bad = rules.check_sender("12345", SenderKind.SHORT_CODE, "US", ["US", "ZZ"])
-    assert bad is not None and (bad.code, bad.field) == ("unknown_country", "countries") and "ZZ" in bad.message
+    problem = rules.check_sender("12345", SenderKind.SHORT_CODE, "US", ["US", "ZZ"])
+    assert (
+        problem is not None
+        and (problem.code, problem.field) == ("unknown_country", "countries")
+        and "ZZ" in problem.message
+    )
 
 
-def test_a_state_goes_forward_only_and_delivered_is_the_end() -> None:
+def test_a_state_only_moves_forward_and_delivered_is_final() -> None:
     assert rules.settle(State.SENT, State.ACCEPTED) is State.SENT
     assert rules.settle(State.UNDELIVERED, State.DELIVERED) is State.DELIVERED
     assert rules.settle(State.DELIVERED, State.FAILED) is State.DELIVERED
@@ -137,22 +139,24 @@ def test_a_state_goes_forward_only_and_delivered_is_the_end() -> None:
     assert rules.settle(State.SENDING, State.DELIVERED) is State.DELIVERED
 
 
-def test_a_bucket_fills_by_time_to_one_second_s_worth_and_pays_afterwards() -> None:
-    assert rules.filled(0, NOW, 3, NOW + timedelta(seconds=0.5)) == 1_500
-    assert rules.filled(0, NOW, 3, NOW + timedelta(hours=1)) == 3_000
-    assert rules.filled(-9_000, NOW, 3, NOW + timedelta(seconds=1)) == -6_000
-    assert rules.filled(2_000, NOW, 3, NOW - timedelta(hours=1)) == 2_000, "a clock that is set back takes nothing"
+def test_a_token_bucket_refills_to_one_seconds_rate_and_may_go_into_debt() -> None:
+    assert rules.tokens_at(0, NOW, 3, NOW + timedelta(seconds=0.5)) == 1_500
+    assert rules.tokens_at(0, NOW, 3, NOW + timedelta(hours=1)) == 3_000
+    assert rules.tokens_at(-9_000, NOW, 3, NOW + timedelta(seconds=1)) == -6_000
+    assert rules.tokens_at(2_000, NOW, 3, NOW - timedelta(hours=1)) == 2_000, (
+        "a clock that was set back must not reduce the tokens"
+    )
     assert rules.allowed_at(1, 3, NOW) == NOW
     assert timedelta(seconds=3) < rules.allowed_at(-9_000, 3, NOW) - NOW < timedelta(seconds=3.1)
 
 
-def test_pauses_grow_and_are_never_shorter_than_asked() -> None:
-    pauses = [rules.pause(n, None, 0.5).total_seconds() for n in range(1, 12)]
+def test_pauses_grow_and_are_never_shorter_than_retry_after() -> None:
+    pauses = [rules.retry_delay(n, None, 0.5).total_seconds() for n in range(1, 12)]
     assert pauses == sorted(pauses) and pauses[0] == 1.5 and pauses[-1] <= 300
-    assert rules.pause(1, 30.0, 0.0).total_seconds() >= 30
+    assert rules.retry_delay(1, 30.0, 0.0).total_seconds() >= 30
 
 
-def test_credits_are_per_part_and_an_mms_is_one() -> None:  # CAM-41, CAM-42, CAM-44
+def test_credits_are_counted_per_segment_and_an_mms_costs_one() -> None:  # CAM-41, CAM-42, CAM-44
     assert 50 * rules.credits("campaign", 2, False, 9) + 50 * rules.credits("campaign", 2, False, 5) == 1_400
     assert rules.credits("reply", 1, True, 3) == 3
     assert rules.credits("keyword", 4, False, 9) == rules.credits("opt_in", 1, False, 9) == 0
@@ -161,12 +165,12 @@ def test_credits_are_per_part_and_an_mms_is_one() -> None:  # CAM-41, CAM-42, CA
     assert price(SmsSettings(prices={"US": Price(sms=2)}), "US").sms == 2
 
 
-def test_of_two_that_fit_each_unclear_send_finds_its_own() -> None:
+def test_each_unclear_send_matches_its_own_listed_message() -> None:
     listing = [Candidate(f"SM{n}", "Hello", "+1", NOW + timedelta(seconds=n)) for n in (2, 1)]
-    assert rules.found_in(listing, "Hello", "+1", NOW, frozenset()) == "SM1"
-    assert rules.found_in(listing, "Hello", "+1", NOW, frozenset({"SM1"})) == "SM2"
+    assert rules.match_listed(listing, "Hello", "+1", NOW, frozenset()) == "SM1"
+    assert rules.match_listed(listing, "Hello", "+1", NOW, frozenset({"SM1"})) == "SM2"
     for body, sender, begun in (("Hi", "+1", NOW), ("Hello", "+2", NOW), ("Hello", "+1", NOW - timedelta(hours=1))):
-        assert rules.found_in(listing, body, sender, begun, frozenset()) is None
+        assert rules.match_listed(listing, body, sender, begun, frozenset()) is None
 
 
 @pytest.mark.parametrize(
@@ -179,32 +183,32 @@ def test_of_two_that_fit_each_unclear_send_finds_its_own() -> None:
         (30999, 0, Verdict.FAIL), (21799, 400, Verdict.FAIL), (99999, 400, Verdict.FAIL), (None, 400, Verdict.FAIL),
     ],
 )  # fmt: skip
-def test_every_code_has_a_meaning_and_unknown_ones_by_their_range(
+def test_every_error_code_has_a_meaning_and_unknown_codes_by_their_range(
     code: int | None, status: int, verdict: Verdict
 ) -> None:
     assert twilio_errors.meaning(code, status).verdict is verdict
 
 
-def test_words_for_people_are_sentences_without_codes() -> None:
+def test_reasons_for_people_are_sentences_without_codes() -> None:
     for code, meaning in twilio_errors.TABLE.items():
         assert meaning.words.endswith(".") and str(code) not in meaning.words
 
 
-def test_an_answer_that_is_no_success_is_judged_by_whether_it_may_have_been_done() -> None:
-    refused = _Refused(400, None, '{"code": 21610, "message": "Attempt to send to +15551234567", "status": 400}')
-    found = judge(refused)
-    assert isinstance(found, Rejected) and (found.code, found.verdict) == (21610, Verdict.SUPPRESS)
-    assert isinstance(judge(_Refused(502, None, "<html>Bad gateway</html>")), Unclear)
-    busy = judge(_Refused(429, "7", "slow down"))
+def test_a_failed_response_is_classified_by_whether_the_text_may_have_been_sent() -> None:
+    refused = _ErrorAnswer(400, None, '{"code": 21610, "message": "Attempt to send to +15551234567", "status": 400}')
+    result = judge(refused)
+    assert isinstance(result, Rejected) and (result.code, result.verdict) == (21610, Verdict.SUPPRESS)
+    assert isinstance(judge(_ErrorAnswer(502, None, "<html>Bad gateway</html>")), Unclear)
+    busy = judge(_ErrorAnswer(429, "7", "slow down"))
     assert isinstance(busy, Rejected) and (busy.verdict, busy.retry_after) == (Verdict.RETRY, 7.0)
-    proxy = judge(_Refused(302, None, ""))
+    proxy = judge(_ErrorAnswer(302, None, ""))
     assert isinstance(proxy, Rejected) and proxy.verdict is Verdict.RETRY
-    assert [waiting(value) for value in (None, "soon", "-3", "5", "999999")] == [None, None, None, 5.0, 3_600.0]
+    assert [retry_after_s(value) for value in (None, "soon", "-3", "5", "999999")] == [None, None, None, 5.0, 3_600.0]
 
 
-def test_the_sdk_s_addresses_move_to_another_base_and_sentences_lose_their_numbers() -> None:
-    there = "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json?To=%2B1"
-    assert moved(there, "http://localhost:8/simulator/twilio") == (
+def test_sdk_urls_use_our_base_and_error_sentences_contain_no_phone_number() -> None:
+    url = "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json?To=%2B1"
+    assert at_base(url, "http://localhost:8/simulator/twilio") == (
         "http://localhost:8/simulator/twilio/2010-04-01/Accounts/AC1/Messages.json?To=%2B1"
     )
     assert masked("The number +15551234567 is unverified") == "The number … is unverified"
@@ -223,12 +227,12 @@ def test_the_sdk_s_addresses_move_to_another_base_and_sentences_lose_their_numbe
         "",
     ],
 )
-def test_a_file_is_fetched_from_the_provider_s_own_addresses_only(url: str) -> None:
+def test_a_file_is_fetched_only_from_the_providers_own_hosts(url: str) -> None:
     channel = TwilioSms("AC", "AC", "token", "", "https://api.twilio.com")
-    with pytest.raises(ChannelError, match="no address of a file"):
+    with pytest.raises(ChannelError, match="not the address of a file"):
         channel._media_address(url.format("0" * 32))
-    good = "https://api.twilio.com/2010-04-01/Accounts/AC{0}/Messages/MM{0}/Media/ME{0}".format("0" * 32)
-    assert channel._media_address(good) == good
+    media_url = "https://api.twilio.com/2010-04-01/Accounts/AC{0}/Messages/MM{0}/Media/ME{0}".format("0" * 32)
+    assert channel._media_address(media_url) == media_url
     for away in (
         "http://media.twiliocdn.com/x",
         "https://evil.example/x",
@@ -236,10 +240,10 @@ def test_a_file_is_fetched_from_the_provider_s_own_addresses_only(url: str) -> N
         "/x",
         "",
     ):
-        with pytest.raises(ChannelError, match="leads away"):
-            channel._led_on(good, away)
-    assert channel._led_on(good, "https://mms.twiliocdn.com/AC/x") == "https://mms.twiliocdn.com/AC/x"
+        with pytest.raises(ChannelError, match="redirects away"):
+            channel._follow_redirect(media_url, away)
+    assert channel._follow_redirect(media_url, "https://mms.twiliocdn.com/AC/x") == "https://mms.twiliocdn.com/AC/x"
 
 
-def test_a_request_that_never_left_is_told_apart() -> None:
+def test_a_request_that_was_never_sent_is_recognised() -> None:
     assert NotSent("no connection") != Unclear("no connection")

@@ -1,4 +1,4 @@
-"""What texts mean for consent (SPEC KEY-1..15, AMB-1; BAD_INPUTS S12-S15)."""
+"""What a text means for consent (KEY-1..15, AMB-1; S12-S15)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.consent import vocabulary
 from server.consent.keywords import (
     BadKeyword,
     Confirm,
@@ -20,6 +21,7 @@ from server.consent.keywords import (
     classify,
     fold,
     subscribe_keyword,
+    without_accents,
 )
 
 STOPS = [
@@ -31,7 +33,7 @@ STOPS = [
 REQUESTS = [
     "please stop texting me", "Stop sending me these", "stop messaging me", "take me off your list", "remove me from this list pls",
     "no more texts", "I don't want to receive your messages", "do not text me again", "unsubscribe me please", "please unsubscribe",
-    "leave me alone", "stop with the texts", "i revoke my consent", "не пишите мне больше", "хватит слать рекламу", "문자 그만 보내세요",
+    "no más por favor", "ya no más, gracias", "no more bitte", "leave me alone", "stop with the texts", "i revoke my consent", "не пишите мне больше", "хватит слать рекламу", "문자 그만 보내세요",
     "please stop", "stop please", "Stop it now!", "ok stop, thank you", "can you stop?", "I said STOP", "opt-out please", "pls unsubscribe thx",
     "Hi, unsubscribe. Thanks", "enough! stop!", "remove my number please", "do not contact me", "ne m'envoyez plus de messages",
     "keine SMS mehr bitte", "lose my number", "Stop spamming", "STOP CONTACTING ME", "don’t text me",
@@ -48,23 +50,23 @@ TAPBACKS = ["Liked “Reply STOP to opt out”", 'Loved "Text STOP to end"', "Re
 
 @pytest.mark.parametrize("text", STOPS)
 @pytest.mark.parametrize("mode", ["smart", "contains", "exact"])
-def test_a_text_that_is_nothing_but_a_stop_word_stops_in_every_mode(text: str, mode: str) -> None:
+def test_a_stop_keyword_alone_stops_in_every_mode(text: str, mode: str) -> None:
     assert classify(text, mode) == Stop(classify(text, "exact").language)  # type: ignore[arg-type, union-attr]
 
 
 @pytest.mark.parametrize("text", REQUESTS)
-def test_a_clear_wish_in_own_words_pauses_and_asks_an_agent(text: str) -> None:
+def test_a_clear_request_in_other_words_pauses_and_asks_an_agent(text: str) -> None:
     assert classify(text, "smart") == StopRequest()
     assert isinstance(classify(text, "exact"), Plain)
 
 
 @pytest.mark.parametrize("text", MENTIONS)
-def test_a_mere_mention_is_a_message_for_the_inbox(text: str) -> None:
+def test_a_mere_mention_of_a_keyword_is_an_ordinary_message(text: str) -> None:
     assert classify(text, "smart") == Plain()
 
 
 @pytest.mark.parametrize("text", ["cancel my order", "bus stop at 5?", "please stop texting me"])
-def test_in_mode_contains_any_mention_stops_and_the_rest_is_not_lost(text: str) -> None:
+def test_in_mode_contains_any_mention_stops_and_the_text_reaches_the_inbox(text: str) -> None:
     assert classify(text, "contains") == Stop("en", with_text=True)
 
 
@@ -74,7 +76,7 @@ def test_a_tapback_quotes_our_footer_and_is_no_opt_out(text: str, mode: str) -> 
     assert classify(text, mode) == Plain(tapback=True)  # type: ignore[arg-type]
 
 
-def test_the_other_keywords_answer_in_their_language() -> None:
+def test_other_keywords_carry_their_language() -> None:
     assert classify("start", "smart") == Start("en")
     assert classify("Старт", "smart") == Start("ru")
     assert classify("HELP!", "smart") == Help("en")
@@ -89,16 +91,34 @@ def test_yes_means_something_only_while_an_opt_in_waits() -> None:
     assert classify("Oui", "smart", pending_opt_in=True) == Confirm("fr")
 
 
-def test_a_stop_word_beats_a_shops_own_keyword_of_the_same_letters() -> None:
+@pytest.mark.parametrize(
+    ("language", "word"), [(language, word) for language, words in vocabulary.YES.items() for word in words.split("|")]
+)
+def test_each_languages_own_yes_confirms_while_a_question_is_open(language: str, word: str) -> None:
+    for text in (word, word.upper(), f" {word}! 🙏", without_accents(word)):
+        assert classify(text, "smart") == Plain()
+        meaning = classify(text, "smart", pending_opt_in=True)
+        assert isinstance(meaning, Confirm) and meaning.language in (language, ""), text
+
+
+@pytest.mark.parametrize(("word", "country"), [("Tak", "DK"), ("tak!", "SE"), ("Igen", "SE"), ("Так", "RU")])
+def test_a_neighbouring_languages_yes_is_no_consent(word: str, country: str) -> None:
+    assert classify(word, "smart", pending_opt_in=True, country=country) == Plain()
+    assert isinstance(classify(word, "smart", pending_opt_in=True, country="PL"), Confirm)
+
+
+def test_a_stop_keyword_wins_over_an_owners_keyword_with_the_same_letters() -> None:
     assert classify("END", "smart", keywords=frozenset({"END"})) == Stop("en")
 
 
-@pytest.mark.parametrize("raw", ["no", "a b c", "STOP", "yes", "SALE", "WINE20", "x" * 21, "ПРИВЕТ", "join!"])
-def test_a_keyword_that_would_catch_people_by_accident_is_refused(raw: str) -> None:
+@pytest.mark.parametrize(
+    "raw", ["no", "a b c", "STOP", "yes", "TAK", "IPTAL", "SALE", "WINE20", "x" * 21, "ПРИВЕТ", "join!"]
+)
+def test_a_keyword_that_people_might_send_by_accident_is_refused(raw: str) -> None:
     assert isinstance(subscribe_keyword(raw), BadKeyword)
 
 
-def test_a_good_keyword_is_kept_in_capitals() -> None:
+def test_a_valid_keyword_is_stored_in_capitals() -> None:
     assert subscribe_keyword(" join ") == "JOIN"
     assert subscribe_keyword("TEA2026") == "TEA2026"
 
@@ -134,7 +154,7 @@ def test_other_keywords_among_other_words_are_messages(text: str) -> None:
 
 
 @given(st.text(max_size=200), st.sampled_from(["smart", "contains", "exact"]), st.booleans())
-def test_any_text_means_something_and_a_long_one_soon(text: str, mode: str, pending: bool) -> None:
+def test_any_text_has_a_meaning_and_long_ones_are_parsed_quickly(text: str, mode: str, pending: bool) -> None:
     meaning = classify(text, mode, pending_opt_in=pending, keywords=frozenset({"JOIN"}))  # type: ignore[arg-type]
     assert isinstance(meaning, Stop | StopRequest | Start | Help | Confirm | Subscribe | Plain)
 
@@ -143,7 +163,7 @@ def test_any_text_means_something_and_a_long_one_soon(text: str, mode: str, pend
     st.sampled_from(["stop", "START", "help", "отписка", "수신거부"]),
     st.text(alphabet=" \n\t.!?*\u200b\u2060\ufe0f🙏🛑", max_size=20),
 )
-def test_what_is_put_around_a_keyword_changes_nothing(word: str, around: str) -> None:
+def test_punctuation_around_a_keyword_changes_nothing(word: str, around: str) -> None:
     assert classify(around + word + around, "smart") == classify(word, "smart")
 
 
@@ -154,19 +174,21 @@ WISHES = (
     "arretez stoppez de les vos m' envoyer messages ne m'envoyez plus keine nie wieder werbung mehr no dejen deje me envien enviarme "
     "nie chce wiecej prosze przestac order bus cancel end quit subscription contact is this who make it leave me mich ab melden bitte geen "
     "schrijf uit dejen de baja nao quero non voglio ricevere sms pisz mnie usun rezygnuje z newslettera dajcie mi spokoj yes sign by take "
-    "off out darme quiero la tire remova mehr schreibt mir nichts horen sie auf wypisanie o get darme"
+    "off out darme quiero la tire remova mehr schreibt mir nichts horen sie auf wypisanie o get darme person not interested falsche nummer faux "
+    "numero equivocado sbagliato mas chega basta yeter sms istemiyorum revoke"
 ).split()
 
 
 @given(st.lists(st.sampled_from(WISHES), min_size=1, max_size=7).map(" ".join))
-def test_a_wish_in_plain_letters_is_found_as_in_others(text: str) -> None:
-    """ASCII without a word that opens a wish is not looked at further; a hand at the end takes the long way."""
+def test_a_request_in_ascii_is_recognised_as_in_other_characters(text: str) -> None:
+    """ASCII text without a word that begins a request to stop is not matched further; an emoji at the end makes the
+    text non-ASCII and takes the full match."""
     assert classify(text, "smart") == classify(f"{text} 🙏", "smart")
 
 
 @given(st.text(alphabet=st.characters(codec="ascii"), max_size=80))
-def test_plain_letters_are_read_as_decorated_ones_are(text: str) -> None:
-    """ASCII takes a short way; an invisible character at the end takes the long one."""
+def test_ascii_keywords_are_recognised_as_decorated_ones(text: str) -> None:
+    """ASCII text skips normalisation; an invisible character at the end prevents that."""
     assert fold(text) == fold(text + "\u200b")
 
 
@@ -182,10 +204,13 @@ def test_plain_letters_are_read_as_decorated_ones_are(text: str) -> None:
         "stop the " * 170,
         "nie chcę więcej " * 100,
         "stop. " * 260,
+        "\n" * 4_000,
+        "\n \t" * 1_300 + "--",
+        "--\n" * 1_300,
     ],
 )
-def test_a_text_of_full_length_is_read_at_once(text: str) -> None:
-    """No pattern may go back over what it has read again and again."""
+def test_a_text_of_the_longest_length_is_parsed_quickly(text: str) -> None:
+    """No pattern may backtrack over the text repeatedly."""
     started = time.perf_counter()
     for mode in ("smart", "contains", "exact"):
         classify(text, mode)  # type: ignore[arg-type]

@@ -1,9 +1,10 @@
-"""Short links: what in a text is an address, how a target is written, who is a machine (BAD_INPUTS 3.7)."""
+"""Short links: which parts of a text are URLs, how a target is normalised, which clients are bots."""
 
 from __future__ import annotations
 
 import collections
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.links import rules
-from server.links.rules import BadTarget, Found, find_urls, is_bot, is_own, normal_target
+from server.links.rules import BadTarget, FoundUrl, find_urls, is_bot, is_own, normal_target
 from server.links.settings import LinkSettings
 from tests.edge.cases import links
 from tests.edge.cases.links import HERE
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("See https://a.example/b.", ["https://a.example/b"]),
         ("See https://a.example/b, or (https://a.example/c)!", ["https://a.example/b", "https://a.example/c"]),
@@ -37,18 +38,43 @@ from tests.edge.cases.links import HERE
         ("", []),
     ],
 )
-def test_addresses_in_a_text_end_where_the_sentence_goes_on(text: str, found: list[str]) -> None:
-    assert [one.raw for one in find_urls(text) if len(one.raw) > 8 or one.raw == "www.x"] == found
+def test_a_url_in_a_text_ends_before_the_sentences_punctuation(text: str, expected: list[str]) -> None:
+    assert [url.raw for url in find_urls(text) if len(url.raw) > 8 or url.raw == "www.x"] == expected
+
+
+ADDRESSES = json.loads((Path(__file__).parent / "addresses_vectors.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(("text", "expected"), [(address["text"], address["found"]) for address in ADDRESSES])
+def test_a_url_ends_before_letters_of_scripts_without_spaces(text: str, expected: list[str]) -> None:
+    """Console and widget test with the same file: `kernel/links.test.ts`, `addresses.test.ts`."""
+    assert [url.raw for url in find_urls(text)] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://" * 1_000,
+        "https://a" + ".日" * 4_000,
+        "https://" + "a" * 8_000 + "日",
+        "https://a.b/" + "日," * 4_000,
+        "www." * 3_000,
+    ],
+)
+def test_a_long_text_is_searched_quickly(text: str) -> None:
+    started = time.perf_counter()
+    find_urls(text)
+    assert time.perf_counter() - started < 0.25
 
 
 @given(st.text(alphabet=st.sampled_from("htps:/w.ae@()[]\\ \n\x00é가.,!?\u202e%#?")))
-def test_whatever_is_found_stands_there(text: str) -> None:
+def test_every_url_found_is_in_the_text(text: str) -> None:
     last = 0
-    for one in find_urls(text):
-        assert isinstance(one, Found) and last <= one.start < one.end and text[one.start : one.end] == one.raw
-        last = one.end
+    for url in find_urls(text):
+        assert isinstance(url, FoundUrl) and last <= url.start < url.end and text[url.start : url.end] == url.raw
+        last = url.end
         try:
-            target = normal_target(one.raw)
+            target = normal_target(url.raw)
         except BadTarget:
             continue
         assert target.isascii() and target.startswith(("http://", "https://")) and target.isprintable()
@@ -56,12 +82,12 @@ def test_whatever_is_found_stands_there(text: str) -> None:
 
 
 @pytest.mark.parametrize(("raw", "target"), links.TARGETS)
-def test_a_target_is_written_as_browsers_read_it(raw: str, target: str) -> None:
+def test_a_target_is_normalised_as_browsers_do(raw: str, target: str) -> None:
     assert normal_target(raw) == target
 
 
 @pytest.mark.parametrize("raw", links.REFUSED)
-def test_what_could_be_read_two_ways_or_end_a_header_is_refused(raw: str) -> None:
+def test_ambiguous_targets_and_header_injections_are_refused(raw: str) -> None:
     with pytest.raises(BadTarget):
         normal_target(raw)
 
@@ -74,43 +100,43 @@ def test_a_target_may_be_eight_kilobytes_long_and_no_longer() -> None:
         normal_target(longest + "x")
 
 
-@pytest.mark.parametrize(("url", "own"), links.OWN)
-def test_our_own_short_links_are_known_however_they_are_written(url: str, own: bool) -> None:
-    assert is_own(normal_target(url), HERE, "go.shop.example") is own
+@pytest.mark.parametrize(("url", "is_ours"), links.OWN)
+def test_our_own_short_links_are_recognised_in_any_spelling(url: str, is_ours: bool) -> None:
+    assert is_own(normal_target(url), HERE, "go.shop.example") is is_ours
 
 
-def test_codes_are_base62_without_a_favourite() -> None:
+def test_codes_are_uniform_base62() -> None:
     assert rules.code_from(bytes(range(248, 256)) * 3) is None
     assert rules.code_from(bytes([0, 61, 62, 247, 255, 1, 2, 3, 4])) == "0z0z1234"
-    seen = collections.Counter(rules.code_from(bytes([n] * 8)) for n in range(248))
-    assert len(seen) == 62 and set(seen.values()) == {4}
+    counts = collections.Counter(rules.code_from(bytes([n] * 8)) for n in range(248))
+    assert len(counts) == 62 and set(counts.values()) == {4}
 
 
 VECTORS = json.loads((Path(__file__).parent / "links_vectors.json").read_text("utf-8"))
 
 
 def shortened(text: str, public_url: str, domain: str) -> tuple[str, int]:
-    """With eight zeros for each code, as the console counts before a code is known."""
-    parts, at = [], 0
-    found = rules.shortable(text, public_url, domain)
-    for one, _ in found:
-        parts += [text[at : one.start], rules.prefix(public_url, domain), "0" * rules.CODE_LENGTH]
-        at = one.end
-    return "".join([*parts, text[at:]]), len(found)
+    """Shortens a text with eight zeros for each code, as the console does before a code is known."""
+    parts, position = [], 0
+    result = rules.shortable(text, public_url, domain)
+    for item, _ in result:
+        parts += [text[position : item.start], rules.link_prefix(public_url, domain), "0" * rules.CODE_LENGTH]
+        position = item.end
+    return "".join([*parts, text[position:]]), len(result)
 
 
-def test_the_vectors_that_both_languages_share_hold() -> None:
-    """The console's `links.test.ts` reads the same file; a vector that is wrong is mended by hand, in both."""
+def test_the_vectors_shared_with_the_console_are_correct() -> None:
+    """The console's `links.test.ts` uses the same file; if a vector is wrong, correct it by hand for both."""
     assert len(VECTORS) >= 200
-    for one in VECTORS:
-        said = shortened(one["text"] * one.get("times", 1), one["public_url"], one["domain"])
-        assert said == (one["short"] * one.get("times", 1), one["links"]), one
+    for vector in VECTORS:
+        result = shortened(vector["text"] * vector.get("times", 1), vector["public_url"], vector["domain"])
+        assert result == (vector["short"] * vector.get("times", 1), vector["links"]), vector
 
 
-def test_short_links_begin_with_our_address_or_with_their_own() -> None:
-    assert rules.prefix(HERE, "go.shop.example") == "https://go.shop.example/"
-    assert rules.prefix("http://localhost:8000", "go.localhost:8000") == "http://go.localhost:8000/"
-    assert rules.prefix(HERE, "") == HERE + "/l/"
+def test_short_links_begin_with_the_public_url_or_the_links_domain() -> None:
+    assert rules.link_prefix(HERE, "go.shop.example") == "https://go.shop.example/"
+    assert rules.link_prefix("http://localhost:8000", "go.localhost:8000") == "http://go.localhost:8000/"
+    assert rules.link_prefix(HERE, "") == HERE + "/l/"
 
 
 PHONE = {
@@ -149,32 +175,32 @@ PHONE = {
         ("GET", {"user-agent": "Barracuda Sentinel (EE)"}, True),
     ],
 )  # fmt: skip
-def test_people_and_programs_are_told_apart(method: str, more: dict[str, str], bot: bool) -> None:
+def test_people_and_bots_are_distinguished(method: str, more: dict[str, str], bot: bool) -> None:
     assert is_bot(method, PHONE | more) is bot
 
 
-def test_who_sends_no_language_is_a_program() -> None:
+def test_a_client_without_a_language_header_is_a_bot() -> None:
     assert is_bot("GET", {name: value for name, value in PHONE.items() if name != "accept-language"})
 
 
-def test_what_a_click_brings_along_is_cut_to_one_line() -> None:
-    assert rules.noted("x" * 65_536) == "x" * 300
-    assert rules.noted("a\r\nb\x00c\u2028d") == "abcd"
-    assert rules.noted("<script>alert(1)</script>") == "<script>alert(1)</script>"  # escaped where it is shown
-    assert rules.noted_referrer("https://mail.example/read?id=secret#x") == "https://mail.example/read"
+def test_headers_of_a_click_are_stored_as_one_short_line() -> None:
+    assert rules.log_text("x" * 65_536) == "x" * 300
+    assert rules.log_text("a\r\nb\x00c\u2028d") == "abcd"
+    assert rules.log_text("<script>alert(1)</script>") == "<script>alert(1)</script>"  # escaped where it is displayed
+    assert rules.log_referrer("https://mail.example/read?id=secret#x") == "https://mail.example/read"
 
 
 @pytest.mark.parametrize(
-    ("typed", "kept"),
+    ("typed", "expected"),
     [("", ""), (" Go.Brand.example ", "go.brand.example"), ("https://go.brand.example/", "go.brand.example"), ("go.brand.example:8443", "go.brand.example:8443")],
 )  # fmt: skip
-def test_a_domain_is_kept_as_browsers_name_it(typed: str, kept: str) -> None:
-    assert LinkSettings(domain=typed).domain == kept
+def test_a_domain_is_normalised_as_browsers_do(typed: str, expected: str) -> None:
+    assert LinkSettings(domain=typed).domain == expected
 
 
 @pytest.mark.parametrize(
     "typed", ["go.brand.example/x", "a@go.brand.example", "go brand", "ftp://go.brand.example", "/", "?"]
 )
-def test_a_domain_that_is_none_is_refused_with_a_sentence(typed: str) -> None:
+def test_an_invalid_domain_is_refused_with_a_reason(typed: str) -> None:
     with pytest.raises(ValueError, match=r"go\.brand\.example"):
         LinkSettings(domain=typed)

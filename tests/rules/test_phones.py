@@ -1,4 +1,4 @@
-"""Numbers however they were written (IDN-2; BAD_INPUTS I6, I7, S8; INTEGRATIONS 8)."""
+"""Parsing phone numbers in any spelling (IDN-2; I6, I7, S8)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from server.contacts.rules import BadPhone, Peer, Phone, normal_phone, sender
 
-# As written, the country of numbers without + → as stored.
+# Number as typed, default country, number as stored.
 GOOD = [
     ("+1 (415) 555-0123", None, "+14155550123"),
     ("(415) 555-0123", "US", "+14155550123"),
@@ -30,7 +30,7 @@ GOOD = [
     ("1-800-FLOWERS", "US", "+18003569377"),
 ]
 
-# As written, the country → why not.
+# Number as typed, default country, reason of the refusal.
 BAD = [
     ("", None, "empty"),
     ("   ", None, "empty"),
@@ -59,27 +59,27 @@ BAD = [
 
 
 @pytest.mark.parametrize(("raw", "region", "e164"), GOOD)
-def test_i6_a_number_is_stored_in_one_form(raw: str, region: str | None, e164: str) -> None:
-    found = normal_phone(raw, region)
-    assert isinstance(found, Phone), found
-    assert found.e164 == e164
-    assert normal_phone(found.e164) == found, "its own form is one"
+def test_i6_a_phone_number_is_normalised(raw: str, region: str | None, e164: str) -> None:
+    result = normal_phone(raw, region)
+    assert isinstance(result, Phone), result
+    assert result.e164 == e164
+    assert normal_phone(result.e164) == result, "a normalised number must parse to itself"
 
 
 @pytest.mark.parametrize(("raw", "region", "code"), BAD)
-def test_i7_what_is_no_number_to_text_is_refused_in_words(raw: str, region: str | None, code: str) -> None:
-    found = normal_phone(raw, region)
-    assert isinstance(found, BadPhone), found
-    assert found.code == code and found.reason.endswith(".")
+def test_i7_an_invalid_number_is_refused_with_a_reason(raw: str, region: str | None, code: str) -> None:
+    result = normal_phone(raw, region)
+    assert isinstance(result, BadPhone), result
+    assert result.code == code and result.reason.endswith(".")
 
 
 @pytest.mark.parametrize(
     ("raw", "country", "kind"),
     [("+14155550123", "US", "fixed_or_mobile"), ("+48501228855", "PL", "mobile"), ("+493012345678", "DE", "fixed"), ("+18885550199", "US", "toll_free"), ("+16135550123", "CA", "fixed_or_mobile")],
 )  # fmt: skip
-def test_the_country_and_the_kind_are_known(raw: str, country: str, kind: str) -> None:
-    found = normal_phone(raw)
-    assert isinstance(found, Phone) and (found.country, found.kind) == (country, kind)
+def test_country_and_kind_of_a_number_are_recognised(raw: str, country: str, kind: str) -> None:
+    result = normal_phone(raw)
+    assert isinstance(result, Phone) and (result.country, result.kind) == (country, kind)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_country_and_the_kind_are_known(raw: str, country: str, kind: str) -
     [("12345", "short_code"), ("729725", "short_code"), ("KETTLES", "name"), ("My Shop", "name"), ("whatsapp:+14155550123", "channel"), ("rcs:shop_agent", "channel"),
      ("messenger:1234567", "channel"), ("+266696687", "hidden"), ("anonymous", "hidden"), ("Restricted", "hidden"), ("", "nobody"), ("  ", "nobody"), ("+1", "name"), ("+999999", "name")],
 )  # fmt: skip
-def test_s8_who_is_no_phone_stays_what_they_are(raw: str, kind: str) -> None:
+def test_s8_a_sender_that_is_no_phone_keeps_its_kind(raw: str, kind: str) -> None:
     assert sender(raw) == Peer(raw.strip(), kind)
 
 
@@ -96,7 +96,7 @@ def test_s8_a_phone_is_a_phone() -> None:
 
 
 @given(st.text(max_size=80), st.sampled_from([None, "US", "PL", "KR", "ZZ"]))
-def test_any_text_is_a_number_or_a_reason(raw: str, region: str | None) -> None:
-    found = normal_phone(raw, region)
-    assert isinstance(found, Phone | BadPhone)
+def test_any_text_gives_a_number_or_a_reason(raw: str, region: str | None) -> None:
+    result = normal_phone(raw, region)
+    assert isinstance(result, Phone | BadPhone)
     assert isinstance(sender(raw), Phone | Peer)

@@ -1,20 +1,19 @@
-/** One message as an element that is changed in place, so that a screen reader hears it once. */
+/** One message as an element that is updated in place, so that a screen reader announces it once. */
 import { avatar, h, icon, say, set } from './dom'
-import type { FileWishes } from './extras/files'
-import type { UnsentWishes } from './extras/unsent'
+import type { FileCallbacks } from './lateParts/files'
+import type { UnsentCallbacks } from './lateParts/unsent'
 import { locale, words } from './lang'
-import { loadExtras } from './lazy'
+import { loadLateParts } from './lazy'
 import type { BubbleRow } from './rows'
-import { pieces } from './text'
 
-export type BubbleWishes = FileWishes & UnsentWishes
+export type BubbleCallbacks = FileCallbacks & UnsentCallbacks
 
 export interface Part<R> {
   el: HTMLElement
   update(row: R): void
 }
 
-export function bubble(wishes: BubbleWishes): Part<BubbleRow> {
+export function bubble(callbacks: BubbleCallbacks): Part<BubbleRow> {
   const face = h('div', { class: 'avatar', 'aria-hidden': 'true' })
   const name = h('div', { class: 'name' })
   const who = h('span', { class: 'sr' })
@@ -44,7 +43,7 @@ export function bubble(wishes: BubbleWishes): Part<BubbleRow> {
       set(body, 'title', row.exact || null)
       say(time, row.time)
       if (fresh('body', row.text + row.files.map((f) => f.token).join() + (row.redacted ? locale : ''))) {
-        body.replaceChildren(...content(row, wishes))
+        body.replaceChildren(...content(row, callbacks))
       }
       if (fresh('mark', row.mark)) {
         tick.replaceChildren(
@@ -59,8 +58,8 @@ export function bubble(wishes: BubbleWishes): Part<BubbleRow> {
         if (row.failed) {
           const place = (failure = h('div'))
           stack.append(place)
-          loadExtras().then(
-            (lazy) => place.append(lazy.unsent(row.id, row.failed, wishes)),
+          loadLateParts().then(
+            (lazy) => place.append(lazy.unsent(row.id, row.failed, callbacks)),
             () => say(place, row.failed),
           )
         }
@@ -69,23 +68,24 @@ export function bubble(wishes: BubbleWishes): Part<BubbleRow> {
   }
 }
 
-function content(row: BubbleRow, wishes: BubbleWishes): Node[] {
+function content(row: BubbleRow, callbacks: BubbleCallbacks): Node[] {
   if (row.redacted) return [h('div', { class: 'text redacted' }, words.redacted)]
-  const out: Node[] = row.text ? [h('div', { class: 'text', dir: 'auto' }, ...linked(row.text))] : []
+  const out: Node[] = []
+  // Pictures above their words, as in the console and on phones.
   for (const file of row.files) {
     const place = h('div', { class: 'media' })
     out.push(place)
-    loadExtras().then(
-      (lazy) => place.append(lazy.fileView(file, wishes)),
+    loadLateParts().then(
+      (lazy) => place.append(lazy.fileView(file, callbacks)),
       () => say(place, file.name),
     )
   }
+  if (row.text) {
+    const place = h('div', { class: 'text', dir: 'auto' }, row.text)
+    out.push(place)
+    // Most texts contain no address and need no late part.
+    if (/:\/\/|www\./i.test(row.text))
+      loadLateParts().then((lazy) => place.replaceChildren(...lazy.linked(row.text)), String)
+  }
   return out
 }
-
-const linked = (text: string): (Node | string)[] =>
-  pieces(text).map((p) =>
-    p.href === undefined
-      ? p.text
-      : h('a', { href: p.href, target: '_blank', rel: 'noopener noreferrer nofollow ugc' }, p.text),
-  )

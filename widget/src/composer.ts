@@ -1,13 +1,14 @@
-/** Where the visitor writes: grows with the text, keeps the draft, and is patient with input methods. */
+/** The composer: grows with the text, stores the draft, and leaves the keys of input methods alone. */
 import { h, icon, iconButton, label, say, set } from './dom'
-import type { FileWishes } from './extras/files'
+import type { FileCallbacks } from './lateParts/files'
 import { MAX_TEXT } from './frames'
 import type { File } from './frames'
 import { fill, words } from './lang'
-import { kit, loadExtras } from './lazy'
+import { kit } from './kit'
+import { loadLateParts } from './lazy'
 import { cleanName, length } from './text'
 
-export interface ComposerWishes extends FileWishes {
+export interface ComposerCallbacks extends FileCallbacks {
   send(text: string, files: File[]): void
   typing(): void
   draft(text: string): void
@@ -16,8 +17,11 @@ export interface ComposerWishes extends FileWishes {
 export interface Composer {
   el: HTMLElement
   render(canAttach: boolean): void
-  write(text: string): void
-  /** Keeps the draft at once. */
+  /** Replaces the text; returns the attached files. */
+  write(text: string): File[]
+  /** Inserts text before what the visitor typed into the composer itself, because they typed it earlier. */
+  type(text: string): void
+  /** Stores the draft at once. */
   settle(): void
   focus(): void
   /** True if there was something to close, so that Escape does one thing at a time. */
@@ -27,7 +31,7 @@ export interface Composer {
 const SOON_MS = 300
 const TALLEST = 140
 
-export function makeComposer(wishes: ComposerWishes): Composer {
+export function makeComposer(callbacks: ComposerCallbacks): Composer {
   const area = h('textarea', { rows: 1, enterkeyhint: 'send', dir: 'auto', autocomplete: 'off' })
   const button = h('button', { class: 'tool send', disabled: true })
   const smile = iconButton('emoji', '', () => void emoji())
@@ -45,6 +49,8 @@ export function makeComposer(wishes: ComposerWishes): Composer {
   /** Uploaded and not yet sent; those on their way are chips marked `busy`. */
   const files: File[] = []
   let saving = 0
+  /** Where `type` inserts while the visitor types behind it. */
+  let typed = 0
   /** Closes the picker that is open. */
   let picker: (() => void) | null = null
   button.append(icon('send'))
@@ -58,21 +64,23 @@ export function makeComposer(wishes: ComposerWishes): Composer {
   }
   area.oninput = () => {
     changed()
-    if (area.value) wishes.typing()
+    if (area.value) callbacks.typing()
   }
   area.onkeydown = (e) => {
-    // Enter that chooses a syllable or a word belongs to the input method (229: browsers that say so late).
-    if (e.key !== 'Enter' || e.shiftKey || e.isComposing || e.keyCode === 229) return
-    // On glass Enter makes a line, as everywhere else there; the button sends.
+    if (e.key !== 'Enter' || e.shiftKey) return
+    // On touch screens Enter makes a new line; the button sends.
     if (matchMedia('(hover: none) and (pointer: coarse)').matches) return
     e.preventDefault()
     send()
   }
   area.onpaste = (e) => {
-    const pasted = e.clipboardData?.files
-    if (!pasted?.length || clip.hidden) return
-    e.preventDefault()
-    attach(pasted)
+    const data = e.clipboardData
+    if (!data?.files.length || clip.hidden) return
+    // Copied cells and rich text contain a picture of themselves: the text wins. The text of a copied file is its name.
+    const text = data.getData('text')
+    const offer = text !== '' && !text.includes(data.files[0]!.name)
+    if (!offer) e.preventDefault()
+    attach(data.files, offer ? 'offer' : 'attach')
   }
   pick.onchange = () => {
     attach(pick.files!)
@@ -83,11 +91,9 @@ export function makeComposer(wishes: ComposerWishes): Composer {
     const text = area.value.trim()
     changed()
     if (button.disabled) return
-    chips.replaceChildren()
-    const sent = files.splice(0)
-    write('')
+    const sent = write('')
     save()
-    wishes.send(text, sent)
+    callbacks.send(text, sent)
     if (!picker) focus()
   }
 
@@ -98,8 +104,7 @@ export function makeComposer(wishes: ComposerWishes): Composer {
     const n = length(text) - MAX_TEXT
     say(over, n > 0 ? fill(words.tooLong, { n }) : '')
     set(area, 'aria-invalid', n > 0 ? 'true' : null)
-    button.disabled =
-      (!cleanName(text) && files.length === 0) || n > 0 || chips.querySelector('.busy') !== null
+    button.disabled = (!cleanName(text) && !files.length) || n > 0 || !!chips.querySelector('.busy')
     if (!keep) return
     clearTimeout(saving)
     saving = window.setTimeout(save, SOON_MS)
@@ -108,15 +113,18 @@ export function makeComposer(wishes: ComposerWishes): Composer {
   function save(): void {
     clearTimeout(saving)
     saving = 0
-    wishes.draft(area.value)
+    callbacks.draft(area.value)
   }
   const settle = () => void (saving && save())
-  // Gone in the middle of a word.
+  // The page may close before the draft is stored.
   window.addEventListener('pagehide', settle)
 
-  function write(text: string): void {
+  function write(text: string): File[] {
+    const were = files.splice(0)
+    chips.replaceChildren()
     area.value = text
     changed(false)
+    return were
   }
 
   const focus = () => area.focus({ preventScroll: true })
@@ -125,7 +133,7 @@ export function makeComposer(wishes: ComposerWishes): Composer {
     if (closePicker()) return
     try {
       const lazy = await import('./emoji')
-      await loadExtras()
+      await loadLateParts()
       closePicker()
       picker = lazy.openPicker(kit, el, smile, (char) => {
         area.setRangeText(char, area.selectionStart, area.selectionEnd, 'end')
@@ -144,9 +152,11 @@ export function makeComposer(wishes: ComposerWishes): Composer {
     return close !== null
   }
 
-  function attach(list: FileList): void {
-    const chosen = Array.from(list).slice(0, 10 - files.length)
-    void loadExtras().then((lazy) => lazy.attach(chosen, files, chips, wishes, () => changed(false), focus))
+  function attach(list: FileList, action: 'attach' | 'offer' = 'attach'): void {
+    // Copied, because resetting the file field empties its list.
+    const chosen = Array.from(list)
+    const target = { kept: files, chips, changed: () => changed(false), focus }
+    void loadLateParts().then((lazy) => lazy[action](chosen, target, callbacks))
   }
 
   set(smile, 'aria-expanded', 'false')
@@ -161,6 +171,14 @@ export function makeComposer(wishes: ComposerWishes): Composer {
       clip.hidden = !canAttach
     },
     write,
+    type(text) {
+      if (!area.matches(':focus')) typed = area.value.length
+      if (!text) return
+      area.setRangeText(text, typed, typed)
+      typed += text.length
+      area.selectionStart = area.value.length
+      changed()
+    },
     settle,
     focus,
     closePicker,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { active, hello, mine, saved, start, step, unread } from './core'
 import type { Effect, Event, Pending, State } from './core'
 import type { EntryOut, Frame } from './frames'
-import { shown } from './extras/older'
+import { shown } from './lateParts/older'
 import { MockServer, entry, ready, say } from './testing'
 
 const T = 1_700_000_000_000
@@ -19,7 +19,7 @@ function play(from: State, ...events: Event[]): [State, Effect[]] {
   return [s, all]
 }
 const frame = (f: Frame): Event => ({ on: 'frame', frame: f })
-const lead: Event = { on: 'lead', lead: true }
+const leader: Event = { on: 'leader', isLeader: true }
 const queue = (id: string, text = id, at = T): Event => ({ on: 'queue', item: say(id, text, at) })
 const sent = (effects: Effect[]) => effects.flatMap((e) => (e.do === 'send' ? [e.frame] : []))
 const nth = (seq: number, over: Partial<EntryOut> = {}) => entry('t', { seq, text: `m${seq}`, ...over })
@@ -27,12 +27,35 @@ const ids = (s: State) => s.entries.map((e) => e.seq)
 
 describe('outbox', () => {
   test('half an emoji is left out: the server takes none, and everything behind it would wait for ever', () => {
-    const [, effects] = play(start(), lead, frame(ready({})), queue('message-1', 'half \ud83d, whole 😀'))
+    const [, effects] = play(start(), leader, frame(ready({})), queue('message-1', 'half \ud83d, whole 😀'))
     expect(sent(effects)).toMatchObject([{ type: 'say', text: 'half , whole 😀' }])
   })
 
+  test('a message written after the clock was set back goes out behind those that waited', () => {
+    let [s, effects] = play(
+      start(),
+      leader,
+      queue('message-1', 'one', T),
+      queue('message-2', 'two', T - 3_600_000),
+    )
+    expect(s.outbox.map((p) => p.at)).toEqual([T, T + 1])
+    ;[s, effects] = play(s, { on: 'outbox', outbox: [s.outbox[1]!, s.outbox[0]!] }, frame(ready({})))
+    expect(sent(effects)).toMatchObject([{ text: 'one' }])
+  })
+
+  test('an end that never arrived is dropped after a minute by the time of day, wherever the clock is set', () => {
+    const end: Pending = { id: 'end-0001', at: T, kind: 'end', text: '', files: [] }
+    for (const wall of [T + 61_000, T - 3_600_000]) {
+      let [s] = step(start(), { on: 'queue', item: end }, 0, T)
+      ;[s] = step(s, { on: 'tick' }, 1, T + 59_000)
+      expect(s.outbox).toHaveLength(1)
+      ;[s] = step(s, { on: 'tick' }, 2, wall)
+      expect(s.outbox).toEqual([])
+    }
+  })
+
   test('what is written offline waits and goes out in the order of writing, one at a time', () => {
-    let [s, effects] = play(start(), lead, queue('message-2', 'two', T + 1), queue('message-1', 'one', T))
+    let [s, effects] = play(start(), leader, queue('message-1', 'one', T + 9), queue('message-2', 'two', T))
     expect(sent(effects)).toEqual([])
     ;[s, effects] = play(s, frame(ready({})))
     expect(sent(effects)).toEqual([{ type: 'say', id: 'message-1', text: 'one', files: [] }])
@@ -42,7 +65,7 @@ describe('outbox', () => {
   })
 
   test('a message lost with the line is repeated under the same id', () => {
-    const [s, first] = play(start(), lead, frame(ready({})), queue('message-1'))
+    const [s, first] = play(start(), leader, frame(ready({})), queue('message-1'))
     const [, again] = play(s, { on: 'down' }, frame(ready({})))
     expect(sent(first)).toEqual(sent(again))
   })
@@ -50,7 +73,7 @@ describe('outbox', () => {
   test('a tab that does not lead sends nothing, and sends when it takes over', () => {
     const [s, effects] = play(start(), frame(ready({})), queue('message-1'))
     expect(sent(effects)).toEqual([])
-    expect(sent(play(s, lead)[1])).toHaveLength(1)
+    expect(sent(play(s, leader)[1])).toHaveLength(1)
   })
 
   test('a repeated answer from an ended chat acknowledges without bringing that chat back', () => {
@@ -60,37 +83,34 @@ describe('outbox', () => {
   })
 
   test('a line that takes a message and never answers is given up after 15 s', () => {
-    const [s] = play(start(), lead, frame(ready({})), queue('message-1'))
+    const [s] = play(start(), leader, frame(ready({})), queue('message-1'))
     expect(step(s, { on: 'tick' }, T + 14_000)[1]).toEqual([])
     const [after, effects] = step(s, { on: 'tick' }, T + 16_000)
     expect(effects).toEqual([{ do: 'resync' }])
     expect(after.outbox).toHaveLength(1)
   })
 
-  test('"slow down" pauses and repeats; it never fails the message', () => {
-    const [s] = play(start(), lead, frame(ready({})), queue('message-1'))
-    const refused = {
-      type: 'refused',
-      code: 'rate_limited',
-      message: '',
-      id: 'message-1',
-      retry_after: 7,
-    } as const
-    const [held] = play(s, frame(refused))
-    expect(held.outbox[0]?.failed).toBeUndefined()
-    expect(sent(step(held, { on: 'tick' }, T + 6_000)[1])).toEqual([])
-    expect(sent(step(held, { on: 'tick' }, T + 7_000)[1])).toHaveLength(1)
-  })
+  test.each(['rate_limited', 'busy', 'storage_full', 'unconfirmed'])(
+    '%s pauses and repeats with the same id; it never fails the message',
+    (code) => {
+      const [s] = play(start(), leader, frame(ready({})), queue('message-1'))
+      const refused = { type: 'refused', code, message: '', id: 'message-1', retry_after: 7 } as const
+      const [held] = play(s, frame(refused))
+      expect(held.outbox[0]?.failed).toBeUndefined()
+      expect(sent(step(held, { on: 'tick' }, T + 6_000)[1])).toEqual([])
+      expect(sent(step(held, { on: 'tick' }, T + 7_000)[1])).toMatchObject([{ type: 'say', id: 'message-1' }])
+    },
+  )
 
   test('"slow down" that names no message, as the server sends it, pauses all', () => {
-    const [s] = play(start(), lead, frame(ready({})), queue('message-1'))
+    const [s] = play(start(), leader, frame(ready({})), queue('message-1'))
     const refused = { type: 'refused', code: 'rate_limited', message: '', retry_after: 7 } as Frame
     const [held] = play(s, frame(refused))
     expect([held.sending, held.holdUntil]).toEqual([null, T + 7_000])
   })
 
   test('a refused message keeps its words and reason, and the next one passes it', () => {
-    const [s] = play(start(), lead, frame(ready({})), queue('message-1'), queue('message-2', 'two', T + 1))
+    const [s] = play(start(), leader, frame(ready({})), queue('message-1'), queue('message-2', 'two', T + 1))
     const refused = {
       type: 'refused',
       code: 'too_long',
@@ -110,7 +130,7 @@ describe('outbox', () => {
     ['too_long', 'message-1'],
     ['idempotency_conflict', 'message-9'],
   ])('trying again after %s uses the id %s', (code, id) => {
-    const from = { ...start({}, [{ ...say('message-1'), failed: code }]), up: true, lead: true }
+    const from = { ...start({}, [{ ...say('message-1'), failed: code }]), up: true, isLeader: true }
     const [s, effects] = play(from, { on: 'retry', id: 'message-1', newId: 'message-9' })
     expect(sent(effects)).toMatchObject([{ type: 'say', id, text: 'message-1' }])
     expect(s.outbox[0]?.failed).toBeUndefined()
@@ -159,7 +179,13 @@ describe('thread', () => {
       frame(closed),
     )
     expect([s.ended, active(s)]).toEqual([true, false])
-    ;[s] = play(s, { on: 'fresh' }, lead, queue('message-1'), frame(entry('u', { seq: 1, key: 'message-1' })))
+    ;[s] = play(
+      s,
+      { on: 'fresh' },
+      leader,
+      queue('message-1'),
+      frame(entry('u', { seq: 1, key: 'message-1' })),
+    )
     expect([s.thread, s.ended, s.fresh, ids(s), s.past]).toEqual(['u', false, false, [1], ['t']])
   })
 
@@ -253,7 +279,7 @@ describe('a bad network', () => {
       if (!calm && dice < 0.38) server.close()
       if (dice < 0.5) apply(tab, { on: 'outbox', outbox: [...shared.values()] })
       // Two tabs may both believe that they lead.
-      apply(tab, { on: 'lead', lead: rnd() < 0.6 })
+      apply(tab, { on: 'leader', isLeader: rnd() < 0.6 })
       apply(tab, { on: 'tick' })
       tab.wire.push(...server.news(tab.s.thread, tab.s.after))
       for (let n = 0; n < 6 && tab.wire.length > 0; n++) {

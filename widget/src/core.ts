@@ -1,9 +1,9 @@
 /**
- * What the widget knows and how each frame and each wish of the visitor changes it. Pure: no DOM, no storage,
- * no clock; time and ids are arguments, and what the world must do comes back as effects.
+ * The widget's state, and how each frame and each action of the visitor changes it. Pure: no DOM, no storage,
+ * no clock; time and ids are arguments, and work outside is returned as effects.
  *
  * Two rules carry the promise "each message once, in order": an entry is applied only if it is the next one
- * after the bookmark (a gap asks for a fresh start from the bookmark), and a message stays in the outbox under
+ * after the bookmark (after a gap the client says hello again from the bookmark), and a message stays in the outbox under
  * one id, sent one at a time, until its own entry comes back.
  */
 import { VERSION } from './frames'
@@ -12,7 +12,7 @@ import type { EntryOut, File, Frame, Hello, Page, VisitorIn, WidgetConfig } from
 /** Something the visitor did that the server has not confirmed yet. */
 export interface Pending {
   id: string
-  /** When it was written, in ms; the order of sending. */
+  /** When it was written, in ms; also the order of sending: always later than the waiting items, even if the clock was set back. */
   at: number
   kind: 'say' | 'introduce' | 'end'
   /** The message, or the e-mail address of an `introduce`. */
@@ -22,12 +22,12 @@ export interface Pending {
   failed?: string
 }
 
-/** Why the visitor cannot write at all. */
+/** Why the visitor cannot write. */
 export type Stop = 'blocked' | 'signin_required' | 'upgrade'
 
 export interface State {
   thread: string | null
-  /** The bookmark: the last public seq applied. null = nothing is held. */
+  /** The bookmark: the last public seq applied. null = no entries. */
   after: number | null
   /** `ready` or `reset` said that the newest entries follow: the next one may have any seq. */
   anew: boolean
@@ -40,19 +40,19 @@ export interface State {
   holdUntil: number
   /** There was a `ready` since the page was loaded. */
   known: boolean
-  /** What was there when the line came up is not news: no sound up to this seq. */
+  /** Entries up to this seq existed when the connection began, so they make no sound. */
   quiet: number
   up: boolean
   /** This tab is the one that sends. */
-  lead: boolean
+  isLeader: boolean
   ended: boolean
-  /** The visitor left an ended chat behind; the next message starts a new one. */
+  /** The visitor dismissed an ended chat; the next message starts a new one. */
   fresh: boolean
   online: boolean
   knownEmail: boolean
   skippedEmail: boolean
   teamSeen: number
-  /** Read up to here, as the server knows it / as this tab knows it / as this connection said it. */
+  /** The last seq that was read: as the server knows, as this tab knows, as this connection reported. */
   mySeen: number
   looked: number
   seenSent: number
@@ -65,13 +65,13 @@ export interface State {
 export type Event =
   | { on: 'frame'; frame: Frame }
   | { on: 'down' | 'tick' | 'fresh' | 'skip-email' }
-  | { on: 'lead'; lead: boolean }
+  | { on: 'leader'; isLeader: boolean }
   | { on: 'look'; looking: boolean }
   | { on: 'queue'; item: Pending }
   | { on: 'outbox'; outbox: Pending[] }
   | { on: 'retry'; id: string; newId: string }
   | { on: 'drop'; id: string }
-  /** A page of what stood before our first entry, which has this seq. */
+  /** A page of the entries before our first one, which has this seq. */
   | { on: 'older'; before: number; entries: EntryOut[] }
   | { on: 'stop'; stop: Stop | null }
 
@@ -84,7 +84,7 @@ export type Effect =
   /** A new message of the team that the visitor is not looking at. */
   | { do: 'ding' }
 
-/** What survives a reload. */
+/** The part of the state that survives a reload. */
 export interface Saved {
   thread: string | null
   after: number | null
@@ -104,9 +104,10 @@ const ANSWER_MS = 15_000
 const PAUSE_S = 5
 const KEEP = 5_000
 const KEEP_SAVED = 50
-/** An end that was never delivered must not close a later chat. */
+/** A request to end the chat that was never sent must not close a later chat. */
 const END_VALID_MS = 60_000
-const PAUSES = ['rate_limited', 'busy', 'storage_full']
+/** Refusals after which the same message is sent again with its id; `unconfirmed` may have been stored already. */
+const PAUSES = ['rate_limited', 'busy', 'storage_full', 'unconfirmed']
 const SHOWN = ['message', 'status', 'contact', 'redacted']
 
 const NOTHING: Saved = {
@@ -135,7 +136,7 @@ export function start(kept: Partial<Saved> = {}, outbox: Pending[] = []): State 
     known: false,
     quiet: 0,
     up: false,
-    lead: false,
+    isLeader: false,
     fresh: false,
     online: false,
     seenSent: 0,
@@ -173,49 +174,49 @@ export function unread(s: State): number {
   return s.fresh ? 0 : s.entries.filter((e) => fromTeam(e) && e.seq > upTo).length
 }
 
-/** Whether there is something to send, so that one tab must take the lead. */
+/** Whether there is something to send, so that one tab must become the leader. */
 export const wants = (s: State): boolean =>
   s.up && s.stop === null && s.outbox.some((p) => p.failed === undefined)
 
 /** Whether a conversation exists that is worth a connection on every page. */
 export const active = (s: State): boolean => s.outbox.length > 0 || (s.thread !== null && !s.ended)
 
-export function step(s: State, event: Event, now: number): [State, Effect[]] {
-  const out: Effect[] = []
-  let next = change(s, event, now, out)
-  next = look(next, out)
-  next = pump(next, now, out)
-  return [next, out]
+/** `now` only grows and is for waiting; `wall` is the time of day, which somebody may set back. Both in ms. */
+export function step(s: State, event: Event, now: number, wall = now): [State, Effect[]] {
+  const effects: Effect[] = []
+  let next = change(s, event, now, wall, effects)
+  next = reportRead(next, effects)
+  next = sendNext(next, now, effects)
+  return [next, effects]
 }
 
-function change(s: State, event: Event, now: number, out: Effect[]): State {
+function change(s: State, event: Event, now: number, wall: number, effects: Effect[]): State {
   switch (event.on) {
     case 'frame':
-      return receive(s, event.frame, now, out)
+      return receive(s, event.frame, now, effects)
     case 'down':
       return { ...s, up: false, anew: false, sending: null, typing: null, seenSent: 0 }
     case 'tick':
-      return tick(s, now, out)
+      return tick(s, now, wall, effects)
     case 'fresh':
       return s.ended ? { ...s, fresh: true } : s
     case 'skip-email':
       return { ...s, skippedEmail: true }
-    case 'lead':
-      return { ...s, lead: event.lead }
+    case 'leader':
+      return { ...s, isLeader: event.isLeader }
     case 'look':
       return { ...s, looking: event.looking }
     case 'queue':
-      out.push({ do: 'store', item: event.item })
-      return { ...s, outbox: [...s.outbox, event.item] }
+      return enqueue(s, s, event.item, effects)
     case 'outbox': {
-      // Another tab wrote or finished something; what is on its way from here stays the same object of care.
-      const held = event.outbox.some((p) => p.id === s.sending?.id)
-      return { ...s, outbox: event.outbox, sending: held ? s.sending : null }
+      // Another tab wrote or finished an item. The item that this tab is sending is still being sent, unless it was finished.
+      const stillSending = event.outbox.some((p) => p.id === s.sending?.id)
+      return { ...s, outbox: event.outbox, sending: stillSending ? s.sending : null }
     }
     case 'retry':
-      return retry(s, event.id, event.newId, now, out)
+      return retry(s, event.id, event.newId, effects)
     case 'drop':
-      return drop(s, event.id, out)
+      return drop(s, event.id, effects)
     case 'older':
       return event.before === s.entries[0]?.seq ? { ...s, entries: [...event.entries, ...s.entries] } : s
     case 'stop':
@@ -223,7 +224,7 @@ function change(s: State, event: Event, now: number, out: Effect[]): State {
   }
 }
 
-function receive(s: State, frame: Frame, now: number, out: Effect[]): State {
+function receive(s: State, frame: Frame, now: number, effects: Effect[]): State {
   switch (frame.type) {
     case 'ready': {
       let next: State = {
@@ -235,11 +236,11 @@ function receive(s: State, frame: Frame, now: number, out: Effect[]): State {
         config: frame.config ?? s.config,
       }
       if (s.stop !== 'upgrade') next.stop = null
-      if (frame.thread !== s.thread) next = stand(next, frame.thread)
+      if (frame.thread !== s.thread) next = moveToThread(next, frame.thread)
       else if (s.after !== null && frame.last_seq < s.after) {
-        // The server holds less than we do: it was restored from an older backup. Its word counts.
+        // The server has fewer entries than we do: it was restored from an older backup, and its state wins.
         next = { ...next, entries: [], after: null }
-        out.push({ do: 'resync' })
+        effects.push({ do: 'resync' })
       }
       next.anew = next.after === null
       next.ended = frame.ended
@@ -248,10 +249,10 @@ function receive(s: State, frame: Frame, now: number, out: Effect[]): State {
       return next
     }
     case 'entry':
-      return enter(s, String(frame.thread), frame.entry, out)
+      return enter(s, String(frame.thread), frame.entry, effects)
     case 'reset': {
       const thread = typeof frame.thread === 'string' ? frame.thread : s.thread
-      return { ...(thread === s.thread ? s : stand(s, thread)), entries: [], after: null, anew: true }
+      return { ...(thread === s.thread ? s : moveToThread(s, thread)), entries: [], after: null, anew: true }
     }
     case 'typing':
       return frame.thread === s.thread
@@ -260,14 +261,14 @@ function receive(s: State, frame: Frame, now: number, out: Effect[]): State {
     case 'presence':
       return { ...s, online: frame.online }
     case 'refused':
-      return refuse(s, frame.code, frame.id, frame.retry_after, now, out)
+      return refuse(s, frame.code, frame.id, frame.retry_after, now, effects)
     default:
       return s
   }
 }
 
-/** Move to another thread (or none): what we hold belongs to the old one. */
-function stand(s: State, thread: string | null): State {
+/** Moves to another thread (or none) and drops the entries of the old one. */
+function moveToThread(s: State, thread: string | null): State {
   const past = s.thread === null ? s.past : [...s.past.filter((t) => t !== s.thread), s.thread].slice(-5)
   return {
     ...s,
@@ -285,19 +286,19 @@ function stand(s: State, thread: string | null): State {
   }
 }
 
-function enter(before: State, thread: string, given: EntryOut, out: Effect[]): State {
-  let s = acknowledge(before, given, out)
-  // The server does not repeat an address to a visitor; this page still knows what was typed into it.
+function enter(before: State, thread: string, given: EntryOut, effects: Effect[]): State {
+  let s = acknowledge(before, given, effects)
+  // The server does not send an e-mail address back to a visitor, but this page knows what the visitor typed.
   const typed = before.outbox.find((p) => p.id === given.key && p.kind === 'introduce')
   const e = typed ? { ...given, data: { ...given.data, email: typed.text } } : given
   if (thread !== s.thread) {
     if (s.past.includes(thread)) return s
-    s = stand(s, thread)
+    s = moveToThread(s, thread)
   }
   const last = s.after ?? 0
   if (!s.anew && e.seq <= last) return s
   if (!s.anew && e.seq > last + 1) {
-    out.push({ do: 'resync' })
+    effects.push({ do: 'resync' })
     return s
   }
   s = { ...s, after: e.seq, anew: false }
@@ -307,7 +308,7 @@ function enter(before: State, thread: string, given: EntryOut, out: Effect[]): S
     case 'message':
       if (fromTeam(e)) {
         s.typing = null
-        if (!s.looking && e.seq > s.quiet) out.push({ do: 'ding' })
+        if (!s.looking && e.seq > s.quiet) effects.push({ do: 'ding' })
       }
       break
     case 'status':
@@ -321,7 +322,7 @@ function enter(before: State, thread: string, given: EntryOut, out: Effect[]): S
       else s.mySeen = Math.max(s.mySeen, e.ref ?? 0)
       break
     case 'redacted':
-      // The row itself says nothing to the visitor; the message it points to loses its words, here and in storage.
+      // The visitor sees no row for it; the message that it refers to loses its text, here and in storage.
       s.entries = s.entries
         .filter((o) => o !== e)
         .map((o) => (o.seq === e.ref ? { ...o, kind: 'redacted', text: '', data: {} } : o))
@@ -331,16 +332,16 @@ function enter(before: State, thread: string, given: EntryOut, out: Effect[]): S
   return s
 }
 
-/** One's own entry is the acknowledgement, however late and from whichever thread it comes. */
-function acknowledge(s: State, e: EntryOut, out: Effect[]): State {
+/** The visitor's own entry is the acknowledgement, however late it comes and in whichever thread. */
+function acknowledge(s: State, e: EntryOut, effects: Effect[]): State {
   const done = s.outbox.filter(
     (p) => p.id === e.key || (p.kind === 'end' && e.kind === 'status' && e.data['to'] === 'closed'),
   )
-  return done.reduce((next, p) => drop(next, p.id, out), s)
+  return done.reduce((next, p) => drop(next, p.id, effects), s)
 }
 
-function drop(s: State, id: string, out: Effect[]): State {
-  out.push({ do: 'unstore', id })
+function drop(s: State, id: string, effects: Effect[]): State {
+  effects.push({ do: 'unstore', id })
   return {
     ...s,
     outbox: s.outbox.filter((p) => p.id !== id),
@@ -348,36 +349,39 @@ function drop(s: State, id: string, out: Effect[]): State {
   }
 }
 
-function retry(s: State, id: string, newId: string, now: number, out: Effect[]): State {
+/** Adds an item after all waiting items of `before`. */
+function enqueue(before: State, s: State, given: Pending, effects: Effect[]): State {
+  const item = { ...given, at: Math.max(given.at, ...before.outbox.map((p) => p.at + 1)) }
+  effects.push({ do: 'store', item })
+  return { ...s, outbox: [...s.outbox, item] }
+}
+
+function retry(s: State, id: string, newId: string, effects: Effect[]): State {
   const old = s.outbox.find((p) => p.id === id)
   if (!old) return s
-  // A conflict means that the id already stands for other words: these need their own.
-  const item: Pending = { ...old, id: old.failed === 'idempotency_conflict' ? newId : id, at: now }
+  // A conflict means that another text was stored with this id, so this text needs a new id.
+  const item: Pending = { ...old, id: old.failed === 'idempotency_conflict' ? newId : id }
   delete item.failed
-  const rest = drop(s, id, out)
-  out.push({ do: 'store', item })
-  return { ...rest, stop: null, outbox: [...rest.outbox, item] }
+  return enqueue(s, { ...drop(s, id, effects), stop: null }, item, effects)
 }
 
 function refuse(
   s: State,
   code: string,
-  id: string | null,
-  retryAfter: number | null,
+  id: string | null | undefined,
+  retryAfter: number | null | undefined,
   now: number,
-  out: Effect[],
+  effects: Effect[],
 ): State {
-  let next = s
   const item = s.outbox.find((p) => p.id === id)
   if (PAUSES.includes(code)) {
-    if (item || !id) next = { ...s, sending: null, holdUntil: now + (retryAfter ?? PAUSE_S) * 1000 }
-    return next
+    return item || !id ? { ...s, sending: null, holdUntil: now + (retryAfter ?? PAUSE_S) * 1000 } : s
   }
-  if (code === 'blocked' || code === 'signin_required') next = { ...next, stop: code }
+  const next = code === 'blocked' || code === 'signin_required' ? { ...s, stop: code as Stop } : s
   if (!item) return next
-  if (item.kind === 'end') return drop(next, item.id, out)
+  if (item.kind === 'end') return drop(next, item.id, effects)
   const failed = { ...item, failed: code }
-  out.push({ do: 'store', item: failed })
+  effects.push({ do: 'store', item: failed })
   return {
     ...next,
     outbox: next.outbox.map((p) => (p === item ? failed : p)),
@@ -385,20 +389,20 @@ function refuse(
   }
 }
 
-function tick(s: State, now: number, out: Effect[]): State {
+function tick(s: State, now: number, wall: number, effects: Effect[]): State {
   let next = s
   if (s.typing && s.typing.until <= now) next = { ...next, typing: null }
   if (s.sending && now - s.sending.since > ANSWER_MS) {
-    // The line looks alive and does not answer: a half-dead network. Repeat over a new one.
+    // The connection looks open but does not answer: repeat over a new one.
     next = { ...next, sending: null, up: false }
-    out.push({ do: 'resync' })
+    effects.push({ do: 'resync' })
   }
-  const stale = s.outbox.filter((p) => p.kind === 'end' && now - p.at > END_VALID_MS)
-  return stale.reduce((a, p) => drop(a, p.id, out), next)
+  const stale = s.outbox.filter((p) => p.kind === 'end' && Math.abs(wall - p.at) > END_VALID_MS)
+  return stale.reduce((a, p) => drop(a, p.id, effects), next)
 }
 
-/** Tell the team what was read, once per message and connection. */
-function look(s: State, out: Effect[]): State {
+/** Reports to the team what was read, once per message and connection. */
+function reportRead(s: State, effects: Effect[]): State {
   if (!s.looking || s.fresh) return s
   let newest = 0
   for (const e of s.entries) if (fromTeam(e)) newest = e.seq
@@ -406,23 +410,23 @@ function look(s: State, out: Effect[]): State {
   if (newest > s.looked) next = { ...next, looked: newest }
   if (s.up && newest > Math.max(s.mySeen, s.seenSent)) {
     next = { ...next, seenSent: newest }
-    out.push({ do: 'send', frame: { type: 'seen', seq: newest } })
+    effects.push({ do: 'send', frame: { type: 'seen', seq: newest } })
   }
   return next
 }
 
-/** Send the oldest waiting item, if the line is up, this tab leads and nothing else is on its way. */
-function pump(s: State, now: number, out: Effect[]): State {
-  if (!wants(s) || !s.lead || s.sending || now < s.holdUntil) return s
-  if (out.some((e) => e.do === 'resync')) return s
+/** Sends the oldest waiting item, if connected, this tab leads and no other item is being sent. */
+function sendNext(s: State, now: number, effects: Effect[]): State {
+  if (!wants(s) || !s.isLeader || s.sending || now < s.holdUntil) return s
+  if (effects.some((e) => e.do === 'resync')) return s
   const item = s.outbox.filter((p) => p.failed === undefined).reduce((a, b) => (b.at < a.at ? b : a))
-  out.push({ do: 'send', frame: toFrame(item) })
+  effects.push({ do: 'send', frame: toFrame(item) })
   return { ...s, sending: { id: item.id, since: now } }
 }
 
 function toFrame(p: Pending): VisitorIn {
   if (p.kind === 'end') return { type: 'end', id: p.id }
   if (p.kind === 'introduce') return { type: 'introduce', id: p.id, email: p.text }
-  // Half an emoji is no text: the server takes none, and the message would wait for ever.
+  // The server refuses a lone surrogate (half an emoji), and the message would wait for ever.
   return { type: 'say', id: p.id, text: p.text.replace(/\p{Cs}/gu, ''), files: p.files.map((f) => f.token) }
 }

@@ -1,5 +1,5 @@
 /** The emoji picker, loaded when it is first opened. Screen readers say each character in their own language. */
-import type { Kit } from './lazy'
+import type { Kit } from './kit'
 
 const GROUPS = [
   '😀😃😄😁😆😅😂🤣🙂😉😊😇🥰😍😘😋😜🤪🤗🤭🤔🤨😐😏🙄😬😌😔😪😴😷🤒🥵🥶🤯🥳😎🤓😕😟🙁😮😲😳🥺😦😰😢😭😱😖😞😓😩😤😡🤬😈💀🤡👻🤖',

@@ -1,4 +1,4 @@
-/** The frames a visitor's client meets. The types come from the server's models; only these ever reach us. */
+/** The frames between widget and server, with types generated from the server's models. */
 import type {
   Bye,
   EntryFrame,
@@ -17,6 +17,7 @@ export type {
   File,
   Hello,
   Page,
+  Refused,
   Say,
   VisitorIn,
   WidgetConfig,
@@ -27,7 +28,7 @@ export const VERSION = 1
 /** Characters (code points, as the server counts them) of one message. */
 export const MAX_TEXT = 8_000
 
-/** Who asks, for the requests over HTTP: in headers, never in an address that could be logged or passed on. */
+/** Credentials of HTTP requests: in headers, because addresses are logged and passed on. */
 export function credentials({ token, identity }: Hello): Record<string, string> {
   const headers: Record<string, string> = {}
   if (token) headers['Authorization'] = `Bearer ${token}`
@@ -35,7 +36,7 @@ export function credentials({ token, identity }: Hello): Record<string, string> 
   return headers
 }
 
-/** One frame from its JSON text, or null for whatever is not one: a proxy's error page, half a frame. */
+/** One frame from its JSON text, or null for anything else, such as a proxy's error page. */
 export function parseFrame(text: unknown): Frame | null {
   if (typeof text !== 'string') return null
   try {

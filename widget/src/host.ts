@@ -1,6 +1,6 @@
 /**
- * The line to the page we stand on. Only `window.parent` may speak, its origin is fixed by its first `init`, and
- * every message is taken apart field by field: the page may be hostile, and it may flood us.
+ * Messages from and to the host page. Only `window.parent` may send them, its origin is fixed by its first `init`, and
+ * every message is validated field by field: the page may be hostile, and it may send very many.
  */
 import { safeLink } from './text'
 import type { Page, WidgetConfig } from './frames'
@@ -12,23 +12,27 @@ export interface Init {
   /** What the shop asked for, and the language of its page. */
   language: string
   pageLanguage: string
+  /** Dark or light, where the settings leave it to the page. */
+  scheme: string
   open: boolean
-  /** The visitor opened it just now, so typing goes there. */
-  focus: boolean
   /** The panel covers the whole page. */
   full: boolean
+  /** The console's preview. */
+  preview: boolean
 }
 
 export type FromHost =
   | { type: 'init'; init: Init }
-  | { type: 'close' | 'shutdown' }
-  | { type: 'open'; full: boolean }
+  /** `typed`: what the visitor typed before the composer had the focus; `quiet`: the focus stays where it is. */
+  | { type: 'open' | 'close' | 'shutdown'; full: boolean; typed: string; quiet: boolean }
   | { type: 'page'; page: Page }
   | { type: 'identify'; identity: string | null }
-  | { type: 'language'; language: string }
+  /** What the shop asks for now. */
+  | { type: 'language'; language: string; scheme: string }
 
 export type ToHost =
-  | { type: 'ready' | 'close' }
+  /** `focus`: the composer wants the focus. */
+  | { type: 'ready' | 'close' | 'focus' }
   /** `text`: the count in words, for the launcher's label. */
   | { type: 'unread'; count: number; text: string }
   /** Whether a conversation exists, so that the next page loads the frame for its badge. */
@@ -40,7 +44,7 @@ export interface Host {
 
 export const MARK = 'threadline'
 
-export function meet(hear: (message: FromHost) => void): Host {
+export function meet(onMessage: (message: FromHost) => void): Host {
   let origin: string | null = null
   window.addEventListener('message', (e) => {
     if (e.source !== window.parent || window.parent === window) return
@@ -48,7 +52,7 @@ export function meet(hear: (message: FromHost) => void): Host {
     const message = read(e.data)
     if (!message || (origin === null && message.type !== 'init') || !/^https?:\/\//.test(e.origin)) return
     origin = e.origin
-    hear(message)
+    onMessage(message)
   })
   return {
     tell: (message) => {
@@ -61,22 +65,21 @@ export function read(data: unknown): FromHost | null {
   const m = data as Record<string, unknown> | null
   if (typeof m !== 'object' || m === null || m[MARK] !== 1) return null
   switch (m['type']) {
+    case 'open':
     case 'close':
     case 'shutdown':
-      return { type: m['type'] }
-    case 'open':
-      return { type: 'open', full: m['full'] === true }
+      return { type: m['type'], ...shaped(m, { full: 0, typed: 8_000, quiet: 0 }) }
     case 'page':
       return { type: 'page', page: asPage(m['page']) }
     case 'identify':
       return { type: 'identify', identity: asIdentity(m['identity']) }
     case 'language':
-      return { type: 'language', language: text(m['language'], 20) }
+      return { type: 'language', ...shaped(m, { language: 20, scheme: 5 }) }
     case 'init':
       return {
         type: 'init',
         init: {
-          ...shaped(m, { language: 20, pageLanguage: 20, open: 0, focus: 0, full: 0 }),
+          ...shaped(m, { language: 20, pageLanguage: 20, scheme: 5, open: 0, full: 0, preview: 0 }),
           page: asPage(m['page']),
           config: asConfig(m['config']),
           identity: asIdentity(m['identity']),
@@ -113,7 +116,7 @@ function asPage(value: unknown): Page {
   try {
     zone = new Intl.DateTimeFormat().resolvedOptions().timeZone ?? ''
   } catch {
-    // An unknown zone is no reason not to chat.
+    // An unknown time zone is ignored.
   }
   return {
     ...shaped(value, { url: 2_000, title: 300, referrer: 2_000 }),
@@ -130,7 +133,7 @@ export function asConfig(value: unknown): WidgetConfig | null {
     brand: 80,
     color: 7,
     language: 20,
-    welcome: 4_000,
+    welcome: 2_000,
     privacy_url: 2_000,
     terms_url: 2_000,
     ask_email: 0,
@@ -140,7 +143,8 @@ export function asConfig(value: unknown): WidgetConfig | null {
   return {
     ...made,
     position: c['position'] === 'left' ? 'left' : 'right',
+    scheme: text(c['scheme'], 7) as WidgetConfig['scheme'],
     privacy_url: safeLink(made.privacy_url) ?? '',
     terms_url: safeLink(made.terms_url) ?? '',
-  }
+  } as WidgetConfig
 }

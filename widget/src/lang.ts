@@ -1,4 +1,4 @@
-/** The visitor's language: English is built in, the others come when they are needed. */
+/** The visitor's language: English is built in, the others are loaded when they are needed. */
 import { en } from './lang/en'
 import type { Words } from './lang/en'
 
@@ -13,9 +13,9 @@ const LAZY: Record<string, () => Promise<{ words: Words }>> = {
 export let words: Words = en
 export let locale = 'en'
 
-/** The first wish that we speak, by its primary tag: what the shop asked for, its page, the browser, the setting. */
-export function choose(wishes: readonly (string | null | undefined)[]): string {
-  for (const wish of wishes) {
+/** The first of the shop's choice, its page, the browser and the setting whose language the widget has. */
+export function choose(preferences: readonly (string | null | undefined)[]): string {
+  for (const wish of preferences) {
     const code = String(wish ?? '')
       .toLowerCase()
       .split(/[-_]/)[0]!
@@ -24,7 +24,7 @@ export function choose(wishes: readonly (string | null | undefined)[]): string {
   return 'en'
 }
 
-/** Loads and switches; stays with what there is when the file cannot be had. */
+/** Loads a language and switches to it; keeps the present one if the file cannot be loaded. */
 export async function speak(code: string): Promise<void> {
   if (code === locale) return
   try {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Frame } from './frames'
-import { backoffMs, makeLink } from './link'
+import { backoffMs } from '../shared/backoff'
+import { makeLink } from './link'
 import type { Link } from './link'
 import { ready } from './testing'
 
@@ -77,6 +78,13 @@ describe('socket', () => {
     expect(seen).toEqual(['ready'])
   })
 
+  test('that has gone silent is found dead although the clock was set back', async () => {
+    await up()
+    vi.setSystemTime(Date.now() - 3_600_000)
+    await wait(66_000)
+    expect(seen).toContain('down')
+  })
+
   test('that is being opened need not begin anew: it says hello with what is known by then', async () => {
     link.start()
     link.restart()
@@ -124,6 +132,36 @@ describe('socket', () => {
     expect(seen[seen.length - 1]).toBe('final forbidden')
   })
 
+  test('comes back from a pause when somebody writes, but never sooner than the server asks after too much', async () => {
+    ;(await up()).say({ type: 'bye', code: 'restart', after: 9 })
+    link.wake()
+    await wait(0)
+    expect(FakeSocket.all).toHaveLength(2)
+    last().say(ready({}))
+    last().say({ type: 'bye', code: 'rate_limited', after: 30 })
+    link.wake()
+    await wait(29_900)
+    link.wake()
+    expect(FakeSocket.all).toHaveLength(2)
+    await wait(2_000)
+    expect(FakeSocket.all).toHaveLength(3)
+  })
+
+  test('tells page and read marks again by a new hello when one was too many, after the wait', async () => {
+    const socket = await up()
+    const refused = { type: 'refused', code: 'rate_limited', message: '', retry_after: 7 } as const
+    socket.say({ ...refused, id: 'one-message' })
+    await wait(8_000)
+    expect(FakeSocket.all).toHaveLength(1)
+    socket.say({ ...refused, id: null })
+    socket.say({ ...refused, id: null })
+    await wait(6_900)
+    expect(FakeSocket.all).toHaveLength(1)
+    await wait(1_000)
+    expect(FakeSocket.all).toHaveLength(2)
+    expect(last().sent[0]).toMatchObject({ type: 'hello', bookmark: { thread: 't', after: 3 } })
+  })
+
   test('a socket that opens and never answers hello is no line', async () => {
     link.start()
     await wait(10_000)
@@ -147,10 +185,16 @@ describe('socket', () => {
   })
 })
 
+type Answer = { ok: boolean; status: number; frames?: Frame[]; error?: Record<string, unknown> }
+const tooMany = (retry_after: number): Answer => ({
+  ok: false,
+  status: 429,
+  error: { code: 'rate_limited', message: 'Wait a moment.', retry_after },
+})
+
 describe('without sockets', () => {
   const asked: { path: string; body: { wait?: number; type?: string }; auth: string }[] = []
-  const answer = vi.fn<(path: string) => Promise<{ ok: boolean; status: number; frames: Frame[] }>>()
-
+  const answer = vi.fn<(path: string) => Promise<Answer>>()
   beforeEach(() => {
     asked.length = 0
     FakeSocket.refuse = true
@@ -164,8 +208,8 @@ describe('without sockets', () => {
     vi.stubGlobal('fetch', async (url: string, init: { body: string; headers: Record<string, string> }) => {
       const path = url.replace('https://chat.example', '')
       asked.push({ path, body: JSON.parse(init.body), auth: init.headers['Authorization'] ?? '' })
-      const { ok, status, frames } = await answer(path)
-      return { ok, status, json: async () => ({ frames }) }
+      const { ok, status, ...body } = await answer(path)
+      return { ok, status, json: async () => body }
     })
   })
 
@@ -205,5 +249,89 @@ describe('without sockets', () => {
     const before = FakeSocket.all.length
     await wait(60_000)
     expect(FakeSocket.all.length).toBeGreaterThan(before + 3)
+  })
+
+  test('comes back when the server asks, not sooner although somebody writes', async () => {
+    answer.mockResolvedValue(tooMany(40))
+    link.start()
+    await wait(2_000)
+    await vi.waitFor(() => expect(asked).toHaveLength(1))
+    link.wake()
+    await wait(36_000)
+    link.wake()
+    expect(asked).toHaveLength(1)
+    await wait(10_000)
+    await vi.waitFor(() => expect(asked.length).toBeGreaterThan(1))
+  })
+
+  test('a frame that is refused by a status is refused like any other, and the line goes on', async () => {
+    const got: Frame[] = []
+    link.stop()
+    link = makeLink({
+      base: 'https://chat.example',
+      hello: () => ({
+        type: 'hello',
+        version: 1,
+        token: 'visitor-token',
+        bookmark: { thread: 't', after: 3 },
+      }),
+      frame: (f) => got.push(f),
+      down: () => seen.push('down'),
+      final: (code) => seen.push(`final ${code}`),
+    })
+    link.start()
+    await wait(2_000)
+    await vi.waitFor(() => expect(asked).toHaveLength(2))
+    answer.mockResolvedValueOnce(tooMany(9))
+    link.send({ type: 'say', id: 'one-message', text: 'hello', files: [] })
+    await vi.waitFor(() => expect(got).toHaveLength(2))
+    expect(got[1]).toEqual({
+      type: 'refused',
+      code: 'rate_limited',
+      message: 'Wait a moment.',
+      id: 'one-message',
+      retry_after: 9,
+    })
+    answer.mockResolvedValueOnce({
+      ok: false,
+      status: 422,
+      error: { code: 'invalid', message: 'No address.' },
+    })
+    link.send({ type: 'introduce', id: 'an-address', email: 'x' })
+    await vi.waitFor(() => expect(got).toHaveLength(3))
+    expect(got[2]).toMatchObject({ type: 'refused', code: 'invalid', id: 'an-address', retry_after: null })
+    expect(seen).toEqual([])
+  })
+
+  test('the newest read mark is sent again after the wait, and nothing of what was overtaken', async () => {
+    link.start()
+    await wait(2_000)
+    await vi.waitFor(() => expect(asked).toHaveLength(2))
+    answer
+      .mockResolvedValueOnce(tooMany(5))
+      .mockResolvedValueOnce(tooMany(5))
+      .mockResolvedValueOnce(tooMany(5))
+    link.send({ type: 'seen', seq: 3 })
+    await wait(1_000)
+    link.send({ type: 'seen', seq: 4 })
+    link.send({ type: 'typing' })
+    await wait(20_000)
+    const sent = asked.filter((a) => a.path === '/widget/send').map((a) => a.body)
+    expect(sent).toEqual([
+      { type: 'seen', seq: 3 },
+      { type: 'seen', seq: 4 },
+      { type: 'typing' },
+      { type: 'seen', seq: 4 },
+    ])
+    expect(seen).toEqual(['ready'])
+  })
+
+  test('a bad gateway is no answer of the server', async () => {
+    link.start()
+    await wait(2_000)
+    await vi.waitFor(() => expect(asked).toHaveLength(2))
+    answer.mockResolvedValueOnce({ ok: false, status: 502 })
+    link.send({ type: 'say', id: 'one-message', text: 'hello', files: [] })
+    await vi.waitFor(() => expect(seen).toEqual(['ready', 'down']))
   })
 })

@@ -1,9 +1,11 @@
 /**
- * The line to the server: a WebSocket with heartbeats and jittered backoff, and long-poll where a proxy refuses
- * the upgrade. It knows nothing of messages; what a broken line lost is repeated by the core from its bookmark.
+ * The connection to the server: a WebSocket with heartbeats and jittered backoff, and long polling where a proxy refuses
+ * the upgrade. It knows nothing of messages; after a break the core repeats them from its bookmark.
  */
+import { backoffMs, FINAL_CODES, LONGEST_MS } from '../shared/backoff'
+import { stopwatch } from '../shared/stopwatch'
 import { asFrame, credentials, parseFrame } from './frames'
-import type { Frame, Hello, VisitorIn } from './frames'
+import type { Frame, Hello, Refused, VisitorIn } from './frames'
 import type { Poll } from './poll'
 
 export interface LinkOwner {
@@ -12,7 +14,7 @@ export interface LinkOwner {
   hello(): Hello
   frame(frame: Frame): void
   down(): void
-  /** The server will not have us: a close code, or the code of its `bye`. Only another identity or a reload helps. */
+  /** The server ended the connection for good (close code, or the code of `bye`). Only another identity or a reload helps. */
   final(code: number | string): void
 }
 
@@ -33,14 +35,7 @@ const PROBE_MS = 5_000
 const STABLE_MS = 10_000
 const SOCKET_AGAIN_MS = 60_000
 const SLOW_MS = 15_000
-const FIRST_MS = 500
-const LONGEST_MS = 30_000
-const FINAL = [4401, 4403, 4426]
 const AGAIN = [1000, 1001, 1005, 1006, 1011, 1012, 4408, 4410]
-
-/** How long to wait before attempt `n` (from 0): doubling, with full jitter, so that a restart is not a stampede. */
-export const backoffMs = (n: number, random = Math.random()): number =>
-  Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(n, 16)) * random
 
 export function makeLink(owner: LinkOwner): Link {
   let socket: WebSocket | null = null
@@ -51,13 +46,13 @@ export function makeLink(owner: LinkOwner): Link {
   let running = false
   let attempt = 0
   let refusedOpens = 0
-  let heardAt = 0
+  let sinceLastFrame = stopwatch()
   const timers = new Map<string, number>()
 
   function open(anyway = false): void {
     cut()
-    // Offline for certain: `online` wakes us. Seldom a browser is wrong about it, so later we try all the same.
-    if (!anyway && navigator.onLine === false) {
+    // The browser says offline, and its `online` event wakes us. In case the browser is wrong, a later try follows anyway.
+    if (!anyway && !navigator.onLine) {
       after('again', LONGEST_MS, () => open(true))
       return
     }
@@ -67,8 +62,8 @@ export function makeLink(owner: LinkOwner): Link {
       refused()
       return
     }
-    // A proxy may take the upgrade and then swallow everything: only `ready` counts as open.
-    after('ready', READY_MS, () => lost(1006))
+    // A proxy may accept the upgrade and then drop all frames, so only `ready` counts as open.
+    after('ready', READY_MS, () => onDisconnect(1006))
   }
 
   function connect(): WebSocket {
@@ -85,16 +80,16 @@ export function makeLink(owner: LinkOwner): Link {
         socket = made
         clear('socket')
       }
-      if (made === socket) hear(frame)
+      if (made === socket) onFrame(frame)
     }
     made.onclose = (e) => {
-      if (made === socket) lost(e.code)
+      if (made === socket) onDisconnect(e.code)
     }
     return made
   }
 
-  function hear(frame: Frame): void {
-    heardAt = Date.now()
+  function onFrame(frame: Frame): void {
+    sinceLastFrame = stopwatch()
     clear('probe')
     if (frame.type === 'ready') {
       if (poll) {
@@ -104,20 +99,23 @@ export function makeLink(owner: LinkOwner): Link {
         refusedOpens = 0
         clear('ready')
         after('stable', STABLE_MS, () => (attempt = 0))
-        beat()
+        sendPing()
       }
       ready = true
     }
+    // Only a refusal has `code`. Without an id it refuses a page or a read mark, and the next hello sends both.
+    const { retry_after: seconds, id } = frame as Partial<Refused>
+    if (seconds && !id) after('retry', seconds * 1000, () => onDisconnect(1006))
     if (frame.type === 'bye') leave(frame.after, frame.code)
     else if (frame.type !== 'pong') owner.frame(frame)
   }
 
-  function beat(): void {
-    after('beat', PING_MS, () => {
-      if (Date.now() - heardAt > DEAD_MS) lost(1006)
+  function sendPing(): void {
+    after('sendPing', PING_MS, () => {
+      if (sinceLastFrame() > DEAD_MS) onDisconnect(1006)
       else {
         transmit({ type: 'ping' })
-        beat()
+        sendPing()
       }
     })
   }
@@ -126,11 +124,11 @@ export function makeLink(owner: LinkOwner): Link {
     if (socket?.readyState === 1) socket.send(JSON.stringify(frame))
   }
 
-  /** The server said goodbye before closing: it knows best when to come back. */
+  /** The server sent `bye` before closing, with the time to come back. */
   function leave(seconds: number | null, code: string): void {
     cut()
     if (seconds === null) end(code)
-    else later(seconds * 1000)
+    else later(seconds * 1000, code === 'rate_limited')
   }
 
   function end(code: number | string): void {
@@ -138,11 +136,11 @@ export function makeLink(owner: LinkOwner): Link {
     owner.final(code)
   }
 
-  function lost(code: number): void {
+  function onDisconnect(code: number): void {
     const wasReady = ready
     cut()
     if (!running) return
-    if (FINAL.includes(code)) end(code)
+    if (FINAL_CODES.includes(code)) end(code)
     else if (!AGAIN.includes(code)) later(SLOW_MS)
     else if (wasReady) later()
     else refused()
@@ -154,8 +152,9 @@ export function makeLink(owner: LinkOwner): Link {
     else later()
   }
 
-  function later(atLeast = 0): void {
-    after('again', atLeast + backoffMs(attempt++), () => open())
+  /** `firm`: the server asked for the pause, so not even `wake` ends it sooner. */
+  function later(atLeast = 0, firm?: boolean): void {
+    after(firm ? 'away' : 'again', atLeast + backoffMs(attempt++), () => open())
   }
 
   function cut(): void {
@@ -173,7 +172,7 @@ export function makeLink(owner: LinkOwner): Link {
   // --- long-poll ----------------------------------------------------------------------------------------------
 
   async function startPoll(): Promise<void> {
-    // Should even this not load, the socket is tried again.
+    // If this file cannot be loaded either, the socket is tried again.
     after('again', READY_MS, () => open())
     try {
       const lazy = await import('./poll')
@@ -184,32 +183,32 @@ export function makeLink(owner: LinkOwner): Link {
         hello: owner.hello,
         read: asFrame,
         credentials,
-        frames: polled,
-        failed: unpolled,
+        frames: onPolledFrames,
+        failed: onPollEnded,
       })
     } catch {
       refusedOpens = 1
     }
   }
 
-  function polled(frames: Frame[]): void {
+  function onPolledFrames(frames: Frame[]): void {
     const mine = poll
-    heardAt = Date.now()
+    sinceLastFrame = stopwatch()
     for (const frame of frames) {
-      if (poll === mine) hear(frame)
+      if (poll === mine) onFrame(frame)
     }
   }
 
-  function unpolled(status: number): void {
+  function onPollEnded(status: number, ms: number): void {
     cut()
-    // A final answer over HTTP is the close code without its 4000.
-    if (FINAL.includes(4000 + status)) {
+    // A final HTTP status is the close code minus 4000.
+    if (FINAL_CODES.includes(4000 + status)) {
       end(4000 + status)
       return
     }
-    // No HTTP either: plainly offline. The next round tries the socket first.
+    // HTTP fails, too: offline. The next round tries the socket first.
     refusedOpens = 1
-    later(status === 429 ? SLOW_MS : 0)
+    later(ms, ms > 0)
   }
 
   /** While polling, see from time to time whether a socket gets through now. */
@@ -253,7 +252,7 @@ export function makeLink(owner: LinkOwner): Link {
       cut()
     },
     restart() {
-      // One that is being opened says hello with what is known by then.
+      // A socket that is being opened says hello with the state of that moment.
       if (!running || socket?.readyState === 0) return
       if (poll) {
         poll.again()
@@ -267,10 +266,10 @@ export function makeLink(owner: LinkOwner): Link {
       if (timers.has('again')) {
         attempt = 0
         open()
-      } else if (poll && Date.now() - heardAt > DEAD_MS) open()
-      else if (socket && ready && Date.now() - heardAt > PROBE_MS) {
+      } else if (poll && sinceLastFrame() > DEAD_MS) open()
+      else if (socket && ready && sinceLastFrame() > PROBE_MS) {
         transmit({ type: 'ping' })
-        after('probe', PROBE_MS, () => lost(1006))
+        after('probe', PROBE_MS, () => onDisconnect(1006))
       }
     },
     send(frame) {

@@ -11,12 +11,13 @@ interface Api {
   toggle(): void
   identify(jwt: string | null): void
   language(code: string): void
+  scheme(name: string): void
   shutdown(): void
 }
 declare global {
   interface Window {
     Threadline?: Api
-    threadline?: { identity?: unknown; language?: unknown }
+    threadline?: { identity?: unknown; language?: unknown; scheme?: unknown }
   }
 }
 interface Config {
@@ -31,7 +32,7 @@ const OPEN = 'threadline:open'
 const BUBBLE =
   'M12 20.5c5 0 9-3.6 9-8s-4-8-9-8-9 3.6-9 8c0 2 .8 3.8 2.2 5.2-.2 1.3-.7 2.4-1.4 3.3 1.8-.1 3.4-.6 4.7-1.4 1.1.6 2.3.9 3.5.9zM8.5 12.5h.01M12 12.5h.01M15.5 12.5h.01'
 const DOWN = 'M5 9l7 7 7-7'
-/** A page that rebuilds itself gets the launcher back; one that means it is believed. */
+/** How often the launcher returns after the page removed it; then the removal counts as intended. */
 const READD = 5
 /** The button's name in the languages the widget speaks; that it opens and closes is said by `aria-expanded`. */
 const LABELS: Record<string, string> = { en: 'Chat', ko: '채팅', pl: 'Czat', ru: 'Чат' }
@@ -48,6 +49,7 @@ function run({ src, dataset }: HTMLScriptElement): void {
   let language = text(settings.language)
   let config: Config
   let host: HTMLElement | undefined
+  let root: ShadowRoot
   let box: HTMLElement
   let panel: HTMLElement
   let button: HTMLElement
@@ -56,11 +58,21 @@ function run({ src, dataset }: HTMLScriptElement): void {
   let frame: HTMLIFrameElement | undefined
   let opened = false
   let wanted = false
-  /** The frame listens; before that its window still has the page's origin. */
+  /** The frame has loaded; before that its window still has the page's origin. */
   let met = false
+  /** The frame draws its composer and takes text. */
+  let ready = false
+  /** Text typed here that the frame does not have yet. */
+  let typed = ''
   let unread = ''
   let leaving = false
   let readded = 0
+  let observer: MutationObserver | undefined
+  let timer = 0
+  /** Removes all listeners. */
+  const life = new AbortController()
+  const on = (to: EventTarget | null, type: string, listener: (event: never) => void) =>
+    to?.addEventListener(type, listener as EventListener, { signal: life.signal })
   let address = ''
 
   function load(tries: number): void {
@@ -81,16 +93,14 @@ function run({ src, dataset }: HTMLScriptElement): void {
 
   function note(): void {
     // oxlint-disable-next-line no-console
-    console.info(
-      `The chat of ${base} is not shown: this site is not in its list of allowed sites, or it does not answer.`,
-    )
+    console.info(`The chat of ${base} is not shown: site not listed?`)
   }
 
   function draw(): void {
     host = doc.createElement('div')
     // Important: the page's own rules for div do not reach it.
     host.style.cssText = 'all:initial!important;position:fixed!important;z-index:2147483000!important'
-    const root = host.attachShadow({ mode: 'closed' })
+    root = host.attachShadow({ mode: 'closed' })
     try {
       const sheet = new CSSStyleSheet()
       sheet.replaceSync(css)
@@ -101,42 +111,50 @@ function run({ src, dataset }: HTMLScriptElement): void {
     const color = /^#[0-9a-f]{6}$/i.test(config.color) ? config.color : '#4f46e5'
     box = add(root, doc.createElement('section'))
     box.className = config.position
-    box.style.cssText = `--b:${color};--o:${bright(color) ? '#14161a' : '#fff'}`
+    box.style.cssText = `--b:${color};--o:${isBright(color) ? '#14161a' : '#fff'}`
     // The panel first, so that Tab goes from the conversation to the button that closes it.
     panel = add(box, doc.createElement('div'))
+    panel.tabIndex = -1
     button = add(box, doc.createElement('button'))
     const svg = add(button, doc.createElementNS('http://www.w3.org/2000/svg', 'svg'))
     set(svg, 'viewBox', '0 0 24 24')
-    set(svg, 'aria-hidden', 'true')
+    set(svg, 'aria-hidden', true)
     picture = add(svg, doc.createElementNS('http://www.w3.org/2000/svg', 'path'))
     badge = add(button, doc.createElement('b'))
-    set(badge, 'aria-hidden', 'true')
+    set(badge, 'aria-hidden', true)
     button.onclick = () => show(!opened)
     box.onkeydown = (e) => {
       if (e.key === 'Escape') show(false)
-    }
-    place()
-    new MutationObserver(() => {
-      if (!leaving && !host!.isConnected && readded++ < READD) {
-        met = false
-        place()
+      // The panel has the focus until the frame takes it. Keys that arrive here meanwhile follow to the frame in order.
+      else if (e.target === panel && !e.key[1] && !e.ctrlKey && !e.metaKey) {
+        e.preventDefault()
+        typed += e.key
+        hand()
       }
-    }).observe(page, { childList: true })
+    }
+    observer = new MutationObserver(() => {
+      if (!host!.isConnected && readded++ < READD) place()
+    })
+    observer.observe(doc, { childList: true })
+    place()
     label()
     // Left open on the last page: open here too, but not over a phone's whole screen.
-    if (wanted || (!full() && kept('sessionStorage', OPEN))) show(true, !wanted)
-    else if (kept('localStorage', FLAG)) setTimeout(embed, 1500)
+    if (wanted || (!full() && mark(OPEN))) show(true, !wanted)
+    else if (mark(FLAG)) setTimeout(embed, 1500)
   }
 
   /** The frame needs a moment to forget the conversation. */
   function leave(): void {
-    tell('shutdown', {})
+    postToFrame('shutdown')
     setTimeout(() => host!.remove(), 500)
   }
 
   /** Outside the body: who replaces the body leaves it, and a transformed body does not move it. */
   function place(): void {
-    add(page, host!)
+    const html = doc.documentElement
+    met = ready = false
+    observer!.observe(html, { childList: true })
+    add(html, host!)
   }
 
   function embed(): void {
@@ -150,122 +168,138 @@ function run({ src, dataset }: HTMLScriptElement): void {
     // Each time: a frame that was moved loads anew.
     frame.onload = () => {
       met = true
-      tell('init', {
-        page: where(),
+      postToFrame('init', {
+        page: pageInfo(),
         config,
         identity,
         language,
+        // Cleaned by the frame.
+        scheme: settings.scheme,
         pageLanguage: page.lang,
         open: opened,
-        focus: doc.activeElement === host,
         full: full(),
       })
       if (leaving) leave()
     }
     add(panel, frame)
-    if ('navigation' in window) navigation.addEventListener('currententrychange', moved)
-    else setInterval(moved, 1e3)
+    if ('navigation' in window) on(navigation, 'currententrychange', moved)
+    else timer = setInterval(moved, 1e3)
   }
 
   function show(open: boolean, quiet = false): void {
     wanted = open
-    if (!host || open === opened) return
+    if (!host) return
+    // The page removed the launcher but calls the API: show it again.
+    if (open && !host.isConnected) {
+      readded = 0
+      place()
+    }
+    if (open === opened) return
     opened = open
     if (open) embed()
     box.classList.toggle('open', open)
     label()
-    keep('sessionStorage', OPEN, open)
-    tell(open ? 'open' : 'close', { full: full() })
-    if (quiet) return
-    if (open) frame!.focus()
-    else button.focus()
-    fit()
+    mark(OPEN, open)
+    if (!quiet) (open ? panel : button).focus()
+    hand()
+    fitViewport()
+  }
+
+  /**
+   * Says whether the panel is open, with what was typed here. The frame moves the focus into its composer by itself: if
+   * this page moved it, keys on their way to this page would be lost.
+   */
+  function hand(): void {
+    if (!ready) return
+    postToFrame(opened ? 'open' : 'close', { full: full(), typed, quiet: doc.activeElement !== host })
+    typed = ''
   }
 
   function label(): void {
     const code = (language || page.lang || navigator.language).slice(0, 2).toLowerCase()
     const name = LABELS[code] || LABELS[config.language] || LABELS.en!
     set(button, 'aria-label', name + (unread && ', ' + unread))
-    set(button, 'aria-expanded', String(opened))
+    set(button, 'aria-expanded', opened)
     set(picture, 'd', opened ? DOWN : BUBBLE)
   }
 
-  function tell(type: string, more: object): void {
+  function postToFrame(type: string, more?: object): void {
     if (met) frame!.contentWindow?.postMessage({ threadline: 1, type, ...more }, base)
   }
 
-  function hear({ source, origin, data }: MessageEvent): void {
-    if (
-      !frame ||
-      leaving ||
-      source !== frame.contentWindow ||
-      origin !== base ||
-      !data ||
-      data.threadline !== 1
-    )
-      return
+  function onFrameMessage({ source, origin, data }: MessageEvent): void {
+    if (source !== frame?.contentWindow || origin !== base || data?.threadline !== 1) return
     // From now on the frame has its own way to close; until then a phone keeps ours on top.
-    if (data.type === 'ready') box.classList.add('met')
+    if (data.type === 'ready') {
+      box.className += ' met'
+      ready = true
+      hand()
+    }
+    // Some browsers let a frame take the focus only after a click in it.
+    if (data.type === 'focus' && doc.activeElement === host && root.activeElement !== frame) frame.focus()
     if (data.type === 'close') show(false)
-    if (data.type === 'active') keep('localStorage', FLAG, data.on === true)
+    if (data.type === 'active') mark(FLAG, !!data.on)
     if (data.type === 'unread') {
-      badge.textContent = data.count > 9 ? '9+' : data.count > 0 ? String(+data.count) : ''
-      unread = text(data.text).slice(0, 99)
+      badge.textContent = data.count > 9 ? '9+' : data.count || ''
+      unread = text(data.text)
       label()
     }
   }
 
-  function where(): object {
+  function pageInfo(): object {
     address = location.href
-    return {
-      url: address.slice(0, 2e3),
-      title: doc.title.slice(0, 300),
-      referrer: doc.referrer.slice(0, 2e3),
-    }
+    // The frame shortens and validates these values.
+    return { url: address, title: doc.title, referrer: doc.referrer }
   }
 
   function moved(): void {
     // The title often follows a moment after the address.
-    if (location.href !== address) setTimeout(() => tell('page', { page: where() }), 400)
+    if (location.href !== address) setTimeout(() => postToFrame('page', { page: pageInfo() }), 400)
     address = location.href
   }
 
-  /** On phones the panel is what the on-screen keyboard leaves free. */
-  function fit(): void {
+  /** On phones the panel covers the space above the on-screen keyboard. */
+  function fitViewport(): void {
     const view = window.visualViewport
     if (!view || !box || !full()) return
     box.style.setProperty('--h', view.height + 'px')
     box.style.setProperty('--t', view.offsetTop + 'px')
   }
 
-  addEventListener('message', hear)
-  if (window.visualViewport) {
-    visualViewport!.addEventListener('resize', fit)
-    visualViewport!.addEventListener('scroll', fit)
-  }
+  on(window, 'message', onFrameMessage)
+  on(window.visualViewport, 'resize', fitViewport)
+  on(window.visualViewport, 'scroll', fitViewport)
   window.Threadline = {
     open: () => show(true),
     close: () => show(false),
     toggle: () => show(!opened),
     identify(jwt) {
       identity = text(jwt)
-      tell('identify', { identity })
+      postToFrame('identify', { identity })
     },
     language(code) {
       language = text(code)
-      tell('language', { language })
+      postToFrame('language', { language, scheme: settings.scheme })
       if (host) label()
+    },
+    scheme(name) {
+      settings.scheme = name
+      postToFrame('language', { language, scheme: name })
     },
     shutdown() {
       delete window.Threadline
-      keep('localStorage', FLAG, false)
-      keep('sessionStorage', OPEN, false)
+      mark(FLAG, false)
+      mark(OPEN, false)
       leaving = true
-      if (!host) return
-      box.hidden = true
-      // What is stored in the frame can only be cleared there.
-      if (met) leave()
-      else embed()
+      if (host) {
+        observer!.disconnect()
+        box.hidden = true
+        // What is stored in the frame can only be cleared there.
+        if (met) leave()
+        else embed()
+      }
+      life.abort()
+      clearInterval(timer)
     },
   }
   load(1)
@@ -276,8 +310,8 @@ function add<T extends Node>(to: Node, node: T): T {
   return node
 }
 
-function set(el: Element, name: string, value: string): void {
-  el.setAttribute(name, value)
+function set(el: Element, name: string, value: string | boolean): void {
+  el.setAttribute(name, value as string)
 }
 
 function text(value: unknown): string {
@@ -288,27 +322,21 @@ function full(): boolean {
   return innerWidth <= 480
 }
 
-type Where = 'localStorage' | 'sessionStorage'
-
-function kept(where: Where, name: string): boolean {
+/** A mark in this browser: set, removed, or (without `on`) asked for. */
+function mark(name: string, on?: boolean): boolean {
   try {
-    return !!window[where].getItem(name)
+    const marks = name === OPEN ? sessionStorage : localStorage
+    if (on === undefined) return !!marks.getItem(name)
+    if (on) marks.setItem(name, '1')
+    else marks.removeItem(name)
   } catch {
-    return false
+    // Storage is forbidden: the badge appears only after the chat was opened.
   }
-}
-
-function keep(where: Where, name: string, on: boolean): void {
-  try {
-    if (on) window[where].setItem(name, '1')
-    else window[where].removeItem(name)
-  } catch {
-    // Forbidden here: then the badge waits until the chat is opened.
-  }
+  return false
 }
 
 /** Whether dark text reads better on it. Source: WCAG relative luminance; above 0.18 black contrasts more than white. */
-function bright(color: string): boolean {
-  const part = (at: number) => (parseInt(color.slice(at, at + 2), 16) / 255) ** 2.2
-  return 0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5) > 0.183
+function isBright(color: string): boolean {
+  const part = (at: number) => parseInt(color.slice(at, at + 2), 16) ** 2.2
+  return 0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5) > 36_000
 }

@@ -1,13 +1,13 @@
-/** The conversation: rows are matched by id, changed in place, and the view stays where the reader is. */
+/** The list of messages: rows are matched by id and updated in place, and the scroll stays where the reader is. */
 import { bubble } from './bubble'
-import type { BubbleWishes, Part } from './bubble'
+import type { BubbleCallbacks, Part } from './bubble'
 import { h, say, set } from './dom'
-import type { EmailWishes } from './extras/card'
+import type { EmailCallbacks } from './lateParts/card'
 import { locale, words } from './lang'
-import { loadExtras } from './lazy'
+import { loadLateParts } from './lazy'
 import type { Row } from './rows'
 
-export interface LogWishes extends BubbleWishes, EmailWishes {
+export interface LogCallbacks extends BubbleCallbacks, EmailCallbacks {
   /** The newest message came into view or left it. */
   scrolled(): void
   /** The reader comes near the beginning. */
@@ -23,7 +23,7 @@ export interface Log {
 
 const NEAR = 72
 
-export function makeLog(wishes: LogWishes): Log {
+export function makeLog(callbacks: LogCallbacks): Log {
   const inner = h('div', { class: 'rows' })
   const scroller = h(
     'div',
@@ -42,23 +42,23 @@ export function makeLog(wishes: LogWishes): Log {
     scroller.scrollTop = scroller.scrollHeight
   }
 
-  const begin = () => !stuck && scroller.scrollTop < NEAR * 4 && wishes.older()
+  const begin = () => !stuck && scroller.scrollTop < NEAR * 4 && callbacks.older()
 
   scroller.addEventListener(
     'scroll',
     () => {
       const was = stuck
-      // Only the reader leaves the end: content that grows below does not move the top edge up.
+      // Only scrolling up leaves the end; content that grows below does not.
       if (near()) stuck = true
       else if (scroller.scrollTop < top) stuck = false
       top = scroller.scrollTop
       if (stuck) pill.hidden = true
-      if (was !== stuck) wishes.scrolled()
+      if (was !== stuck) callbacks.scrolled()
       begin()
     },
     { passive: true },
   )
-  // A keyboard that opens, a picture, a longer text: who was at the end stays there.
+  // When a keyboard opens or a picture loads, a reader at the end stays at the end.
   const watch = new ResizeObserver(() => stuck && toEnd())
   watch.observe(scroller)
   watch.observe(inner)
@@ -73,7 +73,7 @@ export function makeLog(wishes: LogWishes): Log {
       part.el.remove()
       parts.delete(id)
     }
-    // What is put in front must not push away what is being read.
+    // Rows inserted above must not move what is being read.
     const read = stuck ? null : inner.querySelector<HTMLElement>('.row')
     const place = read && read.offsetTop - scroller.scrollTop
     let at = inner.firstElementChild
@@ -82,7 +82,7 @@ export function makeLog(wishes: LogWishes): Log {
     for (const row of rows) {
       let part = parts.get(row.id)
       if (!part) {
-        part = { ...make(row, wishes), seen: '' }
+        part = { ...make(row, callbacks), seen: '' }
         parts.set(row.id, part)
         if (row.row === 'bubble') own = !(news = !row.mine)
       } else if (row.row === 'bubble') own = news = false
@@ -97,11 +97,11 @@ export function makeLog(wishes: LogWishes): Log {
       else inner.insertBefore(part.el, at)
     }
     if (read?.isConnected) scroller.scrollTop = read.offsetTop - place!
-    // The line may have been away when it was asked for.
+    // The connection may have been down at the first request.
     begin()
     if (stuck || own || first) toEnd()
     else if (news) {
-      void loadExtras().then((lazy) => pill.replaceChildren(...lazy.newMessages()))
+      void loadLateParts().then((lazy) => pill.replaceChildren(...lazy.newMessages()))
       pill.hidden = false
     }
   }
@@ -109,9 +109,9 @@ export function makeLog(wishes: LogWishes): Log {
   return { el: h('div', { class: 'log' }, scroller, pill), atEnd: () => stuck, toEnd, render }
 }
 
-function make(row: Row, wishes: LogWishes): Part<Row> {
-  if (row.row === 'bubble') return bubble(wishes) as Part<Row>
-  if (row.row !== 'day' && row.row !== 'note') return later(row.row, wishes)
+function make(row: Row, callbacks: LogCallbacks): Part<Row> {
+  if (row.row === 'bubble') return bubble(callbacks) as Part<Row>
+  if (row.row !== 'day' && row.row !== 'note') return later(row.row, callbacks)
   const text = h('span', { dir: 'auto' })
   const line: Part<Extract<Row, { text: string }>> = {
     el: h('div', { class: row.row }, text),
@@ -120,14 +120,14 @@ function make(row: Row, wishes: LogWishes): Part<Row> {
   return line as Part<Row>
 }
 
-/** Its place at once, the rest when it is loaded. */
-function later(kind: 'email' | 'typing' | 'skeleton', wishes: LogWishes): Part<Row> {
+/** Inserts an empty element at once, and its content when it is loaded. */
+function later(kind: 'email' | 'typing' | 'skeleton', callbacks: LogCallbacks): Part<Row> {
   const el = h('div')
   let now: Row
   let part: Part<Row> | null = null
-  loadExtras().then(
+  loadLateParts().then(
     (lazy) => {
-      part = lazy[kind](wishes) as Part<Row>
+      part = lazy[kind](callbacks) as Part<Row>
       part.update(now)
       return el.append(part.el)
     },

@@ -1,4 +1,4 @@
-/** The same frames over POST, for visitors whose proxy lets no WebSocket through. */
+/** Long polling: the same frames over POST, for visitors whose proxy blocks WebSockets. */
 import type { Frame, Hello, VisitorIn } from './frames'
 
 export interface PollOwner {
@@ -7,8 +7,8 @@ export interface PollOwner {
   read(value: unknown): Frame | null
   credentials(hello: Hello): Record<string, string>
   frames(frames: Frame[]): void
-  /** The HTTP status that ended it; 0: no answer. */
-  failed(status: number): void
+  /** The HTTP status that ended it (0: no answer), and how long the server asks us to stay away. */
+  failed(status: number, ms: number): void
 }
 
 export interface Poll {
@@ -22,6 +22,18 @@ const WAIT_S = 25
 const FIRST_MS = 10_000
 const LONGEST_MS = 40_000
 const PAUSE_MS = 10_000
+/** How long to stay away where a server or a proxy says "too many" without saying how long. */
+const SLOW_S = 15
+/** Only another identity or a reload helps, so the connection ends. */
+const FINAL = [401, 403, 426]
+
+/** An answer without frames. `code` is null where it is not our server's: a proxy's error page, or nothing. */
+interface Failure {
+  status: number
+  code: string | null
+  message: string
+  retryAfter: number | null
+}
 
 export function startPoll(owner: PollOwner): Poll {
   let stopped = false
@@ -30,6 +42,8 @@ export function startPoll(owner: PollOwner): Poll {
   let answers = 0
   let asking = new AbortController()
   let rest: (() => void) | null = null
+  /** Frames without an id that the server did not take yet, the newest of each type. */
+  const unsent = new Map<string, VisitorIn>()
 
   async function rounds(): Promise<void> {
     for (;;) {
@@ -41,18 +55,18 @@ export function startPoll(owner: PollOwner): Poll {
       const all = await post('/widget/poll', { hello, wait: known ? WAIT_S : 0 }, mine.signal)
       clearTimeout(limit)
       if (stopped) return
-      // Asked to ask again meanwhile.
+      // `again` was called meanwhile.
       if (mine !== asking) continue
       if (!Array.isArray(all)) {
-        owner.failed(all)
+        fail(all)
         return
       }
-      // A `ready` was true when we asked. What was answered meanwhile is newer: next to it, this one would
-      // look like a server that forgot.
+      // This `ready` is as old as our request. Frames received meanwhile are newer, and after them it would look as if
+      // the server had lost entries.
       const answer = before === answers ? all : all.filter((f) => f.type !== 'ready')
       known ||= answer.some((f) => f.type === 'ready')
       owner.frames(answer)
-      // Without a chat to wait in, and after a refusal, the server answers at once: we wait.
+      // Without a chat and after a refusal the server responds at once, so we wait here.
       if (!known || !owner.hello().bookmark) await pause()
       if (stopped) return
     }
@@ -75,18 +89,36 @@ export function startPoll(owner: PollOwner): Poll {
   }
 
   async function send(frame: VisitorIn): Promise<void> {
+    unsent.delete(frame.type)
     const answer = await post('/widget/send', frame)
     if (stopped) return
     answers++
-    if (!Array.isArray(answer)) owner.failed(answer)
-    else {
+    if (Array.isArray(answer)) {
       owner.frames(answer)
       // It may have begun a chat.
       rest?.()
+    } else if (answer.code === null || FINAL.includes(answer.status)) fail(answer)
+    else refused(frame, answer)
+  }
+
+  /** The server refused one frame; the connection continues. */
+  function refused(frame: VisitorIn, { code, message, retryAfter }: Failure): void {
+    if ('id' in frame)
+      owner.frames([{ type: 'refused', code: code!, message, id: frame.id, retry_after: retryAfter }])
+    else if (retryAfter !== null && frame.type !== 'typing') {
+      unsent.set(frame.type, frame)
+      setTimeout(() => {
+        if (!stopped && unsent.get(frame.type) === frame) void send(frame)
+      }, retryAfter * 1000)
     }
   }
 
-  async function post(path: string, body: unknown, signal?: AbortSignal): Promise<Frame[] | number> {
+  function fail({ status, retryAfter }: Failure): void {
+    owner.failed(status, (retryAfter ?? (status === 429 ? SLOW_S : 0)) * 1000)
+  }
+
+  async function post(path: string, body: unknown, signal?: AbortSignal): Promise<Frame[] | Failure> {
+    const failure: Failure = { status: 0, code: null, message: '', retryAfter: null }
     try {
       const res = await fetch(owner.base + path, {
         method: 'POST',
@@ -96,12 +128,16 @@ export function startPoll(owner: PollOwner): Poll {
         cache: 'no-store',
         signal: signal ?? null,
       })
-      if (!res.ok) return res.status
-      const { frames } = (await res.json()) as { frames?: unknown }
-      return Array.isArray(frames) ? frames.map(owner.read).filter((f): f is Frame => f !== null) : 0
+      if (!res.ok) failure.status = res.status
+      const { frames, error } = (await res.json()) as { frames?: unknown; error?: Record<string, unknown> }
+      if (res.ok && Array.isArray(frames)) return frames.map(owner.read).filter((f): f is Frame => f !== null)
+      if (typeof error?.['code'] === 'string') failure.code = error['code']
+      if (typeof error?.['message'] === 'string') failure.message = error['message']
+      if (typeof error?.['retry_after'] === 'number') failure.retryAfter = error['retry_after']
     } catch {
-      return 0
+      // No response, or not our server's: `failure` says what is known.
     }
+    return failure
   }
 
   void rounds()

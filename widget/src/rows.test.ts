@@ -10,8 +10,10 @@ const config: WidgetConfig = {
   brand: 'Harbor',
   color: '#123456',
   position: 'right',
+  scheme: 'visitor',
   language: 'en',
   welcome: 'Welcome!',
+  welcome_away: 'Back tomorrow!',
   ask_email: true,
   privacy_url: '',
   terms_url: '',
@@ -44,13 +46,19 @@ describe('conversation', () => {
   })
 
   test('before the first message the brand says its welcome, and nothing asks for an address', () => {
-    expect(rows({ ...start({ config }), known: true }, NOW, false)).toMatchObject([
+    expect(rows({ ...start({ config }), known: true, online: true }, NOW, false)).toMatchObject([
       { row: 'bubble', name: 'Harbor', text: 'Welcome!', time: '' },
     ])
   })
 
+  test('while nobody is there the brand says so, and promises nothing', () => {
+    const away = { ...start({ config }), known: true }
+    expect(rows(away, NOW, false)).toMatchObject([{ row: 'bubble', text: 'Back tomorrow!' }])
+    expect(rows({ ...away, config: { ...config, welcome_away: '' } }, NOW, false)).toEqual([])
+  })
+
   test('the stored welcome takes the place of the shown one without a new element', () => {
-    const before = rows({ ...start({ config }), known: true }, NOW, false)
+    const before = rows({ ...start({ config }), known: true, online: true }, NOW, false)
     const after = bubbles(
       chat([{ author: { type: 'system', id: null, name: '' }, data: { origin: 'welcome' } }]),
     )
@@ -110,8 +118,8 @@ describe('conversation', () => {
   })
 
   test('a chat left behind is out of sight', () => {
-    expect(rows(chat([{ text: 'old' }], { ended: true, fresh: true }), NOW, false)).toMatchObject([
-      { text: 'Welcome!' },
-    ])
+    expect(
+      rows(chat([{ text: 'old' }], { ended: true, fresh: true, online: true }), NOW, false),
+    ).toMatchObject([{ text: 'Welcome!' }])
   })
 })

@@ -1,4 +1,4 @@
-/** What stands in the conversation, from top to bottom, as plain values. Pure: the time is an argument. */
+/** The rows of the conversation, from top to bottom, as plain values. Pure: the time is an argument. */
 import { mine } from './core'
 import type { Pending, State } from './core'
 import type { EntryOut, File } from './frames'
@@ -43,21 +43,22 @@ type Item = Omit<BubbleRow, 'first' | 'last' | 'time' | 'exact' | 'row'> & { at:
 
 export function rows(s: State, now: number, offline: boolean): Row[] {
   const entries = s.fresh ? [] : s.entries
-  if (!s.known && s.thread !== null && entries.length === 0 && !offline)
+  if (!s.known && s.thread !== null && !entries.length && !offline)
     return [{ row: 'skeleton', id: 'skeleton' }]
   const out: Row[] = []
   const brand = s.config?.brand ?? ''
   const items: (Item | Note)[] = []
 
-  if (entries.length === 0 && s.config?.welcome)
-    items.push({ ...blank('welcome'), name: brand, text: s.config.welcome })
+  // Before the server's first answer there is no away text, so that none is shown before it is known to be right.
+  const text = s.online ? s.config?.welcome : s.config?.welcome_away
+  if (text && !entries.length) items.push({ ...blank('welcome'), name: brand, text })
   for (const e of entries) {
     const note = noteOf(e)
     if (note === '') continue
     if (note !== null) items.push({ note, id: `${s.thread}:${e.seq}`, at: Date.parse(e.at) })
     else if (e.kind === 'message' || e.kind === 'redacted') items.push(bubbleOf(e, s, brand))
   }
-  // The line may be ahead of storage, where another tab's message still waits: what has its entry is shown once.
+  // An entry may arrive before another tab removes its message from storage: the message is shown once.
   for (const p of s.outbox)
     if (p.kind === 'say' && !s.entries.some((e) => e.key === p.id)) items.push(waiting(p, s.up && !offline))
 
@@ -83,7 +84,7 @@ export function rows(s: State, now: number, offline: boolean): Row[] {
   })
 
   if (asksEmail(s)) {
-    // After what the visitor wrote first, where it stays while the talk goes on.
+    // Below the visitor's first message, where it stays.
     let at = out.findIndex((r) => r.row === 'bubble' && r.mine) + 1
     while (out[at]?.row === 'bubble' && (out[at] as BubbleRow).mine) at++
     out.splice(at, 0, { row: 'email', id: 'email', failed: s.outbox.some((p) => p.kind === 'introduce') })

@@ -1,28 +1,33 @@
-/** Two soft notes, made on the spot: no file to load. Silent until the visitor has touched the widget once. */
-let audio: AudioContext | null = null
+/** Plays a sound for a new message in one of the visitor's tabs, once the visitor has used the widget. */
+import { chime } from '../shared/chime'
 
-export function ding(): void {
-  // Before the first touch a browser would refuse, and say so in the page's log.
+/** How long another tab may need to report that the message was read there. */
+const READ_MS = 700
+/** How much later another tab may receive the same message. */
+const APART_MS = 2_000
+
+let ringing = false
+
+const wait = (ms: number) => new Promise((done) => setTimeout(done, ms))
+
+/** `news`: whether a message is still unread. The first tab that may play sound plays it. */
+export async function ding(news: () => boolean): Promise<void> {
+  // Before the first click a browser refuses sound and logs an error.
   if (!navigator.userActivation?.hasBeenActive) return
-  try {
-    audio ??= new AudioContext()
-    if (audio.state === 'suspended') void audio.resume()
-    const t = audio.currentTime
-    note(audio, 660, t)
-    note(audio, 880, t + 0.12)
-  } catch {
-    // No sound here; the badge says it as well.
+  const ring = async (lock: unknown) => {
+    if (!lock) return
+    await wait(READ_MS)
+    if (!news()) return
+    await chime(0.08)
+    await wait(APART_MS)
   }
-}
-
-function note(on: AudioContext, hertz: number, at: number): void {
-  const tone = on.createOscillator()
-  const gain = on.createGain()
-  tone.frequency.value = hertz
-  gain.gain.setValueAtTime(0, at)
-  gain.gain.linearRampToValueAtTime(0.08, at + 0.02)
-  gain.gain.exponentialRampToValueAtTime(0.001, at + 0.3)
-  tone.connect(gain).connect(on.destination)
-  tone.start(at)
-  tone.stop(at + 0.32)
+  if (ringing) return
+  ringing = true
+  try {
+    await navigator.locks.request('tl:ding', { ifAvailable: true }, ring)
+  } catch {
+    // A shop on plain http has no locks.
+    await ring(true)
+  }
+  ringing = false
 }

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { saved, start } from './core'
-import { makeSlot, makeStore, slotName } from './store'
+import { makePersonStore, makeStore, personStoreName } from './store'
 import { say } from './testing'
 
 /** Local storage as a page sees it: keys are its own properties. */
 function fake(): Storage {
-  const held: Record<string, string> = {}
-  return Object.defineProperties(held, {
-    getItem: { value: (k: string) => held[k] ?? null },
-    setItem: { value: (k: string, v: string) => (held[k] = v), writable: true },
-    removeItem: { value: (k: string) => delete held[k] },
+  const stored: Record<string, string> = {}
+  return Object.defineProperties(stored, {
+    getItem: { value: (k: string) => stored[k] ?? null },
+    setItem: { value: (k: string, v: string) => (stored[k] = v), writable: true },
+    removeItem: { value: (k: string) => delete stored[k] },
   }) as unknown as Storage
 }
 const jwt = (claims: object) => `x.${btoa(JSON.stringify(claims)).replace(/=+$/, '')}.y`
@@ -19,11 +19,11 @@ describe('storage', () => {
   test('two tabs that write at the same moment lose nothing: each message has its own key', () => {
     const disk = fake()
     const [a, b] = [
-      makeSlot(
+      makePersonStore(
         makeStore(() => disk),
         'anon',
       ),
-      makeSlot(
+      makePersonStore(
         makeStore(() => disk),
         'anon',
       ),
@@ -39,10 +39,14 @@ describe('storage', () => {
     const store = makeStore(() => {
       throw new DOMException('denied', 'SecurityError')
     })
-    const slot = makeSlot(store, 'anon')
-    slot.put(say('message-1'))
-    slot.write('token', 'abc')
-    expect([slot.outbox().length, slot.read('token'), store.blocked()]).toEqual([1, 'abc', true])
+    const personStore = makePersonStore(store, 'anon')
+    personStore.put(say('message-1'))
+    personStore.write('token', 'abc')
+    expect([personStore.outbox().length, personStore.read('token'), store.blocked()]).toEqual([
+      1,
+      'abc',
+      true,
+    ])
   })
 
   test('a full disk keeps the message in memory', () => {
@@ -51,36 +55,39 @@ describe('storage', () => {
     disk.setItem = () => {
       throw new DOMException('full', 'QuotaExceededError')
     }
-    const slot = makeSlot(store, 'anon')
-    slot.put(say('message-1'))
-    expect([slot.outbox().length, store.blocked()]).toEqual([1, true])
+    const personStore = makePersonStore(store, 'anon')
+    personStore.put(say('message-1'))
+    expect([personStore.outbox().length, store.blocked()]).toEqual([1, true])
   })
 
   test('what was damaged by hand or by another version is left aside', () => {
     const disk = fake()
-    const slot = makeSlot(
+    const personStore = makePersonStore(
       makeStore(() => disk),
       'anon',
     )
     disk.setItem('tl:anon:chat', '{"entries": 7')
     disk.setItem('tl:anon:out:x', '[]')
-    expect([slot.load(), slot.outbox()]).toEqual([{}, []])
+    expect([personStore.load(), personStore.outbox()]).toEqual([{}, []])
   })
 
   test('a chat comes back as it was left, to whom it belongs', () => {
     const store = makeStore(fake)
     const chat = saved({ ...start(), thread: 't', after: 4 })
-    makeSlot(store, 'id-ana').save(chat)
-    expect([makeSlot(store, 'id-ana').load(), makeSlot(store, 'id-ben').load()]).toEqual([chat, {}])
+    makePersonStore(store, 'id-ana').save(chat)
+    expect([makePersonStore(store, 'id-ana').load(), makePersonStore(store, 'id-ben').load()]).toEqual([
+      chat,
+      {},
+    ])
   })
 
   test('one tab leads; another takes over when it stops or falls asleep', () => {
     const disk = fake()
     const tab = (me: string) =>
-      makeSlot(
+      makePersonStore(
         makeStore(() => disk),
         'anon',
-      ).lease(me)
+      ).leaderLease(me)
     const [a, b] = [tab('a'), tab('b')]
     expect([a.take(NOW), b.take(NOW + 5_000), a.take(NOW + 5_000)]).toEqual([true, false, true])
     expect(b.take(NOW + 12_000)).toBe(true)
@@ -93,9 +100,9 @@ describe('storage', () => {
 
 describe('slots', () => {
   test('a customer finds the same drawer with every new token, another customer another one', () => {
-    expect(slotName(jwt({ sub: 'ana', exp: 1 }))).toBe(slotName(jwt({ sub: 'ana', exp: 2 })))
-    expect(slotName(jwt({ sub: 'ana' }))).not.toBe(slotName(jwt({ sub: 'ben' })))
-    expect(slotName(null)).toBe('anon')
-    expect(slotName('not.a.token')).not.toBe('anon')
+    expect(personStoreName(jwt({ sub: 'ana', exp: 1 }))).toBe(personStoreName(jwt({ sub: 'ana', exp: 2 })))
+    expect(personStoreName(jwt({ sub: 'ana' }))).not.toBe(personStoreName(jwt({ sub: 'ben' })))
+    expect(personStoreName(null)).toBe('anon')
+    expect(personStoreName('not.a.token')).not.toBe('anon')
   })
 })

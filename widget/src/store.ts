@@ -1,6 +1,6 @@
 /**
  * Local storage of the frame's own origin, shared by its tabs on one shop; memory where the browser forbids it.
- * A visitor's things live in a slot: `anon`, or one per signed-in customer, so that the next person at the same
+ * A visitor's data is in a store of its own: `anon`, or one per signed-in customer, so that the next person at the same
  * machine does not read the last one's chat. Every waiting message has a key of its own: tabs in different
  * processes would lose each other's writes to a shared list.
  */
@@ -9,14 +9,14 @@ import type { Pending, Saved } from './core'
 const ROOT = 'tl:'
 const LEASE_MS = 6_000
 
-export interface Lease {
+export interface LeaderLease {
   /** Take or keep the right to send until `now` + 6 s; false while another tab has it. */
   take(now: number): boolean
   release(): void
 }
 
 export interface Store {
-  /** Nothing, or not everything, outlives this page: the visitor is told. */
+  /** Storage is blocked or full: the visitor is told that the chat may not survive this page. */
   blocked(): boolean
   get(key: string): string | null
   /** Empty or null: removed. */
@@ -73,7 +73,7 @@ export function makeStore(pick: () => Storage = () => window.localStorage): Stor
   }
 }
 
-export interface Slot {
+export interface PersonStore {
   /** A stored line by name: `token`, `draft`. */
   read(name: string): string | null
   write(name: string, value: string | null): void
@@ -83,10 +83,10 @@ export interface Slot {
   put(item: Pending): void
   drop(id: string): void
   owns(key: string | null): boolean
-  lease(me: string): Lease
+  leaderLease(me: string): LeaderLease
 }
 
-export function makeSlot(store: Store, name: string): Slot {
+export function makePersonStore(store: Store, name: string): PersonStore {
   const own = `${name}:`
   const read = (key: string) => store.get(own + key)
   const write = (key: string, value: string | null) => store.set(own + key, value)
@@ -116,11 +116,12 @@ export function makeSlot(store: Store, name: string): Slot {
      * Which tab sends. Not a lock, and it need not be one: the server takes each id once, so two tabs that both
      * believe to lead cost a repeated frame and nothing else.
      */
-    lease(me) {
+    leaderLease(me) {
       return {
         take(now) {
-          const held = holder(read('lead'))
-          if (held && held.me !== me && held.until > now && held.until <= now + LEASE_MS) return false
+          const holding = holder(read('lead'))
+          if (holding && holding.me !== me && holding.until > now && holding.until <= now + LEASE_MS)
+            return false
           write('lead', JSON.stringify({ me, until: now + LEASE_MS }))
           return holder(read('lead'))?.me === me
         },
@@ -143,8 +144,8 @@ function parse(text: string | null): unknown {
   }
 }
 
-/** Whose slot a signed identity belongs to: its `sub`, unverified, which only keeps people on one machine apart. */
-export function slotName(identity: string | null): string {
+/** The store's name for a signed identity: a hash of its `sub`, which is unverified and only separates people on one machine. */
+export function personStoreName(identity: string | null): string {
   if (identity === null) return 'anon'
   let who = identity
   try {
@@ -157,7 +158,7 @@ export function slotName(identity: string | null): string {
   return `id${hash(who)}`
 }
 
-/** FNV-1a twice, as 16 hex digits; a name for a drawer, not a secret. */
+/** FNV-1a twice, as 16 hex digits; a name, not a secret. */
 function hash(text: string): string {
   const once = (seed: number) => {
     let h = seed

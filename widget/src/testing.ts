@@ -1,4 +1,4 @@
-/** A server small enough to read, for tests: dense entries per thread, keys once, resets far behind. */
+/** A small server for tests: dense entries per thread, each key once, `reset` for a bookmark that is far behind. */
 import type { Pending } from './core'
 import type { Bookmark, EntryOut, Frame, VisitorIn } from './frames'
 
@@ -68,7 +68,7 @@ export class MockServer {
     return [first, { type: 'reset', thread: t.token }, ...this.news(t.token, Math.max(0, last - this.far))]
   }
 
-  /** What a socket at this bookmark would be sent by its next bell. */
+  /** The frames that a socket at this bookmark receives at its next notification. */
   news(thread: string | null, after: number | null): Frame[] {
     const t = this.thread
     if (!t) return []
@@ -82,8 +82,8 @@ export class MockServer {
     }
     if (frame.type !== 'say') return []
     for (const t of this.threads) {
-      const held = t.entries.find((e) => e.key === frame.id)
-      if (held) return [entry(t.token, held)]
+      const stored = t.entries.find((e) => e.key === frame.id)
+      if (stored) return [entry(t.token, stored)]
     }
     if (!this.thread || this.thread.ended) {
       this.threads.push({ token: `thread-${this.threads.length + 1}`, entries: [], ended: false })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { contrast, palette } from './colour'
+import { contrast, palette } from '../shared/colour'
 import { asConfig, read } from './host'
 import { choose, day, fill, plural, speak } from './lang'
 import { en } from './lang/en'
@@ -7,9 +7,11 @@ import { more } from './lang/en-more'
 import { words as ko } from './lang/ko'
 import { words as pl } from './lang/pl'
 import { words as ru } from './lang/ru'
-import { cleanName, initials, length, pieces, safeLink } from './text'
+import { pieces } from './lateParts/links'
+import { cleanName, initials, length, safeLink } from './text'
 
-const links = (text: string) => pieces(text).flatMap((p) => (p.href === undefined ? [] : [[p.text, p.href]]))
+const links = (text: string) =>
+  pieces(text, safeLink).flatMap((p) => (p.href === undefined ? [] : [[p.text, p.href]]))
 
 const rgb = (hex: string) =>
   [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)) as [number, number, number]
@@ -47,7 +49,7 @@ describe('links', () => {
   test('every character of a message is shown once', () => {
     const text = 'a https://x.example/?q=1&r=<b> \u202e https://y.example. b'
     expect(
-      pieces(text)
+      pieces(text, safeLink)
         .map((p) => p.text)
         .join(''),
     ).toBe(text)
@@ -134,6 +136,13 @@ describe('languages', () => {
         expect(words[key]).toBeTruthy()
       }
     }
+  })
+
+  test('promise no answer by e-mail: nothing sends one yet', () => {
+    const promise = /reply to|reply by|답장|odpowiemy|napiszemy|ответим|напишем/i
+    for (const words of [more, ko, pl, ru])
+      for (const said of [words.emailKept, words.emailNoted, words.emailWhy])
+        expect(said).not.toMatch(promise)
   })
 
   test('numbers and days follow the language', async () => {

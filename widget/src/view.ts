@@ -1,27 +1,27 @@
-/** The panel: head, hints, conversation, composer and what replaces it. Draws a state; decides nothing. */
-import { palette } from './colour'
+/** Draws the panel from the state: head, hints, conversation, composer or what replaces it. */
+import { palette } from '../shared/colour'
 import { makeComposer } from './composer'
-import type { Composer, ComposerWishes } from './composer'
+import type { Composer, ComposerCallbacks } from './composer'
 import type { State } from './core'
 import { h, iconButton, label, say, set } from './dom'
-import type { Overlay, OverlayWishes } from './extras/menu'
+import type { Overlay, OverlayCallbacks } from './lateParts/menu'
 import { fill, locale, words } from './lang'
-import { loadExtras } from './lazy'
+import { loadLateParts } from './lazy'
 import { makeLog } from './log'
-import type { Log, LogWishes } from './log'
+import type { Log, LogCallbacks } from './log'
 import { rows } from './rows'
 import { cleanName, initials, safeLink } from './text'
 
-export interface Wishes extends ComposerWishes, LogWishes, OverlayWishes {
+export interface ViewCallbacks extends ComposerCallbacks, LogCallbacks, OverlayCallbacks {
   close(): void
   fresh(): void
 }
 
-/** What the state does not know: this browser and this moment. */
-export interface Around {
+/** Facts outside the state: the browser and the moment. */
+export interface ViewContext {
   now: number
   offline: boolean
-  /** The line has been down for longer than a blink. */
+  /** The connection has been down for longer than a moment. */
   lost: boolean
   noStorage: boolean
   sound: boolean
@@ -34,14 +34,14 @@ export interface View {
   warm(): Promise<unknown>
   log: Log
   composer: Composer
-  render(s: State, around: Around): void
-  /** Where typing should go when the panel opens; not on glass, where it would throw up the keyboard. */
+  render(s: State, context: ViewContext): void
+  /** Focuses the composer when the panel opens; not on touch screens, where the keyboard would open. */
   focus(): void
 }
 
-export function makeView(root: HTMLElement, wishes: Wishes): View {
-  const log = makeLog(wishes)
-  const composer = makeComposer(wishes)
+export function makeView(root: HTMLElement, callbacks: ViewCallbacks): View {
+  const log = makeLog(callbacks)
+  const composer = makeComposer(callbacks)
   const logo = h('div', { class: 'logo', 'aria-hidden': 'true' })
   const title = h('h1', { dir: 'auto' })
   const presenceText = h('span')
@@ -54,7 +54,7 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
     () => void overlays().then((o) => o.toggle(seen?.sound ?? true, canEnd)),
     'more',
   )
-  const shut = iconButton('close', '', () => wishes.close())
+  const shut = iconButton('close', '', () => callbacks.close())
   const bar = h('p', { class: 'bar', role: 'status' })
   const place = h('div', { class: 'place' })
   const legal = h('p', { class: 'legal' })
@@ -70,39 +70,39 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
   let instead: string | null = null
   let links = ''
   let canEnd = false
-  let seen: Around | null = null
+  let seen: ViewContext | null = null
 
   root.replaceChildren(el)
   set(more, 'aria-haspopup', 'menu')
   set(more, 'aria-expanded', 'false')
 
-  function render(s: State, around: Around): void {
-    seen = around
-    canEnd = s.thread !== null && !s.ended && s.up
+  function render(s: State, context: ViewContext): void {
+    seen = context
+    canEnd = !!s.thread && !s.ended && s.up
     const brand = cleanName(s.config?.brand ?? '')
     document.documentElement.lang = locale
     document.title = fill(words.chat, { brand: brand || words.team })
     paint(s.config?.color ?? '')
 
-    const empty = s.fresh || (s.entries.length === 0 && s.thread === null)
+    const empty = s.fresh || (!s.entries.length && !s.thread)
     el.classList.toggle(
       'welcome',
-      empty && !s.outbox.some((p) => p.kind === 'say') && (s.stop === null || s.stop === 'signin_required'),
+      empty && !s.outbox.some((p) => p.kind === 'say') && (!s.stop || s.stop === 'signin_required'),
     )
     say(logo, initials(brand) || '·')
     say(title, brand || words.team)
     presence.classList.toggle('on', s.online)
-    say(presenceText, s.online ? words.onlineShort : words.awayShort)
     say(hi, words.hi)
+    say(presenceText, s.online ? words.onlineShort : words.awayShort)
     say(lead, s.online ? words.online : words.away)
-    presence.hidden = lead.hidden = !s.known || around.offline
+    presence.hidden = lead.hidden = !s.known || context.offline
     label(more, words.menu)
     label(shut, words.close)
 
-    hint(s, around)
-    log.render(rows(s, around.now, around.offline || around.lost))
+    hint(s, context)
+    log.render(rows(s, context.now, context.offline || context.lost))
     replace(s)
-    terms(s, empty && s.outbox.length === 0)
+    terms(s, empty && !s.outbox.length)
     composer.render(s.config?.visitor_files === true)
     if (!canEnd) overlay?.noEnd()
   }
@@ -114,20 +114,20 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
       document.documentElement.style.setProperty(`--${name}`, value)
   }
 
-  function hint(s: State, around: Around): void {
-    const lost = around.lost && s.stop === null
-    const text = around.offline
+  function hint(s: State, context: ViewContext): void {
+    const lost = context.lost && s.stop === null
+    const text = context.offline
       ? words.offline
       : lost
         ? words.reconnecting
-        : around.noStorage && words.noStorage
+        : context.noStorage && words.noStorage
     say(bar, text || '')
-    bar.classList.toggle('warn', around.offline || lost)
+    bar.classList.toggle('warn', context.offline || lost)
     bar.hidden = !text
   }
 
   function again(): void {
-    wishes.fresh()
+    callbacks.fresh()
     setTimeout(focus, 50)
   }
 
@@ -141,7 +141,7 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
       place.replaceChildren(composer.el)
       return
     }
-    loadExtras().then(
+    loadLateParts().then(
       (lazy) => instead === now && place.replaceChildren(lazy.instead(want, again)),
       () => (instead = null),
     )
@@ -168,14 +168,22 @@ export function makeView(root: HTMLElement, wishes: Wishes): View {
     else composer.focus()
   }
 
-  const overlays = async () => (overlay ??= (await loadExtras()).makeOverlay(el, more, wishes))
+  const overlays = async () => (overlay ??= (await loadLateParts()).makeOverlay(el, more, callbacks))
 
+  document.addEventListener('keydown', composed, true)
   document.addEventListener('keydown', (e) => {
-    if (e.isComposing || overlay?.key(e, seen?.modal === true)) return
+    if (overlay?.key(e, seen?.modal === true)) return
     if (e.key === 'Escape') {
       e.preventDefault()
-      if (!composer.closePicker()) wishes.close()
+      if (!composer.closePicker()) callbacks.close()
     }
+    // No control has the focus: text belongs to the composer.
+    if (!e.key[1] && !e.ctrlKey && !e.metaKey && (e.target as Node).contains(el)) composer.focus()
   })
   return { log, composer, render, focus, warm: overlays }
+}
+
+/** A key that chooses a syllable or a word belongs to the input method (229: Safari, which says so late). */
+function composed(e: KeyboardEvent): void {
+  if (e.isComposing || e.keyCode === 229) e.stopImmediatePropagation()
 }

@@ -2,7 +2,8 @@ import { Alert, Menu, Text, Title, UnstyledButton } from '@mantine/core'
 import { IconAlertCircle, IconCheck, IconLanguage } from '@tabler/icons-react'
 import { type ReactNode, useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
-import { Logo } from '../frame/Logo'
+import { Logo } from '../ui/Logo'
+import { explainFrom } from '../ui/toasts'
 import { chooseLanguage, type Language, LANGUAGES } from '../i18n'
 import classes from './AuthPage.module.css'
 
@@ -13,7 +14,9 @@ interface AuthPageProps {
   children?: ReactNode
 }
 
-/** The pages before one is in: a card, a logo, a language. */
+explainFrom('auth.errors')
+
+/** The frame of the pages before sign-in: a card, the logo, a language menu. */
 export function AuthPage({ title, text, error, children }: AuthPageProps) {
   const { i18n, t } = useTranslation()
   const language = LANGUAGES[i18n.language as Language] ?? LANGUAGES.en

@@ -1,30 +1,28 @@
-/** Where one-time links lead. The token stands behind `#`, so no server log ever holds it. */
+/** The pages that single-use links open. The token is in the fragment, so that no server log contains it. */
 import { Button, Loader, TextInput } from '@mantine/core'
 import { useNavigate } from '@tanstack/react-router'
-import { type FormEvent, useEffect, useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { explain } from '../frame/toasts'
+import { Form, useServerForm } from '../ui/serverForm'
+import { explain } from '../ui/toasts'
 import { api } from '../kernel/api'
-import type { User } from '../kernel/contract'
+import type { UsedLink } from '../generated/accounts'
 import { AuthPage } from './AuthPage'
 import classes from './AuthPage.module.css'
-import { NewPassword } from './NewPassword'
-import { signedIn } from './session'
-
-type Used =
-  { purpose: 'signin'; user: User } | { purpose: 'invite' | 'reset'; email: string; name?: string | null }
+import { NewPassword } from '../ui/NewPassword'
+import { signedIn } from '../kernel/session'
 
 /** Takes the token out of the address bar and asks what it is good for. Once: a link is spent by its use. */
-function useLink(): { token: string; used: Used | null; error: unknown } {
+function useLink(): { token: string; used: UsedLink | null; error: unknown } {
   const [token] = useState(() => location.hash.slice(1))
-  const [used, setUsed] = useState<Used | null>(null)
+  const [used, setUsed] = useState<UsedLink | null>(null)
   const [error, setError] = useState<unknown>(null)
   const asked = useRef(false)
   useEffect(() => {
     if (asked.current) return
     asked.current = true
     history.replaceState(history.state, '', location.pathname)
-    api.post<Used>('/api/links/use', { token }).then(setUsed, setError)
+    api.post<UsedLink>('/api/links/use', { token }).then(setUsed, setError)
   }, [token])
   return { token, used, error }
 }
@@ -58,43 +56,38 @@ export function SignIn() {
 }
 
 function Finish({ purpose }: { purpose: 'invite' | 'reset' }) {
+  const { token, used, error: linkError } = useLink()
+  if (!used || used.purpose === 'signin') return <Checking error={linkError} />
+  return <FinishForm purpose={purpose} token={token} used={used} />
+}
+
+interface FinishFormProps {
+  purpose: 'invite' | 'reset'
+  token: string
+  used: UsedLink
+}
+
+function FinishForm({ purpose, token, used }: FinishFormProps) {
   const { t } = useTranslation()
   const navigate = useNavigate()
-  const { token, used, error: linkError } = useLink()
-  const [name, setName] = useState<string | null>(null)
-  const [password, setPassword] = useState('')
-  const [error, setError] = useState<string | null>(null)
-  const [busy, setBusy] = useState(false)
-
-  if (!used || used.purpose === 'signin') return <Checking error={linkError} />
-  const shownName = name ?? used.name ?? ''
-
-  async function finish(event: FormEvent) {
-    event.preventDefault()
-    setBusy(true)
-    setError(null)
-    try {
-      const more = purpose === 'invite' ? { name: shownName.trim() } : {}
-      await api.post('/api/links/finish', { token, password, ...more })
-      await signedIn()
-      await navigate({ to: '/inbox', replace: true })
-    } catch (problem) {
-      setError(explain(problem))
-      setBusy(false)
-    }
-  }
-
   const invited = purpose === 'invite'
+  const form = useServerForm({
+    saved: { name: used.name ?? '', password: '' },
+    send: ({ name, password }) =>
+      api.post('/api/links/finish', { token, password, ...(invited && { name }) }),
+    onSaved: () => void signedIn().then(() => navigate({ to: '/inbox', replace: true })),
+    guarded: false,
+  })
   return (
     <AuthPage
       title={invited ? t('auth.invited') : t('auth.resetTitle')}
       text={invited ? t('auth.invitedText') : t('auth.resetText')}
-      error={error}
+      error={form.problem}
     >
-      <form className={classes.form} onSubmit={(event) => void finish(event)}>
+      <Form form={form} className={classes.form} problemElsewhere>
         <TextInput
           label={t('auth.email')}
-          value={used.email}
+          value={used.email ?? ''}
           readOnly
           autoComplete="username"
           variant="filled"
@@ -108,20 +101,20 @@ function Finish({ purpose }: { purpose: 'invite' | 'reset' }) {
             withAsterisk={false}
             autoFocus
             maxLength={80}
-            value={shownName}
-            onChange={(event) => setName(event.currentTarget.value)}
+            {...form.text('name')}
           />
         )}
         <NewPassword
           label={invited ? t('auth.password') : t('auth.newPassword')}
-          value={password}
-          onChange={setPassword}
+          value={form.values.password}
+          error={form.errors.password}
+          onChange={(password) => form.change({ password })}
           autoFocus={!invited}
         />
-        <Button type="submit" loading={busy} fullWidth mt={4}>
+        <Button type="submit" loading={form.busy} fullWidth mt={4}>
           {invited ? t('auth.join') : t('auth.savePassword')}
         </Button>
-      </form>
+      </Form>
     </AuthPage>
   )
 }

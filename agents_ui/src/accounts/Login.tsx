@@ -1,39 +1,30 @@
 import { Button, PasswordInput, Text, TextInput } from '@mantine/core'
-import { useForm } from '@mantine/form'
-import { useNavigate, useSearch } from '@tanstack/react-router'
-import { useState } from 'react'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
-import { explain } from '../frame/toasts'
+import { Form, useServerForm } from '../ui/serverForm'
 import { api, ApiError } from '../kernel/api'
 import { AuthPage } from './AuthPage'
 import classes from './AuthPage.module.css'
-import { signedIn } from './session'
+import { signedIn, useSession } from '../kernel/session'
 
 export function Login() {
   const { t } = useTranslation()
   const navigate = useNavigate()
   const { next } = useSearch({ from: '/login' })
-  const [error, setError] = useState<string | null>(null)
-  const [busy, setBusy] = useState(false)
-  const form = useForm({ initialValues: { email: '', password: '' } })
-
-  async function enter(values: { email: string; password: string }) {
-    setBusy(true)
-    setError(null)
-    try {
-      await api.post('/api/login', values)
-      await signedIn()
-      await navigate({ href: next ?? '/inbox', replace: true })
-    } catch (problem) {
-      const wait = problem instanceof ApiError ? problem.retryAfterS : null
-      setError(wait ? t('auth.waitSeconds', { count: Math.ceil(wait) }) : explain(problem))
-      setBusy(false)
-    }
-  }
+  const linksByMail = useSession((state) => state.links_by_mail)
+  const ended = useSession((state) => state.ended)
+  const form = useServerForm({
+    saved: { email: '', password: '' },
+    send: (values) => api.post('/api/login', values),
+    onSaved: () => void signedIn().then(() => navigate({ href: next ?? '/', replace: true })),
+    guarded: false,
+  })
+  const wait = form.error instanceof ApiError ? form.error.retryAfterS : null
+  const error = wait ? t('auth.waitSeconds', { count: Math.ceil(wait) }) : form.problem
 
   return (
-    <AuthPage title={t('auth.signIn')} text={next && t('auth.draftsKept')} error={error}>
-      <form className={classes.form} onSubmit={form.onSubmit(enter)}>
+    <AuthPage title={t('auth.signIn')} text={ended && t('auth.draftsKept')} error={error}>
+      <Form form={form} className={classes.form} problemElsewhere>
         <TextInput
           label={t('auth.email')}
           type="email"
@@ -41,22 +32,28 @@ export function Login() {
           required
           withAsterisk={false}
           autoFocus
-          {...form.getInputProps('email')}
+          {...form.text('email')}
         />
         <PasswordInput
           label={t('auth.password')}
           autoComplete="current-password"
           required
           withAsterisk={false}
-          {...form.getInputProps('password')}
+          {...form.text('password')}
         />
-        <Button type="submit" loading={busy} fullWidth mt={4}>
+        <Button type="submit" loading={form.busy} fullWidth mt={4}>
           {t('auth.signIn')}
         </Button>
-        <Text size="sm" c="dimmed">
-          {t('auth.forgot')}
-        </Text>
-      </form>
+        {linksByMail ? (
+          <Link to="/forgot" className={classes.link}>
+            {t('auth.forgotLink')}
+          </Link>
+        ) : (
+          <Text size="sm" c="dimmed">
+            {t('auth.forgot')}
+          </Text>
+        )}
+      </Form>
     </AuthPage>
   )
 }

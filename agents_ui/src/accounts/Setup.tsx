@@ -1,43 +1,33 @@
 import { Button, TextInput } from '@mantine/core'
 import { useNavigate } from '@tanstack/react-router'
-import { type FormEvent, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { explain } from '../frame/toasts'
+import { Form, useServerForm } from '../ui/serverForm'
 import { api } from '../kernel/api'
 import { AuthPage } from './AuthPage'
 import classes from './AuthPage.module.css'
-import { NewPassword } from './NewPassword'
-import { signedIn } from './session'
+import { NewPassword } from '../ui/NewPassword'
+import { signedIn } from '../kernel/session'
 
 /** First run: the owner's account. */
 export function Setup() {
   const { t } = useTranslation()
   const navigate = useNavigate()
-  const [name, setName] = useState('')
-  const [email, setEmail] = useState('')
-  const [password, setPassword] = useState('')
-  const [error, setError] = useState<string | null>(null)
-  const [busy, setBusy] = useState(false)
-
-  async function create(event: FormEvent) {
-    event.preventDefault()
-    setBusy(true)
-    setError(null)
-    try {
-      // From another machine the server asks for the link it printed at its start.
-      const token = window.location.hash.slice(1) || undefined
-      await api.post('/api/setup', { name: name.trim(), email: email.trim(), password, token })
-      await signedIn()
-      await navigate({ to: '/settings/widget', replace: true })
-    } catch (problem) {
-      setError(explain(problem))
-      setBusy(false)
-    }
-  }
+  const form = useServerForm({
+    saved: { name: '', email: '', password: '' },
+    // The server printed the token at its start.
+    send: (values) =>
+      api.post('/api/setup', {
+        ...values,
+        token: window.location.hash.slice(1) || undefined,
+        time_zone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
+      }),
+    onSaved: () => void signedIn().then(() => navigate({ to: '/settings/widget', replace: true })),
+    guarded: false,
+  })
 
   return (
-    <AuthPage title={t('auth.setup')} text={t('auth.setupText')} error={error}>
-      <form className={classes.form} onSubmit={(event) => void create(event)}>
+    <AuthPage title={t('auth.setup')} text={t('auth.setupText')} error={form.problem}>
+      <Form form={form} className={classes.form} problemElsewhere>
         <TextInput
           label={t('auth.name')}
           description={t('auth.nameHint')}
@@ -46,8 +36,7 @@ export function Setup() {
           withAsterisk={false}
           autoFocus
           maxLength={80}
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
+          {...form.text('name')}
         />
         <TextInput
           label={t('auth.email')}
@@ -55,14 +44,18 @@ export function Setup() {
           autoComplete="username"
           required
           withAsterisk={false}
-          value={email}
-          onChange={(event) => setEmail(event.currentTarget.value)}
+          {...form.text('email')}
         />
-        <NewPassword label={t('auth.password')} value={password} onChange={setPassword} />
-        <Button type="submit" loading={busy} fullWidth mt={4}>
+        <NewPassword
+          label={t('auth.password')}
+          value={form.values.password}
+          error={form.errors.password}
+          onChange={(password) => form.change({ password })}
+        />
+        <Button type="submit" loading={form.busy} fullWidth mt={4}>
           {t('auth.createOwner')}
         </Button>
-      </form>
+      </Form>
     </AuthPage>
   )
 }

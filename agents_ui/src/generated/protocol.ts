@@ -3,30 +3,69 @@
 export type VisitorIn = Hello | Say | Typing | Seen | End | Introduce | Moved | Ping
 export type AgentIn = Hello | Open | Leave | Typing | Seen | Ping
 export type Out =
-  Ready | EntryFrame | TicketFrame | Counts | PresenceFrame | TypingFrame | Refused | Reset | Bye | Pong
+  | Ready
+  | EntryFrame
+  | TicketFrame
+  | Counts
+  | PresenceFrame
+  | Changed
+  | TypingFrame
+  | Refused
+  | Reset
+  | Bye
+  | Pong
 
 /**
- * Who wrote an entry. `name` is as it was when written.
+ * The author of an entry. `name` is the name at the time of writing.
  */
 export interface Author {
-  id: number | null
+  id?: number | null
   name: string
-  type: 'visitor' | 'contact' | 'agent' | 'system'
+  type: 'visitor' | 'contact' | 'agent' | 'system' | 'flow' | 'import' | 'api_key'
 }
 /**
- * Where a visitor's client stands: the thread's public token and the last public seq it holds.
+ * A visitor's position: the thread's public token and the last public seq that the client received.
  */
 export interface Bookmark {
   after: number
   thread: string
 }
 /**
- * The server is about to close; reconnect after `after` seconds (plus jitter), or not at all if null.
+ * The server is about to close the socket. The client reconnects after `after` seconds plus jitter; if null, it
+ * does not reconnect.
  */
 export interface Bye {
   after: number | null
   code: string
   type: 'bye'
+}
+/**
+ * For agents: data that HTTP responses contain has changed. `me`: your own account, perhaps your role; `team`: colleagues
+ * and invitations; `tickets`: who can be answered, because our numbers changed; `settings`: those with this `name`, or
+ * perhaps any of them without one. Only roles that may read it receive it.
+ */
+export interface Changed {
+  name:
+    | (
+        | 'inbox'
+        | 'widget'
+        | 'identity'
+        | 'sms'
+        | 'senders'
+        | 'keywords'
+        | 'litigators'
+        | 'links'
+        | 'consents'
+        | 'api_keys'
+        | 'account'
+        | 'mail'
+        | 'dkim'
+        | 'shop'
+        | 'retention'
+      )
+    | null
+  type: 'changed'
+  what: 'me' | 'team' | 'tickets' | 'settings'
 }
 export interface ContactBrief {
   email: string | null
@@ -45,7 +84,7 @@ export interface Counts {
   unread: number
 }
 /**
- * Visitor: end this chat (INB-24).
+ * A visitor ends the chat (INB-24).
  */
 export interface End {
   id: string
@@ -60,14 +99,14 @@ export interface EntryFrame {
   type: 'entry'
 }
 /**
- * One row of a thread's timeline (DESIGN 5).
+ * One row of a thread's timeline.
  *
  * `seq` is dense: per thread for agents, per thread and public for visitors. `ref` points to the
  * earlier seq that this entry changes (`seen`: everything up to it; the others: that one).
  * `data` by kind: message {origin: chat|welcome|sms|auto|keyword|opt_in, files?: [File], and of SMS outbound?: id,
  * segments?, mms?, keyword?: stop|start|help|confirm|subscribe, media_hidden?: how many files are not shown};
- * status {to: open|closed|snoozed, by: visitor|agent|system|contact}, for agents also {to: closing|kept_open}: a held
- * close began or was called off, which no screen need draw; assigned {user: id|null, user_name};
+ * status {to: open|closed|snoozed, by: visitor|agent|system|contact}, for agents also {to: closing|kept_open}: a
+ * delayed close began or was cancelled (screens need not show this); assigned {user: id|null, user_name};
  * contact {email?, name?, signed_in?}; seen {by: visitor|agent}; delivery {state: accepted|sent|delivered|undelivered|
  * failed|unknown|skipped, outbound, code?, words?, can_retry?}; consent {purpose, status, method, paused?};
  * media {files: [File]}: the message's files, fetched from the carrier meanwhile.
@@ -78,7 +117,7 @@ export interface EntryOut {
   data: {
     [k: string]: unknown
   }
-  key: string | null
+  key?: string | null
   kind:
     | 'message'
     | 'note'
@@ -90,12 +129,12 @@ export interface EntryOut {
     | 'consent'
     | 'media'
     | 'redacted'
-  ref: number | null
+  ref?: number | null
   seq: number
   text: string
 }
 /**
- * An attachment as it stands in an entry. Fetch it from `/files/{token}` with the same credentials.
+ * A file of an entry. Clients fetch it from `/files/{token}` with their usual credentials.
  */
 export interface File {
   height: number | null
@@ -106,7 +145,7 @@ export interface File {
   width: number | null
 }
 /**
- * First frame on every socket, within 10 s. Agents need only `version`.
+ * The first frame on every socket, within 10 s. Agents need only `version`.
  */
 export interface Hello {
   bookmark?: Bookmark | null
@@ -117,7 +156,7 @@ export interface Hello {
   version: number
 }
 /**
- * What the widget tells about the page it stands on; shown to agents as inert text.
+ * The page that embeds the widget, as the widget reports it; shown to agents as plain text.
  */
 export interface Page {
   locale?: string
@@ -127,7 +166,7 @@ export interface Page {
   url?: string
 }
 /**
- * Visitor: an unverified name or e-mail; it identifies nobody (IDN-1).
+ * A visitor's unverified name or e-mail address, which identifies no contact (IDN-1).
  */
 export interface Introduce {
   email?: string | null
@@ -136,23 +175,24 @@ export interface Introduce {
   type: 'introduce'
 }
 /**
- * Agent: stop following a thread.
+ * An agent stops following a thread.
  */
 export interface Leave {
   thread: number
   type: 'leave'
 }
 /**
- * Visitor: the host page changed.
+ * A visitor moved to another page of the site.
  */
 export interface Moved {
   page: Page
   type: 'page'
 }
 /**
- * Agent: follow a thread from `after` (the last seq held; 0 sends nothing but a `reset` if far behind).
+ * An agent follows a thread from `after`, the last seq that the console has (0, or a seq too far behind, is
+ * answered by a `reset`).
  *
- * `looking`: before somebody's eyes; false for a window in the background, of which colleagues are told nothing.
+ * `looking`: the window is in the foreground. A background window is not announced to colleagues.
  */
 export interface Open {
   after: number
@@ -161,7 +201,7 @@ export interface Open {
   type: 'open'
 }
 /**
- * Every 20 s from every client; a socket that is silent for 40 s is closed.
+ * Sent by every client every 20 s; a socket that is silent for 40 s is closed.
  */
 export interface Ping {
   type: 'ping'
@@ -170,20 +210,20 @@ export interface Pong {
   type: 'pong'
 }
 /**
- * Agents: is the thread's visitor there (`thread`), is a colleague there (`user`), or does a colleague look at
- * a thread that one has open (both; named again every 20 s, forgotten after 45). Visitors: is somebody of the team
- * there.
+ * For agents: the thread's visitor is online (`thread`), a colleague is online (`user`), or a colleague views a
+ * thread that this agent has open (both fields; repeated every 20 s, expires after 45 s). For visitors: an agent is
+ * online.
  */
 export interface PresenceFrame {
   online: boolean
-  thread: number | null
+  thread?: number | null
   type: 'presence'
-  user: number | null
+  user?: number | null
 }
 /**
- * Answer to `hello`. For visitors: the token to keep, and the thread they stand in, if any.
+ * The answer to `hello`. For visitors: the token to keep, and their current thread.
  *
- * `thread` null = nothing is stored yet. `ended` = that chat is closed, the next `say` starts a new one.
+ * `thread` null: nothing is stored yet. `ended`: that chat is closed, and the next `say` begins a new one.
  */
 export interface Ready {
   config: WidgetConfig | null
@@ -196,7 +236,7 @@ export interface Ready {
   thread: string | null
   token: string | null
   type: 'ready'
-  user: number | null
+  user?: number | null
   version: number
 }
 /**
@@ -209,32 +249,36 @@ export interface WidgetConfig {
   language: string
   position: 'right' | 'left'
   privacy_url: string
+  scheme: 'visitor' | 'light' | 'dark' | 'page'
   signed_in_only: boolean
   terms_url: string
   visitor_files: boolean
   welcome: string
+  welcome_away: string
 }
 /**
- * A frame was not accepted; the connection and the draft stay. `id` is the frame's key where it had one.
+ * A frame was not accepted; the connection stays open and the draft is kept. `id` is the frame's client key, if it
+ * has one.
  */
 export interface Refused {
   code: string
-  id: string | null
+  id?: string | null
   message: string
-  retry_after: number | null
+  retry_after?: number | null
   type: 'refused'
 }
 /**
- * Too far behind or an unknown bookmark: drop what you hold of this thread and fetch it again.
+ * The client is too far behind, or its bookmark is unknown: it drops the thread's entries and loads them again.
  *
- * Visitors get the newest entries right after it; agents ask HTTP for the newest page and `open` again.
+ * Visitors get the newest entries right after this frame; agents load the newest page over HTTP and send `open` again.
  */
 export interface Reset {
   thread: number | string | null
   type: 'reset'
 }
 /**
- * Visitor: one message. `id` is the client's key: repeating it is safe, changing its body is a conflict.
+ * A visitor's message. `id` is the client key: a repeat is safe, and the same key with another text is a
+ * conflict.
  */
 export interface Say {
   files?: string[]
@@ -243,7 +287,7 @@ export interface Say {
   type: 'say'
 }
 /**
- * Read up to and with `seq` (visitor: public seq; agents name the thread).
+ * Everything up to `seq` was read. A visitor sends the public seq; an agent names the thread.
  */
 export interface Seen {
   seq: number
@@ -255,7 +299,7 @@ export interface TicketFrame {
   type: 'ticket'
 }
 /**
- * A ticket's current summary: state, not delta. Keep the one with the highest `rev`.
+ * The current summary of a ticket: its whole state, not a difference. Clients keep the one with the highest `rev`.
  */
 export interface TicketOut {
   assignee: number | null
@@ -268,6 +312,7 @@ export interface TicketOut {
         | 'deactivated'
         | 'litigator'
         | 'no_sender'
+        | 'merged'
       )
     | null
   channel: 'webchat' | 'sms'
@@ -293,14 +338,14 @@ export interface TicketOut {
   waiting_since: string | null
 }
 /**
- * Someone is typing (agents name the thread). Coalesced to one in 3 s, never stored.
+ * Somebody is typing; agents name the thread. Broadcast at most once in 3 s and never stored.
  */
 export interface Typing {
   thread?: number | null
   type: 'typing'
 }
 /**
- * Show typing dots for 5 s. To visitors without the agent's id.
+ * Clients show typing dots for 5 s. Visitors do not get the agent's id.
  */
 export interface TypingFrame {
   author: Author

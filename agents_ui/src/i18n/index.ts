@@ -1,38 +1,45 @@
-/** Four languages: English comes with the page, the others when asked for. Add one: a folder here, a line below. */
+/**
+ * The console's texts in four languages. The shell's English texts come with the page; other texts load with the area that uses
+ * them (`loadTexts`). To add a language, add a folder with the same files and a line to `LANGUAGES`.
+ */
 import i18n from 'i18next'
 import { initReactI18next } from 'react-i18next'
-import app from './en/app.json'
-import inbox from './en/inbox.json'
-import settings from './en/settings.json'
-import sms from './en/sms.json'
-import system from './en/system.json'
 import { setPrefs, usePrefs } from '../kernel/prefs'
+import { rememberLanguage } from '../kernel/session'
+import shell from './en/shell.json'
 
-export const english = { ...app, ...inbox, ...settings, ...sms, ...system }
-type Words = typeof english
+/** A file of texts; each language has all of them, and no two files share a top-level key. */
+export type TextFile = 'shell' | 'accounts' | 'inbox' | 'merging' | 'messaging' | 'settings' | 'system'
+
+type Texts = typeof shell &
+  typeof import('./en/accounts.json') &
+  typeof import('./en/inbox.json') &
+  typeof import('./en/merging.json') &
+  typeof import('./en/messaging.json') &
+  typeof import('./en/settings.json') &
+  typeof import('./en/system.json')
 
 declare module 'i18next' {
   interface CustomTypeOptions {
-    defaultNS: 'words'
-    resources: { words: Words }
+    defaultNS: 'texts'
+    resources: { texts: Texts }
   }
 }
 
-/** In their own words, because one looks for one's own. */
+/** Each language by the name its speakers use. */
 export const LANGUAGES = { en: 'English', ko: '한국어', pl: 'Polski', ru: 'Русский' } as const
 export type Language = keyof typeof LANGUAGES
 
-const others: Record<Exclude<Language, 'en'>, () => Promise<{ default: object }>> = {
-  ko: () => import('./ko'),
-  pl: () => import('./pl'),
-  ru: () => import('./ru'),
-}
+const files = import.meta.glob<{ default: object }>(['./*/*.json', '!./en/shell.json'])
+const loaded = new Set(['./en/shell.json'])
+const wanted = new Set<TextFile>(['shell'])
+let started: Promise<void> | null = null
 
 function isLanguage(code: string): code is Language {
   return code in LANGUAGES
 }
 
-/** The stored choice, else the first of the browser's languages that we speak, else English. */
+/** The stored choice, else the first of the browser's languages that the console has, else English. */
 export function preferred(stored: string | null, asked: readonly string[]): Language {
   for (const code of stored ? [stored, ...asked] : asked) {
     const short = code.toLowerCase().split('-')[0] ?? ''
@@ -41,13 +48,17 @@ export function preferred(stored: string | null, asked: readonly string[]): Lang
   return 'en'
 }
 
-export async function startI18n(): Promise<void> {
+export function startI18n(): Promise<void> {
+  return (started ??= start())
+}
+
+async function start(): Promise<void> {
   await i18n.use(initReactI18next).init({
     lng: 'en',
     fallbackLng: 'en',
-    ns: ['words'],
-    defaultNS: 'words',
-    resources: { en: { words: english } },
+    ns: ['texts'],
+    defaultNS: 'texts',
+    resources: { en: { texts: shell } },
     // React escapes.
     interpolation: { escapeValue: false },
     returnNull: false,
@@ -55,14 +66,27 @@ export async function startI18n(): Promise<void> {
   await speak(preferred(usePrefs.getState().language, navigator.languages))
 }
 
+/** Loads the texts in the current language; `speak` loads them again in a language that is chosen later. */
+export async function loadTexts(...names: TextFile[]): Promise<void> {
+  for (const name of names) wanted.add(name)
+  await startI18n()
+  await Promise.all(names.map((name) => loadFile(i18n.language, name)))
+}
+
+async function loadFile(language: string, name: TextFile): Promise<void> {
+  const path = `./${language}/${name}.json`
+  if (loaded.has(path)) return
+  const { default: texts } = await files[path]!()
+  i18n.addResourceBundle(language, 'texts', texts, true)
+  loaded.add(path)
+}
+
 export async function speak(language: Language): Promise<void> {
-  if (language !== 'en' && !i18n.hasResourceBundle(language, 'words')) {
-    try {
-      i18n.addResourceBundle(language, 'words', (await others[language]()).default)
-    } catch {
-      // Offline before it was ever loaded: English is better than nothing.
-      return
-    }
+  try {
+    await Promise.all([...wanted].map((name) => loadFile(language, name)))
+  } catch {
+    // Offline before this language was ever loaded: the previous language stays.
+    return
   }
   await i18n.changeLanguage(language)
   document.documentElement.lang = language
@@ -70,5 +94,6 @@ export async function speak(language: Language): Promise<void> {
 
 export function chooseLanguage(language: Language): void {
   setPrefs({ language })
+  rememberLanguage(language)
   void speak(language)
 }

@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { english, LANGUAGES, preferred } from '.'
-import ko from './ko'
-import pl from './pl'
-import ru from './ru'
-
-const all: Record<string, object> = { en: english, ko, pl, ru }
+import { english, textFiles, texts } from '../testing/texts'
+import { LANGUAGES, preferred } from '.'
 
 function flat(words: object, path = ''): Map<string, string> {
   const found = new Map<string, string>()
@@ -18,11 +14,21 @@ function flat(words: object, path = ''): Map<string, string> {
 const PLURAL = /_(zero|one|two|few|many|other)$/
 const placeholders = (text: string) => [...text.matchAll(/\{\{\w+\}\}/g)].map(([name]) => name).toSorted()
 const base = (key: string) => key.replace(PLURAL, '')
+const keys = (language: string) =>
+  Object.entries(textFiles[language]!).flatMap(([file, content]) =>
+    Object.keys(content).map((key) => `${file} ${key}`),
+  )
 const reference = flat(english)
 
 describe.each(Object.keys(LANGUAGES))('%s', (language) => {
-  const words = flat(all[language]!)
+  const words = flat(texts(language))
   const forms = new Intl.PluralRules(language).resolvedOptions().pluralCategories
+
+  it('has the files of English, and each top-level key in the same one', () => {
+    expect(keys(language).toSorted()).toEqual(keys('en').toSorted())
+    const names = keys(language).map((name) => name.split(' ')[1])
+    expect(names).toHaveLength(new Set(names).size)
+  })
 
   it('has every key, in every plural form of the language, and no other', () => {
     const wanted = [...reference.keys()].flatMap((key) =>
@@ -40,18 +46,20 @@ describe.each(Object.keys(LANGUAGES))('%s', (language) => {
 
   it('leaves nothing empty, and nothing in English by oversight', () => {
     const shared = new Set([
-      'SMS',
+      'port',
+      'Port',
       'Status',
       'Online',
       'Emoji',
       'E-mail',
       '{{count}} min',
       '{{count}} segment',
+      '{{count}} segment/s',
     ])
     for (const [key, text] of words) {
       expect(text.trim(), key).not.toBe('')
       const said = text.replace(/\{\{\w+\}\}/g, '')
-      if (language !== 'en' && /\p{L}{3,}/u.test(said) && !shared.has(text))
+      if (language !== 'en' && /\p{L}{3,}/u.test(said) && !shared.has(text) && !/^[A-Z]+$/.test(text))
         expect(text, key).not.toBe(reference.get(key))
     }
   })

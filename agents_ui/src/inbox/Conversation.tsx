@@ -1,26 +1,49 @@
-import { useEffect, useMemo, useRef } from 'react'
+import {
+  IconArrowBackUp,
+  IconCheck,
+  IconLayoutSidebarRight,
+  IconLink,
+  IconMailOpened,
+  IconMessageReply,
+  IconNotes,
+} from '@tabler/icons-react'
+import { useTranslation } from 'react-i18next'
+import { useCallback, useEffect, useMemo, useRef } from 'react'
 import type { TicketOut } from '../generated/protocol'
-import { useShortcut } from '../frame/shortcuts'
+import { useCommands } from '../ui/commands'
+import { lazyPart } from '../ui/lazyPart'
+import { useShortcut } from '../ui/shortcuts'
+import { toastError } from '../ui/toasts'
 import { useLive } from '../live/store'
-import { closeTicket, markRead, markUnread } from './actions'
-import { Composer, type ComposerHandle } from './Composer'
-import { Header } from './Header'
-import { pending } from './outbox'
-import { useOutbox } from './sending'
-import { Thread } from './Thread'
-import { openThread, useThread } from './threads'
-import { type Timeline, unseenByTeam } from './timeline'
-import { Viewers } from './Viewers'
+import { closeTicket, copyLink, markRead, markUnread, reopenTicket, undoClose } from './data/actions'
+import { Composer, type ComposerHandle } from './composer/Composer'
+import { replyBarred } from './composer/replyBarred'
+import { loadMerging } from './details/loadMerging'
+import { Header } from './thread/Header'
+import { pending, type Sending } from './data/outbox'
+import { useOutbox } from './data/sending'
+import { Thread } from './thread/Thread'
+import { jumpTo, openThread, useThread } from './data/threads'
+import { newestOfCustomer, type Timeline, unseenByTeam } from './data/timeline'
+
+/** Loaded after the thread: colleagues seldom view the same ticket. */
+const Viewers = lazyPart<{ thread: number }>(async () => (await import('./thread/Viewers')).Viewers, {
+  soon: true,
+  frame: () => null,
+})
 
 interface ConversationProps {
   ticket: TicketOut
+  /** The message to show first. */
+  at?: number | null
   onBack: () => void
   onDetails: () => void
-  /** This ticket leaves the desk: to the one below it. */
+  /** The ticket is closed: go to the one below it. Returns how to go back. */
   onNext: () => () => void
 }
 
-export function Conversation({ ticket, onBack, onDetails, onNext }: ConversationProps) {
+export function Conversation({ ticket, at = null, onBack, onDetails, onNext }: ConversationProps) {
+  const { t } = useTranslation()
   const composer = useRef<ComposerHandle>(null)
   const keepUnread = useRef(false)
   const { timeline } = useThread(ticket.thread)
@@ -30,22 +53,84 @@ export function Conversation({ ticket, onBack, onDetails, onNext }: Conversation
     [items, ticket.thread, timeline],
   )
 
+  // Before the thread is opened, which otherwise begins at its end.
+  useEffect(() => {
+    if (at !== null) jumpTo(ticket.thread, at)
+  }, [ticket.thread, at])
   useEffect(() => openThread(ticket.thread), [ticket.thread])
   useRead(ticket, timeline, keepUnread)
 
-  // On to the next one at once; should the close fail, a toast says so and the ticket is still in the list.
+  // Go to the next ticket at once; if the close fails, a toast says so and the ticket stays in the list.
   const close = () => {
     const back = onNext()
     void closeTicket(ticket, back)
   }
+  const edit = useCallback((item: Sending) => composer.current?.edit(item), [])
   const unread = async () => {
     keepUnread.current = true
     if (await markUnread(ticket)) onBack()
+    else keepUnread.current = false
   }
+  const merge = () => loadMerging().then(({ askMerge }) => askMerge(ticket.contact), toastError)
   useShortcut('reply', () => composer.current?.focus('reply'))
   useShortcut('note', () => composer.current?.focus('note'))
-  useShortcut('close', close, ticket.status !== 'closed' && !ticket.closing_at)
+  const open = ticket.status !== 'closed'
+  useShortcut('close', close, open && !ticket.closing_at)
   useShortcut('unread', () => void unread())
+
+  useCommands(() => [
+    !replyBarred(ticket) && {
+      id: 'reply',
+      label: t('inbox.reply'),
+      icon: IconMessageReply,
+      keys: 'r',
+      run: () => composer.current?.focus('reply'),
+    },
+    {
+      id: 'note',
+      label: t('inbox.addNote'),
+      icon: IconNotes,
+      keys: 'n',
+      run: () => composer.current?.focus('note'),
+    },
+    open &&
+      !ticket.closing_at && {
+        id: 'close',
+        label: t('inbox.close'),
+        icon: IconCheck,
+        keys: 'e',
+        run: close,
+      },
+    open &&
+      !!ticket.closing_at && {
+        id: 'undo',
+        label: t('common.undo'),
+        icon: IconArrowBackUp,
+        run: () => void undoClose(ticket),
+      },
+    !open &&
+      ticket.channel === 'sms' && {
+        id: 'reopen',
+        label: t('inbox.reopen'),
+        icon: IconArrowBackUp,
+        run: () => void reopenTicket(ticket),
+      },
+    {
+      id: 'unread',
+      label: t('inbox.markUnread'),
+      icon: IconMailOpened,
+      keys: 'u',
+      run: () => void unread(),
+    },
+    { id: 'link', label: t('inbox.copyLink'), icon: IconLink, run: () => void copyLink(ticket) },
+    {
+      id: 'details',
+      label: t('inbox.commands.details'),
+      icon: IconLayoutSidebarRight,
+      keys: 'i',
+      run: onDetails,
+    },
+  ])
 
   return (
     <>
@@ -55,31 +140,36 @@ export function Conversation({ ticket, onBack, onDetails, onNext }: Conversation
         onDetails={onDetails}
         onClose={close}
         onUnread={() => void unread()}
+        onMerge={() => void merge()}
       />
-      <Thread ticket={ticket} pending={waiting} onEdit={(item) => composer.current?.edit(item)} />
+      <Thread ticket={ticket} pending={waiting} onEdit={edit} />
       <Viewers thread={ticket.thread} />
       <Composer ref={composer} ticket={ticket} />
     </>
   )
 }
 
-/** Opening a ticket marks it read (INB-33), as does every message that arrives before one's eyes. */
+/**
+ * Marks the ticket read when it is opened (INB-33), when the agent returns to it, and when the customer writes while it
+ * is looked at. A ticket that somebody marked unread stays so until then, also where it is open in other windows.
+ */
 function useRead(ticket: TicketOut, timeline: Timeline | null, keepUnread: { current: boolean }): void {
   const live = useLive((state) => state.phase === 'live')
-  const told = useRef('')
+  /** The customer's newest message that this window has marked read. */
+  const told = useRef(-1)
   useEffect(() => {
-    const look = async () => {
+    const look = async (again: boolean) => {
       if (!timeline || keepUnread.current) return
       if (document.visibilityState !== 'visible' || !document.hasFocus()) return
       if (!ticket.unread && !unseenByTeam(timeline)) return
-      // Once per state of things; what failed is told again with the next look.
-      const state = `${timeline.last} ${ticket.unread}`
-      if (told.current === state) return
-      told.current = state
-      if (!(await markRead(ticket, timeline.last)) && told.current === state) told.current = ''
+      // Once for each message; a failed request is repeated the next time the tab is looked at.
+      const said = newestOfCustomer(timeline)
+      if (told.current >= said && !again) return
+      told.current = said
+      if (!(await markRead(ticket, timeline.last)) && told.current === said) told.current = -1
     }
-    const onLook = () => void look()
-    onLook()
+    const onLook = () => void look(true)
+    void look(false)
     window.addEventListener('focus', onLook)
     document.addEventListener('visibilitychange', onLook)
     return () => {

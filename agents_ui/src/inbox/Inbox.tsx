@@ -1,43 +1,51 @@
 import { ActionIcon } from '@mantine/core'
 import { IconArrowLeft, IconInbox, IconMessages } from '@tabler/icons-react'
-import { Navigate, useLocation, useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { useLocation, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useCallback, useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { useCan } from '../accounts/session'
-import { useTitle } from '../frame/title'
-import { Empty, Failed } from '../frame/Problem'
-import { useShortcut } from '../frame/shortcuts'
+import { Boundary } from '../ui/Boundary'
+import { useTitle } from '../ui/title'
+import { Empty, Failed } from '../ui/Problem'
+import { useShortcut } from '../ui/shortcuts'
 import { setPrefs, usePrefs } from '../kernel/prefs'
-import { markUnread } from './actions'
-import { useBadge } from './badge'
+import { markUnread } from './data/actions'
+import { useBadge } from '../live/badge'
 import { Conversation } from './Conversation'
-import { Details } from './Details'
+import { DetailsPane, type DetailsProps, DetailsSkeleton } from './details/DetailsPane'
+import { lazyPart } from '../ui/lazyPart'
 import classes from './Inbox.module.css'
-import { DEFAULT_FILTER, type Filter, neighbour } from './list'
-import { TicketList } from './TicketList'
-import { useTicketById } from './useTicketById'
-import { showList, useTickets } from './tickets'
-
-export function Inbox() {
-  const { t } = useTranslation()
-  useTitle(t('frame.inbox'), useBadge())
-  return useCan('inbox') ? <Panes /> : <Navigate to="/settings" replace />
-}
+import { DEFAULT_FILTER, type Filter } from './address'
+import { neighbour } from './data/ticketLists'
+import { TicketList } from './list/TicketList'
+import { useTicketById } from './data/useTicketById'
+import { showList, useTickets } from './data/tickets'
 
 /**
- * The open ticket by the address, at once: the router shows its own matches some tasks later, and a key
- * pressed right after `Enter` must not reach the ticket before.
+ * The open ticket, read from the address: the router's own match changes some tasks later, and a key
+ * pressed right after `Enter` must not reach the previous ticket.
  */
 function useTicketId(): number | null {
   const params = useParams({ strict: false })
   const path = useLocation({ select: (location) => location.pathname })
-  // Already on the way to another page: what was shown stays until it is there.
+  // While another page is being loaded, the ticket stays.
   const ticket = /^\/inbox(?:\/|$)/.test(path) ? path.split('/')[2] : params.ticket
   return ticket && /^\d{1,15}$/.test(ticket) ? Number(ticket) : null
 }
 
-function Panes() {
+/** Loaded after the list and the thread, which do not wait for it. */
+const Details = lazyPart<DetailsProps>(async () => (await import('./details/Details')).Details, {
+  soon: true,
+  waiting: ({ onClose }) => (
+    <DetailsPane onClose={onClose}>
+      <DetailsSkeleton />
+    </DetailsPane>
+  ),
+  frame: (words, { onClose }) => <DetailsPane onClose={onClose}>{words}</DetailsPane>,
+})
+
+export function Inbox() {
   const { t } = useTranslation()
+  useTitle(t('frame.inbox'), useBadge())
   const navigate = useNavigate()
   const search = useSearch({ from: '/inside/inbox' })
   const id = useTicketId()
@@ -45,10 +53,10 @@ function Panes() {
   useEffect(() => showList({ status, view, channel, sort }), [status, view, channel, sort])
 
   const details = usePrefs((prefs) => prefs.details)
-  // On narrow screens the details lie over the thread, so they are opened for each ticket anew.
+  // On narrow screens the details cover the thread, so they are opened separately for each ticket.
   const [sheetFor, setSheetFor] = useState<number | null>(null)
   const toggleDetails = () => {
-    if (matchMedia('(max-width: 1180px)').matches) setSheetFor((open) => (open === id ? null : id))
+    if (matchMedia('(max-width: 73.75em)').matches) setSheetFor((open) => (open === id ? null : id))
     else setPrefs({ details: !details })
   }
 
@@ -59,9 +67,10 @@ function Panes() {
         : navigate({ to: '/inbox/$ticket', params: { ticket: String(ticket) }, search: true })),
     [navigate],
   )
-  /** On to the next ticket; what it returns goes back, and leaves the one nobody chose as unread as it was. */
+  /** Goes to the next ticket, on a phone back to the list. Returns how to go back, which also restores the next one's unread mark. */
   const next = () => {
-    const following = id === null ? null : neighbour(useTickets.getState().list, id)
+    const alone = matchMedia('(max-width: 43.75em)').matches
+    const following = id === null || alone ? null : neighbour(useTickets.getState().list, id)
     if (id !== null) go(following?.id ?? null)
     return () => {
       go(id)
@@ -72,6 +81,8 @@ function Panes() {
   useShortcut('details', toggleDetails, id !== null)
 
   const { ticket, phase, again } = useTicketById(id)
+  // The message that the address names ("/inbox/45#120").
+  const at = useLocation({ select: ({ hash }) => (/^\d{1,15}$/.test(hash) ? Number(hash) : null) })
   const setFilter = (change: Partial<Filter>) =>
     void navigate({ to: '.', search: (old: Partial<Filter>) => ({ ...old, ...change }) })
 
@@ -88,13 +99,15 @@ function Panes() {
         {id === null ? (
           <Empty icon={IconMessages} title={t('inbox.pick')} text={t('inbox.pickText')} />
         ) : ticket ? (
-          <Conversation
-            key={ticket.id}
-            ticket={ticket}
-            onBack={() => go(null)}
-            onDetails={toggleDetails}
-            onNext={next}
-          />
+          <Boundary key={ticket.id}>
+            <Conversation
+              ticket={ticket}
+              at={at}
+              onBack={() => go(null)}
+              onDetails={toggleDetails}
+              onNext={next}
+            />
+          </Boundary>
         ) : (
           <>
             <ActionIcon className={classes.back} onClick={() => go(null)} aria-label={t('inbox.back')}>
@@ -107,7 +120,11 @@ function Panes() {
           </>
         )}
       </section>
-      {ticket && <Details key={ticket.id} ticket={ticket} onClose={toggleDetails} />}
+      {ticket && (
+        <Boundary key={ticket.id}>
+          <Details ticket={ticket} onClose={toggleDetails} />
+        </Boundary>
+      )}
     </main>
   )
 }

@@ -1,4 +1,6 @@
 /** The HTTP API: JSON in, JSON out, one error type. */
+import { LONGEST_NAME, shortName } from '../../../widget/shared/fileName'
+import type { ConflictOut, ErrorBody, ErrorResponse, FaultOut } from '../generated/web'
 import { heardFromServer } from './online'
 
 const TIMEOUT_MS = 20_000
@@ -10,12 +12,24 @@ export class ApiError extends Error {
   readonly field: string | null
   readonly ref: string | null
   readonly retryAfterS: number | null
+  /** Everything that is wrong with a form. */
+  readonly faults: readonly FaultOut[]
+  /** With `stale_version`: the settings as they are now. */
+  readonly conflict: ConflictOut | null
 
-  constructor(status: number, code: string, message: string, more: Partial<ErrorBody> = {}) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    more: Partial<ErrorBody> = {},
+    { errors, conflict }: Partial<Pick<ErrorResponse, 'errors' | 'conflict'>> = {},
+  ) {
     super(message)
     this.name = 'ApiError'
     this.status = status
     this.code = code
+    this.faults = errors ?? []
+    this.conflict = conflict ?? null
     this.field = more.field ?? null
     this.ref = more.ref ?? null
     this.retryAfterS = more.retry_after ?? null
@@ -25,14 +39,6 @@ export class ApiError extends Error {
   get passing(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 500 || this.code === 'busy'
   }
-}
-
-interface ErrorBody {
-  code: string
-  message: string
-  field: string | null
-  ref: string | null
-  retry_after: number | null
 }
 
 let signedOut: () => void = () => {}
@@ -54,12 +60,13 @@ async function answer<T>(request: Promise<Response>, path: string): Promise<T> {
   // A proxy answers for a server that is away, with 502 to 504.
   if (response.status < 500) heardFromServer()
   if (response.ok) return body as T
-  const error = (body as { error?: Partial<ErrorBody> } | null)?.error
+  const refusal = body as Partial<ErrorResponse> | null
+  const error: Partial<ErrorBody> | undefined = refusal?.error
   if (response.status === 401 && path !== '/api/login' && error?.code !== 'bad_credentials') signedOut()
-  throw new ApiError(response.status, error?.code ?? 'failed', error?.message ?? '', error)
+  throw new ApiError(response.status, error?.code ?? 'failed', error?.message ?? '', error, refusal ?? {})
 }
 
-/** JSON without half characters (an emoji cut in two): `stringify` escapes them, and the server does not take them. */
+/** JSON without lone surrogates (half of an emoji): `stringify` escapes them, and the server refuses them. */
 export const encode = (value: unknown): string => JSON.stringify(value).replace(/(\\\\)|\\ud\w{3}/g, '$1')
 
 function send<T>(method: string, path: string, body?: unknown): Promise<T> {
@@ -78,11 +85,11 @@ export const api = {
   patch: <T>(path: string, body: unknown) => send<T>('PATCH', path, body),
   delete: <T>(path: string) => send<T>('DELETE', path),
 
-  /** Raw bytes; the name travels beside them. Large files get their time: no deadline but the caller's. */
+  /** Posts raw bytes with the name in a header. No timeout of its own, because large files take long. */
   upload<T>(path: string, file: Blob, name: string, signal?: AbortSignal): Promise<T> {
     const headers = {
       'content-type': file.type || 'application/octet-stream',
-      'x-file-name': encodeURIComponent(name),
+      'x-file-name': encodeURIComponent(shortName(name, LONGEST_NAME)),
     }
     return answer<T>(
       fetch(path, {
@@ -95,6 +102,20 @@ export const api = {
       path,
     )
   },
+}
+
+const CONFIRM_TRIES = 3
+
+/** For a `body` with a key, or one that may be sent twice: repeats it while the server answers `unconfirmed`. */
+export async function postUntilConfirmed<T>(path: string, body: unknown): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await api.post<T>(path, body)
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== 'unconfirmed' || tries === CONFIRM_TRIES) throw error
+      await new Promise((done) => setTimeout(done, (error.retryAfterS ?? 2) * 1_000))
+    }
+  }
 }
 
 /** `{a: 1, b: ''}` → `?a=1`; empty values are left out. */

@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { keyOf } from '../frame/shortcuts'
-import { backoffMs, LONGEST_MS } from '../live/backoff'
+import { keyOf } from '../ui/shortcuts'
+import { backoffMs, LONGEST_MS } from '../../../widget/shared/backoff'
 import { browserOf, isPhone } from '../settings/browser'
-import { inkOn } from '../settings/widget/ink'
-import { originOf } from '../settings/widget/sites'
+import { originOf } from '../settings/widget/siteOrigin'
 import { query } from './api'
 import { newKey } from './ids'
 import { linkify, safeLink } from './links'
-import { cut, initials, length, manyLines, oneLine } from './text'
+import { cut, fileName, initials, isBlank, length, manyLines, oneLine } from './text'
 
 const only = (text: string) => linkify(text).filter((piece) => piece.href)
 const key = (name: string, code: string, shiftKey = false) => keyOf({ key: name, code, shiftKey })
@@ -68,6 +67,21 @@ describe('strangers’ text', () => {
     expect(length('a😀')).toBe(2)
   })
 
+  it('is blank when nothing of it can be seen', () => {
+    expect(['', ' \n', '\u200b\u2060', '\u3164', '\u2800'].every(isBlank)).toBe(true)
+    expect(['.', '🙂', 'ㅋ', '\u0301a'].some(isBlank)).toBe(false)
+  })
+
+  it('of a file’s name keeps the ending, whatever has to go', () => {
+    expect(fileName('short.pdf', 20)).toBe('short.pdf')
+    expect(fileName(`${'long '.repeat(60)}invoice.pdf`, 20)).toBe(
+      'long long long …\u200b.pdf'.replace('\u200b', ''),
+    )
+    expect([...fileName('a'.repeat(300), 20)]).toHaveLength(20)
+    expect([...fileName(`${'😀'.repeat(300)}.jpeg`, 200)]).toHaveLength(200)
+    expect(fileName(`${'a'.repeat(300)}.tar.gz`, 20).endsWith('….gz')).toBe(true)
+  })
+
   it('gives letters for a face, or none', () => {
     expect([initials('Maja Nowak'), initials('  '), initials('김서연'), initials('<img>')]).toEqual([
       'MN',
@@ -114,10 +128,6 @@ describe('small rules', () => {
     expect(['', 'shop', 'javascript:alert(1)', 'https://a@b.example', 'two words.com'].map(originOf)).toEqual(
       Array(5).fill(null),
     )
-  })
-
-  it('letters on the brand colour can be read', () => {
-    expect([inkOn('#1a1a20'), inkOn('#ffee00'), inkOn('#4f46e5')]).toEqual(['#ffffff', '#1a1a20', '#ffffff'])
   })
 
   it('a session names its browser', () => {

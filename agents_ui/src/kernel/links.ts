@@ -1,13 +1,15 @@
-/** Finding links in strangers' text (BAD_INPUTS W35, W44): http and https only, and never one that poses as another. */
+/** Finds links in untrusted text (W35, W44): http and https only, and none that looks like another address. */
+
+import { addresses } from '../../../widget/shared/addresses'
 
 export interface Piece {
   text: string
   href?: string
-  /** The host only looks like the one it names: it is shown in punycode with a warning. */
+  /** Whether the host imitates another one; it is then shown in punycode with a warning. */
   lookalike?: boolean
 }
 
-const CANDIDATE = /https?:\/\/[^\s<>"'`\u0000-\u001f\u202a-\u202e\u2066-\u2069]+/giu
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/
 const MAX_HOST = 253
 
 /** Cyrillic and Greek letters that pass for Latin ones. */
@@ -44,33 +46,16 @@ export function safeLink(raw: string): { href: string; host: string; lookalike: 
 export function linkify(text: string): Piece[] {
   const pieces: Piece[] = []
   let from = 0
-  for (const match of text.matchAll(CANDIDATE)) {
-    const raw = trimTail(match[0])
-    const link = safeLink(raw)
+  for (const { start, end, raw } of addresses(text)) {
+    // Direction marks would make the address read as another one.
+    const link = TURNS.test(raw) ? null : safeLink(/^www\./i.test(raw) ? `https://${raw}` : raw)
     if (!link) continue
-    if (match.index > from) pieces.push({ text: text.slice(from, match.index) })
+    if (start > from) pieces.push({ text: text.slice(from, start) })
     pieces.push(
       link.lookalike ? { text: link.href, href: link.href, lookalike: true } : { text: raw, href: link.href },
     )
-    from = match.index + raw.length
+    from = end
   }
   if (from < text.length) pieces.push({ text: text.slice(from) })
   return pieces
-}
-
-/** The full stop after a link is the sentence's; a bracket belongs to the link only if it was opened there. */
-function trimTail(raw: string): string {
-  let end = raw.length
-  while (end > 0) {
-    const last = raw[end - 1]!
-    if (/[.,;:!?…*_~»”’]/u.test(last)) end--
-    else if (last === ')' && count(raw, '(', end) < count(raw, ')', end)) end--
-    else if (last === ']' && count(raw, '[', end) < count(raw, ']', end)) end--
-    else break
-  }
-  return raw.slice(0, end)
-}
-
-function count(text: string, char: string, end: number): number {
-  return text.slice(0, end).split(char).length - 1
 }

@@ -1,8 +1,9 @@
 /** Countries and languages in the reader's words. */
+import { locale } from './time'
 
 function named(code: string, type: 'region' | 'language'): string {
   try {
-    return new Intl.DisplayNames(document.documentElement.lang, { type }).of(code) ?? code
+    return new Intl.DisplayNames(locale(), { type }).of(code) ?? code
   } catch {
     return code
   }

@@ -1,7 +1,6 @@
 /**
- * Whether the browser has just told us that the network is gone. It is believed only after the `offline`
- * event, and only until we hear from the server again: a laptop without any network still reaches a
- * server of its own.
+ * Whether the browser reports that there is no network. It counts only after the `offline` event, and only until the
+ * server responds again: a laptop without a network still reaches a server on itself.
  */
 
 /** How long to go without trying while the network is said to be gone. */
@@ -28,13 +27,13 @@ export function heardFromServer(): void {
   for (const listener of listeners) listener()
 }
 
-/** Calls `listener` whenever we hear from the server; the answer ends that. */
+/** Calls `listener` whenever the server is reached. Returns how to stop. */
 export function whenHeard(listener: () => void): () => void {
   listeners.add(listener)
   return () => listeners.delete(listener)
 }
 
-/** At once while there is a network; otherwise when it is back, or after half a minute to try all the same. */
+/** Resolves at once while there is a network; otherwise when it is back, or after half a minute to try anyway. */
 export function whenOnline(): Promise<void> {
   if (!offline) return Promise.resolve()
   return new Promise((done) => {

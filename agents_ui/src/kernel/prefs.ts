@@ -4,16 +4,21 @@ import { readJson, storage } from './storage'
 
 const NAME = 'threadline.prefs'
 
+export type Density = 'comfortable' | 'compact'
+
 export interface Prefs {
   /** Enter sends, or Ctrl/⌘+Enter does. */
   sendWith: 'enter' | 'mod-enter'
   railWide: boolean
   details: boolean
-  /** Null: as the browser prefers. */
+  /** Null: the browser's preference. */
   language: string | null
-  /** Tell of new messages while the tab is not in front. */
+  /** Notify of new messages while the tab is not in front. */
   sound: boolean
   notify: boolean
+  /** Whether single letters are shortcuts. */
+  singleKeys: boolean
+  density: Density
 }
 
 const DEFAULTS: Prefs = {
@@ -23,6 +28,8 @@ const DEFAULTS: Prefs = {
   language: null,
   sound: false,
   notify: false,
+  singleKeys: true,
+  density: 'comfortable',
 }
 
 export const usePrefs = create<Prefs>(() => ({ ...DEFAULTS, ...readJson<Partial<Prefs>>(storage, NAME) }))

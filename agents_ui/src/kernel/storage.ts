@@ -1,4 +1,5 @@
 /** Local storage that never throws: private windows and full disks fall back to memory for this visit. */
+import { attempt } from './attempt'
 
 const memory = new Map<string, string>()
 
@@ -7,14 +8,6 @@ export interface Store {
   set(name: string, value: string): void
   remove(name: string): void
   names(prefix: string): string[]
-}
-
-function attempt<T>(run: () => T, otherwise: () => T): T {
-  try {
-    return run()
-  } catch {
-    return otherwise()
-  }
 }
 
 export const storage: Store = {
@@ -49,7 +42,7 @@ export const storage: Store = {
   },
 }
 
-/** What stands under `name`, or null when it is missing or not JSON. */
+/** The value stored under `name`, or null when it is missing or not JSON. */
 export function readJson<T>(store: Store, name: string): T | null {
   const text = store.get(name)
   if (text === null) return null

@@ -1,21 +1,30 @@
-/** Making strangers' text safe to look at. Pure; React renders the result as text, never as HTML. */
+/** Makes untrusted text safe to show. Pure; React renders the result as text, never as HTML. */
+
+import { shortName } from '../../../widget/shared/fileName'
 
 const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
-// Everything that cannot be seen or breaks a line where one line is meant. Built from a string: the
+// Invisible characters and line breaks, for texts of one line. Built from a string, because the
 // characters themselves would confuse editors.
 const CONTROLS = new RegExp('[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]', 'g')
 const STACKED_MARKS = /(\p{M}{6})\p{M}+/gu
 
-/** A name, a title, a preview: one line, no direction tricks, no towers of accents. */
+/** For a name, title or preview: one line, no direction marks, no stacked accents. */
 export function oneLine(text: string, limit = 300): string {
   const clean = text.replace(BIDI_CONTROLS, '').replace(CONTROLS, '').replace(/\s+/g, ' ').trim()
   return cut(clean.replace(STACKED_MARKS, '$1'), limit)
 }
 
-/** A message: lines stay, as do direction marks (the bubble isolates them). */
+/** A file's name on one line; if it is cut, its ending stays. */
+export const fileName = (name: string, limit: number): string => shortName(oneLine(name, 1_000), limit)
+
+/** For a message: line breaks and direction marks stay (the bubble isolates them). */
 export function manyLines(text: string): string {
   return text.replace(CONTROLS, '').replace(STACKED_MARKS, '$1').replace(/\r\n?/g, '\n')
 }
+
+/** Whether nothing is visible: empty, spaces, or characters without a glyph. */
+export const isBlank = (text: string): boolean =>
+  !/[^\s\p{C}\p{Z}\u034f\u115f\u1160\u2800\u3164\uffa0]/u.test(text)
 
 /** At most `limit` code points, with an ellipsis if something went. */
 export function cut(text: string, limit: number): string {

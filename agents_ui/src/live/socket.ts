@@ -2,13 +2,16 @@
  * One connection that keeps itself alive: hello → ready, a ping every 20 s, silence for 45 s means it is
  * dead, backoff with full jitter. It knows nothing of threads; without React.
  */
+import { stopwatch } from '../../../widget/shared/stopwatch'
+import { backoffMs, FINAL_CODES } from '../../../widget/shared/backoff'
 import type { AgentIn, Out } from '../generated/protocol'
 import { heardFromServer, isOffline, OFFLINE_TRY_MS, whenHeard } from '../kernel/online'
-import { backoffMs, FINAL_CODES } from './backoff'
 
 const PING_MS = 20_000
 const SILENCE_MS = 45_000
-/** Between two tries at least, when an answer to something else shows that the server can be reached. */
+/** A connection that lasted this long resets the backoff. */
+const STEADY_MS = 10_000
+/** The least time between two tries when another answer shows that the server can be reached. */
 const HEARD_MS = 3_000
 const VERSION = 1
 
@@ -17,7 +20,7 @@ export type Phase = 'connecting' | 'live' | 'waiting' | 'ended'
 export interface Listener {
   phase(phase: Phase): void
   frame(frame: Out): void
-  /** The server will not have us back: 4401 signed out, 4403 forbidden, 4426 this page is too old. */
+  /** Trying again cannot help: 4401 signed out, 4403 forbidden, 4426 this page is too old. */
   ended(code: number): void
 }
 
@@ -26,9 +29,10 @@ export class LiveSocket {
   readonly #listener: Listener
   #socket: WebSocket | null = null
   #attempt = 0
-  #heard = 0
-  #pinged = 0
+  #heard = stopwatch()
+  #pinged = stopwatch()
   #ticking: ReturnType<typeof setInterval> | null = null
+  #steady: ReturnType<typeof setTimeout> | null = null
   #retry: ReturnType<typeof setTimeout> | null = null
   #tried = 0
   #due = 0
@@ -44,7 +48,7 @@ export class LiveSocket {
 
   start(): void {
     this.#stopped = false
-    addEventListener('online', this.#hurry)
+    addEventListener('online', this.#online)
     addEventListener('offline', this.#lost)
     document.addEventListener('visibilitychange', this.#look)
     this.#deaf = whenHeard(this.#answered)
@@ -53,14 +57,14 @@ export class LiveSocket {
 
   stop(): void {
     this.#stopped = true
-    removeEventListener('online', this.#hurry)
+    removeEventListener('online', this.#online)
     removeEventListener('offline', this.#lost)
     document.removeEventListener('visibilitychange', this.#look)
     this.#deaf()
     this.#close()
   }
 
-  /** Whether the frame left. Nothing is queued: what must not be lost goes through the outbox. */
+  /** Whether the frame was sent. Nothing is queued: messages that must not be lost go through the outbox. */
   send(frame: AgentIn): boolean {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false
     this.#socket.send(JSON.stringify(frame))
@@ -73,22 +77,24 @@ export class LiveSocket {
     this.#listener.phase('connecting')
     const socket = new WebSocket(this.#url)
     this.#socket = socket
-    this.#heard = this.#tried = Date.now()
+    this.#heard = stopwatch()
+    this.#tried = performance.now()
     this.#ticking = setInterval(this.#tick, 5_000)
     socket.onopen = () => {
-      this.#pinged = Date.now()
+      this.#pinged = stopwatch()
       this.send({ type: 'hello', version: VERSION })
     }
     socket.onmessage = (event: MessageEvent) => {
       if (this.#socket !== socket) return
-      this.#heard = Date.now()
+      this.#heard = stopwatch()
       heardFromServer()
       // Browsers slow the timers of background tabs to one a minute; arriving frames are not slowed.
       this.#ping()
       const frame = parse(event.data)
       if (!frame) return
       if (frame.type === 'ready') {
-        this.#attempt = 0
+        // A connection that breaks again at once does not reset the backoff.
+        this.#steady ??= setTimeout(() => (this.#attempt = 0), STEADY_MS)
         this.#listener.phase('live')
       } else if (frame.type === 'bye') {
         this.#after = (frame.after ?? 0) * 1_000
@@ -101,15 +107,15 @@ export class LiveSocket {
   }
 
   #ping(): void {
-    if (Date.now() - this.#pinged >= PING_MS && this.send({ type: 'ping' })) this.#pinged = Date.now()
+    if (this.#pinged() >= PING_MS && this.send({ type: 'ping' })) this.#pinged = stopwatch()
   }
 
   readonly #tick = (): void => {
-    if (Date.now() - this.#heard > SILENCE_MS) this.#lost()
+    if (this.#heard() > SILENCE_MS) this.#lost()
     else this.#ping()
   }
 
-  /** Back in front, or the network is back: a sleeping laptop's timers are late, the look is not. */
+  /** Tab in front again, or network back: do not rely on timers, which are late after a laptop slept. */
   readonly #look = (): void => {
     if (document.visibilityState !== 'visible' || isOffline()) return
     if (this.#retry) this.#hurry()
@@ -120,11 +126,18 @@ export class LiveSocket {
     if (this.#retry) this.#connect()
   }
 
-  /** An agent who works gets answers: then the line is not left broken for the rest of a long pause. */
+  /** An answer to a request shows that the server is back: end a long pause early. */
   readonly #answered = (): void => {
     if (!this.#retry || this.#told) return
-    const due = Math.max(Date.now(), this.#tried + HEARD_MS)
-    if (due < this.#due) this.#wait(due - Date.now())
+    const now = performance.now()
+    const due = Math.max(now, this.#tried + HEARD_MS)
+    if (due < this.#due) this.#wait(due - now)
+  }
+
+  /** If the first try fails, for the network may not be quite ready, the next one follows soon. */
+  readonly #online = (): void => {
+    this.#attempt = 0
+    this.#hurry()
   }
 
   readonly #lost = (): void => {
@@ -135,14 +148,14 @@ export class LiveSocket {
   #closed(code: number): void {
     this.#close()
     if (this.#stopped) return
-    if (FINAL_CODES.has(code)) {
+    if (FINAL_CODES.includes(code)) {
       this.#stopped = true
       this.#listener.phase('ended')
       this.#listener.ended(code)
       return
     }
     this.#listener.phase('waiting')
-    // Whom the server sent away for a while stays away: everybody at once would be a stampede.
+    // A pause that the server asked for is kept, so that clients do not all return at once.
     this.#told = this.#after > 0
     this.#wait(isOffline() ? OFFLINE_TRY_MS : this.#after + backoffMs(this.#attempt++))
     this.#after = 0
@@ -150,14 +163,15 @@ export class LiveSocket {
 
   #wait(ms: number): void {
     if (this.#retry) clearTimeout(this.#retry)
-    this.#due = Date.now() + ms
+    this.#due = performance.now() + ms
     this.#retry = setTimeout(() => this.#connect(), ms)
   }
 
   #close(): void {
     if (this.#ticking) clearInterval(this.#ticking)
     if (this.#retry) clearTimeout(this.#retry)
-    this.#ticking = null
+    if (this.#steady) clearTimeout(this.#steady)
+    this.#ticking = this.#steady = null
     this.#retry = null
     const socket = this.#socket
     this.#socket = null

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Out } from '../generated/protocol'
-import { note, useLive } from './store'
+import { applyFrame, useLive } from './store'
 
-// As they come over the line: what does not apply is left out.
-const presence = (fields: object) => note({ type: 'presence', ...fields } as Out)
+// As the server sends them: fields that do not apply are omitted.
+const presence = (fields: object) => applyFrame({ type: 'presence', ...fields } as Out)
 const typing = (id: number) =>
-  note({ type: 'typing', thread: 7, author: { type: 'agent', id, name: `A${id}` } } as Out)
+  applyFrame({ type: 'typing', thread: 7, author: { type: 'agent', id, name: `A${id}` } } as Out)
 const typists = () => useLive.getState().typing[7]?.map(({ author }) => author.id)
 
 describe('who is there', () => {
@@ -34,6 +34,15 @@ describe('who is there', () => {
     expect(Object.keys(useLive.getState().viewers[7]!)).toEqual(['4', '5'])
     vi.advanceTimersByTime(6_000)
     expect(Object.keys(useLive.getState().viewers[7]!)).toEqual(['5'])
+  })
+
+  it('forgets who types and who looks on time although the clock was set back', () => {
+    typing(3)
+    presence({ thread: 7, user: 3, online: true })
+    vi.setSystemTime(Date.now() - 3_600_000)
+    vi.advanceTimersByTime(46_000)
+    expect(typists()).toEqual([])
+    expect(useLive.getState().viewers[7]).toEqual({})
   })
 
   it('shows everybody who types, each for five seconds', () => {

@@ -1,6 +1,8 @@
-/** The live connection's state and the loose facts it brings: badge numbers, who is there, who is typing. */
+/** The live connection's state, and facts that only frames carry: badge numbers, presence, typing. */
 import { create } from 'zustand'
 import type { Author, Out } from '../generated/protocol'
+import { callEach } from '../kernel/attempt'
+import { learnServerTime } from '../kernel/time'
 import { LiveSocket, type Phase } from './socket'
 
 const TYPING_MS = 5_000
@@ -9,6 +11,7 @@ const VIEWING_MS = 45_000
 
 export interface Typist {
   author: Author
+  /** By `performance.now()`. */
   until: number
 }
 
@@ -16,27 +19,27 @@ interface LiveState {
   phase: Phase
   /** Whether we were ever connected: the banner says "reconnecting", not "connecting". */
   everLive: boolean
+  /** The server no longer accepts this page's protocol: a newer page has to be loaded. */
+  outdated: boolean
   unread: number
   open: number
-  /** Visitor presence by thread, colleagues' presence by user, and until when which colleague looks at a thread. */
+  /** Visitor presence by thread, colleagues' presence by user, and until when (by `performance.now()`) which colleague looks at a thread. */
   visitors: Readonly<Record<number, boolean>>
   users: Readonly<Record<number, boolean>>
   viewers: Readonly<Record<number, Readonly<Record<number, number>>>>
   typing: Readonly<Record<number, readonly Typist[]>>
-  /** Server time minus ours, in ms. */
-  skew: number
 }
 
 export const useLive = create<LiveState>(() => ({
   phase: 'connecting',
   everLive: false,
+  outdated: false,
   unread: 0,
   open: 0,
   visitors: {},
   users: {},
   viewers: {},
   typing: {},
-  skew: 0,
 }))
 
 type Follower = (frame: Out) => void
@@ -44,7 +47,7 @@ type Follower = (frame: Out) => void
 let socket: LiveSocket | null = null
 const followers = new Set<Follower>()
 
-/** Every frame goes to those who follow. Returns how to stop. */
+/** Calls `follower` with every frame; an exception in it stops no other follower. Returns how to stop. */
 export function follow(follower: Follower): () => void {
   followers.add(follower)
   return () => followers.delete(follower)
@@ -55,10 +58,7 @@ export function connect(onEnded: (code: number) => void): void {
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws'
   socket = new LiveSocket(`${scheme}://${location.host}/ws/agent`, {
     phase: (phase) => useLive.setState(phase === 'live' ? { phase, everLive: true } : { phase, typing: {} }),
-    frame: (frame) => {
-      note(frame)
-      for (const follower of followers) follower(frame)
-    },
+    frame: (frame) => callEach([applyFrame, ...followers], frame),
     ended: onEnded,
   })
   socket.start()
@@ -70,7 +70,7 @@ export function disconnect(): void {
   useLive.setState({ phase: 'connecting', everLive: false, visitors: {}, users: {}, viewers: {}, typing: {} })
 }
 
-/** Also told again when the window comes to the front or leaves it: colleagues see who has a ticket before their eyes. */
+/** Also sent when the window comes to the front or leaves it: colleagues see who looks at a ticket. */
 export const followThread = (thread: number, after: number) =>
   socket?.send({ type: 'open', thread, after, looking: document.visibilityState === 'visible' })
 export const leaveThread = (thread: number) => socket?.send({ type: 'leave', thread })
@@ -80,13 +80,14 @@ export function setCounts(counts: { unread: number; open: number }): void {
   useLive.setState({ unread: counts.unread, open: counts.open })
 }
 
-/** Takes one frame. */
-export function note(frame: Out): void {
+/** Applies one frame. */
+export function applyFrame(frame: Out): void {
   const state = useLive.getState()
   switch (frame.type) {
     case 'ready':
-      // Presence is told anew after `ready`.
-      useLive.setState({ skew: Date.parse(frame.now) - Date.now() || 0, viewers: {} })
+      learnServerTime(frame.now)
+      // The server sends presence again after `ready`.
+      useLive.setState({ viewers: {}, users: {} })
       break
     case 'counts':
       setCounts(frame)
@@ -96,14 +97,14 @@ export function note(frame: Out): void {
         useLive.setState({ visitors: { ...state.visitors, [frame.ticket.thread]: frame.ticket.online } })
       break
     case 'presence':
-      // What does not apply is left out.
+      // Fields that do not apply are omitted.
       notePresence(state, frame.thread ?? null, frame.user ?? null, frame.online)
       break
     case 'typing':
       if (typeof frame.thread === 'number') noteTyping(frame.thread, frame.author)
       break
     case 'entry':
-      // What was typed has arrived.
+      // The typed message has arrived.
       if (frame.entry.kind === 'message' && typeof frame.thread === 'number')
         stopTyping(frame.thread, (author) => sameAuthor(author, frame.entry.author))
       break
@@ -124,11 +125,11 @@ function notePresence(state: LiveState, thread: number | null, user: number | nu
 
 function noteViewer(thread: number, user: number, online: boolean): void {
   const { [user]: _, ...others } = useLive.getState().viewers[thread] ?? {}
-  const shown = online ? { ...others, [user]: Date.now() + VIEWING_MS } : others
+  const shown = online ? { ...others, [user]: performance.now() + VIEWING_MS } : others
   useLive.setState((state) => ({ viewers: { ...state.viewers, [thread]: shown } }))
   if (!online) return
   setTimeout(() => {
-    if ((useLive.getState().viewers[thread]?.[user] ?? Infinity) <= Date.now())
+    if ((useLive.getState().viewers[thread]?.[user] ?? Infinity) <= performance.now())
       noteViewer(thread, user, false)
   }, VIEWING_MS + 50)
 }
@@ -136,14 +137,14 @@ function noteViewer(thread: number, user: number, online: boolean): void {
 const sameAuthor = (a: Author, b: Author) => a.type === b.type && a.id === b.id
 
 function noteTyping(thread: number, author: Author): void {
-  const until = Date.now() + TYPING_MS
+  const until = performance.now() + TYPING_MS
   stopTyping(thread, (other) => sameAuthor(other, author))
   useLive.setState(({ typing }) => ({
     typing: { ...typing, [thread]: [...(typing[thread] ?? []), { author, until }] },
   }))
   setTimeout(() => {
     const now = useLive.getState().typing[thread]?.find((typist) => sameAuthor(typist.author, author))
-    if (now && now.until <= Date.now()) stopTyping(thread, (other) => sameAuthor(other, author))
+    if (now && now.until <= performance.now()) stopTyping(thread, (other) => sameAuthor(other, author))
   }, TYPING_MS + 50)
 }
 

@@ -5,33 +5,38 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import i18n from 'i18next'
 import { useTranslation } from 'react-i18next'
-import { Face } from '../frame/Face'
-import { Empty } from '../frame/Problem'
-import { contactName } from '../inbox/people'
+import { Face } from '../ui/Face'
+import { CsvDownload } from '../ui/CsvDownload'
+import { Empty } from '../ui/Problem'
+import { contactName } from '../live/people'
 import { api, query } from '../kernel/api'
-import type { AuditLine, AuditPage, Role } from '../kernel/contract'
-import { ROLES } from '../kernel/contract'
+import { type Role, ROLES } from '../generated/accounts'
+import type { AuditLine, AuditPage } from '../generated/audit'
 import { oneLine } from '../kernel/text'
 import { clock, dayName, exactTime, sameDay, useNow } from '../kernel/time'
-import { purposeName, statusName } from '../sms/consents'
 import classes from './Audit.module.css'
 import { PageHead } from './Section'
 import frame from './Settings.module.css'
+import { purposeName, statusName } from '../messaging'
 
 export function Audit() {
   const { t } = useTranslation()
   const now = useNow()
   const pages = useInfiniteQuery({
     queryKey: ['audit'],
-    queryFn: ({ pageParam }) => api.get<AuditPage>(`/api/audit${query({ before: pageParam })}`),
-    initialPageParam: null as number | null,
-    getNextPageParam: (last) => last.before,
+    queryFn: ({ pageParam }) => api.get<AuditPage>(`/api/audit${query({ after: pageParam })}`),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.after,
     staleTime: 0,
   })
   const lines = pages.data?.pages.flatMap((page) => page.lines) ?? []
   return (
     <div className={frame.page}>
-      <PageHead title={t('audit.title')} text={t('audit.text')} />
+      <PageHead
+        title={t('pages.audit')}
+        text={t('audit.text')}
+        action={<CsvDownload href="/api/audit.csv" />}
+      />
       {pages.isPending ? (
         <Waiting label={t('audit.loading')} />
       ) : lines.length === 0 ? (
@@ -43,7 +48,7 @@ export function Audit() {
           }
         />
       ) : (
-        <div role="list" aria-label={t('audit.title')}>
+        <div role="list" aria-label={t('pages.audit')}>
           {lines.map((line, index) => {
             const before = lines[index - 1]
             return (
@@ -73,7 +78,7 @@ export function Audit() {
   )
 }
 
-/** What the server writes instead of an address: somebody at the machine itself. */
+/** The address that the server records for the command line. */
 const COMMAND_LINE = 'command line'
 
 function Row({ line }: { line: AuditLine }) {
@@ -109,7 +114,7 @@ function Row({ line }: { line: AuditLine }) {
   )
 }
 
-/** Named as they are now, and one step from their conversation. */
+/** The contact's current name, linked to the conversation. */
 function Customer({ contact }: { contact: NonNullable<AuditLine['contact']> }) {
   const name = <bdi>{contactName(contact)}</bdi>
   if (contact.ticket === null) return <>: {name}</>
@@ -124,14 +129,14 @@ function Customer({ contact }: { contact: NonNullable<AuditLine['contact']> }) {
   )
 }
 
-/** An action that a newer server knows and we do not is shown by its own name. */
+/** An action unknown to this page (a newer server) is shown by its internal name. */
 export function actionName(action: string): string {
   const key = `audit.actions.${action}`
   return i18n.exists(key) ? i18n.t(key as 'audit.actions.login') : action.replaceAll('_', ' ')
 }
 
 const roleName = (role: unknown) =>
-  ROLES.includes(role as Role) ? i18n.t(`settings.roles.${role as Role}`) : String(role)
+  ROLES.includes(role as Role) ? i18n.t(`roles.${role as Role}`) : String(role)
 
 /** Where the target is an address or a name, and not an id. */
 const TARGET_TELLS = new Set(

@@ -1,4 +1,4 @@
-/** Consents of the owner's own: what people are asked to agree to beside what is built in (SPEC CIM-4, CIM-5). */
+/** Consents that the owner defines beside the built-in ones (CIM-4, CIM-5). */
 import { ActionIcon, Badge, Button, Menu, Skeleton, Text } from '@mantine/core'
 import { modals } from '@mantine/modals'
 import {
@@ -14,16 +14,16 @@ import {
 import { useQueryClient } from '@tanstack/react-query'
 import i18n from 'i18next'
 import { useTranslation } from 'react-i18next'
-import { Empty } from '../frame/Problem'
-import { toast, toastError } from '../frame/toasts'
+import { Empty } from '../ui/Problem'
+import { toast, toastError } from '../ui/toasts'
 import { api, ApiError } from '../kernel/api'
-import type { ConsentKind } from '../kernel/contract'
+import type { CountedConsent } from '../generated/consent'
 import { oneLine } from '../kernel/text'
-import { BUILT_IN, purposeName } from '../sms/consents'
 import { ConsentForm } from './ConsentForm'
 import { useSettings } from './editing'
 import { PageHead, Section } from './Section'
 import classes from './Settings.module.css'
+import { BUILT_IN, purposeName } from '../messaging'
 
 const PATH = '/api/consents'
 const PICTURES = { general: IconShieldCheck, email: IconMail, sms: IconMessage }
@@ -31,10 +31,10 @@ const PICTURES = { general: IconShieldCheck, email: IconMail, sms: IconMessage }
 export function Consents() {
   const { t } = useTranslation()
   const queries = useQueryClient()
-  const { data, waiting } = useSettings<{ consents: ConsentKind[] }>(PATH)
+  const { data, waiting } = useSettings<{ consents: CountedConsent[] }>(PATH)
   const again = () => void queries.invalidateQueries({ queryKey: ['settings', PATH] })
 
-  const open = (kind: ConsentKind | null) => {
+  const open = (kind: CountedConsent | null) => {
     const id = modals.open({
       title: kind ? oneLine(kind.name, 80) : i18n.t('settings.consents.add'),
       children: (
@@ -58,12 +58,12 @@ export function Consents() {
   return (
     <div className={classes.page}>
       <PageHead
-        title={t('settings.consents.title')}
+        title={t('pages.consents')}
         text={t('settings.consents.text')}
         action={data && data.consents.length > 0 ? add : undefined}
       />
       <Section title={t('settings.consents.own')}>
-        {!data && (waiting ?? <Bones />)}
+        {!data && (waiting ?? <ConsentsSkeleton />)}
         {data?.consents.length === 0 && (
           <Empty
             icon={IconShieldCheck}
@@ -95,7 +95,7 @@ export function Consents() {
 }
 
 interface KindProps {
-  kind: ConsentKind
+  kind: CountedConsent
   onEdit: () => void
   onRemove: () => void
 }
@@ -145,7 +145,7 @@ function Kind({ kind, onEdit, onRemove }: KindProps) {
   )
 }
 
-function askRemoval(kind: ConsentKind, onDone: () => void): void {
+function askRemoval(kind: CountedConsent, onDone: () => void): void {
   const name = oneLine(kind.name, 80)
   if (kind.required) return sayInUse(name)
   modals.openConfirmModal({
@@ -162,7 +162,7 @@ function askRemoval(kind: ConsentKind, onDone: () => void): void {
   })
 }
 
-async function remove(kind: ConsentKind, name: string, onDone: () => void): Promise<void> {
+async function remove(kind: CountedConsent, name: string, onDone: () => void): Promise<void> {
   try {
     await api.delete(`${PATH}/${kind.id}`)
     toast(i18n.t('settings.consents.removed'))
@@ -188,7 +188,7 @@ function sayInUse(name: string): void {
   })
 }
 
-function Bones() {
+function ConsentsSkeleton() {
   return (
     <div aria-hidden>
       {[55, 70, 40].map((width) => (

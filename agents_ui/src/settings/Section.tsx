@@ -2,7 +2,7 @@ import { ActionIcon, CopyButton, Switch, Text, Title, Tooltip } from '@mantine/c
 import { IconCheck, IconCopy } from '@tabler/icons-react'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
-import { copyText } from '../inbox/actions'
+import { copyText } from '../ui/copyText'
 import classes from './Settings.module.css'
 
 interface HeadProps {
@@ -48,7 +48,7 @@ export function Section({ title, text, action, children }: HeadProps & { childre
   )
 }
 
-/** Something to copy, whole. */
+/** A code block with a copy button. */
 export function CodeBox({ text, label, hidden }: { text: string; label: string; hidden?: boolean }) {
   return (
     <div className={classes.code}>
@@ -83,13 +83,24 @@ interface SwitchRowProps {
   text: string
   checked: boolean
   onChange: (checked: boolean) => void
-  /** The channels it is for, in words. */
+  /** Names of the channels that it applies to. */
   channels?: string
-  /** Why it cannot be changed, in words. */
+  /** Why it cannot be changed. */
   locked?: string | undefined
+  error?: string | null | undefined
+  disabled?: boolean
 }
 
-export function SwitchRow({ label, text, checked, onChange, channels, locked }: SwitchRowProps) {
+export function SwitchRow({
+  label,
+  text,
+  checked,
+  onChange,
+  channels,
+  locked,
+  error,
+  disabled = false,
+}: SwitchRowProps) {
   return (
     <div className={classes.row}>
       <Switch
@@ -101,7 +112,8 @@ export function SwitchRow({ label, text, checked, onChange, channels, locked }: 
         }
         description={locked ? `${text} ${locked}` : text}
         checked={checked}
-        disabled={locked !== undefined}
+        disabled={disabled || locked !== undefined}
+        error={error}
         onChange={(event) => onChange(event.currentTarget.checked)}
         styles={{
           root: { flex: 1 },

@@ -1,19 +1,24 @@
 import { NativeSelect } from '@mantine/core'
 import { Link, Navigate, Outlet, useChildMatches, useLocation, useNavigate } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
-import { useTitle } from '../frame/title'
-import { useBadge } from '../inbox/badge'
-import { PAGES, useMyPages } from './pages'
+import { useTitle } from '../ui/title'
+import { useBadge } from '../live/badge'
+import { PAGES, useMyPages } from './manifest'
+import { explainFrom } from '../ui/toasts'
+import { UnsavedGuard } from '../ui/unsaved'
 import classes from './Settings.module.css'
+
+explainFrom('settings.errors')
+explainFrom('auth.errors')
 
 export function Settings() {
   const { t } = useTranslation()
   const pages = useMyPages()
   const navigate = useNavigate()
   const { pathname } = useLocation()
-  // A page of another role's, opened by its address: on to the first of one's own. Whether it is drawn is asked of the
-  // outlet and not of the address, which is ahead of it: nothing must be drawn on the way, as a page asks the server.
-  // What is nobody's page says so itself.
+  // A page that the role may not see leads to the first that it may. The matched route decides whether the page is drawn, not the
+  // address, which changes earlier: a forbidden page must not be drawn even briefly, because it would request its data.
+  // An unknown address shows the router's "not found".
   const shown = useChildMatches({ select: ([child]) => child?.fullPath })
   const wanted = PAGES.find(({ path }) => shown === `/settings/${path}`)
   useTitle(t('frame.settings'), useBadge())
@@ -40,13 +45,16 @@ export function Settings() {
           </Link>
         ))}
       </nav>
-      <main className={`${classes.main} thin-scroll`}>
+      {/* Focusable, so that a page without fields can be scrolled with the keyboard, too. */}
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
+      <main className={`${classes.main} thin-scroll`} tabIndex={0}>
         {!wanted || pages.includes(wanted) ? (
           <Outlet />
         ) : (
           pathname.startsWith(`/settings/${wanted.path}`) && <SettingsHome />
         )}
       </main>
+      <UnsavedGuard />
     </div>
   )
 }

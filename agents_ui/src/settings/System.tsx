@@ -1,4 +1,4 @@
-/** What `threadline doctor` sees, and what gave up: is this installation well, and if not, what to do. */
+/** The findings of `threadline doctor` and the jobs that gave up, each with what to do. */
 import { Button, Skeleton, Text } from '@mantine/core'
 import {
   IconAlertTriangleFilled,
@@ -12,11 +12,12 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import i18n from 'i18next'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { useCan } from '../accounts/session'
-import { Empty } from '../frame/Problem'
-import { toast, toastError } from '../frame/toasts'
+import { useCan } from '../kernel/session'
+import { JobProgress } from '../ui/JobProgress'
+import { Empty } from '../ui/Problem'
+import { toast, toastError } from '../ui/toasts'
 import { api } from '../kernel/api'
-import type { DeadJob, Diagnosis, Finding } from '../kernel/contract'
+import type { DeadJob, DeadJobs, Diagnosis, Finding, Progress } from '../generated/operations'
 import { oneLine } from '../kernel/text'
 import { ago, exactTime, useNow } from '../kernel/time'
 import { PageHead, Section } from './Section'
@@ -41,7 +42,7 @@ export function System() {
   return (
     <div className={frame.page}>
       <PageHead
-        title={t('system.title')}
+        title={t('pages.system')}
         text={t('system.text')}
         action={
           data && (
@@ -67,9 +68,37 @@ export function System() {
       ) : (
         <Waiting label={t('system.looking')} />
       )}
+      <Work />
       {jobs && <DeadJobs />}
     </div>
   )
+}
+
+const LOOK_AGAIN_MS = 3_000
+
+/** What runs for long in the background, while there is anything. */
+function Work() {
+  const { t } = useTranslation()
+  const { data } = useQuery({
+    queryKey: ['jobs', 'progress'],
+    queryFn: () => api.get<Progress>('/api/jobs/progress'),
+    staleTime: 0,
+    refetchInterval: ({ state }) => (state.data?.jobs.length ? LOOK_AGAIN_MS : false),
+  })
+  if (!data?.jobs.length) return null
+  return (
+    <Section title={t('system.work.title')}>
+      {data.jobs.map((job) => (
+        <JobProgress key={job.kind} label={workName(job.kind)} done={job.done} total={job.total} />
+      ))}
+    </Section>
+  )
+}
+
+/** Work that a newer server knows and we do not is shown by its own name. */
+function workName(kind: string): string {
+  const key = `system.work.${kind.replaceAll('.', '_')}`
+  return i18n.exists(key) ? i18n.t(key as 'system.work.title') : kind
 }
 
 function Findings({ found }: { found: Diagnosis }) {
@@ -113,13 +142,13 @@ function Findings({ found }: { found: Diagnosis }) {
   )
 }
 
-/** An area that a newer server knows and we do not is shown by its own name. */
+/** An area unknown to this page (a newer server) is shown by its internal name. */
 export function areaName(area: string): string {
   const key = `system.areas.${area}`
   return i18n.exists(key) ? i18n.t(key as 'system.areas.disk') : area.replaceAll('_', ' ')
 }
 
-/** What is said about one area stands together; findings come in the order of the areas. */
+/** Groups findings by area, in the order in which they come. */
 function byArea(findings: readonly Finding[]): Finding[][] {
   const found: Finding[][] = []
   for (const one of findings) {
@@ -142,7 +171,7 @@ function Row({ findings }: { findings: readonly Finding[] }) {
         </Text>
         {findings.map(({ message, advice }) => (
           <div key={message} className={classes.said}>
-            {/* The server speaks English; so do its log and the guides these words lead to. */}
+            {/* The server's findings are in English, like its log and the guides that they name. */}
             <Text size="sm" c="dimmed" lang="en" dir="ltr">
               {message}
             </Text>
@@ -195,7 +224,7 @@ function DeadJobs() {
   const queries = useQueryClient()
   const { data, isError, refetch } = useQuery({
     queryKey: JOBS,
-    queryFn: () => api.get<{ jobs: DeadJob[]; count: number }>('/api/jobs/dead'),
+    queryFn: () => api.get<DeadJobs>('/api/jobs/dead'),
     staleTime: 0,
   })
   const again = () =>
@@ -249,7 +278,7 @@ function Dead({ job, onTried }: { job: DeadJob; onTried: () => Promise<unknown> 
     } catch (error) {
       toastError(error)
     }
-    await onTried() // also after a refusal: somebody else may have pressed first
+    await onTried() // Also after a refusal: a colleague may have retried it first.
     setBusy(false)
   }
 

@@ -11,11 +11,12 @@ import {
 } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
-import { useMe } from '../accounts/session'
-import { Face } from '../frame/Face'
-import { toast, toastError } from '../frame/toasts'
+import { useMe } from '../kernel/session'
+import { Face } from '../ui/Face'
+import { toast, toastError } from '../ui/toasts'
 import { api } from '../kernel/api'
-import { type Invite, GIVEN_ROLES, type Role, type User } from '../kernel/contract'
+import { GIVEN_ROLES } from '../kernel/roles'
+import type { Invite, Invites, ResetLink, Role, User, Users } from '../generated/accounts'
 import { oneLine } from '../kernel/text'
 import { ago, exactTime, useNow } from '../kernel/time'
 import { openInvite, openLink } from './dialogs'
@@ -27,11 +28,11 @@ export function Team() {
   const queries = useQueryClient()
   const users = useQuery({
     queryKey: ['users'],
-    queryFn: () => api.get<{ users: User[] }>('/api/users'),
+    queryFn: () => api.get<Users>('/api/users'),
   })
   const invites = useQuery({
     queryKey: ['invites'],
-    queryFn: () => api.get<{ invites: Invite[] }>('/api/invites'),
+    queryFn: () => api.get<Invites>('/api/invites'),
   })
   const again = (what: 'users' | 'invites') => void queries.invalidateQueries({ queryKey: [what] })
 
@@ -39,7 +40,7 @@ export function Team() {
   return (
     <div className={classes.page}>
       <PageHead
-        title={t('settings.team.title')}
+        title={t('pages.team')}
         text={t('settings.team.text')}
         action={
           <Button leftSection={<IconUserPlus size={17} />} onClick={() => openInvite(() => again('invites'))}>
@@ -66,7 +67,7 @@ export function Team() {
 function Person({ user, onChanged }: { user: User; onChanged: () => void }) {
   const { t } = useTranslation()
   const me = useMe()
-  // An admin never touches the owner, nobody demotes or locks out themselves.
+  // An admin cannot change the owner, and nobody can demote or disable themselves.
   const fixed = user.role === 'owner' || user.id === me.id
 
   async function change(changes: { role?: Role; disabled?: boolean }) {
@@ -90,9 +91,7 @@ function Person({ user, onChanged }: { user: User; onChanged: () => void }) {
 
   async function resetLink() {
     try {
-      const { url, expires_at } = await api.post<{ url: string; expires_at: string }>(
-        `/api/users/${user.id}/reset-link`,
-      )
+      const { url, expires_at } = await api.post<ResetLink>(`/api/users/${user.id}/reset-link`)
       openLink(
         t('settings.team.resetLink'),
         t('settings.team.resetLinkText', { name: oneLine(user.name, 60) }),
@@ -119,7 +118,7 @@ function Person({ user, onChanged }: { user: User; onChanged: () => void }) {
           {user.id === me.id && (
             <Text component="span" c="dimmed">
               {' '}
-              ({t('inbox.me')})
+              ({t('people.me')})
             </Text>
           )}
         </Text>
@@ -132,7 +131,7 @@ function Person({ user, onChanged }: { user: User; onChanged: () => void }) {
       )}
       {fixed ? (
         <Text size="sm" c="dimmed">
-          {t(`settings.roles.${user.role}`)}
+          {t(`roles.${user.role}`)}
         </Text>
       ) : (
         <Select
@@ -140,7 +139,7 @@ function Person({ user, onChanged }: { user: User; onChanged: () => void }) {
           value={user.role}
           aria-label={t('settings.team.roleOf', { name: user.name })}
           onChange={(role) => role && void change({ role: role as Role })}
-          data={GIVEN_ROLES.map((role) => ({ value: role, label: t(`settings.roles.${role}`) }))}
+          data={GIVEN_ROLES.map((role) => ({ value: role, label: t(`roles.${role}`) }))}
         />
       )}
       {fixed ? (
@@ -192,8 +191,7 @@ function Invited({ invite, onChanged }: { invite: Invite; onChanged: () => void 
       <span className={classes.rowText}>
         {oneLine(invite.email, 254)}
         <span className={classes.sub} title={exactTime(invite.expires_at)}>
-          {t(`settings.roles.${invite.role}`)} ·{' '}
-          {t('settings.team.expires', { time: ago(invite.expires_at, now) })}
+          {t(`roles.${invite.role}`)} · {t('settings.team.expires', { time: ago(invite.expires_at, now) })}
         </span>
       </span>
       <ActionIcon

@@ -1,15 +1,15 @@
 import { Button, Group, Select, Stack, Text, TextInput } from '@mantine/core'
 import { modals } from '@mantine/modals'
 import i18n from 'i18next'
-import { type FormEvent, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { explain } from '../frame/toasts'
+import { Form, useServerForm } from '../ui/serverForm'
 import { api } from '../kernel/api'
-import { GIVEN_ROLES, type Invite, type Role } from '../kernel/contract'
+import { GIVEN_ROLES } from '../kernel/roles'
+import type { Invited, Role } from '../generated/accounts'
 import { exactTime } from '../kernel/time'
 import { CodeBox } from './Section'
 
-/** A link that is shown once: copy it, send it yourself. */
+/** Shows a single-use link, once, to be copied and sent. */
 export function openLink(title: string, text: string, url: string, expires: string): void {
   modals.open({
     title,
@@ -31,12 +31,14 @@ export function openInvite(onInvited: () => void): void {
     title: i18n.t('settings.team.invite'),
     children: (
       <InviteForm
-        onDone={({ invite, url }) => {
+        onDone={({ invite, url, mailed }) => {
           modals.close(id)
           onInvited()
           openLink(
             i18n.t('settings.team.inviteLink'),
-            i18n.t('settings.team.inviteLinkText', { email: invite.email }),
+            i18n.t(mailed ? 'settings.team.inviteMailedText' : 'settings.team.inviteLinkText', {
+              email: invite.email,
+            }),
             url,
             invite.expires_at,
           )
@@ -46,31 +48,18 @@ export function openInvite(onInvited: () => void): void {
   })
 }
 
-interface Made {
-  invite: Invite
-  url: string
-}
-
-function InviteForm({ onDone }: { onDone: (made: Made) => void }) {
+function InviteForm({ onDone }: { onDone: (made: Invited) => void }) {
   const { t } = useTranslation()
-  const [email, setEmail] = useState('')
-  const [role, setRole] = useState<Role>('support')
-  const [error, setError] = useState<string | null>(null)
-  const [busy, setBusy] = useState(false)
-
-  async function invite(event: FormEvent) {
-    event.preventDefault()
-    setBusy(true)
-    try {
-      onDone(await api.post<Made>('/api/invites', { email: email.trim(), role }))
-    } catch (problem) {
-      setError(explain(problem))
-      setBusy(false)
-    }
-  }
+  const form = useServerForm({
+    saved: { email: '', role: 'support' as Role },
+    send: (values) => api.post<Invited>('/api/invites', values),
+    onSaved: onDone,
+    guarded: false,
+  })
+  const { role } = form.values
 
   return (
-    <form onSubmit={(event) => void invite(event)}>
+    <Form form={form}>
       <Stack>
         <TextInput
           label={t('auth.email')}
@@ -78,27 +67,23 @@ function InviteForm({ onDone }: { onDone: (made: Made) => void }) {
           required
           withAsterisk={false}
           data-autofocus
-          value={email}
-          error={error}
-          onChange={(event) => {
-            setEmail(event.currentTarget.value)
-            setError(null)
-          }}
+          {...form.text('email')}
         />
         <Select
           label={t('settings.team.role')}
-          description={t(`settings.roleTexts.${role as 'support'}`)}
+          description={t(`roleTexts.${role as 'support'}`)}
           inputWrapperOrder={['label', 'input', 'description']}
           value={role}
-          onChange={(value) => value && setRole(value as Role)}
-          data={GIVEN_ROLES.map((name) => ({ value: name, label: t(`settings.roles.${name}`) }))}
+          error={form.errors.role}
+          onChange={(value) => value && form.change({ role: value as Role })}
+          data={GIVEN_ROLES.map((name) => ({ value: name, label: t(`roles.${name}`) }))}
         />
         <Group justify="flex-end">
-          <Button type="submit" loading={busy}>
+          <Button type="submit" loading={form.busy}>
             {t('settings.team.makeInvite')}
           </Button>
         </Group>
       </Stack>
-    </form>
+    </Form>
   )
 }

@@ -1,30 +1,20 @@
-/** A settings page: what is saved, what was changed on top of it, and a bar that saves or discards. */
+/** A settings form: the saved document, the changes on top of it, and a bar that saves or discards them. */
 import { Button, Text } from '@mantine/core'
 import { IconCloudOff } from '@tabler/icons-react'
-import { useBlocker } from '@tanstack/react-router'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
-import { Empty } from '../frame/Problem'
-import { explain, toast, toastError } from '../frame/toasts'
-import { api, ApiError } from '../kernel/api'
+import { Empty } from '../ui/Problem'
+import { type ServerForm, useServerForm } from '../ui/serverForm'
+import { toast } from '../ui/toasts'
+import { api } from '../kernel/api'
+import { ConflictDialog } from './ConflictDialog'
 import frame from './Settings.module.css'
 
-export interface Editing<T> {
-  values: T
-  change: (change: Partial<T>) => void
-  /** By field: the whole name ("texts.2.text") and its beginning ("texts"). */
-  errors: Readonly<Record<string, string>>
-}
+/** What a section of a settings page edits. */
+export type Editing<T extends object> = Pick<ServerForm<T>, 'values' | 'change' | 'errors'>
 
-export interface Form<T> extends Editing<T> {
-  changed: boolean
-  busy: boolean
-  save: () => Promise<void>
-  discard: () => void
-}
-
-/** The document behind `path`, or what to show until it is there. */
+/** The document behind `path`, or what to show until it is loaded. */
 export function useSettings<T>(path: string): { data: T | undefined; waiting: ReactNode } {
   const { t } = useTranslation()
   const { data, isError, refetch } = useQuery({
@@ -42,52 +32,41 @@ export function useSettings<T>(path: string): { data: T | undefined; waiting: Re
   return { data, waiting: !data && isError ? failed : null }
 }
 
-export function useEditing<T extends object>(path: string, saved: T): Form<T> {
+/** The form of one settings document. Saving takes over what it became: trimmed, sorted, put into capitals. */
+export function useEditing<T extends object, A extends object = T>(
+  path: string,
+  saved: T,
+  fromAnswer?: (answer: A) => T,
+  onWrong?: (fields: readonly string[]) => void,
+): ServerForm<T> {
   const { t } = useTranslation()
   const queries = useQueryClient()
-  const [changes, setChanges] = useState<Partial<T>>({})
-  const [errors, setErrors] = useState<Record<string, string>>({})
-  const [busy, setBusy] = useState(false)
-  const values = { ...saved, ...changes }
-  const changed = JSON.stringify(values) !== JSON.stringify(saved)
-  useBlocker({ shouldBlockFn: () => false, enableBeforeUnload: changed, disabled: !changed })
-
-  return {
-    values,
-    errors,
-    changed,
-    busy,
-    change(more) {
-      setChanges((all) => ({ ...all, ...more }))
-      setErrors((all) =>
-        Object.fromEntries(Object.entries(all).filter(([name]) => !((name.split('.')[0] ?? '') in more))),
-      )
-    },
-    discard() {
-      setChanges({})
-      setErrors({})
-    },
-    async save() {
-      setBusy(true)
-      try {
-        // The answer is what it became: trimmed, sorted, put into capitals.
-        queries.setQueryData(['settings', path], await api.put(path, values))
-        setChanges({})
-        setErrors({})
-        toast(t('common.saved'))
-      } catch (error) {
-        const field = error instanceof ApiError ? error.field : null
-        if (field) setErrors({ [field]: explain(error), [field.split('.')[0]!]: explain(error) })
-        toastError(error)
-      } finally {
-        setBusy(false)
-      }
-    },
+  const own = (answer: A): T => {
+    const fields = Object.keys(saved) as (keyof T)[]
+    const values = answer as unknown as T
+    return fromAnswer?.(answer) ?? (Object.fromEntries(fields.map((name) => [name, values[name]])) as T)
   }
+  const form = useServerForm<T, A>({
+    saved,
+    send: (values) => api.put<A>(path, values),
+    savedBy: own,
+    ...(onWrong && { onWrong }),
+    fromCurrent: (current) => own(current as A),
+    onSaved: (answer) => {
+      queries.setQueryData(['settings', path], answer)
+      toast(t('common.saved'))
+    },
+  })
+  const { problem } = form
+  useEffect(() => {
+    if (problem !== null) toast(problem, 'failed')
+  }, [problem])
+  return form
 }
 
-export function SaveBar<T>({ form }: { form: Form<T> }) {
+export function SaveBar<T extends object>({ form }: { form: ServerForm<T> }) {
   const { t } = useTranslation()
+  if (form.conflict) return <ConflictDialog form={form} conflict={form.conflict} />
   if (!form.changed) return null
   return (
     <div className={frame.bar} role="region" aria-label={t('settings.unsaved')}>

@@ -1,6 +1,7 @@
 /** Entries and tickets for tests. */
 import type { EntryOut, TicketOut } from '../generated/protocol'
-import type { Sending } from '../inbox/outbox'
+import type { EntryPage } from '../generated/inbox'
+import type { Sending } from '../inbox/data/outbox'
 
 const START = Date.parse('2026-03-02T09:00:00Z')
 
@@ -16,6 +17,13 @@ export function entry(seq: number, more: Partial<EntryOut> = {}): EntryOut {
     at: new Date(START + seq * 1_000).toISOString(),
     ...more,
   }
+}
+
+/** These entries as a page of a thread that ends with them, or at `last_seq`. */
+export function entryPage(entries: EntryOut[], last_seq = entries.at(-1)?.seq ?? 0): EntryPage {
+  const within = entries.filter(({ seq, kind }) => seq <= last_seq && kind !== 'redacted')
+  const [first, last] = [within[0]?.seq ?? 1, within.at(-1)?.seq ?? 0]
+  return { entries, first, last, last_seq, more: first > 1, more_after: last < last_seq }
 }
 
 export function ticket(id: number, more: Partial<TicketOut> = {}): TicketOut {
@@ -56,6 +64,7 @@ export function sending(key: string, more: Partial<Sending> = {}): Sending {
     text: `text of ${key}`,
     files: [],
     at: new Date(START).toISOString(),
+    turn: 1,
     state: 'waiting',
     problem: null,
     ...more,

@@ -1,1 +1,1 @@
-"""Bad inputs as data, numbered as in BAD_INPUTS.md: a new bug adds a line here."""
+"""Bad inputs as data, with the ids of `tests/bad_inputs.md`: a new bug adds a line here."""

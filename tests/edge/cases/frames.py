@@ -1,7 +1,7 @@
-"""Socket frames that are not what they should be (BAD_INPUTS 3.1).
+"""Invalid socket frames (`tests/bad_inputs.md`).
 
-`code`: of the refusal; None: accepted, or ignored without a word. `sent`: what goes into one frame; str is
-sent as text, bytes as binary. KEY stands for a fresh client key.
+`code` is the code of the refusal; None means that the frame is accepted or silently ignored. `sent` is the content of
+one frame: str is sent as text, bytes as binary. KEY is replaced by a fresh client key.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Case:
     id: str
     sent: str | bytes
     code: str | None
-    why: str = ""
+    reason: str = ""
 
 
 def say(text: Any, **more: Any) -> str:
@@ -119,7 +119,7 @@ EVERYWHERE = [
     Case("W6-depth-16-is-fine", '{"type":"ping","n":' + "[" * 15 + "]" * 15 + "}", None),
 ]
 
-# --- on the visitor's -------------------------------------------------------------------------------
+# --- on a visitor's socket --------------------------------------------------------------------------
 
 VISITOR = [
     # W10, W11, W13, W47: texts
@@ -170,7 +170,7 @@ VISITOR = [
     Case("W26-newline", frame(type="say", id="k3y-0000\n", text="x"), "invalid"),
     Case("W26-unicode", frame(type="say", id="kéy-00000", text="x"), "invalid"),
     Case("W26-nul", frame(type="say", id="k3y-\u00000000", text="x"), "invalid"),
-    # W23: what is not the visitor's to say
+    # W23: fields that a visitor cannot set
     Case("W23-agent-id", say("x", agent_id=1, is_agent=True, role="owner"), None),
     Case("W23-seq-and-time", say("x", seq=1, public_seq=1, created_at="1970-01-01", at="1970-01-01"), None),
     Case("W23-conversation-id", say("x", conversation_id=1, thread=1, thread_id=1, ticket=1), None),
@@ -187,7 +187,7 @@ VISITOR = [
     Case("W24-file-path", say("x", files=["../../etc/passwd"]), "invalid"),
     Case("W24-file-number", say("x", files=[1]), "invalid"),
     Case("W25-random-file", say("x", files=["f" * 32]), "not_found"),
-    # W28: bookmarks and how far was read
+    # W28: bookmarks and `seen`
     Case("W28-seen-minus-one", frame(type="seen", seq=-1), "invalid"),
     Case("W28-seen-word", frame(type="seen", seq="abc"), "invalid"),
     Case("W28-seen-number-as-word", frame(type="seen", seq="1"), "invalid"),
@@ -200,7 +200,7 @@ VISITOR = [
     Case("W28-seen-2-to-31", frame(type="seen", seq=2**31), None),
     Case("W28-seen-zero", frame(type="seen", seq=0), None),
     Case("W28-seen-of-another-thread", frame(type="seen", seq=1, thread=4711), None),
-    # W31, W41, W22: what visitors cannot do
+    # W31, W41, W22: frames that visitors may not send
     Case("W31-edit", frame(type="edit", seq=1, text="x"), "unknown_type"),
     Case("W31-delete", frame(type="delete", seq=1), "unknown_type"),
     Case("W41-button", frame(type="button", payload="refund"), "unknown_type"),
@@ -217,6 +217,8 @@ VISITOR = [
     Case("W34-support-team", frame(type="introduce", id=KEY, name="Support Team"), "reserved_name"),
     Case("W34-agents-name", frame(type="introduce", id=KEY, name="  ana "), "reserved_name"),
     Case("W34-agents-name-invisibly", frame(type="introduce", id=KEY, name="A\u200bna"), "reserved_name"),
+    Case("W34-agents-name-by-look", frame(type="introduce", id=KEY, name="\u0410na"), "reserved_name"),
+    Case("W34-support-by-look", frame(type="introduce", id=KEY, name="Supp0rt"), "reserved_name"),
     Case("W34-agents-name-rtl", frame(type="introduce", id=KEY, name="\u202eAna\u202c"), "reserved_name"),
     Case("W34-10000-characters", frame(type="introduce", id=KEY, name="N" * 10_000), None),
     Case("W34-20001-characters", frame(type="introduce", id=KEY, name="N" * 20_001), "invalid"),
@@ -241,11 +243,11 @@ VISITOR = [
     Case("W35-no-page", frame(type="page"), "invalid"),
     Case("W35-page-word", frame(type="page", page="https://shop.example/"), "invalid"),
     Case("W35-locale-65", frame(type="page", page={"locale": "x" * 65}), "invalid"),
-    # ending
+    # ending a chat
     Case("W26-end-without-key", frame(type="end"), "invalid"),
 ]
 
-# --- on the agent's ---------------------------------------------------------------------------------
+# --- on an agent's socket ---------------------------------------------------------------------------
 
 AGENT = [
     Case("W28-open-nothing", frame(type="open"), "invalid"),

@@ -1,20 +1,20 @@
-"""Addresses that are not what they should be (BAD_INPUTS 3.7), as far as links in texts reach: U2, U3, U5, U6, U8.
+"""Invalid or dangerous link targets in texts (U2, U3, U5, U6, U8).
 
-U9 and U11 (unsubscribing, pixels of mails) come with mails.
+U9 and U11 (unsubscribe links, tracking pixels) are for email, which does not exist yet.
 """
 
 from __future__ import annotations
 
 HERE = "https://chat.shop.example"
 
-# --- U2: what is typed, and how it stands in `Location` ---------------------------------------------------
+# --- U2: the typed target, and its form in `Location` ----------------------------------------------------
 
 TARGETS: list[tuple[str, str]] = [
     ("https://good.evil", "https://good.evil/"),
     ("HTTPS://Shop.EXAMPLE:443/A?b#c", "https://shop.example/A?b#c"),
     ("http://shop.example:80", "http://shop.example/"),
     ("http://shop.example:8080/x", "http://shop.example:8080/x"),
-    ("https://аррӏе.example/", "https://xn--80ak6aa92e.example/"),  # Cyrillic look-alikes show as what they are
+    ("https://аррӏе.example/", "https://xn--80ak6aa92e.example/"),  # Cyrillic look-alikes are shown in their ASCII form
     ("https://가게.example/차?맛=1", "https://xn--o39akk.example/%EC%B0%A8?%EB%A7%9B=1"),
     ("https://straße.example", "https://xn--strae-oqa.example/"),
     ("www.shop.example/tea", "https://www.shop.example/tea"),
@@ -24,14 +24,14 @@ TARGETS: list[tuple[str, str]] = [
     ("http://0177.0.0.01/", "http://127.0.0.1/"),
     ("http://[::1]:8000/x", "http://[::1]:8000/x"),
     ("http://[0:0:0:0:0:0:0:1]/", "http://[::1]/"),
-    ("https://a.example/%0d%0aX", "https://a.example/%0d%0aX"),  # stays an escape: no header ends there
+    ("https://a.example/%0d%0aX", "https://a.example/%0d%0aX"),  # remains an escape, so it ends no header
     ('https://a.example/"<b>`{|}^', "https://a.example/%22%3Cb%3E%60%7B%7C%7D%5E"),
     ("https://a.example/?next=https://b.example/@c", "https://a.example/?next=https://b.example/@c"),
     ("https://a_b.example", "https://a_b.example/"),
     ("http://localhost:3000/x", "http://localhost:3000/x"),
 ]
 
-# Two programs could read these differently, or they end a header: they stay in the text as they were typed.
+# Two programs could read these differently, or they end a header: they are left in the text unshortened.
 REFUSED: list[str] = [
     "https://good.example@evil.example/",
     "https://user:secret@shop.example/",
@@ -70,10 +70,10 @@ REFUSED: list[str] = [
     "https://" + "a" * 64 + "é.example/",
     "https://" + "a." * 130 + "example/",
     "https://a.example/" + "x" * 8192,
-    "https://a.example/" + "가" * 2000,  # short as typed, too long as it would be sent
+    "https://a.example/" + "가" * 2000,  # short enough as typed, too long when encoded
 ]
 
-# --- U6: to our own shortener, in a circle -----------------------------------------------------------------
+# --- U6: links to our own shortener ------------------------------------------------------------------------
 
 OWN: list[tuple[str, bool]] = [
     (f"{HERE}/l/aB3dE6gH", True),
@@ -90,13 +90,13 @@ OWN: list[tuple[str, bool]] = [
     ("https://other.example/?u=https://go.shop.example/aB3dE6gH", False),
 ]
 
-# A private network is somebody's, and nothing here is ever fetched by the server: such a link is only passed on.
+# A private network may belong to the shop. The server never requests a link's target; it only redirects to it.
 PRIVATE: list[str] = [
     "http://127.0.0.1/", "http://10.0.0.1/admin", "http://192.168.1.1/", "http://169.254.169.254/latest/meta-data/", "http://[::1]/",
     "http://[fd00::1]/", "http://localhost/", "http://2130706433/",
 ]  # fmt: skip
 
-# --- U3: parameters that elsewhere send people on ------------------------------------------------------------
+# --- U3: parameters that are open redirects elsewhere --------------------------------------------------------
 
 ELSEWHERE: list[str] = [
     "https://evil.example/", "//evil.example", "/\\evil.example", "\\\\evil.example", "https:evil.example", "javascript:alert(1)",
@@ -123,14 +123,14 @@ ROUTES: tuple[tuple[str, str], ...] = (
     ("GET", "/media/x.png"), ("GET", "/files/x"),
 )  # fmt: skip
 
-# --- U5: codes that are none ---------------------------------------------------------------------------------
+# --- U5: invalid codes ---------------------------------------------------------------------------------------
 
 CODES: list[str] = [
     "aaaaaaaa", "short", "x" * 9, "aaaa-aaa", "%00aaaaaa", "aaaaaaa%0d", "\uac00\ub098\ub2e4\ub77c\ub9c8\ubc14\uc0ac\uc544", "%2e%2e%2e", "x" * 8_000, "aaaaaaa%20",
     "AAAAAAA\uff21", "%61aaaaaaa%00", "00000000", "aaaaaaaa%2f..", "' OR 1=1", "{code}x", "-{code}",
 ]  # fmt: skip
 
-# --- U8: what a click says of itself -----------------------------------------------------------------------
+# --- U8: headers of a click ----------------------------------------------------------------------------------
 
 CLICKS: dict[str, dict[str, str]] = {
     "user-agent-6-kb": {"user-agent": "Mozilla/5.0 " + "x" * 6_000},

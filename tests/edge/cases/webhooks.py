@@ -1,9 +1,9 @@
-"""Webhooks of the carrier that are not what they should be, and odd ones that are (BAD_INPUTS 3.3). All of section B-S
-that comes in over the network; S17, the loop of two robots, stands in `tests/actions/test_sms_inbound.py`.
+"""Invalid carrier webhooks, and unusual but valid ones: all of section B-S that arrives over the network. (S17, the
+loop of two automatic repliers, is in `tests/actions/test_sms_inbound.py`.)
 
-A `Case` is sent as Twilio sends it but for what it says. `params` are laid over a good text, None leaves one out;
-`status`: of the answer. Where it is 200: `meaning` it was understood as, `body` as it is kept (None: not looked at),
-`files` kept, `phone` False where the sender is no telephone.
+Each `Case` is a valid text with changes. `params` replace parameters; None removes one. `status` is the status of the
+response. If it is 200, `meaning` is the text's meaning, `body` the stored text (None: not checked), `files` the number
+of stored files, and `phone` is False if the sender is no phone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Sign = Literal["good", "other token", "shared", "shared with token", "missing", "as it stands"]
+Sign = Literal["good", "other token", "shared", "shared with token", "missing", "as given"]
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Case:
     files: int = 0
     phone: bool = True
     sign: Sign = "good"
-    cut: int = 0  # characters the signature lacks
-    address: str = "{url}{path}"  # what is signed
-    query: str = ""  # what is sent
+    cut: int = 0  # number of characters removed from the signature
+    address: str = "{url}{path}"  # the address that is signed
+    query: str = ""  # the query that is sent
     headers: dict[str, str] = field(default_factory=dict)
-    raw: bytes | None = None  # in place of the form; the signature covers no parameter then
-    more: tuple[tuple[str, str], ...] = ()  # names that stand there again
+    raw: bytes | None = None  # replaces the form; then the signature covers no parameter
+    more: tuple[tuple[str, str], ...] = ()  # parameters that are repeated
     method: str = "POST"
     alert: str | None = None
 
@@ -43,10 +43,10 @@ AS_JSON = {"content-type": "application/json"}
 SIGNATURES = [
     Case("S2-another-token", 403, sign="other token"),
     Case("S2-no-signature", 403, sign="missing"),
-    Case("S2-empty", 403, sign="as it stands", headers={"X-Twilio-Signature": ""}),
-    Case("S2-not-base64", 403, sign="as it stands", headers={"X-Twilio-Signature": "!!!!"}),
-    Case("S2-not-ascii", 403, sign="as it stands", headers={"X-Twilio-Signature": "\u00e9" * 28}),
-    Case("S2-10-kb", 403, sign="as it stands", headers={"X-Twilio-Signature": "A" * 10_000}),
+    Case("S2-empty", 403, sign="as given", headers={"X-Twilio-Signature": ""}),
+    Case("S2-not-base64", 403, sign="as given", headers={"X-Twilio-Signature": "!!!!"}),
+    Case("S2-not-ascii", 403, sign="as given", headers={"X-Twilio-Signature": "\u00e9" * 28}),
+    Case("S2-10-kb", 403, sign="as given", headers={"X-Twilio-Signature": "A" * 10_000}),
     *(Case(f"S2-cut-by-{n}", 403, cut=n) for n in (1, 4, 27)),
     Case("S2-signed-for-https", 403, address="https{rest}{path}"),
     Case("S2-without-the-port", address="{portless}{path}"),
@@ -57,7 +57,7 @@ SIGNATURES = [
     Case("S2-query-added", 403, query="?x=1"),
     Case("S2-query-lost", 403, address="{url}{path}?x=1"),
     Case("S2-escape-written-otherwise", 403, address="{url}{path}?x=%2B", query="?x=%2b"),
-    Case("S2-a-parameter-added", 403, sign="as it stands", more=(("Extra", ""),)),
+    Case("S2-a-parameter-added", 403, sign="as given", more=(("Extra", ""),)),
     Case("S3-shared-key", sign="shared", headers={SHARED: "key=hooks,algorithm=HMAC_SHA256"}),
     Case("S3-shared-key-spaces-and-case", sign="shared", headers={SHARED: " KEY=hooks , Algorithm=hmac_sha256"}),
     Case("S3-unknown-key", 403, sign="shared", headers={SHARED: "key=others,algorithm=HMAC_SHA256"}),
@@ -71,9 +71,9 @@ SIGNATURES = [
     Case("S3-the-usual-one-by-name", headers={SHARED: "algorithm=HMAC_SHA1"}),
     Case("S5-json-altered", 403, raw=JSON + b" ", address="{url}{path}" + NAMED, query=NAMED, headers=AS_JSON),
     Case("S5-json-without-hash", 403, raw=JSON, headers=AS_JSON),
-    Case("S5-hash-twice", 403, raw=JSON, address="{url}{path}" + NAMED + "&bodySHA256=" + "0" * 64,
+    Case("S5-hash-twice", 400, raw=JSON, address="{url}{path}" + NAMED + "&bodySHA256=" + "0" * 64,
          query=NAMED + "&bodySHA256=" + "0" * 64, headers=AS_JSON),
-    # Signed and whole, and it names no account: nobody's.
+    # Signed and complete, but it names no account.
     Case("S5-json-of-nobody", 403, raw=JSON, address="{url}{path}" + NAMED, query=NAMED, headers=AS_JSON,
          alert="webhook_of_another_account"),
     Case("S6-another-account", 403, {"AccountSid": "AC" + "f" * 32}, alert="webhook_of_another_account"),
@@ -170,7 +170,7 @@ MEANINGS = [
         for n, body in enumerate(["please stop texting me", "unsubscribe me please", "no more texts"])
     ),
     *(Case(f"S15-{word}-without-a-stop", params={"Body": word}, meaning="start") for word in ("START", "UNSTOP")),
-    # There is nothing they could agree to: a word for the desk.
+    # The sender is no phone and cannot consent: an ordinary message for the inbox.
     Case("S15-YES-without-a-question", params={"Body": "YES"}, meaning="plain"),
 ]  # fmt: skip
 
@@ -192,7 +192,16 @@ BYTES = [
         }.items()
     ),
     Case("S20-the-largest-real-one", params={"Body": "\U0001f600" * 1_600, "NumMedia": "10", **{f"MediaUrl{n}": _URL + "x" * 300 + str(n) for n in range(10)}}, files=10),
-    Case("S20-a-name-twice", more=(("Extra", "b"), ("Extra", "a"), ("Extra", "b"))),
+    Case("S20-a-name-twice", 400, more=(("Extra", "b"), ("Extra", "a"), ("Extra", "b"))),
+    Case("S20-a-name-twice-alike", 400, more=(("Extra", "b"), ("Extra", "b"))),
+    Case("S20-two-bodies", 400, more=(("Body", "STOP"),)),
+    Case("S20-two-senders", 400, more=(("From", "+12025550143"),)),
+    Case("S20-an-empty-name-twice", 400, more=(("", "a"), ("", "b"))),
+    Case("S20-names-in-two-cases", more=(("body", "STOP"),)),
+    Case("S20-twice-in-the-query", 400, address="{url}{path}?m=1&m=2", query="?m=1&m=2"),
+    Case("S20-twice-in-the-query-escaped", 400, address="{url}{path}?m=1&%6d=2", query="?m=1&%6d=2"),
+    Case("S20-in-query-and-form", address="{url}{path}?Body=STOP", query="?Body=STOP"),
+    Case("S20-by-get-twice", 400, method="GET", more=(("Body", "STOP"),)),
     Case("S20-unknown-parameters", params={"Brand New": "1", "": "x", "\u00fc": "\u00e4"}),
     Case("S20-by-get", method="GET"),
     Case("S20-put", 405, method="PUT"),
@@ -226,7 +235,8 @@ ALL: list[Case] = [*SIGNATURES, *SENDERS, *MEDIA, *WORDS, *MEANINGS, *BYTES, *OT
 
 @dataclass(frozen=True)
 class Report:
-    """A status report, laid over a good one about our message. `kept`: it stands in `carrier_reports`; `moves`: to."""
+    """A status report about one of our messages, with changes. `kept`: whether the report is stored in
+    `carrier_reports`. `moves`: the new state of the message."""
 
     id: str
     status: int

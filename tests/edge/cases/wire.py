@@ -1,6 +1,6 @@
-"""Bytes that are no proper WebSocket traffic (BAD_INPUTS 3.1): after a good handshake and `hello`.
+"""Bytes that violate the WebSocket protocol, sent after a valid handshake and `hello`.
 
-`code`: of the close frame that must answer them.
+`code` is the code of the close frame that the server must send.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ WIRE = [
     Case("W14-binary", ws(BINARY, b"x" * (65_536 + 1)), (1009,)),
     Case("W14-in-two-fragments", ws(TEXT, b"x" * 40_000, fin=False) + ws(CONT, b"x" * 40_000), (1009,)),
     Case("W14-length-with-the-highest-bit", bytes([0x81, 0xFF]) + b"\xff" * 8 + MASK, (1002, 1009)),
-    # W16: endless
+    # W16: endless messages
     Case("W16-10000-fragments", ws(TEXT, b"x", fin=False) + ws(CONT, b"x", fin=False) * 10_000, (1009,)),
     Case("W16-empty-fragments", ws(TEXT, b"", fin=False) + ws(CONT, b"", fin=False) * 10_000, (1009,)),
-    # W17: against the protocol
+    # W17: protocol violations
     Case("W17-unmasked", ws(TEXT, b'{"type":"ping"}', masked=False), (1002,)),
     Case("W17-unmasked-ping", ws(PING, b"", masked=False), (1002,)),
     *(Case(f"W17-reserved-bit-{rsv}", ws(TEXT, b"{}", rsv=rsv), (1002,)) for rsv in (1, 2, 4)),

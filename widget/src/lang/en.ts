@@ -15,7 +15,7 @@ export const en = {
   online: 'We are here. Ask us anything.',
   away: 'We are away. Leave a message and we will get back to you.',
   onlineShort: 'Online',
-  awayShort: 'Away, but we will answer',
+  awayShort: 'Away, but we will reply',
   // Writing
   write: 'Write a message…',
   send: 'Send',
@@ -25,13 +25,13 @@ export const en = {
   you: 'You',
   team: 'Team',
   waiting: 'Sending…',
-  waitingOffline: 'Will send when you are back',
+  waitingOffline: "Will send once you're reconnected",
   sent: 'Sent',
   seen: 'Seen',
   redacted: 'This message was removed',
   unread: { one: '{n} unread message', other: '{n} unread messages' } as Record<string, string>,
   // Troubles; a line that is down loads nothing more
-  offline: 'You are offline. What you write will be sent when you are back.',
+  offline: "You are offline. Messages will be sent once you're reconnected.",
   reconnecting: 'Reconnecting…',
   // Before the first message
   privacy: 'Privacy policy',

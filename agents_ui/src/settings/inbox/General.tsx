@@ -1,21 +1,21 @@
 import { useTranslation } from 'react-i18next'
-import type { InboxSettings } from '../../kernel/contract'
+import type { VersionedInbox } from '../../generated/inbox'
 import type { Editing } from '../editing'
 import { Section, SwitchRow } from '../Section'
 
-export function General({ values, change }: Editing<InboxSettings>) {
+export function General({ values, change }: Editing<VersionedInbox>) {
   const { t } = useTranslation()
   return (
     <Section title={t('settings.inbox.general')}>
       <SwitchRow
-        channels={t('inbox.channels.sms')}
+        channels={t('channels.sms')}
         label={t('settings.inbox.shorten_links')}
         text={t('settings.inbox.shorten_links_text')}
         checked={values.shorten_links}
         onChange={(shorten_links) => change({ shorten_links })}
       />
       <SwitchRow
-        channels={`${t('inbox.channels.sms')} · ${t('inbox.channels.webchat')}`}
+        channels={`${t('channels.sms')} · ${t('channels.webchat')}`}
         label={t('settings.inbox.unread_badge')}
         text={t('settings.inbox.unread_badge_text')}
         checked={values.unread_badge}

@@ -1,16 +1,17 @@
-import '@mantine/core/styles/Radio.css'
+import '@mantine/core/styles/Radio.layer.css'
 import { Anchor, Radio, Stack, Switch, Text, Textarea } from '@mantine/core'
 import { IconAlertTriangle } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
-import { useCan } from '../../accounts/session'
-import type { InboxSettings, Keywords } from '../../kernel/contract'
-import { TextCost } from '../../sms/TextCost'
+import { useCan } from '../../kernel/session'
+import type { Keywords } from '../../generated/consent'
+import type { VersionedInbox } from '../../generated/inbox'
 import { type Editing, useSettings } from '../editing'
 import { Section, SwitchRow } from '../Section'
 import frame from '../Settings.module.css'
+import { TextCost } from '../../messaging'
 
-export function Inbound(editing: Editing<InboxSettings>) {
+export function Inbound(editing: Editing<VersionedInbox>) {
   return (
     <>
       <AutoResponse {...editing} />
@@ -21,7 +22,7 @@ export function Inbound(editing: Editing<InboxSettings>) {
 }
 
 /** SET-5..7: sent for a text without a keyword. */
-function AutoResponse({ values, change, errors }: Editing<InboxSettings>) {
+function AutoResponse({ values, change, errors }: Editing<VersionedInbox>) {
   const { t } = useTranslation()
   return (
     <Section
@@ -55,7 +56,7 @@ function AutoResponse({ values, change, errors }: Editing<InboxSettings>) {
         <Radio.Group
           label={t('settings.inbox.autoTo')}
           value={values.auto_response_to}
-          onChange={(to) => change({ auto_response_to: to as InboxSettings['auto_response_to'] })}
+          onChange={(to) => change({ auto_response_to: to as VersionedInbox['auto_response_to'] })}
         >
           <Stack gap={10} mt={8}>
             <Radio
@@ -79,7 +80,7 @@ function AutoResponse({ values, change, errors }: Editing<InboxSettings>) {
   )
 }
 
-/** SET-6: where only the bare word opts out, somebody has to be told which. */
+/** SET-6: if only the bare keyword opts out, the text must name it. */
 function HowToOptOut({ text }: { text: string }) {
   return useCan('channels') && !/\bstop\b/i.test(text) ? <WhereWordsCount /> : null
 }
@@ -97,20 +98,20 @@ function WhereWordsCount() {
 }
 
 /** AMB-6: one switch for each channel. */
-function Media({ values, change }: Editing<InboxSettings>) {
+function Media({ values, change }: Editing<VersionedInbox>) {
   const { t } = useTranslation()
   const channels = useCan('channels')
   const media = values.show_media
   return (
     <Section title={t('settings.inbox.media')} text={t('settings.inbox.mediaText')}>
       <SwitchRow
-        label={t('inbox.channels.sms')}
+        label={t('channels.sms')}
         text={t('settings.inbox.mediaSms')}
         checked={media.sms}
         onChange={(sms) => change({ show_media: { ...media, sms } })}
       />
       <SwitchRow
-        label={t('inbox.channels.webchat')}
+        label={t('channels.webchat')}
         text={t('settings.inbox.mediaChat')}
         locked={channels ? undefined : t('settings.inbox.mediaChatLocked')}
         checked={media.webchat}
@@ -127,9 +128,7 @@ function Welcome() {
     <Section title={t('settings.widget.welcome')}>
       <Text c="dimmed">
         {t('settings.inbox.welcomeText')}{' '}
-        <Anchor renderRoot={(props) => <Link to="/settings/widget" {...props} />}>
-          {t('settings.widget.title')}
-        </Anchor>
+        <Anchor renderRoot={(props) => <Link to="/settings/widget" {...props} />}>{t('pages.widget')}</Anchor>
       </Text>
     </Section>
   )

@@ -1,8 +1,9 @@
-/** What holds for everybody who answers (SPEC 2.6). A channel that does not have a setting is not offered it (SET-1). */
-import '@mantine/core/styles/Tabs.css'
+/** Settings of the inbox for the whole team; each setting names the channels that have it (SET-1). */
+import '@mantine/core/styles/Tabs.layer.css'
 import { Tabs } from '@mantine/core'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import type { InboxSettings as Values } from '../../kernel/contract'
+import type { VersionedInbox as Values } from '../../generated/inbox'
 import { SaveBar, useEditing, useSettings } from '../editing'
 import { PageHead } from '../Section'
 import frame from '../Settings.module.css'
@@ -16,7 +17,7 @@ export function InboxSettings() {
   const { data, waiting } = useSettings<Values>(PATH)
   return (
     <div className={frame.page}>
-      <PageHead title={t('settings.inbox.title')} text={t('settings.inbox.text')} />
+      <PageHead title={t('pages.inbox')} text={t('settings.inbox.text')} />
       {data ? <Form saved={data} /> : waiting}
     </div>
   )
@@ -24,10 +25,13 @@ export function InboxSettings() {
 
 function Form({ saved }: { saved: Values }) {
   const { t } = useTranslation()
-  const form = useEditing(PATH, saved)
+  const [tab, setTab] = useState<string | null>('general')
+  const form = useEditing(PATH, saved, undefined, (fields) => {
+    if (fields.includes('auto_response')) setTab('inbound')
+  })
   return (
     <>
-      <Tabs defaultValue="general" keepMounted={false}>
+      <Tabs value={tab} onChange={setTab} keepMounted={false}>
         <Tabs.List mb="md" className={frame.tabs}>
           <Tabs.Tab value="general">{t('settings.inbox.general')}</Tabs.Tab>
           <Tabs.Tab value="inbound">{t('settings.inbox.inbound')}</Tabs.Tab>

@@ -1,13 +1,13 @@
-/** What keywords are answered with, by country and language (SPEC KEY-7..9): ours until somebody writes their own. */
+/** Replies to keywords by country and language (KEY-7..9); the default reply until the owner writes one. */
 import { Badge, Button, Group, Select, Stack, Text, Textarea } from '@mantine/core'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import type { Keywords } from '../../kernel/contract'
-import { TextCost } from '../../sms/TextCost'
+import type { Keywords, KeywordText } from '../../generated/consent'
 import type { Editing } from '../editing'
 import { Section } from '../Section'
 import frame from '../Settings.module.css'
 import { countryName, languageName } from '../../kernel/names'
+import { TextCost } from '../../messaging'
 
 const KINDS = ['stop', 'start', 'help', 'confirm_ask', 'confirmed'] as const
 
@@ -18,7 +18,7 @@ export function AnswersSection({ values, change, errors }: Editing<Keywords>) {
   const [wanted, setWanted] = useState('')
   const language = place?.languages.includes(wanted) ? wanted : (place?.languages[0] ?? 'en')
   const defaults = values.defaults.find((one) => one.language === language)?.texts ?? {}
-  // The name may be on its way: typed, and not saved yet.
+  // The company name may be typed and not saved yet.
   const ours = Object.fromEntries(
     Object.entries(defaults).map(([kind, text]) => [
       kind,
@@ -28,13 +28,13 @@ export function AnswersSection({ values, change, errors }: Editing<Keywords>) {
 
   const own = (kind: string) =>
     values.texts.find((one) => one.country === country && one.language === language && one.kind === kind)
-  const write = (kind: string, text: string) => {
+  const write = (kind: KeywordText['kind'], text: string) => {
     const others = values.texts.filter((one) => one !== own(kind))
     const same = text.trim() === '' || text === ours[kind]
     change({ texts: same ? others : [...others, { country, language, kind, text }] })
   }
 
-  // The answer that an error is about ("texts.2.text") may be one of another country: then it is named instead.
+  // The error ("texts.2.text") may concern a reply of another country, which is then named.
   const wrong = values.texts.find((_, at) => errors[`texts.${at}.text`])
   const wrongHere = wrong !== undefined && wrong === own(wrong.kind)
   const wrongPlace =
@@ -46,7 +46,7 @@ export function AnswersSection({ values, change, errors }: Editing<Keywords>) {
     <Section title={t('settings.sms.answers')} text={t('settings.sms.answersText')}>
       <Group mb="md">
         <Select
-          label={t('settings.sms.country')}
+          label={t('sms.country')}
           searchable
           value={country}
           onChange={(code) => code && setCountry(code)}

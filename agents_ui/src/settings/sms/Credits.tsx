@@ -1,7 +1,6 @@
-import '@mantine/core/styles/Progress.css'
 import { Progress, Text } from '@mantine/core'
 import { useTranslation } from 'react-i18next'
-import type { Credits } from '../../kernel/contract'
+import type { Credits } from '../../generated/delivery'
 import { countryName } from '../../kernel/names'
 import { locale } from '../../kernel/time'
 import { useSettings } from '../editing'
@@ -10,7 +9,7 @@ import classes from './Sms.module.css'
 
 const KINDS = ['reply', 'auto_reply'] as const
 
-/** What this month took from the plan (SPEC CAM-41..44). */
+/** Credits used this month, by country and kind (CAM-41..44). */
 export function CreditsSection() {
   const { t } = useTranslation()
   const { data, waiting } = useSettings<Credits>('/api/sms/credits')
@@ -56,7 +55,7 @@ export function CreditsSection() {
           <thead>
             <tr>
               <th>{t('settings.sms.what')}</th>
-              <th>{t('settings.sms.country')}</th>
+              <th>{t('sms.country')}</th>
               <th>{t('settings.sms.messages')}</th>
               <th>{t('settings.sms.credits')}</th>
             </tr>

@@ -1,12 +1,12 @@
-/** How texts are read, and which words subscribe (SPEC KEY-5, KEY-10, AMB-1). */
-import '@mantine/core/styles/Radio.css'
+/** How texts are read, and which words subscribe (KEY-5, KEY-10, AMB-1). */
+import '@mantine/core/styles/Radio.layer.css'
 import { ActionIcon, Button, Radio, Select, Stack, Text, TextInput } from '@mantine/core'
 import { IconAlertTriangle, IconTrash } from '@tabler/icons-react'
-import { type FormEvent, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { explain } from '../../frame/toasts'
+import { Form, useServerForm, WrongInput } from '../../ui/serverForm'
+import { explainCode } from '../../ui/toasts'
 import { api } from '../../kernel/api'
-import type { KeywordMode, Keywords, SubscribeKeyword } from '../../kernel/contract'
+import type { KeywordCheck, KeywordMode, Keywords, SubscribeKeyword } from '../../generated/consent'
 import type { Editing } from '../editing'
 import { Section } from '../Section'
 import frame from '../Settings.module.css'
@@ -73,42 +73,22 @@ export function ReadingSection({ values, change, errors }: Editing<Keywords>) {
   )
 }
 
-interface Checked {
-  ok: boolean
-  word: string | null
-  reason: string | null
-}
-
 export function SubscribeSection({ values, change, errors }: Editing<Keywords>) {
   const { t } = useTranslation()
-  const [typed, setTyped] = useState('')
-  const [error, setError] = useState<string | null>(null)
-  const [busy, setBusy] = useState(false)
+  const form = useServerForm({
+    saved: { word: '' },
+    send: async (typed) => {
+      const { word, code } = await api.post<KeywordCheck>('/api/sms/keywords/check', typed)
+      if (word === null) throw new WrongInput({ word: explainCode(code ?? 'invalid') })
+      if (values.subscribe.some((item) => item.word === word))
+        throw new WrongInput({ word: t('settings.sms.wordThere') })
+      return word
+    },
+    savedBy: () => ({ word: '' }),
+    onSaved: (word) => change({ subscribe: [...values.subscribe, { word, opt_in: 'double', text: '' }] }),
+    guarded: false,
+  })
 
-  async function add(event: FormEvent) {
-    event.preventDefault()
-    setBusy(true)
-    try {
-      const { ok, word, reason } = await api.post<Checked>('/api/sms/keywords/check', { word: typed })
-      if (!ok || word === null) setError(reasonOf(typed, reason))
-      else if (values.subscribe.some((item) => item.word === word)) setError(t('settings.sms.wordThere'))
-      else {
-        change({ subscribe: [...values.subscribe, { word, opt_in: 'double', text: '' }] })
-        setTyped('')
-        setError(null)
-      }
-    } catch (problem) {
-      setError(explain(problem))
-    } finally {
-      setBusy(false)
-    }
-  }
-
-  // The server says why in English; its three reasons are told apart by what is seen of them.
-  const reasonOf = (word: string, reason: string | null) => {
-    if (!/^[a-z0-9]{3,20}$/i.test(word.trim())) return t('settings.sms.badWord.form')
-    return t(reason?.startsWith('Carriers') ? 'settings.sms.badWord.shaft' : 'settings.sms.badWord.common')
-  }
   const put = (word: string, more: Partial<SubscribeKeyword>) =>
     change({ subscribe: values.subscribe.map((item) => (item.word === word ? { ...item, ...more } : item)) })
 
@@ -151,24 +131,20 @@ export function SubscribeSection({ values, change, errors }: Editing<Keywords>) 
           </ActionIcon>
         </div>
       ))}
-      <form className={classes.add} onSubmit={(event) => void add(event)}>
+      <Form form={form} className={classes.add}>
         <TextInput
           flex={1}
           maw={260}
-          value={typed}
-          onChange={(event) => {
-            setTyped(event.currentTarget.value)
-            setError(null)
-          }}
+          {...form.text('word')}
           placeholder="JOIN"
           aria-label={t('settings.sms.addWord')}
-          error={error ?? errors.subscribe}
+          error={form.errors.word ?? errors.subscribe}
           autoCapitalize="characters"
         />
-        <Button type="submit" variant="default" loading={busy} disabled={!typed.trim()}>
+        <Button type="submit" variant="default" loading={form.busy} disabled={!form.values.word.trim()}>
           {t('settings.add')}
         </Button>
-      </form>
+      </Form>
     </Section>
   )
 }

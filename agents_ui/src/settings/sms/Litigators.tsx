@@ -1,58 +1,55 @@
-/** People known for suing over texts: the owner's list, and whether it counts (SPEC CON-8). */
-import { ActionIcon, Button, FileButton, Group, Switch, Text, Textarea, TextInput } from '@mantine/core'
+/** Known litigators: the owner's list, and whether it is applied (CON-8). */
+import { ActionIcon, Button, FileButton, Group, Text, Textarea, TextInput } from '@mantine/core'
 import { modals } from '@mantine/modals'
 import { IconSearch, IconTrash, IconUpload } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import i18n from 'i18next'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { toast, toastError } from '../../frame/toasts'
+import type { ListedNow, Litigators } from '../../generated/delivery'
+import { Form, useServerForm } from '../../ui/serverForm'
+import { explainCode, toast, toastError } from '../../ui/toasts'
 import { api } from '../../kernel/api'
 import { useSettings } from '../editing'
-import { Section } from '../Section'
-import { inSlices, MOST_REFUSED, type Refused } from './litigators'
+import { Section, SwitchRow } from '../Section'
+import { inSlices, MOST_REFUSED } from './listSlices'
 import classes from './Sms.module.css'
 
 const PATH = '/api/sms/litigators'
 const MOST_BYTES = 20_000_000
 
-interface List {
-  on: boolean
-  count: number
-  numbers: string[]
-}
-interface Added extends List {
-  added: number
-  known: number
-  refused: Refused[]
-}
-type Outcome = Pick<Added, 'added' | 'known' | 'refused'>
+type Outcome = Pick<ListedNow, 'added' | 'known' | 'refused'>
 
 export function LitigatorsSection() {
-  const { data, waiting } = useSettings<List>(PATH)
+  const { data, waiting } = useSettings<Litigators>(PATH)
   return data ? <Numbers list={data} /> : waiting
 }
 
-function Numbers({ list }: { list: List }) {
+function Numbers({ list }: { list: Litigators }) {
   const { t } = useTranslation()
   const queries = useQueryClient()
-  const [text, setText] = useState('')
+  const form = useServerForm({
+    saved: { lines: '' },
+    send: ({ lines }) => add(lines),
+    savedBy: () => ({ lines: '' }),
+    guarded: false,
+  })
   const [find, setFind] = useState('')
   const [busy, setBusy] = useState(false)
   const [outcome, setOutcome] = useState<Outcome | null>(null)
   const digits = find.replace(/\D/g, '')
   const found = useQuery({
     queryKey: ['settings', PATH, 'find', digits, list.count],
-    queryFn: () => api.get<List>(`${PATH}?find=${digits}`),
+    queryFn: () => api.get<Litigators>(`${PATH}?find=${digits}`),
     enabled: digits !== '',
   })
   const shown = digits ? (found.data?.numbers ?? []) : list.numbers
 
-  async function change(act: () => Promise<List>) {
+  async function change(act: () => Promise<Litigators>) {
     setBusy(true)
     try {
-      const { on, count, numbers } = await act()
-      queries.setQueryData(['settings', PATH], { on, count, numbers })
+      const { on, count, numbers, version } = await act()
+      queries.setQueryData(['settings', PATH], { on, count, numbers, version })
     } catch (error) {
       toastError(error)
       void queries.invalidateQueries({ queryKey: ['settings', PATH] })
@@ -64,23 +61,17 @@ function Numbers({ list }: { list: List }) {
   const add = (lines: string) =>
     change(async () => {
       const sum: Outcome = { added: 0, known: 0, refused: [] }
-      let now: List = list
+      let now: Litigators = list
       for (const slice of inSlices(lines)) {
-        const said = await api.post<Added>(PATH, { lines: slice.lines })
+        const said = await api.post<ListedNow>(PATH, { lines: slice.lines })
         now = said
         sum.added += said.added
         sum.known += said.known
         sum.refused.push(...said.refused.map((one) => ({ ...one, line: one.line + slice.before })))
         setOutcome({ ...sum })
       }
-      setText('')
       return now
     })
-
-  function submit(event: FormEvent) {
-    event.preventDefault()
-    void add(text)
-  }
 
   async function upload(file: File | null) {
     if (!file) return
@@ -94,37 +85,33 @@ function Numbers({ list }: { list: List }) {
       children: <Text>{i18n.t('settings.sms.litigators.clearText')}</Text>,
       labels: { confirm: i18n.t('settings.sms.litigators.clear'), cancel: i18n.t('common.cancel') },
       confirmProps: { color: 'red' },
-      onConfirm: () => void change(() => api.delete<List>(PATH)),
+      onConfirm: () => void change(() => api.delete<Litigators>(PATH)),
     })
 
   return (
     <Section title={t('settings.sms.litigators.title')} text={t('settings.sms.litigators.text')}>
-      <Switch
+      <SwitchRow
         label={t('settings.sms.litigators.on')}
-        description={t('settings.sms.litigators.onText')}
+        text={t('settings.sms.litigators.onText')}
         checked={list.on}
         disabled={busy}
-        onChange={(event) => {
-          const on = event.currentTarget.checked
-          void change(() => api.put<List>(PATH, { on }))
-        }}
+        onChange={(on) => void change(() => api.put<Litigators>(PATH, { on, version: list.version }))}
       />
-      <form onSubmit={submit}>
+      <Form form={form}>
         <Textarea
           mt="md"
           label={t('settings.sms.litigators.add')}
           description={t('settings.sms.litigators.addText')}
           placeholder={'+1 202 555 0143\n(202) 555-0144'}
-          value={text}
+          {...form.text('lines')}
           autosize
           minRows={3}
           maxRows={10}
           spellCheck={false}
           dir="ltr"
-          onChange={(event) => setText(event.currentTarget.value)}
         />
         <Group mt="xs" gap="xs">
-          <Button type="submit" loading={busy} disabled={!text.trim()}>
+          <Button type="submit" loading={busy} disabled={!form.values.lines.trim()}>
             {t('settings.sms.litigators.addButton')}
           </Button>
           <FileButton accept=".txt,.csv,text/plain,text/csv" onChange={(file) => void upload(file)}>
@@ -135,8 +122,8 @@ function Numbers({ list }: { list: List }) {
             )}
           </FileButton>
         </Group>
-      </form>
-      {outcome && <What outcome={outcome} />}
+      </Form>
+      {outcome && <SearchResult outcome={outcome} />}
       <Group mt="lg" justify="space-between">
         <Text fw={500}>{t('settings.sms.litigators.count', { count: list.count })}</Text>
         {list.count > 0 && (
@@ -166,7 +153,7 @@ function Numbers({ list }: { list: List }) {
             color="gray"
             disabled={busy}
             aria-label={t('settings.sms.litigators.remove', { number })}
-            onClick={() => void change(() => api.delete<List>(`${PATH}/${number.slice(1)}`))}
+            onClick={() => void change(() => api.delete<Litigators>(`${PATH}/${number.slice(1)}`))}
           >
             <IconTrash size={16} />
           </ActionIcon>
@@ -176,7 +163,7 @@ function Numbers({ list }: { list: List }) {
   )
 }
 
-function What({ outcome }: { outcome: Outcome }) {
+function SearchResult({ outcome }: { outcome: Outcome }) {
   const { t } = useTranslation()
   const { added, known, refused } = outcome
   return (
@@ -186,12 +173,12 @@ function What({ outcome }: { outcome: Outcome }) {
         {known > 0 && ` ${t('settings.sms.litigators.known', { count: known })}`}
         {refused.length > 0 && ` ${t('settings.sms.litigators.refused', { count: refused.length })}`}
       </Text>
-      {refused.slice(0, MOST_REFUSED).map(({ line, text, code, reason }) => (
+      {refused.slice(0, MOST_REFUSED).map(({ line, text, code }) => (
         <Text key={line} size="sm" c="red">
           {t('settings.sms.litigators.line', { line })} <bdi>{text}</bdi>:{' '}
           {i18n.exists(`settings.sms.badNumbers.${code}`)
             ? t(`settings.sms.badNumbers.${code as 'invalid'}`)
-            : reason}
+            : explainCode('invalid')}
         </Text>
       ))}
       {refused.length > MOST_REFUSED && <Text size="sm">…</Text>}

@@ -1,77 +1,71 @@
-import '@mantine/core/styles/Pill.css'
-import '@mantine/core/styles/PillsInput.css'
-import '@mantine/core/styles/NumberInput.css'
+import '@mantine/core/styles/Pill.layer.css'
+import '@mantine/core/styles/PillsInput.layer.css'
+import '@mantine/core/styles/NumberInput.layer.css'
 import { Button, Group, MultiSelect, NumberInput, Select, Stack, Switch, TextInput } from '@mantine/core'
-import { type FormEvent, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { explain } from '../../frame/toasts'
-import { api, ApiError } from '../../kernel/api'
-import { type Sender, SENDER_KINDS, type SenderKind } from '../../kernel/contract'
+import { Form, useServerForm } from '../../ui/serverForm'
+import { api } from '../../kernel/api'
+import { type SenderOut, SENDER_KINDS, type SenderKind } from '../../generated/delivery'
+import { ConflictDialog } from '../ConflictDialog'
 import { countryName } from '../../kernel/names'
 
 interface NumberFormProps {
   /** Null: a new one. */
-  sender: Sender | null
+  sender: SenderOut | null
   countries: readonly string[]
   onDone: () => void
 }
 
-/** A new one can do what its kind can at home; afterwards each thing can be changed. */
+/** Defaults for a new number by its kind and country; each can be changed. */
 export function NumberForm({ sender, countries, onDone }: NumberFormProps) {
   const { t } = useTranslation()
-  const [address, setAddress] = useState(sender?.address ?? '')
-  const [kind, setKind] = useState<SenderKind | null>(sender?.kind ?? null)
-  const [country, setCountry] = useState<string | null>(sender?.country ?? null)
-  const [can, setCan] = useState(
-    sender && { countries: sender.countries, mms: sender.mms, inbound: sender.inbound, rate: sender.rate, enabled: sender.enabled }, // prettier-ignore
-  )
-  const [error, setError] = useState<Record<string, string>>({})
-  const [busy, setBusy] = useState(false)
-  const guess = guessed(address)
-  const chosen = { kind: kind ?? guess.kind, country: country ?? guess.country }
+  const form = useServerForm({
+    saved: {
+      address: sender?.address ?? '',
+      kind: (sender?.kind ?? null) as SenderKind | null,
+      country: (sender?.country ?? null) as string | null,
+      countries: sender?.countries ?? null,
+      mms: sender?.mms ?? null,
+      inbound: sender?.inbound ?? null,
+      rate: sender?.rate ?? null,
+      enabled: sender?.enabled ?? true,
+      version: sender?.version ?? '',
+    },
+    send: (values) => {
+      const body = { ...values, ...chosenOf(values), address: values.address.replace(/[\s()-]/g, '') }
+      if (body.kind === 'alphanumeric') body.address = values.address.trim()
+      return sender ? api.put(`/api/sms/senders/${sender.id}`, body) : api.post('/api/sms/senders', body)
+    },
+    onSaved: onDone,
+    guarded: false,
+  })
+  const { address } = form.values
+  const can = sender && form.values
+  const error = form.errors
+  const chosen = chosenOf(form.values)
   const places = [
     ...new Set([...countries, ...(chosen.country ? [chosen.country] : []), ...(can?.countries ?? [])]),
   ]
     .map((code) => ({ value: code, label: countryName(code) }))
     .toSorted((a, b) => a.label.localeCompare(b.label))
 
-  async function save(event: FormEvent) {
-    event.preventDefault()
-    setBusy(true)
-    const body = { address: address.replace(/[\s()-]/g, ''), ...chosen, ...can }
-    if (chosen.kind === 'alphanumeric') body.address = address.trim()
-    try {
-      await (sender ? api.put(`/api/sms/senders/${sender.id}`, body) : api.post('/api/sms/senders', body))
-      onDone()
-    } catch (problem) {
-      const field = problem instanceof ApiError ? problem.field : null
-      setError({ [field?.split('.')[0] ?? 'address']: explain(problem) })
-      setBusy(false)
-    }
-  }
-
   return (
-    <form onSubmit={(event) => void save(event)}>
+    <Form form={form}>
       <Stack>
         <TextInput
           label={t('settings.sms.address')}
           placeholder="+1 888 555 0199"
-          value={address}
-          error={error.address}
+          {...form.text('address')}
           readOnly={sender !== null}
           maxLength={20}
           data-autofocus
-          onChange={(event) => {
-            setAddress(event.currentTarget.value)
-            setError({})
-          }}
         />
         <Group grow align="flex-start">
           <Select
             label={t('settings.sms.kind')}
             value={chosen.kind}
             error={error.kind}
-            onChange={(value) => value && setKind(value as SenderKind)}
+            onChange={(value) => value && form.change({ kind: value as SenderKind })}
             data={SENDER_KINDS.map((value) => ({ value, label: t(`settings.sms.senderKinds.${value}`) }))}
           />
           <Select
@@ -79,7 +73,7 @@ export function NumberForm({ sender, countries, onDone }: NumberFormProps) {
             searchable
             value={chosen.country}
             error={error.country}
-            onChange={(value) => value && setCountry(value)}
+            onChange={(value) => value && form.change({ country: value })}
             data={places}
           />
         </Group>
@@ -88,20 +82,20 @@ export function NumberForm({ sender, countries, onDone }: NumberFormProps) {
             <MultiSelect
               label={t('settings.sms.serves')}
               searchable
-              value={can.countries}
+              value={can.countries ?? []}
               error={error.countries}
-              onChange={(codes) => setCan({ ...can, countries: codes })}
+              onChange={(codes) => form.change({ countries: codes })}
               data={places}
             />
             <NumberInput
               label={t('settings.sms.rateLabel')}
-              value={can.rate}
+              value={can.rate ?? ''}
               error={error.rate}
               min={1}
               max={10_000}
               allowDecimal={false}
               maw={160}
-              onChange={(rate) => typeof rate === 'number' && setCan({ ...can, rate })}
+              onChange={(rate) => typeof rate === 'number' && form.change({ rate })}
             />
             {(['mms', 'inbound', 'enabled'] as const).map((name) => (
               <Switch
@@ -109,19 +103,20 @@ export function NumberForm({ sender, countries, onDone }: NumberFormProps) {
                 label={t(
                   `settings.sms.${({ mms: 'canMms', inbound: 'canInbound', enabled: 'enabled' } as const)[name]}`,
                 )}
-                checked={can[name]}
-                onChange={(event) => setCan({ ...can, [name]: event.currentTarget.checked })}
+                checked={can[name] ?? false}
+                onChange={(event) => form.change({ [name]: event.currentTarget.checked })}
               />
             ))}
           </>
         )}
+        {form.conflict && <ConflictDialog form={form} conflict={form.conflict} />}
         <Group justify="flex-end">
-          <Button type="submit" loading={busy} disabled={!address.trim() || !chosen.country}>
+          <Button type="submit" loading={form.busy} disabled={!address.trim() || !chosen.country}>
             {t('common.save')}
           </Button>
         </Group>
       </Stack>
-    </form>
+    </Form>
   )
 }
 
@@ -130,6 +125,17 @@ const CODES: readonly (readonly [string, string])[] = [
   ['+49', 'DE'], ['+31', 'NL'], ['+33', 'FR'], ['+32', 'BE'], ['+43', 'AT'], ['+34', 'ES'], ['+41', 'CH'],
   ['+45', 'DK'], ['+46', 'SE'], ['+47', 'NO'], ['+39', 'IT'], ['+48', 'PL'], ['+36', 'HU'], ['+1', 'US'],
 ] // prettier-ignore
+
+interface Typed {
+  address: string
+  kind: SenderKind | null
+  country: string | null
+}
+
+function chosenOf({ address, kind, country }: Typed) {
+  const guess = guessed(address)
+  return { kind: kind ?? guess.kind, country: country ?? guess.country }
+}
 
 /** From what is typed; whoever knows better chooses. */
 function guessed(typed: string): { kind: SenderKind; country: string | null } {

@@ -1,4 +1,4 @@
-/** Who texts come from, by the country they go to (SPEC CAM-50, CAM-51). */
+/** The sending numbers and the countries that each serves (CAM-50, CAM-51). */
 import { ActionIcon, Badge, Button, Menu, Text } from '@mantine/core'
 import { modals } from '@mantine/modals'
 import {
@@ -13,9 +13,9 @@ import {
 import { useQueryClient } from '@tanstack/react-query'
 import i18n from 'i18next'
 import { useTranslation } from 'react-i18next'
-import { toast, toastError } from '../../frame/toasts'
+import { toast, toastError } from '../../ui/toasts'
 import { api } from '../../kernel/api'
-import type { Sender, SmsAccount } from '../../kernel/contract'
+import type { SenderOut, SmsOut } from '../../generated/delivery'
 import { countryName } from '../../kernel/names'
 import { useSettings } from '../editing'
 import { Section } from '../Section'
@@ -26,15 +26,15 @@ import classes from './Sms.module.css'
 const PATH = '/api/sms/senders'
 const SHOWN = 4
 
-export function NumbersSection({ prices }: { prices: SmsAccount }) {
+export function NumbersSection({ prices }: { prices: SmsOut }) {
   const { t } = useTranslation()
   const queries = useQueryClient()
-  const { data, waiting } = useSettings<{ senders: Sender[] }>(PATH)
+  const { data, waiting } = useSettings<{ senders: SenderOut[] }>(PATH)
   if (!data) return waiting
   const again = () => void queries.invalidateQueries({ queryKey: ['settings', PATH] })
   const priced = Object.keys({ ...prices.list_prices, ...prices.prices })
 
-  const open = (sender: Sender | null) => {
+  const open = (sender: SenderOut | null) => {
     const id = modals.open({
       title: sender
         ? i18n.t('settings.sms.editNumber', { number: sender.shown })
@@ -53,19 +53,20 @@ export function NumbersSection({ prices }: { prices: SmsAccount }) {
     })
   }
 
-  const start = async (sender: Sender) => {
-    const { address, kind, country, countries, mms, inbound, rate } = sender
+  const start = async (sender: SenderOut) => {
+    const { address, kind, country, countries, mms, inbound, rate, version } = sender
     try {
       await api.put(`${PATH}/${sender.id}`, {
-        address, kind, country, countries, mms, inbound, rate, enabled: true, start: true,
+        address, kind, country, countries, mms, inbound, rate, version, enabled: true, start: true,
       }) // prettier-ignore
       again()
     } catch (error) {
       toastError(error)
+      again()
     }
   }
 
-  const remove = (sender: Sender) =>
+  const remove = (sender: SenderOut) =>
     modals.openConfirmModal({
       title: i18n.t('settings.sms.removeNumber', { number: sender.shown }),
       children: <Text>{i18n.t('settings.sms.removeNumberText')}</Text>,
@@ -145,7 +146,7 @@ function Tag({ text }: { text: string }) {
   )
 }
 
-function served({ countries }: Sender): string {
+function served({ countries }: SenderOut): string {
   const names = countries.slice(0, SHOWN).map(countryName)
   return names.join(', ') + (countries.length > SHOWN ? ` +${countries.length - SHOWN}` : '')
 }

@@ -1,18 +1,18 @@
-/** Countries the carrier refused, so that nothing is sent there until somebody says so (21408). */
+/** Countries that the carrier refused (21408); nothing is sent there until an admin resumes it. */
 import { Button } from '@mantine/core'
 import { IconAlertTriangle } from '@tabler/icons-react'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { toast, toastError } from '../../frame/toasts'
+import { toast, toastError } from '../../ui/toasts'
 import { api } from '../../kernel/api'
-import type { SmsAccount } from '../../kernel/contract'
+import type { SmsOut } from '../../generated/delivery'
 import { countryName } from '../../kernel/names'
 import { Section } from '../Section'
 import frame from '../Settings.module.css'
-import { PATH, valuesOf } from './Account'
+import { PATH, valuesOf } from './SmsAccount'
 
-export function PausedCountries({ account }: { account: SmsAccount }) {
+export function PausedCountries({ account }: { account: SmsOut }) {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const [busy, setBusy] = useState('')
@@ -23,7 +23,7 @@ export function PausedCountries({ account }: { account: SmsAccount }) {
     setBusy(code)
     try {
       const rest = paused.map(([other]) => other).filter((other) => other !== code)
-      const saved = await api.put<SmsAccount>(PATH, { ...valuesOf(account), paused_countries: rest })
+      const saved = await api.put<SmsOut>(PATH, { ...valuesOf(account), paused_countries: rest })
       queries.setQueryData(['settings', PATH], saved)
       toast(t('common.saved'))
     } catch (error) {

@@ -1,15 +1,15 @@
-/** Keys that webhooks are signed with besides the account's tokens, by name (SHA-256). They go in and never come out. */
+/** Named SHA-256 keys that webhooks are signed with besides the account's tokens. Write-only. */
 import { Button, PasswordInput, Text, TextInput } from '@mantine/core'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import classes from './Sms.module.css'
 
-/** By name: null keeps the key there is, text is a new one; a name that is missing is forgotten. */
+/** By name: null keeps the stored key, a text replaces it; a missing name deletes it. */
 export type Keys = Record<string, string | null>
 
 interface SharedKeysProps {
   saved: readonly string[]
-  /** Null: as it is saved. */
+  /** Null: unchanged. */
   keys: Keys | null
   locked: boolean
   error: string | undefined
@@ -35,7 +35,7 @@ export function SharedKeys({ saved, keys, locked, error, onChange }: SharedKeysP
   if (locked && names.length === 0) return null
   return (
     <div role="group" aria-label={t('settings.sms.sharedKeys')}>
-      <Text size="sm" fw={500}>
+      <Text size="sm" fw="var(--mantine-font-weight-medium)">
         {t('settings.sms.sharedKeys')}
       </Text>
       <Text size="sm" c="dimmed">

@@ -1,13 +1,14 @@
-/** Settings → SMS: the account, the numbers, what keywords do, what it took from the plan. */
-import '@mantine/core/styles/Tabs.css'
+/** Settings → SMS: account, numbers, keywords, credits. */
+import '@mantine/core/styles/Tabs.layer.css'
 import { Anchor, Tabs, Text } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
-import type { Keywords, SmsAccount } from '../../kernel/contract'
+import type { Keywords } from '../../generated/consent'
+import type { SmsOut } from '../../generated/delivery'
 import { SaveBar, useEditing, useSettings } from '../editing'
 import { PageHead, Section } from '../Section'
 import frame from '../Settings.module.css'
-import { AccountForm, PATH as ACCOUNT } from './Account'
+import { SmsAccountForm, PATH as ACCOUNT } from './SmsAccount'
 import { AnswersSection } from './Answers'
 import { CreditsSection } from './Credits'
 import { ReadingSection, SubscribeSection } from './Keywords'
@@ -15,18 +16,18 @@ import { LinksSection } from './Links'
 import { LitigatorsSection } from './Litigators'
 import { NumbersSection } from './Numbers'
 import { PausedCountries } from './PausedCountries'
-import { PricesSection } from './Prices'
+import { PlanForm } from './Prices'
 
 const KEYWORDS = '/api/sms/keywords'
 const TABS = ['account', 'numbers', 'keywords', 'credits'] as const
 
 export function SmsSettings() {
   const { t } = useTranslation()
-  const account = useSettings<SmsAccount>(ACCOUNT)
+  const account = useSettings<SmsOut>(ACCOUNT)
   const keywords = useSettings<Keywords>(KEYWORDS)
   return (
     <div className={frame.page}>
-      <PageHead title={t('settings.sms.title')} text={t('settings.sms.text')} />
+      <PageHead title={t('pages.sms')} text={t('settings.sms.text')} />
       <Tabs defaultValue="account">
         <Tabs.List mb="md" className={frame.tabs}>
           {TABS.map((tab) => (
@@ -36,7 +37,7 @@ export function SmsSettings() {
           ))}
         </Tabs.List>
         <Tabs.Panel value="account">
-          {account.data ? <AccountForm account={account.data} /> : account.waiting}
+          {account.data ? <SmsAccountForm account={account.data} /> : account.waiting}
           <LinksSection />
         </Tabs.Panel>
         <Tabs.Panel value="numbers">
@@ -53,7 +54,7 @@ export function SmsSettings() {
         </Tabs.Panel>
         <Tabs.Panel value="credits">
           <CreditsSection />
-          {account.data && <PricesSection account={account.data} />}
+          {account.data && <PlanForm account={account.data} />}
         </Tabs.Panel>
       </Tabs>
     </div>
@@ -72,7 +73,7 @@ function KeywordsForm({ saved }: { saved: Keywords }) {
         <Text c="dimmed">
           {t('settings.sms.autoResponse')}{' '}
           <Anchor renderRoot={(props) => <Link to="/settings/inbox" {...props} />}>
-            {t('settings.inbox.title')} → {t('settings.inbox.inbound')}
+            {t('pages.inbox')} → {t('settings.inbox.inbound')}
           </Anchor>
         </Text>
       </Section>

@@ -4,9 +4,9 @@ import { IconEye, IconEyeOff, IconRefresh } from '@tabler/icons-react'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { toast, toastError } from '../../frame/toasts'
+import { toast, toastError } from '../../ui/toasts'
 import { api } from '../../kernel/api'
-import type { Identity } from '../../kernel/contract'
+import type { IdentitySecret } from '../../generated/accounts'
 import { exactTime } from '../../kernel/time'
 import { CodeBox, Section } from '../Section'
 
@@ -21,22 +21,22 @@ token = jwt.encode(
 # and on the page, before the snippet:
 # <script>window.threadline = { identity: "…the token…" }</script>`
 
-/** The shop's server signs who is chatting; only owner and admin see the secret (ROL-8). */
+/** The secret with which the shop's server signs customers' identities; for owner and admins (ROL-8). */
 export function IdentitySection() {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const [shown, setShown] = useState(false)
   const { data } = useQuery({
     queryKey: KEY,
-    queryFn: () => api.get<Identity>('/api/settings/widget/identity'),
+    queryFn: () => api.get<IdentitySecret>('/api/settings/widget/identity'),
     enabled: shown,
-    // A secret stays in memory no longer than it is looked at.
+    // The secret is kept in memory only while it is shown.
     gcTime: 0,
   })
 
   async function rotate() {
     try {
-      queries.setQueryData(KEY, await api.post<Identity>('/api/settings/widget/identity/rotate'))
+      queries.setQueryData(KEY, await api.post<IdentitySecret>('/api/settings/widget/identity/rotate'))
       setShown(true)
       toast(t('settings.widget.rotated'))
     } catch (error) {

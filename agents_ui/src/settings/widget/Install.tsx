@@ -3,7 +3,7 @@ import { IconCircleCheck } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { api } from '../../kernel/api'
-import type { Install } from '../../kernel/contract'
+import type { Install } from '../../generated/webchat'
 import { oneLine } from '../../kernel/text'
 import { ago, exactTime, useNow } from '../../kernel/time'
 import { CodeBox, Section } from '../Section'
@@ -11,7 +11,7 @@ import classes from './WidgetSettings.module.css'
 
 const LOOK_MS = 5_000
 
-/** The line to paste, and whether we have seen it work: asked anew while one looks. */
+/** The snippet to paste, and whether the widget was seen on the site, polled while the page is open. */
 export function InstallSection({ sites }: { sites: readonly string[] }) {
   const { t } = useTranslation()
   const now = useNow()
@@ -41,7 +41,7 @@ export function InstallSection({ sites }: { sites: readonly string[] }) {
             <div>
               <Text fw={500}>{t('settings.widget.seen', { origin: oneLine(place.origin, 120) })}</Text>
               <Text size="sm" c="dimmed" title={exactTime(place.last_seen)}>
-                {/* Across sites browsers tell the site and not the page. */}
+                {/* Browsers send only the origin to another site. */}
                 {place.page !== '' && place.page !== `${place.origin}/` && `${oneLine(place.page, 160)} · `}
                 {ago(place.last_seen, now)}
               </Text>

@@ -1,6 +1,6 @@
-import '@mantine/core/styles/ColorSwatch.css'
-import '@mantine/core/styles/ColorPicker.css'
-import '@mantine/core/styles/ColorInput.css'
+import '@mantine/core/styles/ColorSwatch.layer.css'
+import '@mantine/core/styles/ColorPicker.layer.css'
+import '@mantine/core/styles/ColorInput.layer.css'
 import {
   ColorInput,
   Group,
@@ -16,11 +16,12 @@ import { useTranslation } from 'react-i18next'
 import { LANGUAGES } from '../../i18n'
 import { Section, SwitchRow } from '../Section'
 import frame from '../Settings.module.css'
-import type { Editing } from './WidgetSettings'
+import type { VersionedWidget } from '../../generated/webchat'
+import type { WidgetEditing } from './widgetEditing'
 
 const SWATCHES = ['#4f46e5', '#2563eb', '#0e7490', '#15803d', '#b45309', '#be123c', '#7c3aed', '#1a1a20']
 
-export function LookSection({ values, change, errors }: Editing) {
+export function LookSection({ values, change, errors }: WidgetEditing) {
   const { t } = useTranslation()
   return (
     <Section title={t('settings.widget.look')}>
@@ -63,7 +64,7 @@ export function LookSection({ values, change, errors }: Editing) {
           <Select
             label={t('settings.widget.language')}
             value={values.language}
-            onChange={(language) => language && change({ language })}
+            onChange={(language) => language && change({ language: language as VersionedWidget['language'] })}
             data={Object.entries(LANGUAGES).map(([value, label]) => ({ value, label }))}
             w={200}
             error={errors.language}
@@ -72,12 +73,24 @@ export function LookSection({ values, change, errors }: Editing) {
         <Text size="sm" c="dimmed">
           {t('settings.widget.languageText')}
         </Text>
+        <Select
+          label={t('settings.widget.scheme')}
+          description={t('settings.widget.schemeText')}
+          value={values.scheme}
+          onChange={(scheme) => scheme && change({ scheme: scheme as VersionedWidget['scheme'] })}
+          data={(['visitor', 'page', 'light', 'dark'] as const).map((value) => ({
+            value,
+            label: t(`settings.widget.schemes.${value}`),
+          }))}
+          maw={260}
+          error={errors.scheme}
+        />
       </div>
     </Section>
   )
 }
 
-export function WelcomeSection({ values, change, errors }: Editing) {
+export function WelcomeSection({ values, change, errors }: WidgetEditing) {
   const { t } = useTranslation()
   return (
     <Section
@@ -92,7 +105,7 @@ export function WelcomeSection({ values, change, errors }: Editing) {
       }
     >
       <Textarea
-        aria-label={t('settings.widget.welcomeMessage')}
+        label={t('settings.widget.welcomeMessage')}
         value={values.welcome}
         onChange={(event) => change({ welcome: event.currentTarget.value })}
         disabled={!values.welcome_on}
@@ -103,11 +116,25 @@ export function WelcomeSection({ values, change, errors }: Editing) {
         maxLength={1000}
         dir="auto"
       />
+      <Textarea
+        mt="md"
+        label={t('settings.widget.welcomeAway')}
+        description={t('settings.widget.welcomeAwayText')}
+        value={values.welcome_away}
+        onChange={(event) => change({ welcome_away: event.currentTarget.value })}
+        disabled={!values.welcome_on}
+        error={errors.welcome_away}
+        autosize
+        minRows={2}
+        maxRows={8}
+        maxLength={1000}
+        dir="auto"
+      />
     </Section>
   )
 }
 
-export function VisitorsSection({ values, change }: Editing) {
+export function VisitorsSection({ values, change }: WidgetEditing) {
   const { t } = useTranslation()
   const switches = ['ask_email', 'visitor_files', 'signed_in_only'] as const
   return (
@@ -125,7 +152,7 @@ export function VisitorsSection({ values, change }: Editing) {
   )
 }
 
-export function LegalSection({ values, change, errors }: Editing) {
+export function LegalSection({ values, change, errors }: WidgetEditing) {
   const { t } = useTranslation()
   return (
     <Section title={t('settings.widget.legal')} text={t('settings.widget.legalText')}>

@@ -1,46 +1,43 @@
-import { IconMessageCircle } from '@tabler/icons-react'
-import { useTranslation } from 'react-i18next'
 import { Title } from '@mantine/core'
-import type { WidgetSettings } from '../../kernel/contract'
-import { inkOn } from './ink'
+import { IconMessageCircle } from '@tabler/icons-react'
+import { useEffect, useRef, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import type { VersionedWidget } from '../../generated/webchat'
+import { palette } from '../../../../widget/shared/colour'
 import classes from './WidgetSettings.module.css'
 
-/** How it will look, while one types. A picture: nothing in it can be used. */
-export function Preview({ values }: { values: WidgetSettings }) {
+/** The real widget with the unsaved settings. It sends no requests, stores nothing and cannot be used. */
+export function Preview({ values }: { values: VersionedWidget }) {
   const { t } = useTranslation()
-  const color = /^#[\da-f]{6}$/i.test(values.color) ? values.color : '#4f46e5'
-  const paint = { background: color, color: inkOn(color) }
-  const legal = [
-    values.privacy_url && t('settings.widget.privacyShort'),
-    values.terms_url && t('settings.widget.termsShort'),
-  ]
+  const frame = useRef<HTMLIFrameElement>(null)
+  const [loaded, setLoaded] = useState(false)
+  const { brand: color, on } = palette(values.color)
+  const init = JSON.stringify({
+    threadline: 1,
+    type: 'init',
+    preview: true,
+    language: values.language,
+    config: { ...values, color, welcome: values.welcome_on ? values.welcome : '', signed_in_only: false },
+  })
+  useEffect(() => {
+    if (loaded) frame.current?.contentWindow?.postMessage(JSON.parse(init), location.origin)
+  }, [loaded, init])
   return (
     <div className={classes.preview}>
       <Title order={2} mb={10}>
         {t('settings.widget.preview')}
       </Title>
-      <div className={classes.stage} data-side={values.position} aria-hidden>
-        <div className={classes.panel}>
-          <div className={classes.panelHead} style={paint}>
-            {values.brand || 'Threadline'}
-          </div>
-          <div className={classes.panelBody}>
-            {values.welcome_on && values.welcome && <div className={classes.them}>{values.welcome}</div>}
-            <div className={classes.us} style={paint}>
-              {t('settings.widget.sample')}
-            </div>
-            <div className={classes.legal}>
-              {legal.filter(Boolean).map((word, index) => (
-                <span key={word}>
-                  {index > 0 && ' · '}
-                  <u>{word}</u>
-                </span>
-              ))}
-            </div>
-          </div>
-          <div className={classes.panelBox}>{t('settings.widget.sampleBox')}</div>
-        </div>
-        <div className={classes.launcher} style={paint}>
+      <div className={classes.stage} data-side={values.position} inert>
+        {/* The console's own origin; a sandbox would only remove its storage. */}
+        {/* oxlint-disable-next-line react/iframe-missing-sandbox */}
+        <iframe
+          ref={frame}
+          className={classes.frame}
+          src="/widget/frame"
+          title={t('settings.widget.preview')}
+          onLoad={() => setLoaded(true)}
+        />
+        <div className={classes.launcher} style={{ background: color, color: on }}>
           <IconMessageCircle size={26} stroke={1.8} />
         </div>
       </div>

@@ -1,28 +1,28 @@
 import { ActionIcon, Button, Text, TextInput } from '@mantine/core'
 import { IconTrash, IconWorld } from '@tabler/icons-react'
-import { type FormEvent, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Section } from '../Section'
 import frame from '../Settings.module.css'
-import { originOf } from './sites'
-import type { Editing } from './WidgetSettings'
+import { Form, useServerForm, WrongInput } from '../../ui/serverForm'
+import classes from './WidgetSettings.module.css'
+import { originOf } from './siteOrigin'
+import type { WidgetEditing } from './widgetEditing'
 
-export function SitesSection({ values, change, errors }: Editing) {
+export function SitesSection({ values, change, errors }: WidgetEditing) {
   const { t } = useTranslation()
-  const [typed, setTyped] = useState('')
-  const [error, setError] = useState<string | null>(null)
-
-  function add(event: FormEvent) {
-    event.preventDefault()
-    const origin = originOf(typed)
-    if (!origin) {
-      setError(t('settings.widget.siteWrong'))
-      return
-    }
-    if (!values.sites.includes(origin)) change({ sites: [...values.sites, origin] })
-    setTyped('')
-    setError(null)
-  }
+  const form = useServerForm({
+    saved: { site: '' },
+    send: async ({ site }) => {
+      const origin = originOf(site)
+      if (!origin) throw new WrongInput({ site: t('settings.widget.siteWrong') })
+      return origin
+    },
+    savedBy: () => ({ site: '' }),
+    onSaved: (origin) => {
+      if (!values.sites.includes(origin)) change({ sites: [...values.sites, origin] })
+    },
+    guarded: false,
+  })
 
   return (
     <Section title={t('settings.widget.sites')} text={t('settings.widget.sitesText')}>
@@ -45,23 +45,19 @@ export function SitesSection({ values, change, errors }: Editing) {
           </ActionIcon>
         </div>
       ))}
-      <form onSubmit={add} style={{ display: 'flex', gap: 8, alignItems: 'flex-start', marginTop: 8 }}>
+      <Form form={form} className={classes.add}>
         <TextInput
           flex={1}
-          value={typed}
-          onChange={(event) => {
-            setTyped(event.currentTarget.value)
-            setError(null)
-          }}
+          {...form.text('site')}
           placeholder="https://www.example.com"
           aria-label={t('settings.widget.addSite')}
-          error={error ?? errors.sites}
+          error={form.errors.site ?? errors.sites}
           inputMode="url"
         />
         <Button type="submit" variant="default">
           {t('settings.add')}
         </Button>
-      </form>
+      </Form>
     </Section>
   )
 }

@@ -1,7 +1,7 @@
 import { useTranslation } from 'react-i18next'
-import { useCan } from '../../accounts/session'
-import type { WidgetSettings as Values } from '../../kernel/contract'
-import { type Editing as Of, SaveBar, useEditing, useSettings } from '../editing'
+import { useCan } from '../../kernel/session'
+import type { VersionedWidget as Values } from '../../generated/webchat'
+import { SaveBar, useEditing, useSettings } from '../editing'
 import { PageHead } from '../Section'
 import frame from '../Settings.module.css'
 import { IdentitySection } from './Identity'
@@ -11,8 +11,6 @@ import { Preview } from './Preview'
 import { SitesSection } from './Sites'
 import classes from './WidgetSettings.module.css'
 
-export type Editing = Of<Values>
-
 const PATH = '/api/settings/widget'
 
 export function WidgetSettings() {
@@ -20,7 +18,7 @@ export function WidgetSettings() {
   const { data, waiting } = useSettings<Values>(PATH)
   return (
     <div className={`${frame.page} ${frame.wide}`}>
-      <PageHead title={t('settings.widget.title')} text={t('settings.widget.text')} />
+      <PageHead title={t('pages.widget')} text={t('settings.widget.text')} />
       {data ? <Form saved={data} /> : waiting}
     </div>
   )

@@ -1,0 +1,233 @@
+/* Made from the server's models by `npm run types:generate` in agents_ui; do not edit. */
+import type { Price } from './delivery'
+import type { ContactBrief, EntryOut, TicketOut } from './protocol'
+import type { ShowMedia, ShowMediaInput } from './sms'
+
+export interface AssignBody {
+  key: string
+  user?: number | null
+}
+export interface Badge {
+  open: number
+  unread: number
+}
+export interface BulkBody {
+  action: 'close' | 'undo_close' | 'assign' | 'read' | 'unread'
+  key: string
+  tickets: ChosenTicket[]
+  user?: number | null
+}
+/**
+ * `code`: `done`, `unchanged` if the ticket already was so, or why it could not be changed.
+ */
+export interface BulkResult {
+  code: string
+  ticket: number
+}
+export interface BulkResults {
+  results: BulkResult[]
+}
+export interface ChosenTicket {
+  id: number
+  seq?: number
+}
+export interface Colleague {
+  id: number
+  name: string
+}
+export interface Details {
+  browser: string
+  contact: ContactBrief
+  created_at: string
+  device: string
+  episodes: Episode[]
+  first_seen: string | null
+  last_seen: string | null
+  locale: string
+  maybe: ContactBrief[]
+  merged: boolean
+  online: boolean
+  os: string
+  other_tickets: TicketOut[]
+  page_title: string
+  page_url: string
+  referrer: string
+  sms: SmsDetails | null
+  time_zone: string
+}
+export interface Draft {
+  at: string
+  mode: 'reply' | 'note'
+  rev: number
+  text: string
+  ticket: number
+}
+export interface DraftBody {
+  mode?: 'reply' | 'note'
+  rev: number
+  text: string
+}
+export interface Drafts {
+  drafts: Draft[]
+}
+/**
+ * All entries from `first` to `last` except read marks, and later entries that refer to them.
+ */
+export interface EntryPage {
+  entries: EntryOut[]
+  first: number
+  last: number
+  last_seq: number
+  more: boolean
+  more_after: boolean
+}
+/**
+ * A period in which the ticket was open. `assignee`: the assignee when it closed.
+ */
+export interface Episode {
+  assignee: Colleague | null
+  closed_at: string | null
+  closed_by: Person | null
+  first_reply_at: string | null
+  first_reply_by: Colleague | null
+  opened_at: string
+  opened_by: Person
+}
+export interface Found {
+  contacts: ContactBrief[]
+  tickets: TicketOut[]
+}
+/**
+ * Entries and mails of one stretch of time, each in order; neither has a gap in it. `first` and `first_mail` are
+ * `before` and `mail_before` of the stretch before it.
+ */
+export interface HistoryPage {
+  entries: EntryOut[]
+  first: number
+  first_mail: number
+  mails: SentMail[]
+  more: boolean
+}
+export interface Hit {
+  at: string
+  author: Speaker
+  kind: string
+  seq: number
+  snippet: Piece[]
+  ticket: TicketOut
+}
+/**
+ * `version`: of the settings that the change is based on.
+ */
+export interface InboxBody {
+  auto_response?: string
+  auto_response_on?: boolean
+  auto_response_to?: 'non_consented' | 'all'
+  shorten_links?: boolean
+  show_media?: ShowMediaInput
+  unread_badge?: boolean
+  version?: string | null
+}
+/**
+ * The draft after a write. `kept` false: the write was based on an older revision, and this is the newer draft.
+ */
+export interface KeptDraft {
+  draft: Draft
+  kept: boolean
+}
+export interface Keyed {
+  key: string
+}
+export interface NoteBody {
+  draft?: number | null
+  files?: string[]
+  key: string
+  text: string
+}
+export interface OneTicket {
+  ticket: TicketOut
+}
+export interface OptOutBody {
+  confirm: boolean
+  key: string
+}
+/**
+ * The author of an action: an agent with id and name, or the customer or the system without them.
+ */
+export interface Person {
+  id: number | null
+  name: string | null
+  type: 'visitor' | 'contact' | 'agent' | 'system'
+}
+export interface Piece {
+  hit: boolean
+  text: string
+}
+export interface ReadBody {
+  seq: number
+}
+export interface ReplyBody {
+  draft?: number | null
+  files?: string[]
+  key: string
+  text: string
+}
+export interface SearchHits {
+  after: string | null
+  hits: Hit[]
+}
+/**
+ * A mail to the contact. `state`: of its delivery; "" while it is being sent. `words`: why it failed.
+ */
+export interface SentMail {
+  at: string
+  kind: string
+  seq: number
+  state: string
+  subject: string
+  words: string
+}
+/**
+ * The panel of an SMS thread. `others`: contacts with the same number, possible duplicates (AMB-33).
+ */
+export interface SmsDetails {
+  country: string
+  keyword: string | null
+  link_start: string | null
+  others: ContactBrief[]
+  paused: boolean
+  peer: string
+  price: Price
+  sender: string | null
+  sender_shown: string | null
+  sms_marketing: string
+  sms_transactional: string
+  suppressed: string | null
+}
+export interface Speaker {
+  name: string
+  type: 'visitor' | 'contact' | 'agent' | 'system' | 'flow' | 'import' | 'api_key'
+}
+export interface TicketAndDetails {
+  details: Details
+  ticket: TicketOut
+}
+export interface TicketPage {
+  after: string | null
+  before: string | null
+  counts: Badge
+  tickets: TicketOut[]
+}
+export interface VersionedInbox {
+  auto_response: string
+  auto_response_on: boolean
+  auto_response_to: 'non_consented' | 'all'
+  shorten_links: boolean
+  show_media: ShowMedia
+  unread_badge: boolean
+  version: string
+}
+export interface Written {
+  entry: EntryOut
+  ticket: TicketOut
+}

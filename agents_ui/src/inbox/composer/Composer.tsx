@@ -1,0 +1,375 @@
+import { ActionIcon, Button, Popover, SegmentedControl, Textarea, Tooltip } from '@mantine/core'
+import {
+  IconLink,
+  IconMoodSmile,
+  IconPaperclip,
+  IconPhoto,
+  IconPhotoPlus,
+  IconSend2,
+} from '@tabler/icons-react'
+import {
+  type ClipboardEvent,
+  type DragEvent,
+  type KeyboardEvent,
+  type Ref,
+  useId,
+  useImperativeHandle,
+  useRef,
+  useState,
+} from 'react'
+import { flushSync } from 'react-dom'
+import { useTranslation } from 'react-i18next'
+import { lazyPart } from '../../ui/lazyPart'
+import { keyCaps } from '../../ui/shortcuts'
+import type { TicketOut } from '../../generated/protocol'
+import { usePrefs } from '../../kernel/prefs'
+import { length } from '../../kernel/text'
+import { sayTyping } from '../../live/store'
+import { replyBarred } from './replyBarred'
+import type { BarredProps } from './Barred'
+import type { OtherDraftProps } from './OtherDraft'
+import type { PastedPictureProps } from './PastedPicture'
+import type { UploadChipsProps } from './UploadChips'
+import classes from './Composer.module.css'
+import { EMPTY_DRAFT, setDraft, useDrafts } from '../data/drafts'
+import type { Mode, Sending } from '../data/outbox'
+import { pasted } from './paste'
+import { sendMessage, takeBack } from '../data/sending'
+import { addUploads, removeUpload, useTicketUploads } from '../data/uploads'
+import {
+  Meter,
+  PICTURE_TYPES,
+  unfit,
+  Highlights,
+  Ucs2Warning,
+  measure,
+  writingClasses as sms,
+} from '../../messaging'
+import { useSmsFacts } from '../data/useTicketById'
+
+/** Loaded after the list and the thread. Meanwhile nothing can be written in its place. */
+const Barred = lazyPart<BarredProps>(async () => (await import('./Barred')).Barred, {
+  soon: true,
+  waiting: ({ children }) => <div className={classes.dock}>{children}</div>,
+})
+
+const EmojiPicker = lazyPart(async () => (await import('./EmojiPicker')).default, {
+  soon: true,
+  waiting: <div className={classes.emojiRoom} />,
+})
+
+const additions = () => import('./additions')
+const StopAsked = lazyPart<{ ticket: TicketOut }>(async () => (await additions()).StopAsked, { soon: true })
+const OtherDraft = lazyPart<OtherDraftProps>(async () => (await additions()).OtherDraft, { soon: true })
+const PastedPicture = lazyPart<PastedPictureProps>(async () => (await additions()).PastedPicture, {
+  soon: true,
+})
+const UploadChips = lazyPart<UploadChipsProps>(async () => (await additions()).UploadChips, { soon: true })
+
+const LONGEST = 8_000
+const COUNT_FROM = 7_000
+const TYPING_EVERY_MS = 3_000
+
+export interface ComposerHandle {
+  focus(mode: Mode): void
+  /** Takes a failed message back into the box. */
+  edit(item: Sending): void
+}
+
+export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<ComposerHandle> }) {
+  const { t } = useTranslation()
+  const draft = useDrafts((state) => state.byTicket[ticket.id]) ?? EMPTY_DRAFT
+  const sendWith = usePrefs((prefs) => prefs.sendWith)
+  const box = useRef<HTMLTextAreaElement>(null)
+  const picker = useRef<HTMLInputElement>(null)
+  const typed = useRef(-Infinity)
+  const [emoji, setEmoji] = useState(false)
+  const [dropping, setDropping] = useState(false)
+  const [offered, setOffered] = useState<readonly File[]>([])
+  const backdrop = useRef<HTMLDivElement>(null)
+  const meterId = useId()
+  const errorId = useId()
+  const texting = ticket.channel === 'sms' && draft.mode === 'reply'
+  const facts = useSmsFacts(ticket)
+  const uploads = useTicketUploads(ticket.id)
+  const add = (chosen: readonly File[]) => addUploads(ticket.id, chosen, texting ? unfit : undefined)
+
+  const barred = replyBarred(ticket)
+  const note = draft.mode === 'note'
+  const writing = texting ? measure(draft.text, draft.files.length, facts) : null
+  const chars = !texting && draft.text.length > COUNT_FROM ? length(draft.text) : 0
+  const over = writing ? writing.over : Math.max(0, chars - LONGEST)
+  const pictures = !texting || facts?.price.mms !== null
+  const uploading = uploads.some((upload) => upload.state === 'uploading')
+  const files = note ? [] : draft.files
+  const ready = (draft.text.trim() !== '' || files.length > 0) && over === 0 && !(uploading && !note)
+
+  const describedBy = [writing && meterId, over > 0 && errorId].filter(Boolean).join(' ')
+
+  const attach = texting ? t('sms.attach') : t('inbox.attach')
+  const setMode = (mode: Mode) => setDraft(ticket.id, { mode })
+
+  /** Renders and focuses at once, so that the next key goes into the box. */
+  function focusOn(mode: Mode) {
+    flushSync(() => setMode(mode))
+    box.current?.focus()
+  }
+
+  useImperativeHandle(ref, () => ({
+    focus: focusOn,
+    edit(item) {
+      const taken = takeBack(item.key)
+      if (!taken) return
+      const text = [taken.text, draft.text].filter(Boolean).join('\n')
+      flushSync(() =>
+        setDraft(ticket.id, { text, mode: taken.mode, files: [...taken.files, ...draft.files] }),
+      )
+      box.current?.focus()
+    },
+  }))
+
+  function send() {
+    if (!ready) return
+    sendMessage(ticket, draft.mode, draft.text.trim(), files, draft.rev)
+    setDraft(ticket.id, { text: '', files: note ? draft.files : [] })
+    setOffered([])
+    typed.current = -Infinity
+    box.current?.focus()
+  }
+
+  function write(text: string) {
+    setDraft(ticket.id, { text })
+    // Notes are not shown to the customer, so typing is not announced.
+    if (note || !text || performance.now() - typed.current < TYPING_EVERY_MS) return
+    typed.current = performance.now()
+    sayTyping(ticket.thread)
+  }
+
+  function insert(text: string) {
+    const area = box.current
+    const from = area?.selectionStart ?? draft.text.length
+    const to = area?.selectionEnd ?? from
+    write(draft.text.slice(0, from) + text + draft.text.slice(to))
+    requestAnimationFrame(() => {
+      area?.focus()
+      area?.setSelectionRange(from + text.length, from + text.length)
+    })
+  }
+
+  function onKeyDown(event: KeyboardEvent) {
+    if (event.key === 'Escape') {
+      box.current?.blur()
+      return
+    }
+    if (event.key !== 'Enter') return
+    const mod = event.ctrlKey || event.metaKey
+    if (mod || (sendWith === 'enter' && !event.shiftKey)) {
+      event.preventDefault()
+      send()
+    }
+  }
+
+  function onPaste(event: ClipboardEvent) {
+    const { files: found, offer } = pasted(event.clipboardData)
+    if (note || !pictures || found.length === 0) return
+    setOffered(offer ? found : [])
+    if (offer) return
+    event.preventDefault()
+    add(found)
+  }
+
+  function onDrop(event: DragEvent) {
+    const dropped = [...event.dataTransfer.files]
+    setDropping(false)
+    // Dropped text goes where it is dropped; only files are attached.
+    if (dropped.length === 0) return
+    event.preventDefault()
+    if (!note && pictures) add(dropped)
+  }
+
+  const asked = ticket.stop_asked && <StopAsked ticket={ticket} />
+  if (barred && !note)
+    return (
+      <Barred ticket={ticket} reason={barred} draft={draft.text} onNote={() => focusOn('note')}>
+        {asked}
+      </Barred>
+    )
+
+  return (
+    <div className={classes.dock}>
+      {asked}
+      {/* A place to drop files on; the paperclip does the same for the keyboard. */}
+      {/* oxlint-disable-next-line jsx-a11y/no-static-element-interactions */}
+      <div
+        className={classes.box}
+        data-note={note || undefined}
+        data-over={dropping || undefined}
+        data-long={over > 0 || undefined}
+        onDragOver={(event) => {
+          if (note || !pictures || !event.dataTransfer.types.includes('Files')) return
+          event.preventDefault()
+          setDropping(true)
+        }}
+        onDragLeave={() => setDropping(false)}
+        onDrop={onDrop}
+      >
+        <SegmentedControl
+          size="xs"
+          className={classes.mode}
+          value={draft.mode}
+          onChange={(mode) => focusOn(mode as Mode)}
+          data={[
+            { value: 'reply', label: t('inbox.reply') },
+            { value: 'note', label: t('inbox.note') },
+          ]}
+          aria-label={t('inbox.mode')}
+        />
+        <div className={classes.writing}>
+          {writing && !writing.mms && <Highlights ref={backdrop} text={draft.text} />}
+          <Textarea
+            ref={box}
+            variant="unstyled"
+            autosize
+            minRows={2}
+            maxRows={12}
+            value={draft.text}
+            onChange={(event) => write(event.currentTarget.value)}
+            onKeyDown={onKeyDown}
+            onPaste={onPaste}
+            onScroll={(event) => {
+              if (backdrop.current) backdrop.current.scrollTop = event.currentTarget.scrollTop
+            }}
+            placeholder={
+              note ? t('inbox.notePlaceholder') : texting ? t('sms.placeholder') : t('inbox.replyPlaceholder')
+            }
+            aria-label={note ? t('inbox.note') : t('inbox.reply')}
+            // Mantine replaces a plain `aria-describedby` by the error's.
+            attributes={{
+              input: { 'aria-describedby': describedBy || undefined },
+            }}
+            classNames={{ input: classes.input! }}
+            dir="auto"
+            error={over > 0 && t('inbox.tooLong', { count: over })}
+            errorProps={{ className: classes.error, id: errorId }}
+          />
+        </div>
+        {!note && draft.files.length + uploads.length > 0 && (
+          <UploadChips
+            files={draft.files}
+            uploads={uploads}
+            onRemoveFile={(token) =>
+              setDraft(ticket.id, { files: draft.files.filter((file) => file.token !== token) })
+            }
+            onRemoveUpload={(id) => removeUpload(ticket.id, id)}
+          />
+        )}
+        {draft.other && (
+          <OtherDraft ticket={ticket.id} text={draft.other.text} onDone={() => box.current?.focus()} />
+        )}
+        {offered.length > 0 && !note && pictures && (
+          <PastedPicture
+            onAttach={() => {
+              add(offered)
+              setOffered([])
+              box.current?.focus()
+            }}
+            onDismiss={() => {
+              setOffered([])
+              box.current?.focus()
+            }}
+          />
+        )}
+        {writing && (
+          <>
+            {!writing.mms && <Ucs2Warning text={draft.text} onText={write} />}
+            {writing.mms && (
+              <div className={sms.strip}>
+                <IconPhoto size={16} stroke={1.7} aria-hidden />
+                <span className={sms.words}>{t('sms.becomesMms')}</span>
+              </div>
+            )}
+            {writing.links > 0 && (
+              <div className={sms.strip}>
+                <IconLink size={16} stroke={1.7} aria-hidden />
+                <span className={sms.words}>
+                  {t('sms.linksShort', { count: writing.links, length: writing.linkLength })}
+                </span>
+              </div>
+            )}
+          </>
+        )}
+        <div className={classes.bar}>
+          {!note && (
+            <>
+              <input
+                ref={picker}
+                type="file"
+                multiple
+                accept={texting ? PICTURE_TYPES.join(',') : undefined}
+                hidden
+                onChange={(event) => {
+                  add([...(event.currentTarget.files ?? [])])
+                  event.currentTarget.value = ''
+                }}
+              />
+              <Tooltip label={pictures ? attach : t('sms.noMms')}>
+                <ActionIcon
+                  onClick={() => pictures && picker.current?.click()}
+                  aria-disabled={!pictures || undefined}
+                  data-disabled={!pictures || undefined}
+                  aria-label={attach}
+                >
+                  {texting ? (
+                    <IconPhotoPlus size={18} stroke={1.7} />
+                  ) : (
+                    <IconPaperclip size={18} stroke={1.7} />
+                  )}
+                </ActionIcon>
+              </Tooltip>
+            </>
+          )}
+          <Popover opened={emoji} onChange={setEmoji} position="top-start" trapFocus returnFocus>
+            <Popover.Target>
+              <Tooltip label={t('inbox.emoji')} disabled={emoji}>
+                <ActionIcon onClick={() => setEmoji(!emoji)} aria-label={t('inbox.emoji')}>
+                  <IconMoodSmile size={18} stroke={1.7} />
+                </ActionIcon>
+              </Tooltip>
+            </Popover.Target>
+            <Popover.Dropdown p={8} aria-label={t('inbox.emoji')}>
+              <EmojiPicker
+                onPick={(picked) => {
+                  setEmoji(false)
+                  insert(picked)
+                }}
+              />
+            </Popover.Dropdown>
+          </Popover>
+          <span className={classes.hint} data-kept={texting || undefined}>
+            {writing ? (
+              <Meter writing={writing} id={meterId} />
+            ) : chars > 0 ? (
+              `${chars} / ${LONGEST}`
+            ) : (
+              t('inbox.sendHint', { keys: hint(sendWith) })
+            )}
+          </span>
+          <Button
+            size="compact-md"
+            className={classes.send}
+            onClick={send}
+            disabled={!ready}
+            color={note ? 'amber' : 'indigo'}
+            rightSection={<IconSend2 size={15} stroke={1.9} />}
+          >
+            {note ? t('inbox.addNote') : t('inbox.send')}
+          </Button>
+        </div>
+      </div>
+    </div>
+  )
+}
+
+function hint(sendWith: 'enter' | 'mod-enter'): string {
+  return sendWith === 'enter' ? 'Enter' : keyCaps('mod+Enter').join(' + ')
+}

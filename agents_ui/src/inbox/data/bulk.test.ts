@@ -1,0 +1,68 @@
+import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { api } from '../../kernel/api'
+import { ticket } from '../../testing/made'
+import { speakEnglish } from '../../testing/render'
+import * as toasts from '../../ui/toasts'
+import { changeTickets } from './bulk'
+
+type Sent = { action: string; tickets: { id: number; seq: number }[]; user: number | null; key: string }
+
+let sent: Sent[] = []
+let codes: Record<number, string> = {}
+let undo: () => void = () => {}
+const said: string[] = []
+
+beforeAll(speakEnglish)
+beforeEach(() => {
+  sent = []
+  codes = {}
+  said.length = 0
+  vi.spyOn(api, 'post').mockImplementation(async (_, body) => {
+    sent.push(body as Sent)
+    const { tickets } = body as Sent
+    return { results: tickets.map(({ id }) => ({ ticket: id, code: codes[id] ?? 'done' })) } as never
+  })
+  vi.spyOn(toasts, 'undoToast').mockImplementation((words, back) => {
+    said.push(words)
+    undo = back
+    return ''
+  })
+  vi.spyOn(toasts, 'toast').mockImplementation((words) => void said.push(words))
+})
+afterEach(() => void vi.restoreAllMocks())
+
+it('says how many were changed and why the others were not', async () => {
+  codes = { 2: 'chat_ended', 3: 'unchanged', 4: 'chat_ended' }
+  await changeTickets(
+    'close',
+    [1, 2, 3, 4].map((id) => ticket(id)),
+  )
+  expect(said).toEqual(['1 ticket closed. 1 needed no change. 2 could not be changed: This chat has ended.'])
+})
+
+it('undoes a close only for the tickets that it closed', async () => {
+  codes = { 2: 'unchanged' }
+  await changeTickets('close', [ticket(1), ticket(2)])
+  undo()
+  await vi.waitFor(() => expect(sent).toHaveLength(2))
+  expect(sent[1]).toMatchObject({ action: 'undo_close', tickets: [{ id: 1 }] })
+  expect(sent[1]!.key).not.toBe(sent[0]!.key)
+})
+
+it('gives each ticket back to whoever had it', async () => {
+  await changeTickets('assign', [ticket(1, { assignee: 7 }), ticket(2), ticket(3, { assignee: 7 })], 9)
+  expect(sent[0]).toMatchObject({ action: 'assign', user: 9 })
+  undo()
+  await vi.waitFor(() => expect(sent).toHaveLength(3))
+  expect(sent.slice(1).map(({ user, tickets }) => [user, tickets.map(({ id }) => id)])).toEqual([
+    [7, [1, 3]],
+    [null, [2]],
+  ])
+})
+
+it('marks read only what was seen', async () => {
+  codes = { 1: 'newer_message' }
+  await changeTickets('read', [ticket(1, { last_seq: 12 })])
+  expect(sent[0]).toMatchObject({ action: 'read', tickets: [{ id: 1, seq: 12 }] })
+  expect(said).toEqual(['1 could not be changed: A new message has arrived.'])
+})

@@ -1,0 +1,90 @@
+/** The outbox of the signed-in agent, wired to the API, the threads and the screen. */
+import { create } from 'zustand'
+import type { EntryOut, File, TicketOut } from '../../generated/protocol'
+import { api } from '../../kernel/api'
+import { newKey } from '../../kernel/ids'
+import { storage } from '../../kernel/storage'
+import { whenOnline } from '../../kernel/online'
+import { backoffMs } from '../../../../widget/shared/backoff'
+import { type Mode, Outbox, type Sending } from './outbox'
+import { applyLiveEntry, useThreads } from './threads'
+import { applySummary } from './tickets'
+import type { Timeline } from './timeline'
+
+export const useOutbox = create<{ items: readonly Sending[] }>(() => ({ items: [] }))
+
+let outbox: Outbox | null = null
+let unfollow: () => void = () => {}
+
+export function startOutbox(user: number): void {
+  outbox = new Outbox(user, {
+    store: storage,
+    post: async (item) => {
+      await whenOnline()
+      return item.mode === 'note'
+        ? api.post<Answer>(`/api/tickets/${item.ticket}/notes`, {
+            key: item.key,
+            text: item.text,
+            draft: item.draft,
+          })
+        : api.post<Answer>(`/api/tickets/${item.ticket}/reply`, {
+            key: item.key,
+            text: item.text,
+            files: item.files.map((file) => file.token),
+            draft: item.draft,
+          })
+    },
+    acknowledged: (item, answer) => {
+      applySummary(answer.ticket)
+      applyLiveEntry(item.thread, answer.entry)
+    },
+    changed: (items) => useOutbox.setState({ items }),
+    wait: (attempt) => new Promise((done) => setTimeout(done, backoffMs(attempt))),
+    now: Date.now,
+  })
+  outbox.load()
+  // A sent bubble stays until the thread shows its entry, or the thread is no longer kept.
+  unfollow = useThreads.subscribe(({ byId }) => {
+    const keys = new Set<string>()
+    for (const item of useOutbox.getState().items) {
+      const timeline = byId.get(item.thread)?.timeline
+      if (
+        item.state === 'sent' ? !timeline || shows(timeline, item.key) : timeline && shows(timeline, item.key)
+      )
+        keys.add(item.key)
+    }
+    if (keys.size) outbox?.settle(keys)
+  })
+}
+
+const shows = (timeline: Timeline, key: string) => timeline.entries.some((entry) => entry.key === key)
+
+interface Answer {
+  entry: EntryOut
+  ticket: TicketOut
+}
+
+export function stopOutbox(): void {
+  outbox?.stop()
+  outbox = null
+  unfollow()
+  useOutbox.setState({ items: [] })
+}
+
+/** `draft`: the revision of the sent draft, so that the server keeps a newer one. */
+export function sendMessage(ticket: TicketOut, mode: Mode, text: string, files: File[], draft: number): void {
+  outbox?.add({
+    key: newKey(),
+    ticket: ticket.id,
+    thread: ticket.thread,
+    mode,
+    text,
+    files,
+    draft,
+    at: new Date().toISOString(),
+  })
+}
+
+export const sendAgain = (key: string) => outbox?.retry(key)
+export const takeBack = (key: string) => outbox?.drop(key) ?? null
+export const hurryOutbox = () => outbox?.hurry()

@@ -1,0 +1,114 @@
+/** Entries that nobody typed: folded cards for automatic messages, grey lines for changes. */
+import { IconChevronDown, IconMessageBolt } from '@tabler/icons-react'
+import { memo, type ReactNode, useId, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import type { EntryOut, File } from '../../generated/protocol'
+import { oneLine } from '../../kernel/text'
+import { clock, exactTime } from '../../kernel/time'
+import { Attachments } from './Attachments'
+import { useUserName } from '../../live/people'
+import classes from './SystemEntry.module.css'
+import { RichText } from './RichText'
+import type { Line } from './threadRows'
+import { explainDelivery, SmsTick, Trouble, troubled, consentWords, type Delivery } from '../../messaging'
+
+const ORIGINS = ['welcome', 'auto', 'keyword', 'flow', 'campaign', 'out_of_hours', 'opt_in'] as const
+
+interface AutomaticCardProps {
+  entry: EntryOut
+  delivery: Delivery | null
+}
+
+export const AutomaticCard = memo(function AutomaticCard({ entry, delivery }: AutomaticCardProps) {
+  const { t } = useTranslation()
+  const [open, setOpen] = useState(false)
+  const id = useId()
+  const files = (entry.data.files as File[] | undefined) ?? []
+  const sms = entry.data.outbound !== undefined
+  const origin = ORIGINS.find((name) => name === entry.data.origin) ?? 'auto'
+  return (
+    <div className={classes.card}>
+      <button
+        type="button"
+        className={classes.fold}
+        onClick={() => setOpen(!open)}
+        aria-expanded={open}
+        aria-controls={id}
+        title={exactTime(entry.at)}
+      >
+        <IconMessageBolt size={15} stroke={1.7} aria-hidden />
+        <span className={classes.origin}>{t(`inbox.origins.${origin}`)}</span>
+        {!open && (
+          <span className={classes.peek}>
+            <bdi>{oneLine(entry.text, 140)}</bdi>
+          </span>
+        )}
+        {sms && (
+          <span className={classes.outcome} data-failed={troubled(delivery) || undefined}>
+            {delivery && troubled(delivery) ? (
+              <span title={explainDelivery(delivery)}>{t('sms.notDelivered')}</span>
+            ) : (
+              <SmsTick delivery={delivery} />
+            )}
+          </span>
+        )}
+        <time dateTime={entry.at}>{clock(entry.at)}</time>
+        <IconChevronDown size={14} className={classes.arrow} aria-hidden />
+      </button>
+      <div id={id} hidden={!open} className={classes.full}>
+        {open && (
+          <>
+            {files.length > 0 && <Attachments files={files} />}
+            <RichText text={entry.text} />
+            {delivery && troubled(delivery) && <Trouble delivery={delivery} />}
+          </>
+        )}
+      </div>
+    </div>
+  )
+})
+
+export const ChangeLine = memo(function ChangeLine({ line }: { line: Line }) {
+  const { entry } = line
+  const words = useWords(line)
+  return (
+    <div className={classes.line} title={exactTime(entry.at)}>
+      {words} <time dateTime={entry.at}>{clock(entry.at)}</time>
+    </div>
+  )
+})
+
+function useWords({ entry, purposes, names }: Line): ReactNode {
+  const { t } = useTranslation()
+  const agent = oneLine(entry.author.name, 60) || t('people.someone')
+  const user = typeof entry.data.user === 'number' ? entry.data.user : null
+  const found = useUserName(user)
+  const { to, by, email, name } = entry.data
+  if (entry.kind === 'assigned') {
+    if (user === null) return t('inbox.lines.unassigned', { agent })
+    if (user === entry.author.id) return t('inbox.lines.took', { agent })
+    const stored = typeof entry.data.user_name === 'string' ? oneLine(entry.data.user_name, 60) : ''
+    return t('inbox.lines.assigned', { agent, name: stored || found })
+  }
+  if (entry.kind === 'consent')
+    return consentWords(entry.data, purposes, names, entry.author.type === 'agent' ? agent : '')
+  if (entry.kind === 'contact') {
+    for (const change of ['merged', 'separated'] as const) {
+      const other = entry.data[change]
+      if (typeof other === 'string')
+        return t(`inbox.lines.${change}`, { agent, name: oneLine(other, 80) || t('people.nameless') })
+    }
+    const said = [name, email]
+      .filter((part) => typeof part === 'string' && part)
+      .map((part) => oneLine(part as string, 120))
+    const text = said.join(', ')
+    if (entry.author.type === 'agent')
+      return text ? t('inbox.lines.named', { agent, text }) : t('inbox.lines.unnamed', { agent })
+    if (!entry.data.signed_in) return t('inbox.lines.contact', { text })
+    return text ? t('inbox.lines.signedInAs', { text }) : t('inbox.lines.signedIn')
+  }
+  const who = by === 'visitor' ? 'visitor' : by === 'agent' || by === 'contact' ? by : 'system'
+  if (to === 'closed') return t(`inbox.lines.closed.${who}`, { agent })
+  if (to === 'snoozed') return t('inbox.lines.snoozed', { agent })
+  return t(`inbox.lines.opened.${who}`, { agent })
+}

@@ -1,0 +1,208 @@
+import { describe, expect, it } from 'vitest'
+import { entry, entryPage, sending, ticket } from '../../testing/made'
+import type { File } from '../../generated/protocol'
+import { type Bubble, type Line, type Row, rowsOf } from './threadRows'
+import { shift } from '../list/listAnchor'
+import { deliveries, fetched, fromPage } from '../data/timeline'
+import type { Delivery } from '../../messaging'
+
+const facts = {
+  seenUpTo: 0,
+  redacted: new Set<number>(),
+  deliveries: new Map<number, Delivery>(),
+  fetched: new Map<number, File[]>(),
+  holes: [],
+  dayOf: (at: string) => at.slice(0, 10),
+}
+const agent = { type: 'agent' as const, id: 1, name: 'Anna' }
+const kinds = (rows: Row[]) => rows.map((row) => row.kind)
+const bubbles = (rows: Row[]) => rows.filter((row): row is Bubble => row.kind === 'bubble')
+
+describe('a thread on the screen', () => {
+  it('begins each day with a line', () => {
+    const rows = rowsOf([entry(1), entry(2, { at: '2026-03-03T08:00:00Z' })], [], facts)
+    expect(kinds(rows)).toEqual(['day', 'bubble', 'day', 'bubble'])
+  })
+
+  it('shows a hole where entries are missing, and nothing that only refers from there', () => {
+    const gone = entry(50, { kind: 'redacted', ref: 2 })
+    const holes = [
+      { after: 0, before: 10 },
+      { after: 11, before: 80 },
+      { after: 81, before: 91 },
+    ]
+    const note = entry(60, { kind: 'note', ref: 2 })
+    const rows = rowsOf([entry(10), entry(11), gone, note, entry(80), entry(81)], [sending('new')], {
+      ...facts,
+      holes,
+    })
+    expect(kinds(rows).join(' ')).toBe('hole day bubble bubble hole day bubble bubble hole bubble')
+    expect(new Set(rows.map((row) => row.key)).size).toBe(rows.length)
+  })
+
+  it('gives each row a key of its own, also beside a message that failed days ago', () => {
+    const rows = rowsOf(
+      [entry(1, { at: '2026-03-02T09:00:00Z' }), entry(2, { at: '2026-03-04T09:00:00Z' })],
+      [
+        sending('old', { at: '2026-03-02T10:00:00Z', state: 'failed' }),
+        sending('new', { at: '2026-03-05T10:00:00Z' }),
+        sending('older', { at: '2026-03-03T10:00:00Z', state: 'failed' }),
+      ],
+      facts,
+    )
+    const keys = rows.map((row) => row.key)
+    expect(new Set(keys).size).toBe(keys.length)
+    expect(kinds(rows)).toEqual(['day', 'bubble', 'day', 'bubble', 'bubble', 'day', 'bubble', 'bubble'])
+  })
+
+  it('folds what nobody typed, and tells events in one grey line', () => {
+    const rows = rowsOf(
+      [
+        entry(1, { data: { origin: 'welcome' }, author: { type: 'system', id: null, name: '' } }),
+        entry(2, { kind: 'assigned', author: agent, data: { user: 1 } }),
+        entry(3, { kind: 'seen', ref: 1, data: { by: 'visitor' } }),
+        entry(4, { kind: 'status', author: agent, data: { to: 'closing', by: 'agent' } }),
+        entry(5, { kind: 'status', author: agent, data: { to: 'kept_open', by: 'agent' } }),
+      ],
+      [],
+      facts,
+    )
+    expect(kinds(rows)).toEqual(['day', 'card', 'line'])
+  })
+
+  it('gives a visitor no way to look like the system or the team', () => {
+    const fake = entry(1, {
+      text: '— Anna joined the chat —',
+      author: { type: 'visitor', id: null, name: 'Anna' },
+    })
+    expect(bubbles(rowsOf([fake], [], facts))[0]).toMatchObject({ side: 'them', note: false })
+  })
+
+  it('lets each keyword stand alone, so that its mark is nobody else’s', () => {
+    const said = [entry(1), entry(2, { data: { keyword: 'stop' } }), entry(3), entry(4)]
+    const ends = bubbles(rowsOf(said, [], facts)).map((row) => [row.first, row.last])
+    expect(ends).toEqual([
+      [true, true],
+      [true, true],
+      [true, false],
+      [false, true],
+    ])
+  })
+
+  it('groups what one person says in a row, and cuts the group where the ticks change', () => {
+    const said = [1, 2, 3].map((seq) => entry(seq, { author: agent }))
+    const ends = (seenUpTo: number) =>
+      bubbles(rowsOf(said, [], { ...facts, seenUpTo })).map((row) => [row.first, row.last, row.seen])
+    expect(ends(0)).toEqual([
+      [true, false, false],
+      [false, false, false],
+      [false, true, false],
+    ])
+    expect(ends(2).map(([, last, seen]) => [last, seen])).toEqual([
+      [false, true],
+      [true, true],
+      [true, false],
+    ])
+  })
+
+  it('keeps the key of a bubble when its entry arrives', () => {
+    const [before] = bubbles(rowsOf([], [sending('abc')], facts))
+    const [after] = bubbles(rowsOf([entry(1, { author: agent, key: 'abc' })], [], facts))
+    expect(after?.key).toBe(before?.key)
+  })
+
+  it('shows that a message was removed, not what it said', () => {
+    expect(bubbles(rowsOf([entry(1)], [], { ...facts, redacted: new Set([1]) }))[0]?.redacted).toBe(true)
+  })
+})
+
+const contact = { type: 'contact' as const, id: null, name: '' }
+const system = { type: 'system' as const, id: null, name: '' }
+
+function smsRows(entries: ReturnType<typeof entry>[]): Row[] {
+  const timeline = fromPage(entryPage(entries))
+  return rowsOf(entries, [], { ...facts, deliveries: deliveries(timeline), fetched: fetched(timeline) })
+}
+
+const picture = (size: number) => ({
+  token: 't',
+  name: 'a.jpg',
+  type: 'image/jpeg',
+  size,
+  width: 1,
+  height: 1,
+})
+
+const change = (seq: number, purpose: string, status: string) =>
+  entry(seq, {
+    kind: 'consent',
+    author: system,
+    at: '2026-03-02T09:00:00Z',
+    data: { purpose, status, method: 'keyword' },
+  })
+
+describe('an SMS thread', () => {
+  it('shows texts as bubbles and what the machine answered as a card, each with what became of it', () => {
+    const said = smsRows([
+      entry(1, { author: contact, data: { origin: 'sms', keyword: 'stop' } }),
+      entry(2, { author: system, data: { origin: 'keyword', outbound: 7 } }),
+      entry(3, { kind: 'delivery', author: system, ref: 2, data: { state: 'sent', outbound: 7 } }),
+      entry(4, { author: agent, data: { origin: 'sms', outbound: 8 } }),
+      entry(5, { kind: 'delivery', author: system, ref: 4, data: { state: 'sent', outbound: 8 } }),
+      entry(6, {
+        kind: 'delivery',
+        author: system,
+        ref: 4,
+        data: { state: 'failed', outbound: 8, code: 30003, words: 'Off.', can_retry: true },
+      }),
+    ])
+    expect(kinds(said)).toEqual(['day', 'bubble', 'card', 'bubble'])
+    expect(said[2]).toMatchObject({ delivery: { state: 'sent', outbound: 7 } })
+    expect(said[3]).toMatchObject({
+      side: 'us',
+      delivery: { state: 'failed', outbound: 8, code: 30003, words: 'Off.', again: true, seq: 6 },
+    })
+  })
+
+  it('puts pictures that came later where they belong', () => {
+    const [bubble] = bubbles(
+      smsRows([
+        entry(1, { author: contact, data: { origin: 'sms', files: [picture(0)] } }),
+        entry(2, { kind: 'media', author: system, ref: 1, data: { files: [picture(9)] } }),
+      ]),
+    )
+    expect(bubble?.files).toEqual([picture(9)])
+  })
+
+  it('tells in one line what one text changed, however many consents', () => {
+    const lines = smsRows([
+      change(1, 'sms_marketing', 'unsubscribed'),
+      change(2, 'sms_transactional', 'unsubscribed'),
+      change(3, 'sms_marketing', 'subscribed'),
+    ]).filter((row): row is Line => row.kind === 'line')
+    expect(lines.map((line) => line.purposes)).toEqual([
+      ['sms_marketing', 'sms_transactional'],
+      ['sms_marketing'],
+    ])
+  })
+})
+
+describe('a list that does not jump', () => {
+  const [a, b, c] = [ticket(1), ticket(2), ticket(3)]
+
+  it('moves with what arrives above the first visible row', () => {
+    expect(shift([a, b, c], [ticket(9), a, b, c], 1)).toEqual({ rows: 1, fresh: [9] })
+  })
+
+  it('counts one that rose to the top', () => {
+    expect(shift([a, b, c], [{ ...c, rev: 2 }, a, b], 1)).toEqual({ rows: 1, fresh: [3] })
+  })
+
+  it('stays when something changes below', () => {
+    expect(shift([a, b, c], [a, b], 1)).toEqual({ rows: 0, fresh: [] })
+  })
+
+  it('closes the place of one that left above', () => {
+    expect(shift([a, b, c], [b, c], 1)).toEqual({ rows: -1, fresh: [] })
+  })
+})

@@ -1,0 +1,21 @@
+/** Calls browser features that may throw although they exist. */
+
+/** What `run` returns, or what `otherwise` does when it throws. */
+export function attempt<T>(run: () => T, otherwise: () => T): T {
+  try {
+    return run()
+  } catch {
+    return otherwise()
+  }
+}
+
+/** Calls each with `value`. An exception in one is reported and does not stop the others. */
+export function callEach<T>(listeners: Iterable<(value: T) => void>, value: T): void {
+  for (const listener of listeners) {
+    try {
+      listener(value)
+    } catch (error) {
+      reportError(error)
+    }
+  }
+}

@@ -1,0 +1,15 @@
+export type DeliveryState =
+  'accepted' | 'sent' | 'delivered' | 'undelivered' | 'failed' | 'unknown' | 'skipped'
+
+/** The newest known delivery state of an SMS. */
+export interface Delivery {
+  state: DeliveryState
+  outbound: number
+  /** The carrier's code, or the rule that decided. */
+  code: number | string | null
+  /** In the server's words. */
+  words: string
+  again: boolean
+  /** The `seq` of the entry that reported it. */
+  seq: number
+}

@@ -1,0 +1,11 @@
+/** What text messages and consents need on more than one area's screens. */
+export { ConsentPanel, RecordConsent } from './consentParts'
+export { BUILT_IN, consentWords, purposeName, statusName } from './consentWords'
+export type { Delivery, DeliveryState } from './delivery'
+export { Meter } from './Meter'
+export { explainDelivery, explainSms, SmsTick, Trouble, troubled } from './Outcome'
+export { PICTURE_TYPES, unfit } from './pictures'
+export { TextCost } from './TextCost'
+export { Highlights, Ucs2Warning } from './ucs2Parts'
+export { measure } from './writing'
+export { default as writingClasses } from './Writing.module.css'

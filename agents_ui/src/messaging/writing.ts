@@ -1,0 +1,36 @@
+/** Cost and length of the text that is being written. */
+import type { SmsDetails } from '../generated/inbox'
+import { length } from '../kernel/text'
+import { shortened } from './links'
+import { type Cost, cost, MAX_TEXT } from '../../../widget/shared/segments'
+
+export interface Writing {
+  /** The cost of the text with shortened links. */
+  cost: Cost
+  mms: boolean
+  links: number
+  /** Characters of one short link. */
+  linkLength: number
+  /** Characters as they count against `MAX_TEXT`, and how many too many. */
+  chars: number
+  over: number
+  /** Credits that it uses, if the price is known. */
+  credits: number | null
+}
+
+export function measure(text: string, pictures: number, facts: SmsDetails | null): Writing {
+  const sent = facts?.link_start ? shortened(text, facts.link_start) : { text, links: 0 }
+  const found = cost(sent.text)
+  const mms = pictures > 0
+  const chars = length(sent.text)
+  const each = mms ? (facts?.price.mms ?? null) : (facts?.price.sms ?? null)
+  return {
+    cost: found,
+    mms,
+    links: sent.links,
+    linkLength: facts?.link_start ? facts.link_start.length + 8 : 0,
+    chars,
+    over: Math.max(0, chars - MAX_TEXT),
+    credits: each === null ? null : each * (mms ? 1 : found.segments),
+  }
+}

@@ -1,0 +1,3 @@
+import '../ui/formStyles'
+
+export { Settings, SettingsHome } from './Settings'

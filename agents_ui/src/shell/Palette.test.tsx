@@ -1,0 +1,165 @@
+import { configure, fireEvent, screen, waitFor, within } from '@testing-library/react'
+import type { ReactElement } from 'react'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Conversation } from '../inbox/Conversation'
+import { forgetDrafts } from '../inbox/data/drafts'
+import { api } from '../kernel/api'
+import { useSession } from '../kernel/session'
+import { ticket } from '../testing/made'
+import { show, speakEnglish } from '../testing/render'
+import Palette from './Palette'
+
+const navigate = vi.fn()
+vi.mock('@tanstack/react-router', () => ({ useNavigate: () => navigate, Link: 'a' }))
+vi.mock('../inbox', () => ({ jumpTo: vi.fn() }))
+
+beforeAll(async () => {
+  configure({ asyncUtilTimeout: 10_000 })
+  await speakEnglish()
+  Element.prototype.scrollIntoView = () => {}
+})
+
+const hit = (id: number, text: string) => ({
+  ticket: ticket(id),
+  seq: 3,
+  kind: 'message',
+  author: { type: 'visitor', name: '' },
+  at: '2026-03-02T09:00:00Z',
+  snippet: [
+    { text: '…my ', hit: false },
+    { text, hit: true },
+  ],
+})
+
+let found: { tickets: unknown[]; contacts: unknown[] }
+let hits: unknown[]
+const asked: string[] = []
+
+function answer(path: string): Promise<never> {
+  asked.push(path)
+  if (path.startsWith('/api/find')) return Promise.resolve(found as never)
+  if (path.startsWith('/api/search')) return Promise.resolve({ hits } as never)
+  if (path.startsWith('/api/users'))
+    return Promise.resolve({
+      users: [
+        { id: 1, name: 'Anna', role: 'support', disabled: false },
+        { id: 2, name: 'Ben', role: 'support', disabled: false },
+        { id: 3, name: 'Nils', role: 'analyst', disabled: false },
+      ],
+    } as never)
+  return new Promise(() => {})
+}
+
+const box = () => screen.getByRole('combobox', { name: 'Search or run a command…' })
+const type = (text: string) => fireEvent.change(box(), { target: { value: text } })
+const labels = () => screen.queryAllByRole('option').map((option) => option.textContent)
+const selected = () =>
+  screen.getAllByRole('option').filter((one) => one.getAttribute('aria-selected') === 'true')
+
+/** The palette over a ticket that is already open. */
+const beside = (conversation: ReactElement) => {
+  const view = show(conversation)
+  view.rerender(
+    <>
+      {conversation}
+      <Palette onClose={vi.fn()} onHelp={vi.fn()} />
+    </>,
+  )
+  return view
+}
+
+describe('the palette', () => {
+  beforeEach(() => {
+    found = { tickets: [], contacts: [] }
+    hits = []
+    asked.length = 0
+    navigate.mockClear()
+    vi.spyOn(api, 'get').mockImplementation(answer)
+    useSession.setState({ user: { id: 1, name: 'Anna' } as never, capabilities: ['inbox'] })
+  })
+  afterEach(forgetDrafts)
+
+  it('selects a result from messages alone, and Enter opens it', async () => {
+    hits = [hit(7, 'marmalade')]
+    const onClose = vi.fn()
+    show(<Palette onClose={onClose} onHelp={vi.fn()} />)
+    type('marmalade')
+    const option = await screen.findByRole('option', { name: /marmalade/ })
+    expect(selected()).toEqual([option])
+    expect(box().getAttribute('aria-activedescendant')).toBe(option.id)
+    expect(box().getAttribute('aria-controls')).toBe(screen.getByRole('listbox').id)
+    fireEvent.keyDown(box(), { key: 'Enter' })
+    expect(navigate).toHaveBeenCalledWith({ to: '/inbox/$ticket', params: { ticket: '7' }, hash: '3' })
+    expect(onClose).toHaveBeenCalledOnce()
+  })
+
+  it('waits with Enter for the results of these words', async () => {
+    found = { tickets: [ticket(4, { contact: { ...ticket(4).contact, name: 'Zoe' } })], contacts: [] }
+    show(<Palette onClose={vi.fn()} onHelp={vi.fn()} />)
+    type('zo')
+    fireEvent.keyDown(box(), { key: 'Enter' })
+    expect(navigate).not.toHaveBeenCalled()
+    await waitFor(() =>
+      expect(navigate).toHaveBeenCalledWith({ to: '/inbox/$ticket', params: { ticket: '4' } }),
+    )
+  })
+
+  it('moves in a circle, and goes back to the first with other words', async () => {
+    show(<Palette onClose={vi.fn()} onHelp={vi.fn()} />)
+    const all = screen.getAllByRole('option')
+    fireEvent.keyDown(box(), { key: 'ArrowUp' })
+    expect(selected()).toEqual([all.at(-1)])
+    fireEvent.keyDown(box(), { key: 'ArrowDown' })
+    fireEvent.keyDown(box(), { key: 'ArrowDown' })
+    expect(selected()).toEqual([all[1]])
+    fireEvent.pointerMove(all[2]!)
+    expect(selected()).toEqual([all[2]])
+    type('s')
+    expect(selected()).toEqual([screen.getAllByRole('option')[0]])
+  })
+
+  it('calls the nameless by the number of their ticket, and asks for them by that', async () => {
+    const nobody = { ...ticket(45).contact, id: 9, name: '', email: null, phone_shown: null }
+    found = { tickets: [ticket(45, { contact: nobody })], contacts: [] }
+    show(<Palette onClose={vi.fn()} onHelp={vi.fn()} />)
+    type('visitor')
+    await screen.findByRole('option', { name: /Visitor 45/ })
+    expect(asked).toContain('/api/find?q=visitor&nameless=1')
+    type('Visitor 45')
+    await waitFor(() => expect(asked).toContain('/api/find?q=%2345'))
+    type('4')
+    await waitFor(() => expect(asked).toContain('/api/find?q=4'))
+  })
+
+  it('offers what can be done with the open ticket now, by whoever is signed in', async () => {
+    const post = vi.spyOn(api, 'post').mockResolvedValue({ ticket: ticket(1) } as never)
+    const props = { onBack: vi.fn(), onDetails: vi.fn(), onNext: () => () => {} }
+    const { unmount } = beside(<Conversation ticket={ticket(1)} {...props} />)
+    const group = within(await screen.findByRole('group', { name: 'This ticket' }))
+    const offered = () => group.getAllByRole('option').map((option) => option.textContent)
+    await screen.findByRole('option', { name: 'Assign to me' })
+    expect(offered()).toEqual([
+      'ReplyR',
+      'Add noteN',
+      'CloseE',
+      'Assign to…A',
+      'Mark unreadU',
+      'Show or hide detailsI',
+      'Assign to me',
+      'Copy link',
+    ])
+    type('assign ben')
+    expect(labels()).toEqual(['Assign to Ben'])
+    type('nils')
+    expect(labels()).toEqual([])
+    type('assign ben')
+    fireEvent.keyDown(box(), { key: 'Enter' })
+    expect(post).toHaveBeenCalledWith('/api/tickets/1/assign', expect.objectContaining({ user: 2 }))
+    unmount()
+
+    beside(<Conversation ticket={ticket(2, { status: 'closed', channel: 'sms', assignee: 2 })} {...props} />)
+    await screen.findByRole('group', { name: 'This ticket' })
+    expect(labels()).toEqual(expect.arrayContaining(['Reopen', 'Unassign']))
+    expect(labels()).not.toEqual(expect.arrayContaining(['CloseE']))
+  })
+})

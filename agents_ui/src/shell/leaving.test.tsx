@@ -1,0 +1,69 @@
+import { ModalsProvider, modals } from '@mantine/modals'
+import { QueryClient } from '@tanstack/react-query'
+import { act, screen, waitFor } from '@testing-library/react'
+import userEvent from '@testing-library/user-event'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { forgetUser, useSession } from '../kernel/session'
+import { useLive } from '../live/store'
+import { show, speakEnglish } from '../testing/render'
+import { Banner } from './Banner'
+import { clearWhenLeft } from './leaving'
+import { reloadOnce, understood } from '../live/version'
+
+beforeAll(speakEnglish)
+
+describe('when a session ends', () => {
+  it('no dialog stays above the sign-in page, and nothing that was fetched stays in memory', async () => {
+    const queries = new QueryClient()
+    const stop = clearWhenLeft(queries)
+    useSession.setState({ user: { id: 1 } as never })
+    queries.setQueryData(['users'], ['olga'])
+    show(<ModalsProvider>the page</ModalsProvider>)
+    act(
+      () => void modals.open({ title: 'An invite link', children: 'https://console.example/invite#secret' }),
+    )
+    await screen.findByRole('dialog')
+    act(() => useSession.setState({ user: { id: 1, away: true } as never }))
+    expect(screen.getByRole('dialog')).toBeTruthy()
+    act(forgetUser)
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull())
+    expect(queries.getQueryData(['users'])).toBeUndefined()
+    stop()
+  })
+})
+
+describe('a page whose protocol the server no longer speaks', () => {
+  let reload: ReturnType<typeof vi.spyOn>
+  beforeEach(() => {
+    reload = vi.spyOn(location, 'reload').mockImplementation(() => {})
+    sessionStorage.clear()
+  })
+  afterEach(() => useLive.setState({ outdated: false }))
+
+  it('reloads once; when that was of no use a banner asks', async () => {
+    show(<Banner />)
+    reloadOnce()
+    expect(reload).toHaveBeenCalledOnce()
+    act(reloadOnce)
+    act(reloadOnce)
+    expect(reload).toHaveBeenCalledOnce()
+    expect(screen.getByRole('status').textContent).toContain('A new version is here')
+    await userEvent.click(screen.getByRole('button', { name: 'Reload' }))
+    expect(reload).toHaveBeenCalledTimes(2)
+  })
+
+  it('may reload again after the server understood it in between', () => {
+    reloadOnce()
+    understood()
+    reloadOnce()
+    expect(reload).toHaveBeenCalledTimes(2)
+  })
+
+  it('asks at once where the browser remembers nothing', () => {
+    vi.stubGlobal('sessionStorage', undefined)
+    reloadOnce()
+    expect(reload).not.toHaveBeenCalled()
+    expect(useLive.getState().outdated).toBe(true)
+    vi.unstubAllGlobals()
+  })
+})

@@ -1,0 +1,157 @@
+/** Every address of the console. */
+import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/react-router'
+import { FORGOT, INVITE, LOGIN, RESET, SETUP, SIGN_IN } from '../accounts/manifest'
+import { filterOf, INBOX } from '../inbox/manifest'
+import { useSession } from '../kernel/session'
+import { PAGES, SETTINGS, SettingsHome, type SettingsPage } from '../settings/manifest'
+import { type Area, may } from '../ui/area'
+import { BrokenPage, Missing } from '../ui/Problem'
+import { Root } from './Root'
+import { Shell } from './Shell'
+import { Start } from './Start'
+
+const session = () => useSession.getState()
+
+const root = createRootRoute({ component: Root, notFoundComponent: Missing })
+
+interface Next {
+  next?: string
+}
+
+/** Only our own addresses: `//evil.example` is not one. */
+function nextOf(search: Record<string, unknown>): Next {
+  const { next } = search
+  return typeof next === 'string' && /^\/(?![/\\])/.test(next) ? { next } : {}
+}
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: LOGIN.path,
+  validateSearch: nextOf,
+  beforeLoad: ({ search }) => {
+    if (session().setup_needed) throw redirect({ to: '/setup' })
+    if (session().user) throw redirect({ to: search.next ?? '/' })
+  },
+  component: LOGIN.page,
+})
+
+const setup = createRoute({
+  getParentRoute: () => root,
+  path: SETUP.path,
+  beforeLoad: () => {
+    if (!session().setup_needed) throw redirect({ to: '/' })
+  },
+  component: SETUP.page,
+})
+
+const signin = createRoute({ getParentRoute: () => root, path: SIGN_IN.path, component: SIGN_IN.page })
+const invite = createRoute({ getParentRoute: () => root, path: INVITE.path, component: INVITE.page })
+const reset = createRoute({ getParentRoute: () => root, path: RESET.path, component: RESET.page })
+const forgot = createRoute({
+  getParentRoute: () => root,
+  path: FORGOT.path,
+  // Without a mail server the sign-in page says whom to ask.
+  beforeLoad: () => {
+    if (!session().links_by_mail) throw redirect({ to: '/login' })
+  },
+  component: FORGOT.page,
+})
+
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: 'inside',
+  beforeLoad: ({ location }) => {
+    if (session().setup_needed) throw redirect({ to: '/setup' })
+    if (!session().user) throw redirect({ to: '/login', search: { next: location.href } })
+  },
+  component: Shell,
+})
+
+const start = createRoute({
+  getParentRoute: () => inside,
+  path: '/',
+  beforeLoad: () => {
+    if (may(INBOX.capability)) throw redirect({ to: '/inbox' })
+  },
+  component: Start,
+})
+
+/** An area of another role's leads to the start page. */
+const guard = (area: Area) => () => {
+  if (!may(area.capability)) throw redirect({ to: '/' })
+}
+
+const inbox = createRoute({
+  getParentRoute: () => inside,
+  path: INBOX.path,
+  validateSearch: filterOf,
+  beforeLoad: guard(INBOX),
+  component: INBOX.page,
+})
+
+const ticket = createRoute({
+  getParentRoute: () => inbox,
+  path: '$ticket',
+})
+
+const settings = createRoute({
+  getParentRoute: () => inside,
+  path: SETTINGS.path,
+  beforeLoad: guard(SETTINGS),
+  component: SETTINGS.page,
+})
+const settingsHome = createRoute({
+  getParentRoute: () => settings,
+  path: '/',
+  component: SettingsHome,
+})
+/** A page that the role may not see is replaced by the first one that it may (`Settings`). */
+const page = <const P extends SettingsPage['path']>(path: P) =>
+  createRoute({
+    getParentRoute: () => settings,
+    path,
+    component: PAGES.find((one) => one.path === path)!.page,
+  })
+
+const tree = root.addChildren([
+  login,
+  setup,
+  signin,
+  invite,
+  reset,
+  forgot,
+  inside.addChildren([
+    start,
+    inbox.addChildren([ticket]),
+    settings.addChildren([
+      settingsHome,
+      page('inbox'),
+      page('widget'),
+      page('general'),
+      page('sms'),
+      page('mail'),
+      page('consents'),
+      page('team'),
+      page('shop'),
+      page('developers'),
+      page('data'),
+      page('account'),
+      page('audit'),
+      page('system'),
+    ]),
+  ]),
+])
+
+export const router = createRouter({
+  routeTree: tree,
+  defaultPreload: 'intent',
+  defaultNotFoundComponent: Missing,
+  defaultErrorComponent: ({ reset: again }) => <BrokenPage reset={again} />,
+  scrollRestoration: false,
+})
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router
+  }
+}

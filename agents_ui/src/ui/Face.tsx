@@ -1,0 +1,40 @@
+import { IconDeviceMobileFilled, IconMessageCircleFilled, IconUser } from '@tabler/icons-react'
+import type { CSSProperties } from 'react'
+import { initials } from '../kernel/text'
+import classes from './Face.module.css'
+
+interface FaceProps {
+  name: string
+  /** Decides the colour, so that it stays when the name changes. */
+  id: number
+  /** In px at the browser's usual font size, or a length of the theme. */
+  size?: number | `var(${string})`
+  team?: boolean
+  presence?: 'online' | 'away' | 'offline' | undefined
+  channel?: 'webchat' | 'sms' | undefined
+}
+
+const HUES = 8
+
+/** Initials on a colour. Decorative: the name is always beside it. */
+export function Face({ name, id, size = 36, team, presence, channel }: FaceProps) {
+  const letters = initials(name)
+  const Mark = channel === 'sms' ? IconDeviceMobileFilled : IconMessageCircleFilled
+  return (
+    <span
+      className={classes.face}
+      style={{ '--face': typeof size === 'string' ? size : `${size / 16}rem` } as CSSProperties}
+      aria-hidden
+    >
+      <span className={classes.disc} data-hue={id % HUES} data-team={team || undefined}>
+        {letters || <IconUser size="55%" stroke={1.6} />}
+      </span>
+      {presence && <span className={classes.presence} data-state={presence} />}
+      {channel && (
+        <span className={classes.channel} data-channel={channel}>
+          <Mark size="76%" />
+        </span>
+      )}
+    </span>
+  )
+}

@@ -1,0 +1,10 @@
+// The sheets of the components that forms are made of, for the areas that have forms.
+import '@mantine/core/styles/Flex.layer.css'
+import '@mantine/core/styles/FloatingIndicator.layer.css'
+import '@mantine/core/styles/Badge.layer.css'
+import '@mantine/core/styles/Alert.layer.css'
+import '@mantine/core/styles/Combobox.layer.css'
+import '@mantine/core/styles/PasswordInput.layer.css'
+import '@mantine/core/styles/Progress.layer.css'
+import '@mantine/core/styles/SegmentedControl.layer.css'
+import '@mantine/core/styles/Switch.layer.css'

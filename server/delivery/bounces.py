@@ -1,0 +1,77 @@
+"""Applies the reports of mail servers to the mails that they are about.
+
+A report names its mail by the return path or by the Message-ID. Both contain our signature, so a forged report cannot
+name a mail that its author did not receive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import bindparam, insert
+
+from server.channels.bounces import Bounce, Fate
+from server.consent import actions as consent
+from server.consent.rules import Suppressed
+from server.delivery import mail, queries, settling
+from server.delivery.queries import Outbound
+from server.delivery.rules import State
+from server.kernel.sql import Statement, Tx
+from server.schema import carrier_reports
+
+log = structlog.get_logger()
+
+STATES = {Fate.HARD: State.UNDELIVERED, Fate.SOFT: State.UNDELIVERED, Fate.DELIVERED: State.DELIVERED}
+
+_INSERT_REPORT = Statement(
+    insert(carrier_reports).values({name: bindparam(name) for name in "sid outbound_id status error params at".split()})
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """`outbound`: the mail that the report is about; None if it names none of ours."""
+
+    fate: Fate
+    outbound: int | None
+    suppressed: bool = False
+
+
+def apply_bounce(tx: Tx, bounce: Bounce) -> Applied:
+    """Stores the report and settles its mail. An address that does not exist gets no more mail."""
+    found = _find(tx, bounce)
+    if found is None or bounce.fate is Fate.OTHER:
+        return Applied(bounce.fate, found)
+    row = queries.by_id(tx, found, lock=True)
+    if row is None or row.channel != "email":
+        return Applied(bounce.fate, None)
+    tx.run(
+        _INSERT_REPORT,
+        sid=row.sid or "",
+        outbound_id=row.id,
+        status=bounce.fate.value,
+        error=bounce.status,
+        params=dict(bounce.fields),
+        at=tx.now,
+    )
+    state = STATES.get(bounce.fate)
+    if state is not None:
+        failed = state is State.UNDELIVERED
+        settling.settle_by_report(tx, row, state, bounce.status if failed else "", bounce.detail if failed else "")
+    return Applied(bounce.fate, row.id, bounce.dead and _suppress(tx, row, bounce))
+
+
+def _find(tx: Tx, bounce: Bounce) -> int | None:
+    key = tx.key(mail.PURPOSE)
+    found = (mail.bounced(key, address) for address in bounce.addresses)
+    named = (mail.identified(key, message_id) for message_id in bounce.message_ids)
+    return next((outbound for ids in (found, named) for outbound in ids if outbound is not None), None)
+
+
+def _suppress(tx: Tx, row: Outbound, bounce: Bounce) -> bool:
+    words = f"{bounce.status} {bounce.detail}".strip() or "The address does not exist."
+    suppressed = consent.suppress(tx, "email", row.recipient.lower(), Suppressed.DEAD, words)
+    if suppressed:
+        log.info("mail_address_dead", outbound=row.id, status=bounce.status)
+    return suppressed

@@ -1,0 +1,1 @@
+"""Events: what people did, in one append-only table, and the readers of it."""

@@ -1,0 +1,58 @@
+"""Reads a contact's events for the activity view."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, select, tuple_
+
+from server.kernel.columns import Instant
+from server.kernel.sql import Conn, Statement
+from server.schema import events
+
+PAGE = 50
+
+
+class Activity(NamedTuple):
+    """One event of a contact. `value`: ten-thousandths of the currency's unit."""
+
+    id: int
+    metric: str
+    happened_at: datetime
+    source: str
+    data: dict[str, Any] | None
+    value: int | None
+    currency: str | None
+
+
+_columns = [events.c[name] for name in Activity._fields]
+_newest_first = (
+    select(*_columns)
+    .where(events.c.contact_id == bindparam("contact"))
+    .order_by(events.c.happened_at.desc(), events.c.id.desc())
+    .limit(bindparam("n"))
+)
+_before = tuple_(events.c.happened_at, events.c.id) < tuple_(
+    bindparam("before_at", type_=Instant), bindparam("before_id", type_=events.c.id.type)
+)
+_with_metric = events.c.metric == bindparam("metric")
+_NEWEST = Statement(_newest_first, into=Activity, uses=("ix_events_contact",))
+_NEXT = Statement(_newest_first.where(_before), into=Activity, uses=("ix_events_contact",))
+# These read the other events of the contact, too. A second index would slow down every message.
+_NEWEST_OF_METRIC = Statement(_newest_first.where(_with_metric), into=Activity)
+_NEXT_OF_METRIC = Statement(_newest_first.where(_with_metric, _before), into=Activity)
+
+
+def activity(
+    conn: Conn, contact: int, metric: str | None = None, before: tuple[datetime, int] | None = None, limit: int = PAGE
+) -> list[Activity]:
+    """The contact's newest events, newest first. `before`: time and id of the last event of the previous page."""
+    names: dict[str, Any] = {"contact": contact, "n": limit}
+    if before is not None:
+        names |= {"before_at": before[0], "before_id": before[1]}
+    if metric is None:
+        rows: list[Activity] = conn.all(_NEWEST if before is None else _NEXT, **names)
+        return rows
+    rows = conn.all(_NEWEST_OF_METRIC if before is None else _NEXT_OF_METRIC, metric=metric, **names)
+    return rows

@@ -1,0 +1,39 @@
+"""Records changed consents and clicks as events. Run by `server/reactions.py`."""
+
+from __future__ import annotations
+
+from server.consent.rules import ConsentChanged, Status
+from server.events.recording import record
+from server.events.rules import Metric, NewEvent
+from server.kernel.sql import Tx
+from server.links.rules import LinksClicked
+
+_METRICS = {Status.SUBSCRIBED: Metric.SUBSCRIBED, Status.UNSUBSCRIBED: Metric.UNSUBSCRIBED}
+
+
+def note_consent(tx: Tx, event: ConsentChanged) -> None:
+    """A consent that ended without becoming a refusal, for example because START undid a STOP, is no event."""
+    record(
+        tx,
+        [
+            NewEvent(
+                event.contact,
+                _METRICS[Status(change.status)],
+                "consent",
+                data={"purpose": change.purpose, "method": change.method},
+            )
+            for change in event.changes
+            if change.status in _METRICS
+        ],
+    )
+
+
+def note_clicks(tx: Tx, event: LinksClicked) -> None:
+    """Clicks by programs and on links without a contact are no events."""
+    record(
+        tx,
+        [
+            NewEvent(click.contact, Metric.LINK_CLICKED, "link", click.at, {"link": click.link})
+            for click in event.clicks
+        ],
+    )

@@ -1,0 +1,196 @@
+"""Response models of the inbox's routes, for the OpenAPI description and its tests."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from server.delivery.settings import Price
+from server.frames import ContactBrief, EntryOut, TicketOut
+from server.sms.settings import InboxSettings
+
+
+class VersionedInbox(InboxSettings):
+    version: str
+
+
+class BulkResult(BaseModel):
+    """`code`: `done`, `unchanged` if the ticket already was so, or why it could not be changed."""
+
+    ticket: int
+    code: str
+
+
+class BulkResults(BaseModel):
+    results: list[BulkResult]
+
+
+class Badge(BaseModel):
+    unread: int
+    open: int
+
+
+class TicketPage(BaseModel):
+    tickets: list[TicketOut]
+    before: str | None  # cursors of the pages above and below; null: there is none
+    after: str | None
+    counts: Badge
+
+
+class SmsDetails(BaseModel):
+    """The panel of an SMS thread. `others`: contacts with the same number, possible duplicates (AMB-33)."""
+
+    peer: str
+    sender: str | None
+    country: str
+    sms_marketing: str
+    sms_transactional: str
+    paused: bool
+    suppressed: str | None
+    sender_shown: str | None
+    others: list[ContactBrief]
+    price: Price  # credits per segment and per MMS; null for MMS if none can be sent
+    keyword: str | None  # a keyword that subscribes; null if there is none
+    link_start: str | None  # the beginning of every short link; null if links are not shortened
+
+
+class Person(BaseModel):
+    """The author of an action: an agent with id and name, or the customer or the system without them."""
+
+    type: Literal["visitor", "contact", "agent", "system"]
+    id: int | None
+    name: str | None
+
+
+class Colleague(BaseModel):
+    id: int
+    name: str
+
+
+class Episode(BaseModel):
+    """A period in which the ticket was open. `assignee`: the assignee when it closed."""
+
+    opened_at: str
+    opened_by: Person
+    first_reply_at: str | None
+    first_reply_by: Colleague | None
+    closed_at: str | None  # null: still open
+    closed_by: Person | None
+    assignee: Colleague | None
+
+
+class Details(BaseModel):
+    contact: ContactBrief
+    created_at: str
+    page_url: str
+    page_title: str
+    referrer: str
+    browser: str
+    os: str
+    device: str
+    locale: str
+    time_zone: str
+    first_seen: str | None
+    last_seen: str | None
+    online: bool
+    merged: bool  # with other contacts
+    maybe: list[ContactBrief]
+    other_tickets: list[TicketOut]
+    episodes: list[Episode]  # newest first
+    sms: SmsDetails | None
+
+
+class TicketAndDetails(BaseModel):
+    ticket: TicketOut
+    details: Details
+
+
+class SentMail(BaseModel):
+    """A mail to the contact. `state`: of its delivery; "" while it is being sent. `words`: why it failed."""
+
+    seq: int
+    kind: str
+    subject: str
+    at: str
+    state: str
+    words: str
+
+
+class HistoryPage(BaseModel):
+    """Entries and mails of one stretch of time, each in order; neither has a gap in it. `first` and `first_mail` are
+    `before` and `mail_before` of the stretch before it."""
+
+    entries: list[EntryOut]
+    mails: list[SentMail]
+    first: int
+    first_mail: int
+    more: bool
+
+
+class EntryPage(BaseModel):
+    """All entries from `first` to `last` except read marks, and later entries that refer to them."""
+
+    entries: list[EntryOut]
+    first: int
+    last: int  # first - 1: the page is empty
+    last_seq: int  # of the thread
+    more: bool  # there are entries before `first`
+    more_after: bool  # there are entries after `last`
+
+
+class Written(BaseModel):
+    entry: EntryOut
+    ticket: TicketOut
+
+
+class OneTicket(BaseModel):
+    ticket: TicketOut
+
+
+class Draft(BaseModel):
+    ticket: int
+    text: str
+    mode: Literal["reply", "note"]
+    rev: int
+    at: str
+
+
+class Drafts(BaseModel):
+    drafts: list[Draft]
+
+
+class KeptDraft(BaseModel):
+    """The draft after a write. `kept` false: the write was based on an older revision, and this is the newer draft."""
+
+    kept: bool
+    draft: Draft
+
+
+class Found(BaseModel):
+    contacts: list[ContactBrief]
+    tickets: list[TicketOut]
+
+
+class Speaker(BaseModel):
+    type: Literal["visitor", "contact", "agent", "system", "flow", "import", "api_key"]
+    name: str
+
+
+class Piece(BaseModel):
+    text: str
+    hit: bool
+
+
+class Hit(BaseModel):
+    ticket: TicketOut
+    seq: int
+    kind: str
+    author: Speaker
+    at: str
+    snippet: list[Piece]
+
+
+class SearchHits(BaseModel):
+    hits: list[Hit]
+    after: str | None

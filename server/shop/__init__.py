@@ -1,0 +1,1 @@
+"""The connected shop: orders, refunds and carts of its customers."""

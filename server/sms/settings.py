@@ -1,0 +1,44 @@
+"""The settings of the inbox: the `INBOX` document.
+
+Settings a channel lacks are not stored; unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from server.delivery.segments import MAX_TEXT
+from server.kernel.documents import Document
+from server.text import clean_text
+
+
+class ShowMedia(BaseModel):
+    """Whether the desk shows pictures and videos of customers (AMB-6). They are stored in any case."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sms: bool = False
+    webchat: bool = False
+
+
+class InboxSettings(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    shorten_links: bool = True  # SMS (SET-2)
+    # SMS: the automatic reply to texts without a keyword (SET-5..7). By default only to contacts without consent, so that
+    # it does not interrupt conversations.
+    auto_response_on: bool = False
+    auto_response: str = Field("", max_length=MAX_TEXT)
+    auto_response_to: Literal["non_consented", "all"] = "non_consented"
+    show_media: ShowMedia = ShowMedia()
+    unread_badge: bool = True  # INB-34
+
+    @field_validator("auto_response")
+    @classmethod
+    def _text(cls, value: str) -> str:
+        return clean_text(value).strip()
+
+
+INBOX = Document("inbox", InboxSettings)

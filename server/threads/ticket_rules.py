@@ -1,0 +1,135 @@
+"""The ticket's state machine, pure: what each message, action and due job does to a ticket in each state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+Channel = Literal["webchat", "sms"]
+Status = Literal["open", "snoozed", "closed"]
+
+
+CLOSE_DELAY = timedelta(seconds=5)  # INB-26
+
+
+@dataclass(frozen=True, slots=True)
+class TicketFacts:
+    """The fields of a ticket that a decision depends on."""
+
+    channel: Channel
+    status: Status
+    closing_at: datetime | None = None
+    blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewTicket:
+    """The message creates a thread and a ticket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The message joins the ticket, which becomes open and unread; a pending close is cancelled."""
+
+    reopens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """The message is stored, but a blocked sender opens and reopens nothing (INB-42, AMB-5)."""
+
+
+def on_inbound(ticket: TicketFacts | None) -> NewTicket | Continue | Hidden:
+    """What a customer's message does. A closed chat is never reopened: the next message starts a new chat (INB-22)."""
+    if ticket is None:
+        return NewTicket()
+    if ticket.blocked:
+        return Hidden()
+    if ticket.status == "closed":
+        return NewTicket() if ticket.channel == "webchat" else Continue(reopens=True)
+    return Continue(reopens=ticket.status == "snoozed")
+
+
+@dataclass(frozen=True, slots=True)
+class TicketChange:
+    """The ticket's next state. `delayed_until`: when the ticket closes, unless the close is cancelled (INB-26)."""
+
+    status: Status
+    delayed_until: datetime | None = None
+    snoozed_until: datetime | None = None
+    unread: bool | None = None  # None: unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class NoChange:
+    """The ticket is already in the requested state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """Refused in this state: a stable error code and a message for the user."""
+
+    code: str
+    message: str
+
+
+Verdict = TicketChange | NoChange | Impossible
+
+
+CHAT_ENDED = Impossible("chat_ended", "This chat has ended. A new one starts when the visitor writes.")
+
+
+def on_close(ticket: TicketFacts, by: Literal["agent", "visitor", "system"], now: datetime) -> Verdict:
+    """An agent's close of a chat is delayed for five seconds, because a closed chat cannot be reopened; SMS closes at once."""
+    if ticket.status == "closed":
+        return NoChange()
+    if ticket.channel == "webchat" and by == "agent":
+        return NoChange() if ticket.closing_at else TicketChange(ticket.status, delayed_until=now + CLOSE_DELAY)
+    return TicketChange("closed")
+
+
+def on_close_due(ticket: TicketFacts, now: datetime) -> Verdict:
+    """The job of a delayed close: closes only if the close was not cancelled and is due."""
+    if ticket.status == "closed" or ticket.closing_at is None or ticket.closing_at > now:
+        return NoChange()
+    return TicketChange("closed")
+
+
+def on_reopen(ticket: TicketFacts) -> Verdict:
+    if ticket.status == "open":
+        return NoChange()
+    if ticket.status == "closed" and ticket.channel == "webchat":
+        return CHAT_ENDED
+    return TicketChange("open")
+
+
+def on_snooze(ticket: TicketFacts, until: datetime, now: datetime) -> Verdict:
+    if until <= now:
+        return Impossible("in_the_past", "Choose a time in the future.")
+    if ticket.status == "closed":
+        return CHAT_ENDED if ticket.channel == "webchat" else Impossible("closed", "Reopen the ticket to snooze it.")
+    return TicketChange("snoozed", snoozed_until=until)
+
+
+def on_snooze_due(ticket: TicketFacts, snoozed_until: datetime | None, now: datetime) -> Verdict:
+    if ticket.status != "snoozed" or snoozed_until is None or snoozed_until > now:
+        return NoChange()
+    return TicketChange("open", unread=True)
+
+
+def on_wake(ticket: TicketFacts) -> Verdict:
+    return TicketChange("open") if ticket.status == "snoozed" else NoChange()
+
+
+def on_agent_message(ticket: TicketFacts, *, reopen_snoozed: bool = False) -> Verdict:
+    """A reply leaves a snoozed ticket snoozed, reopens a closed SMS ticket, and is refused in a closed chat (INB-25)."""
+    if ticket.status == "closed":
+        return CHAT_ENDED if ticket.channel == "webchat" else TicketChange("open")
+    if ticket.status == "snoozed" and reopen_snoozed:
+        return TicketChange("open")
+    return NoChange()
+
+
+def on_block(ticket: TicketFacts) -> Verdict:
+    return NoChange() if ticket.status == "closed" else TicketChange("closed")

@@ -1,0 +1,135 @@
+"""Fills a database with a long queue and reads the plans of our statements on it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import create_engine, text
+
+import server
+from server.kernel.sql import POSTGRES, SQLITE, Statement
+from server.settings import Settings
+
+SENDERS = 3  # numbers with waiting messages; the last number is stopped
+# Small tables, and row sets inside a statement: a scan of these is correct.
+SMALL = {"senders", "consent_kinds", "processes", "lanes", "next_of_each", "asked", "members", "settings"}
+
+# SQL that both databases accept.
+_NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < :rows)"
+_STATE = """CASE WHEN i % 100 < :queued THEN 'queued' WHEN i % 1000 = 999 THEN 'claimed' WHEN i % 1000 = 998 THEN 'sending'
+WHEN i % 1000 = 997 THEN 'unknown' WHEN i % 100 < 90 THEN 'delivered' ELSE 'failed' END"""
+FILL = (
+    f"INSERT INTO contacts (guid, name, country, language, phone, created_at) {_NUMBERS} SELECT 'guid-' || i, '', 'US', '', '+1' || (2020000000 + i), 0 FROM n",
+    "INSERT INTO addresses (contact_id, kind, value, verified, created_at, active_at) SELECT id, 'phone', phone, true, 0, 0 FROM contacts",
+    "INSERT INTO threads (token, channel, contact_id, changed_at, created_at) SELECT 'big-' || id, 'sms', id, 0, 0 FROM contacts",
+    f"""INSERT INTO outbound (token, key, channel, kind, purpose, contact_id, thread_id, recipient, sender, body, media,
+    segments, lane, state, due_at, claimed_until, dispatched_at, sid, moved_from, created_at) {_NUMBERS}
+    SELECT 'token-' || (i * 7919 % 10000019), 'key-' || i, 'sms', 'campaign', 'marketing', base.contact + i % :people,
+    base.thread + (i / 1000 * 3 + i % 1000) % :people, '+1' || (2020000000 + i), CASE WHEN i % 10000 = 0 THEN NULL ELSE '+1888555000' || (i % {SENDERS}) END,
+    'Hello', '[]', 1, CASE WHEN i % 1000 = 1 THEN 0 WHEN i % 1000 = 2 THEN 1 WHEN i % 1000 = 3 THEN 2 WHEN i % 10 = 4 THEN 3 ELSE 4 END,
+    {_STATE}, 1000000 + i, 1000000, 1000000, CASE WHEN i % 100 < :queued THEN NULL ELSE 'SM' || i END,
+    CASE WHEN i % 1000 = 7 THEN '+18885550009' ELSE NULL END, 1000000 + i
+    FROM n, (SELECT (SELECT min(id) FROM contacts) AS contact, (SELECT min(id) FROM threads) AS thread) AS base""",
+    f"""INSERT INTO jobs (kind, key, payload, priority, run_at, running, dead, node, created_at) {_NUMBERS} SELECT 'x', 'x:' || i, '{{}}',
+    (i % 4) * 10, 1000000 + i, i % 5000 = 1, i % 5000 = 2, 'node', 0 FROM n""",
+    "INSERT INTO consents (contact_id, purpose, status, method, source, happened_at, recorded_at) SELECT id, 'sms_marketing', 'subscribed', 'agent', '', 0, 0 FROM contacts",
+    "INSERT INTO suppressions (channel, address, reason, detail, at) SELECT 'sms', phone, 'stop', '', 0 FROM contacts WHERE id % 3 = 0",
+    "INSERT INTO litigators (phone, added_at) SELECT phone, 0 FROM contacts WHERE id % 2 = 0",
+    "INSERT INTO carrier_reports (sid, outbound_id, status, error, params, at) SELECT sid, CASE WHEN id % 20 = 19 THEN NULL ELSE id END, 'delivered', '', '{}', 0 FROM outbound WHERE sid IS NOT NULL",
+    f"INSERT INTO events (contact_id, metric, happened_at, recorded_at, source, data) {_NUMBERS} SELECT i % 5000, 'metric_' || (i % 20), i * 1000, i * 1000, 'sms', '{{}}' FROM n",
+    f"INSERT INTO credit_days (day, kind, country, messages, credits) {_NUMBERS} SELECT i * 86400000000, 'campaign', 'C' || (i % 20), 1, 1 FROM n WHERE i % 25 = 0",
+)  # fmt: skip
+ADD_SENDERS = f"""INSERT INTO senders (address, kind, country, countries, mms, inbound, rate, enabled, stopped, tokens, filled_at, created_at)
+{_NUMBERS} SELECT '+1888555000' || (i - 1), 'toll_free', 'US', '["US"]', false, true, 1000000, true,
+CASE WHEN i = {SENDERS} THEN '30032: stopped' ELSE NULL END, 1000000000, 0, 0 FROM n WHERE i <= {SENDERS}"""
+
+
+def fill(settings: Settings, rows: int, queued: int = 60) -> None:
+    """Fills a migrated database with `rows` messages and jobs, and analyses it. `queued`: the percentage of messages
+    that wait."""
+    engine = create_engine(settings.sqlalchemy_url())
+    people = max(rows // 10, 100)
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL session_replication_role = replica"))  # disables the foreign keys
+        connection.execute(text(ADD_SENDERS), {"rows": SENDERS})
+        for statement in FILL:
+            named = {"rows": people if "INTO contacts" in statement else rows, "people": people, "queued": queued}
+            connection.execute(
+                text(statement), {name: value for name, value in named.items() if f":{name}" in statement}
+            )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    engine.dispose()
+
+
+def statements_with_indexes() -> Iterator[tuple[str, Statement]]:
+    """Every statement of the product that names the indexes it uses."""
+    for module in pkgutil.walk_packages(server.__path__, "server."):
+        if module.name.endswith("__main__"):
+            continue
+        result = vars(importlib.import_module(module.name))
+        for name, value in result.items():
+            items = value.items() if isinstance(value, dict) else [("", value)]
+            for key, item in items:
+                if isinstance(item, Statement) and item.uses:
+                    yield f"{module.name}.{name}{f'[{key}]' if key else ''}", item
+
+
+def plan(statement: Statement, execute: Any, *, postgres: bool) -> list[str]:
+    """The lines of the plan for unknown parameters: PostgreSQL's generic plan, which it uses from the sixth execution
+    on."""
+    compiled = statement.on(POSTGRES if postgres else SQLITE)
+    sql, values = compiled.bind({name: [None, None] if name in compiled.lists else None for name in compiled.names})
+    if not postgres:
+        return [row[3] for row in execute("EXPLAIN QUERY PLAN " + sql, values).fetchall()]
+    numbers = iter(range(1, len(values) + 1))
+    sql = re.sub(r"%s", lambda _: f"${next(numbers)}", sql).replace("%%", "%")
+    return [row[0] for row in execute("EXPLAIN (GENERIC_PLAN, COSTS OFF) " + sql, None).fetchall()]
+
+
+_SQLITE_LINE = re.compile(r"(SCAN|SEARCH) (\S+)(?: USING (?:COVERING )?(?:INDEX (\S+)|(INTEGER PRIMARY KEY)))?")
+_POSTGRES_LINE = re.compile(
+    r"(?:Index Scan|Index Only Scan)(?: Backward)? using (\S+)|Bitmap Index Scan on (\S+)|Seq Scan on (\S+)"
+)
+
+
+def plan_faults(statement: Statement, lines: list[str], *, postgres: bool) -> list[str]:
+    """The faults of a plan: it scans a large table, uses an index that the statement does not name, or sorts before a
+    limit."""
+    result, used = [], set()
+    for line in lines:
+        if postgres:
+            match = _POSTGRES_LINE.search(line)
+            index = match and (match[1] or match[2])
+            if match and match[3] and match[3] not in SMALL:
+                result.append(f"reads all of {match[3]}")
+        else:
+            match = _SQLITE_LINE.match(line)
+            index = match and (match[3] or (match[4] and f"pk_{match[2].strip(chr(34))}"))
+            if (
+                match
+                and match[1] == "SCAN"
+                and match[2] not in SMALL
+                and "CONSTANT ROW" not in line
+                and index not in statement.uses
+            ):
+                result.append(f"reads all of {match[2]}")
+        if index:
+            used.add(index)
+    limited = "LIMIT" in statement.on(POSTGRES).sql
+    if limited and any("TEMP B-TREE FOR ORDER BY" in line or line.strip().removeprefix("->  ").startswith("Sort") for line in lines):  # fmt: skip
+        result.append("sorts before it limits")
+    result += [f"does not use {name}" for name in statement.uses if not any(_same(name, item) for item in used)]
+    return result
+
+
+def _same(named: str, used: str) -> bool:
+    """Whether both are the same index: SQLite numbers the indexes of constraints, so `sqlite_autoindex_outbound_2` may
+    be `uq_outbound_key`."""
+    table = re.match(r"sqlite_autoindex_(\w+)_\d+", used)
+    return named == used or (table is not None and re.match(rf"(uq|pk)_{table[1]}", named) is not None)

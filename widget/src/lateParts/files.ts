@@ -1,0 +1,118 @@
+/** Files of the conversation, shown and fetched. */
+import { shortName } from '../../shared/fileName'
+import type { File } from '../frames'
+import type { Kit } from '../kit'
+import { ICONS } from './icons'
+import { showLarge } from './lightbox'
+
+export interface FileCallbacks {
+  base: string
+  /** Headers that identify the visitor. */
+  headers(): Record<string, string>
+}
+
+const PICTURES = /^image\/(png|jpeg|gif|webp|avif)$/
+/** How long a browser may need to begin a download. */
+const BEGUN_MS = 60_000
+
+export function files(kit: Kit) {
+  const { h, draw, say, fill, cleanName } = kit
+  /** The addresses of the bytes of pictures that are shown; each is given up with its picture. */
+  const shown = new Map<HTMLElement, string>()
+  const sweep = new MutationObserver(() => {
+    for (const [frame, address] of shown) {
+      if (frame.isConnected) continue
+      URL.revokeObjectURL(address)
+      shown.delete(frame)
+    }
+  })
+
+  function picture(file: File, callbacks: FileCallbacks): HTMLElement {
+    const name = fill(kit.words.image, { name: cleanName(shortName(file.name, 100)) })
+    const img = h('img', { alt: name, decoding: 'async' })
+    const look = (e: MouseEvent) => {
+      if (!frame.href || e.ctrlKey || e.metaKey) return
+      e.preventDefault()
+      showLarge(kit, frame.href, name, cleanName(shortName(file.name, 100)) || 'file')
+    }
+    const looks = { class: 'picture', target: '_blank', rel: 'noopener', 'aria-label': name, click: look }
+    const frame: HTMLAnchorElement = h('a', looks, img)
+    // The place is kept before the bytes are there: nothing jumps.
+    const [width, height] = [file.width || 4, file.height || 3]
+    frame.style.setProperty('aspect-ratio', `${width} / ${height}`)
+    frame.style.setProperty('width', `${Math.min(240, Math.max(80, (300 * width) / height))}px`)
+    const load = async () => {
+      frame.replaceChildren(img)
+      try {
+        const address = URL.createObjectURL(await fetchBytes(file, callbacks))
+        shown.set(frame, address)
+        sweep.observe(document.body, { childList: true, subtree: true })
+        img.src = frame.href = address
+      } catch {
+        const again = { type: 'button', class: 'retry', click: () => void load() }
+        frame.removeAttribute('href')
+        frame.replaceChildren(h('button', again, kit.words.fileFailed))
+      }
+    }
+    // Whole pictures are downloaded: only those that come into view.
+    const near = new IntersectionObserver((seen) => {
+      if (!seen.some((one) => one.isIntersecting)) return
+      near.disconnect()
+      void load()
+    })
+    near.observe(frame)
+    return frame
+  }
+
+  function download(file: File, callbacks: FileCallbacks): HTMLElement {
+    const name = cleanName(shortName(file.name, 100))
+    const size = h('span', { class: 'size' }, fileSize(file.size, kit.locale))
+    const save = async () => {
+      try {
+        const address = URL.createObjectURL(await fetchBytes(file, callbacks))
+        const link = h('a', { href: address, download: name || 'file' })
+        document.body.append(link)
+        link.click()
+        link.remove()
+        setTimeout(() => URL.revokeObjectURL(address), BEGUN_MS)
+      } catch {
+        say(size, kit.words.fileFailed)
+      }
+    }
+    return h(
+      'button',
+      { type: 'button', class: 'file', click: () => void save() },
+      draw(ICONS.file),
+      h('span', { class: 'sr' }, `${kit.words.download}: `),
+      h('span', { class: 'about' }, h('bdi', {}, name), size),
+    )
+  }
+
+  const fileView = (file: File, callbacks: FileCallbacks): HTMLElement =>
+    PICTURES.test(file.type) ? picture(file, callbacks) : download(file, callbacks)
+
+  return { fileView }
+}
+
+async function fetchBytes(file: File, callbacks: FileCallbacks): Promise<Blob> {
+  const address = `${callbacks.base}/files/${encodeURIComponent(file.token)}`
+  const res = await fetch(address, { headers: callbacks.headers(), credentials: 'omit' })
+  if (!res.ok) throw new Error(String(res.status))
+  return res.blob()
+}
+
+const fileSize = (bytes: number, locale: string): string => {
+  const units = ['byte', 'kilobyte', 'megabyte']
+  const at = bytes < 1000 ? 0 : bytes < 1_000_000 ? 1 : 2
+  const options = {
+    style: 'unit',
+    unit: units[at]!,
+    unitDisplay: 'short',
+    maximumFractionDigits: 1,
+  } as Intl.NumberFormatOptions
+  try {
+    return new Intl.NumberFormat(locale, options).format(bytes / 1000 ** at)
+  } catch {
+    return `${Math.ceil(bytes / 1000)} KB`
+  }
+}
