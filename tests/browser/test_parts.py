@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -87,15 +88,26 @@ async def test_after_an_upgrade_an_old_tab_offers_a_reload(people: People) -> No
     desk = await desk_with_a_draft(people, "parts: upgrade", THRIFTY)
     page = desk.page
 
+    reloading = asyncio.Event()
+
     async def answer_not_found(route: Route) -> None:
-        await route.fulfill(status=404, content_type="text/plain", body="gone")
+        if reloading.is_set():
+            await route.continue_()
+        else:
+            await route.fulfill(status=404, content_type="text/plain", body="gone")
 
     async def answer_newer_page(route: Route) -> None:
         body = '<script type="module" src="/static/console/assets/index-newer000.js"></script>'
         await route.fulfill(content_type="text/html", body=body)
 
+    async def reload(route: Route) -> None:
+        # Not earlier: the old page would load its missing part after all, and the button would be gone.
+        reloading.set()
+        await route.continue_()
+
     await page.route("**/static/console/assets/*.js", answer_not_found)
     await page.route("**/login", answer_newer_page)
+    await page.route(re.compile(r"^http://[^/]+/settings"), reload)
     await page.evaluate("window.same = true")
 
     await page.keyboard.press("Control+k")
@@ -106,7 +118,6 @@ async def test_after_an_upgrade_an_old_tab_offers_a_reload(people: People) -> No
     await expect(page.get_by_text("A new version is here")).to_be_visible()
     assert await page.evaluate("window.same")
 
-    await page.unroute_all()
     await page.get_by_role("button", name="Reload").click()
     await page.wait_for_function("() => window.same === undefined")
     await expect(page.get_by_role("navigation", name="Settings")).to_be_visible()

@@ -63,10 +63,10 @@ async def _move_much(tally: Tally) -> None:
         await asyncio.to_thread(_fill, settings, tickets)
         await _add_people(settings, people)
         environment = _environment(folder)
-        kill_after_s = (0.5, 1.5)  # of a command that takes longer
+        kill_after_s, slowed = (0.5, 1.5), {"THREADLINE_FAILPOINTS": "move_copying=sleep:60-100"}
         if tally.full:
             usual_s = await _move_undisturbed(tally, environment)
-            kill_after_s = (usual_s * 0.1, usual_s * 0.4)
+            kill_after_s, slowed = (usual_s * 0.1, usual_s * 0.4), {}
         target = create_database()
 
         async def kill_at(points: dict[str, int]) -> int:
@@ -79,9 +79,11 @@ async def _move_much(tally: Tally) -> None:
         early, late = (EARLY, LATE) if tally.full else ({}, SHORT)
         killed = await kill_at(early)
         for _ in range(3 if tally.full else 1):
-            killed += (await threadline(environment, "move", target, kill_after=tally.random.uniform(*kill_after_s)))[
-                0
-            ] < 0
+            # Little data is copied slowly here: on a fast machine the move would finish before the kill.
+            code, _ = await threadline(
+                {**environment, **slowed}, "move", target, kill_after=tally.random.uniform(*kill_after_s)
+            )
+            killed += code < 0
         killed += await kill_at(late)
         code, output = await threadline(environment, "move", target)
         tally.zero("moves that did not finish after the kills", code, output[-600:])
