@@ -13,6 +13,8 @@ export default defineConfig({
     // Which file holds what: read by the test of the budgets.
     manifest: 'chunks.json',
     target: 'es2022',
+    // A browser without it loads the same files a moment later.
+    modulePreload: { polyfill: false },
     // Files, never data: addresses, so that the content security policy can stay narrow.
     assetsInlineLimit: 0,
     rolldownOptions: {
@@ -23,11 +25,17 @@ export default defineConfig({
           groups: [
             {
               name: 'framework',
-              test: /node_modules[\\/](react|react-dom|scheduler|zustand|i18next|react-i18next|@tanstack[\\/](react-)?(router|query)[\w-]*)[\\/]/,
+              test: /node_modules[\\/](react|react-dom|scheduler|zustand|i18next|react-i18next|@tanstack[\\/](react-)?(router|query)[\w-]*)[\\/](?!.*(infinite|useInfinite|useBlocker))/,
             },
             {
               name: 'components',
-              test: /node_modules[\\/](@floating-ui|react-remove-scroll[\w-]*|@mantine[\\/]core[\\/]esm[\\/](core|components[\\/](ActionIcon|Button|CloseButton|Group|Input|InputBase|Loader|Menu|Modal|Overlay|Paper|Popover|Portal|ScrollArea|Skeleton|Stack|Text|Title|Tooltip|Transition|UnstyledButton)))[\\/]/,
+              // The three files behind the list are also used by dialogs, whose group would take them otherwise.
+              test: /node_modules[\\/](@floating-ui[\\/]|@mantine[\\/]core[\\/]esm[\\/](core|components[\\/](ActionIcon|Button|CloseButton|Group|Input|InputBase|Loader|Menu|Overlay|Paper|Popover|Portal|Skeleton|Stack|Text|Title|Tooltip|Transition|UnstyledButton))[\\/]|@mantine[\\/]modals[\\/]esm[\\/]events\.|@mantine[\\/]hooks[\\/]esm[\\/]utils[\\/]use-callback-ref|@mantine[\\/]core[\\/]esm[\\/]components[\\/]ScrollArea[\\/]utils[\\/]to-int)/,
+            },
+            {
+              // Loaded after the first page, with the first part that shows a dialog.
+              name: 'dialogs',
+              test: /node_modules[\\/](react-remove-scroll[\w-]*|@mantine[\\/](modals|core[\\/]esm[\\/]components[\\/](Modal|ModalBase|ScrollArea)))[\\/]/,
             },
           ],
         },

@@ -5,7 +5,7 @@ import { useTitle } from '../ui/title'
 import { useBadge } from '../live/badge'
 import { PAGES, useMyPages } from './manifest'
 import { explainFrom } from '../ui/toasts'
-import { UnsavedGuard } from '../ui/unsaved'
+import { UnsavedGuard } from '../ui/UnsavedGuard'
 import classes from './Settings.module.css'
 
 explainFrom('settings.errors')

@@ -1,5 +1,4 @@
 import { Outlet, useNavigate } from '@tanstack/react-router'
-import { Modal } from '@mantine/core'
 import { type ReactNode, useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useSession } from '../kernel/session'
@@ -7,12 +6,13 @@ import { Banner } from './Banner'
 import { useSignedInRuntime } from './signedInRuntime'
 import classes from './Shell.module.css'
 import { lazyPart, preloadParts } from '../ui/lazyPart'
+import { TroubleDialog } from '../ui/TroubleDialog'
 import { useMyAreas } from './areas'
 import { Rail } from './Rail'
 import { holdKeys, takeTyped, useShortcut } from '../ui/shortcuts'
 
 const frame = (words: ReactNode, { onClose }: { onClose: () => void }) => (
-  <Trouble onClose={onClose}>{words}</Trouble>
+  <TypedTrouble onClose={onClose}>{words}</TypedTrouble>
 )
 const Palette = lazyPart(async () => (await import('./Palette')).default, { frame, soon: true })
 const ShortcutsSheet = lazyPart(async () => (await import('./ShortcutsSheet')).default, { frame, soon: true })
@@ -56,19 +56,8 @@ function SignedInShell({ user }: { user: number }) {
   )
 }
 
-/** A dialog with the reason why a part cannot be shown. */
-function Trouble({ onClose, children }: { onClose: () => void; children: ReactNode }) {
-  const { t } = useTranslation()
-  // Nothing else will take the text that was typed for it.
+/** In place of a dialog that takes what was typed for it. */
+function TypedTrouble(props: { onClose: () => void; children: ReactNode }) {
   useEffect(() => void takeTyped(), [])
-  return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={<span className="sr-only">{t('problem.partMissing')}</span>}
-      closeButtonProps={{ 'aria-label': t('common.close') }}
-    >
-      {children}
-    </Modal>
-  )
+  return <TroubleDialog {...props} />
 }

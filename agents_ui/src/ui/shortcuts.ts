@@ -116,7 +116,9 @@ function onKey(event: KeyboardEvent): void {
   const target = event.target instanceof Element ? event.target : null
   // Not while typing in a field, nor while a dialog or menu is open, which have their own keys.
   if (
-    target?.closest('input, textarea, select, [contenteditable], [role=dialog], [role=menu], [role=listbox]')
+    target?.closest(
+      'input, textarea, select, dialog, [contenteditable], [role=dialog], [role=menu], [role=listbox]',
+    )
   )
     return
   if (key === 'Enter' && target?.closest('a, button, [role=button]')) return

@@ -1,5 +1,4 @@
 import { LONGEST_NAME } from '../../../../widget/shared/fileName'
-import { Modal } from '@mantine/core'
 import { IconDownload, IconFile } from '@tabler/icons-react'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -7,13 +6,19 @@ import type { File } from '../../generated/protocol'
 import { fileUrl, isImage } from '../data/files'
 import { fileName } from '../../kernel/text'
 import { locale } from '../../kernel/time'
+import { lazyPart } from '../../ui/lazyPart'
+import { TroubleDialog } from '../../ui/TroubleDialog'
+import type { LightboxProps } from './Lightbox'
 import classes from './Attachments.module.css'
+
+const Lightbox = lazyPart<LightboxProps>(async () => (await import('./Lightbox')).Lightbox, {
+  frame: (words, { file, onClose }) => file && <TroubleDialog onClose={onClose}>{words}</TroubleDialog>,
+})
 
 const WIDEST = 320
 const TALLEST = 260
 
 export function Attachments({ files }: { files: readonly File[] }) {
-  const { t } = useTranslation()
   const [open, setOpen] = useState<File | null>(null)
   return (
     <div className={classes.files}>
@@ -24,15 +29,7 @@ export function Attachments({ files }: { files: readonly File[] }) {
           <FileChip key={file.token} file={file} />
         ),
       )}
-      <Modal
-        opened={open !== null}
-        onClose={() => setOpen(null)}
-        title={open && fileName(open.name, 80)}
-        size="auto"
-        closeButtonProps={{ 'aria-label': t('common.close') }}
-      >
-        {open && <img className={classes.full} src={fileUrl(open)} alt={fileName(open.name, 120)} />}
-      </Modal>
+      {files.some(isImage) && <Lightbox file={open} onClose={() => setOpen(null)} />}
     </div>
   )
 }
