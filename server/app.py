@@ -30,6 +30,8 @@ import server.inbox.http
 import server.inbox.jobs
 import server.links.http
 import server.live.http
+import server.notifications.http
+import server.notifications.jobs
 import server.operations.http
 import server.shop.http
 import server.shop.webhooks
@@ -64,6 +66,7 @@ from server.links.click_buffer import Clicks
 from server.links.http import OwnDomain
 from server.live.hub import Hub
 from server.live.sockets import AgentSocket, VisitorSocket
+from server.notifications import mails, reminding
 from server.operations import key, metrics_http
 from server.reactions import REACTIONS
 from server.settings import Settings
@@ -96,6 +99,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.links.http.ENDPOINTS,
     *server.shop.http.ENDPOINTS,
     *server.live.http.ENDPOINTS,
+    *server.notifications.http.ENDPOINTS,
     *server.webchat.http.ENDPOINTS,
     *server.operations.http.ENDPOINTS,
     Endpoint("GET", "/api/openapi.json", describe, Can.SIGNED_IN, response=openapi.Description),
@@ -108,6 +112,7 @@ JOBS: dict[str, Handler] = {
     **fetching.HANDLERS,
     **server.files.jobs.HANDLERS,
     **server.inbox.jobs.HANDLERS,
+    **server.notifications.jobs.HANDLERS,
     **server.sms.jobs.HANDLERS,
 }
 
@@ -122,7 +127,11 @@ LARGE_WEBHOOKS = {WEBHOOK: server.shop.webhooks.MAX_BODY}  # bytes, by path
 READY_S = 1.5  # timeout of the database check of /readyz
 
 # By template: the function that writes a queued mail when it is sent.
-COMPOSERS: dict[str, Composer] = {**composing.COMPOSERS, testing_mail.TEMPLATE: testing_mail.compose}
+COMPOSERS: dict[str, Composer] = {
+    **composing.COMPOSERS,
+    **mails.COMPOSERS,
+    testing_mail.TEMPLATE: testing_mail.compose,
+}
 
 SOCKETS = {"/ws/agent": AgentSocket, "/ws/visitor": VisitorSocket}
 
@@ -185,6 +194,7 @@ def _first_jobs(tx: Tx) -> None:
     server.delivery.jobs.start(tx)
     server.files.jobs.start(tx)
     retention.start(tx)
+    reminding.start(tx)
 
 
 async def _start_jobs(app: App) -> asyncio.Task[None] | None:

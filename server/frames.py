@@ -313,11 +313,11 @@ class PresenceFrame(Frame):
 
 class Changed(Frame):
     """For agents: data that HTTP responses contain has changed. `me`: your own account, perhaps your role; `team`: colleagues
-    and invitations; `tickets`: who can be answered, because our numbers changed; `settings`: those with this `name`, or
-    perhaps any of them without one. Only roles that may read it receive it."""
+    and invitations; `tickets`: who can be answered, because our numbers changed; `notifications`: your own; `settings`:
+    those with this `name`, or perhaps any of them without one. Only roles that may read it receive it."""
 
     type: Literal["changed"] = "changed"
-    what: Literal["me", "team", "tickets", "settings"]
+    what: Literal["me", "team", "tickets", "notifications", "settings"]
     name: (
         Literal[
             "inbox",

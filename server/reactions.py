@@ -15,7 +15,9 @@ from server.events import reactions as events
 from server.inbox import reactions as inbox
 from server.kernel.context import Reactions
 from server.links.rules import LinksClicked
+from server.notifications import recording as notifications
 from server.sms import reactions
+from server.threads.rules import TicketOpened
 
 REACTIONS: Reactions = {
     OutboundSettled: [reactions.note_delivery, delivery.note_outcome],
@@ -23,6 +25,7 @@ REACTIONS: Reactions = {
     AddressChanged: [reactions.note_address],
     ContactChanged: [inbox.note_contact],
     LinksClicked: [events.note_clicks],
+    TicketOpened: [notifications.note_opened],
     Invited: [composing.mail_invitation],
     LinkRequested: [composing.mail_link],
 }

@@ -16,7 +16,7 @@ from server.settings import Settings
 
 SENDERS = 3  # numbers with waiting messages; the last number is stopped
 # Small tables, and row sets inside a statement: a scan of these is correct.
-SMALL = {"senders", "consent_kinds", "processes", "lanes", "next_of_each", "asked", "members", "settings"}
+SMALL = {"senders", "consent_kinds", "processes", "lanes", "next_of_each", "asked", "members", "settings", "unseen"}
 
 # SQL that both databases accept.
 _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < :rows)"
@@ -41,6 +41,7 @@ FILL = (
     "INSERT INTO litigators (phone, added_at) SELECT phone, 0 FROM contacts WHERE id % 2 = 0",
     "INSERT INTO carrier_reports (sid, outbound_id, status, error, params, at) SELECT sid, CASE WHEN id % 20 = 19 THEN NULL ELSE id END, 'delivered', '', '{}', 0 FROM outbound WHERE sid IS NOT NULL",
     f"INSERT INTO events (contact_id, metric, happened_at, recorded_at, source, data) {_NUMBERS} SELECT i % 5000, 'metric_' || (i % 20), i * 1000, i * 1000, 'sms', '{{}}' FROM n",
+    f"INSERT INTO notifications (user_id, kind, ticket_id, count, at) {_NUMBERS} SELECT i % 50, 'opened', i, 1, i * 1000 FROM n",
     f"INSERT INTO credit_days (day, kind, country, messages, credits) {_NUMBERS} SELECT i * 86400000000, 'campaign', 'C' || (i % 20), 1, 1 FROM n WHERE i % 25 = 0",
 )  # fmt: skip
 ADD_SENDERS = f"""INSERT INTO senders (address, kind, country, countries, mms, inbound, rate, enabled, stopped, tokens, filled_at, created_at)

@@ -18,7 +18,7 @@ from server.kernel.documents import Document
 from server.kernel.jobs import Handler, Job
 from server.kernel.slices import in_slices
 from server.kernel.sql import Conn, Statement, Tx
-from server.schema import carrier_reports, events, shop_webhooks
+from server.schema import carrier_reports, events, notifications, shop_webhooks
 
 log = structlog.get_logger()
 
@@ -55,8 +55,9 @@ class _Expiring:
 
 
 EVENTS, REPORTS = _Expiring(events, "recorded_at"), _Expiring(carrier_reports, "at")
-SHOP_WEBHOOKS = _Expiring(shop_webhooks, "at")
+SHOP_WEBHOOKS, NOTIFICATIONS = _Expiring(shop_webhooks, "at"), _Expiring(notifications, "at")
 WEBHOOKS_DAYS = 30  # a shop repeats a webhook for some hours
+NOTIFICATIONS_DAYS = 90
 
 
 def expired_page(conn: Conn, table: _Expiring, after: int, before: datetime) -> list[int]:
@@ -93,6 +94,7 @@ async def run(app: App, job: Job) -> None:
         ("events", EVENTS, settings.events_days),
         ("reports", REPORTS, settings.reports_days),
         ("shop_webhooks", SHOP_WEBHOOKS, WEBHOOKS_DAYS),
+        ("notifications", NOTIFICATIONS, NOTIFICATIONS_DAYS),
     ):
         if days is None:
             continue

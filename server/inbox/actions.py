@@ -18,6 +18,8 @@ from server.inbox.drafts import clear_sent
 from server.kernel import jobs
 from server.kernel.context import App
 from server.kernel.sql import Conn, Statement, Tx
+from server.notifications.recording import notify
+from server.notifications.rules import Notice
 from server.schema import threads, users
 from server.sms import replies
 from server.threads import entries, rules, ticket_rules
@@ -114,7 +116,7 @@ def write_message(tx: Tx, agent: Agent, message: Outgoing, base: str = "") -> Wr
         **(_REOPENED if reopens else {}),
     )
     if reopens:
-        tx.announce(_opened_again(ticket))
+        tx.announce(_opened_again(ticket, agent))
     return Written(appended[0], after)
 
 
@@ -125,8 +127,8 @@ async def reply(app: App, agent: Agent, message: Outgoing) -> Written:
 _REOPENED: dict[str, Any] = {"status": "open", "closed_at": None, "snoozed_until": None}
 
 
-def _opened_again(ticket: Ticket) -> rules.TicketOpened:
-    return rules.TicketOpened(ticket.id, ticket.thread, ticket.contact, ticket.channel, first=False)  # type: ignore[arg-type]
+def _opened_again(ticket: Ticket, agent: Agent) -> rules.TicketOpened:
+    return rules.TicketOpened(ticket.id, ticket.thread, ticket.contact, ticket.channel, False, agent.id)  # type: ignore[arg-type]
 
 
 _ACTIVE_USER = Statement(
@@ -199,7 +201,7 @@ def reopen(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
         case ticket_rules.TicketChange():
             appended = status_entry(tx, ticket, by(agent), "open", dedupe, fingerprint)
             after = change_ticket(tx, ticket, appended, **_REOPENED)
-            tx.announce(_opened_again(ticket))
+            tx.announce(_opened_again(ticket, agent))
             return after
         case _:
             return ticket
@@ -219,6 +221,8 @@ def assign(tx: Tx, agent: Agent, ticket_id: int, user_id: int | None, client_key
     appended = append(
         tx, ticket.thread, "assigned", by(agent), data=data, public=False, dedupe=dedupe, body_hash=fingerprint
     )
+    if user_id is not None and user_id != agent.id:
+        notify(tx, [Notice("assigned", ticket.id, user_id)])
     return change_ticket(tx, ticket, appended, assignee_id=user_id)
 
 

@@ -21,6 +21,7 @@ from server.kernel import metrics
 from server.kernel.documents import TOPIC as SETTINGS_TOPIC
 from server.live import encoding, rights
 from server.live.context import Context
+from server.notifications.rules import notices_topic
 from server.sms.eligibility import shown_reason
 from server.threads import entries
 from server.threads.entries import MAX_RESUMED_ENTRIES, Entry
@@ -257,7 +258,7 @@ class AgentConnection(Connection):
         )
 
     def _topics(self) -> tuple[str, ...]:
-        return ("inbox", TEAM_TOPIC, SETTINGS_TOPIC, f"user:{self.agent.id}")
+        return ("inbox", TEAM_TOPIC, SETTINGS_TOPIC, f"user:{self.agent.id}", notices_topic(self.agent.id))
 
     def detach(self) -> None:
         super().detach()
@@ -296,6 +297,8 @@ class AgentConnection(Connection):
             self._push_changed("team")
         elif topic == SETTINGS_TOPIC:
             self._settings_published(hint)
+        elif topic == notices_topic(self.agent.id):
+            self._push_changed("notifications")
         elif topic.startswith("user:"):
             self._push_changed("me")
             self.context.recheck_soon()

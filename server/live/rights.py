@@ -58,7 +58,7 @@ def needed(frame: Mapping[str, Any]) -> Can:
     match frame:
         case {"type": "presence", "thread": int()}:
             return Can.INBOX
-        case {"type": "changed", "what": "tickets"}:
+        case {"type": "changed", "what": "tickets" | "notifications"}:
             return Can.INBOX
         case {"type": "changed", "name": str(name)}:
             return SETTINGS[name]

@@ -20,6 +20,7 @@ from server.schema.events import event_bookmarks, events
 from server.schema.inbox import attachments, drafts, episodes, sites_seen, threads, tickets, timeline
 from server.schema.kernel import jobs, processes, settings
 from server.schema.metadata import metadata
+from server.schema.notifications import notification_wishes, notifications, pending_notices
 from server.schema.people import addresses, contacts, merged_set, merges, visitors
 from server.schema.shop import carts, order_lines, orders, refunds, shop_webhooks
 from server.schema.short_links import link_clicks, short_links
@@ -52,10 +53,13 @@ __all__ = [
     "merged_set",
     "merges",
     "metadata",
+    "notification_wishes",
+    "notifications",
     "opt_ins",
     "order_lines",
     "orders",
     "outbound",
+    "pending_notices",
     "processes",
     "refunds",
     "senders",

@@ -23,6 +23,20 @@ class ShowMedia(BaseModel):
     webchat: bool = False
 
 
+class TicketMail(BaseModel):
+    """For tickets of which channels users may get e-mail about new and reopened tickets (SET-4). Each user chooses whether
+    they want it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sms: bool = True
+    webchat: bool = True
+
+    @property
+    def channels(self) -> frozenset[str]:
+        return frozenset(name for name, on in (("sms", self.sms), ("webchat", self.webchat)) if on)
+
+
 class InboxSettings(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
@@ -34,6 +48,7 @@ class InboxSettings(BaseModel):
     auto_response_to: Literal["non_consented", "all"] = "non_consented"
     show_media: ShowMedia = ShowMedia()
     unread_badge: bool = True  # INB-34
+    ticket_mail: TicketMail = TicketMail()
 
     @field_validator("auto_response")
     @classmethod

@@ -21,6 +21,7 @@ class TicketOpened:
     contact: int
     channel: Channel
     first: bool  # created now, not reopened
+    by_agent: int | None = None  # the agent who reopened it; None: the customer wrote
 
 
 class MessageReceived(NamedTuple):

@@ -88,6 +88,12 @@ EXPECT: dict[str, Expectation] = {
     ),
     "GET /api/find": Expectation(INBOX, (200,)),
     "GET /api/search": Expectation(INBOX, (200, 422)),
+    "GET /api/notifications": Expectation(INBOX, (200,)),
+    "POST /api/notifications/seen": Expectation(INBOX, (200,), {"until": "2026-01-01T00:00:00Z"}),
+    "GET /api/notifications/wishes": Expectation(INBOX, (200,)),
+    "PUT /api/notifications/wishes": Expectation(
+        INBOX, (200,), {"tickets": "all", "mail": False, "reminder_minutes": 0}
+    ),
     "POST /api/files": Expectation(INBOX, (200,), b"bytes"),
     # visitors
     "GET /files/{token}": Expectation(frozenset(), (), forbidden=404, signed_out=404),

@@ -14,7 +14,7 @@ from server.events.recording import record
 from server.events.retention import RETENTION, RetentionSettings
 from server.events.rules import NewEvent
 from server.kernel.sql import Tx
-from server.schema import carrier_reports, consent_ledger, episodes, events, outbound, shop_webhooks
+from server.schema import carrier_reports, consent_ledger, episodes, events, notifications, outbound, shop_webhooks
 from tests.world import World
 
 DAY = timedelta(days=1)
@@ -58,12 +58,15 @@ async def test_what_is_older_than_the_setting_is_deleted_at_night_and_nothing_el
     await fill(world, 5)
     await night(world, 30)
     assert await world.count(events) == 5, "61 days and 31 days old"
+    assert await world.count(notifications) > 0, "kept for 90 days"
     assert await world.count(carrier_reports) == 2
     await night(world, 40)
     assert await world.count(carrier_reports) == 1
     assert await world.count(shop_webhooks) == 0, "all are more than 30 days old"
     for table in (consent_ledger, episodes, outbound):
         assert await world.rows(table) == kept[table.name]
+    await night(world, 20)
+    assert await world.count(notifications) == 0
 
 
 async def test_a_run_that_cannot_finish_goes_on_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

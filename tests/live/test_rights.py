@@ -20,6 +20,7 @@ from server.consent.definitions import ConsentDefinition
 from server.kernel.documents import publish_change
 from server.kernel.sql import Tx
 from server.live import encoding, rights
+from server.notifications.rules import notices_topic
 from server.sms.settings import INBOX
 from tests.online import Agent, Online, Visitor
 from tests.world import CAST
@@ -65,6 +66,7 @@ async def test_a_role_receives_only_frames_for_which_it_has_the_right(online: On
     await zoe.says("Anybody?")
     for name in rights.SETTINGS:
         await online.app.write(publish_change, name)
+    await online.app.write(lambda tx: tx.publish(notices_topic(someone.id)))
     await online.app.write(publish_change, "crowding")  # an internal document
     await team.change_me(online.app, colleague.desk.agent, None, False, "")
     await online.hub.tick(3)
@@ -73,6 +75,7 @@ async def test_a_role_receives_only_frames_for_which_it_has_the_right(online: On
 
     expected = {"ready", "pong", "presence of a colleague", "changed team"}
     expected |= {f"changed {name}" for name, roles in READS_SETTINGS.items() if role in roles}
+    expected |= {"changed notifications"} if role in READS_INBOX else set()
     expected |= OF_THE_INBOX if role in READS_INBOX else {"refused"}
     assert kinds(someone) - {"changed me"} == expected
     if role not in READS_INBOX:

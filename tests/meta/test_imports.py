@@ -19,6 +19,7 @@ SERVER = Path(__file__).parents[2] / "server"
 ORDER = [
     ("live",),
     ("inbox",),
+    ("notifications",),
     ("sms",),
     ("account_mail",),
     ("webchat",),

@@ -1,7 +1,7 @@
 /* Made from the server's models by `npm run types:generate` in agents_ui; do not edit. */
 import type { Price } from './delivery'
 import type { ContactBrief, EntryOut, TicketOut } from './protocol'
-import type { ShowMedia, ShowMediaInput } from './sms'
+import type { ShowMedia, ShowMediaInput, TicketMail, TicketMailInput } from './sms'
 
 export interface AssignBody {
   key: string
@@ -125,6 +125,7 @@ export interface InboxBody {
   auto_response_to?: 'non_consented' | 'all'
   shorten_links?: boolean
   show_media?: ShowMediaInput
+  ticket_mail?: TicketMailInput
   unread_badge?: boolean
   version?: string | null
 }
@@ -224,6 +225,7 @@ export interface VersionedInbox {
   auto_response_to: 'non_consented' | 'all'
   shorten_links: boolean
   show_media: ShowMedia
+  ticket_mail: TicketMail
   unread_badge: boolean
   version: string
 }

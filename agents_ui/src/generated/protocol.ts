@@ -41,8 +41,8 @@ export interface Bye {
 }
 /**
  * For agents: data that HTTP responses contain has changed. `me`: your own account, perhaps your role; `team`: colleagues
- * and invitations; `tickets`: who can be answered, because our numbers changed; `settings`: those with this `name`, or
- * perhaps any of them without one. Only roles that may read it receive it.
+ * and invitations; `tickets`: who can be answered, because our numbers changed; `notifications`: your own; `settings`:
+ * those with this `name`, or perhaps any of them without one. Only roles that may read it receive it.
  */
 export interface Changed {
   name:
@@ -65,7 +65,7 @@ export interface Changed {
       )
     | null
   type: 'changed'
-  what: 'me' | 'team' | 'tickets' | 'settings'
+  what: 'me' | 'team' | 'tickets' | 'notifications' | 'settings'
 }
 export interface ContactBrief {
   email: string | null

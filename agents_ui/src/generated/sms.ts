@@ -14,3 +14,19 @@ export interface ShowMedia {
   sms: boolean
   webchat: boolean
 }
+/**
+ * For tickets of which channels users may get e-mail about new and reopened tickets (SET-4). Each user chooses whether
+ * they want it.
+ */
+export interface TicketMailInput {
+  sms?: boolean
+  webchat?: boolean
+}
+/**
+ * For tickets of which channels users may get e-mail about new and reopened tickets (SET-4). Each user chooses whether
+ * they want it.
+ */
+export interface TicketMail {
+  sms: boolean
+  webchat: boolean
+}

@@ -32,11 +32,19 @@ const CHANGED: Readonly<Record<Changed['what'], readonly QueryKey[]>> = {
   team: [['users'], ['invites']],
   // The list is fetched again by the inbox itself.
   tickets: [['ticket'], ['tickets', 'any']],
+  notifications: [['notifications']],
   settings: [['settings'], ['consents']],
 }
 
 /** What may have changed while there was no connection. */
-const UNSEEN: readonly QueryKey[] = [['users'], ['invites'], ['settings'], ['ticket'], ['consents']]
+const UNSEEN: readonly QueryKey[] = [
+  ['users'],
+  ['invites'],
+  ['settings'],
+  ['ticket'],
+  ['consents'],
+  ['notifications'],
+]
 
 export const STALE: { readonly [Type in Out['type']]: (frame: FrameOf<Type>) => readonly QueryKey[] } = {
   ready: () => UNSEEN,

@@ -1,0 +1,40 @@
+"""Stores notices for the distribution to users. The only way for other packages to notify somebody.
+
+It only inserts rows and locks nothing, so that it may be called anywhere in a transaction. `delivering.py` decides who is
+told, and how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import bindparam, insert
+
+from server.kernel import jobs
+from server.kernel.sql import Statement, Tx
+from server.notifications.rules import Notice
+from server.schema import pending_notices
+from server.threads.rules import TicketOpened
+
+DELIVER_JOB = "notifications.deliver"
+_PRIORITY = 0  # of replies: people wait for it
+
+_INSERT = Statement(
+    insert(pending_notices).values(
+        kind=bindparam("kind"), ticket_id=bindparam("ticket"), user_id=bindparam("user"), count=bindparam("count")
+    )
+)
+
+
+def notify(tx: Tx, notices: Sequence[Notice]) -> None:
+    """Tells the users of each notice after COMMIT."""
+    if notices:
+        tx.run_many(_INSERT, [asdict(notice) for notice in notices])
+        jobs.enqueue_deferred(tx, DELIVER_JOB, {}, run_at=tx.now, key=DELIVER_JOB, priority=_PRIORITY)
+
+
+def note_opened(tx: Tx, event: TicketOpened) -> None:
+    """A customer opened or reopened a ticket. One that an agent reopened is no news for colleagues."""
+    if event.by_agent is None:
+        notify(tx, [Notice("opened" if event.first else "reopened", event.ticket)])
