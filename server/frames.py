@@ -178,8 +178,8 @@ class EntryOut(Frame):
 
     `seq` is dense: per thread for agents, per thread and public for visitors. `ref` points to the
     earlier seq that this entry changes (`seen`: everything up to it; the others: that one).
-    `data` by kind: message {origin: chat|welcome|sms|auto|keyword|opt_in, files?: [File], and of SMS outbound?: id,
-    segments?, mms?, keyword?: stop|start|help|confirm|subscribe, media_hidden?: how many files are not shown};
+    `data` by kind: message {origin: chat|welcome|out_of_hours|sms|auto|keyword|opt_in, files?: [File], of out_of_hours
+    opens_at?: when the business hours begin again, and of SMS outbound?: id, segments?, mms?, keyword?: stop|start|help|confirm|subscribe, media_hidden?: how many files are not shown};
     status {to: open|closed|snoozed, by: visitor|agent|system|contact}, for agents also {to: closing|kept_open}: a
     delayed close began or was cancelled (screens need not show this); assigned {user: id|null, user_name};
     contact {email?, name?, signed_in?}; seen {by: visitor|agent}; delivery {state: accepted|sent|delivered|undelivered|
@@ -230,7 +230,8 @@ class Ready(Frame):
     team_seen: int = 0  # public seq up to which the team has read
     ended: bool = False
     known_email: bool = False
-    online: bool = False  # an agent is online
+    online: bool = False  # for visitors: the team is available, that is an agent is online within the business hours
+    opens_at: str | None = left_out()  # for visitors, outside the business hours: when they begin again; "" unknown
     config: WidgetConfig | None = None
     user: int | None = left_out()  # for agents
 
@@ -302,13 +303,14 @@ class Counts(Frame):
 
 class PresenceFrame(Frame):
     """For agents: the thread's visitor is online (`thread`), a colleague is online (`user`), or a colleague views a
-    thread that this agent has open (both fields; repeated every 20 s, expires after 45 s). For visitors: an agent is
-    online."""
+    thread that this agent has open (both fields; repeated every 20 s, expires after 45 s). For visitors: the team is
+    available; `opens_at` as in `ready`."""
 
     type: Literal["presence"] = "presence"
     thread: int | None = left_out()
     user: int | None = left_out()
     online: bool
+    opens_at: str | None = left_out()
 
 
 class Changed(Frame):
@@ -322,6 +324,7 @@ class Changed(Frame):
         Literal[
             "inbox",
             "widget",
+            "hours",
             "identity",
             "sms",
             "senders",

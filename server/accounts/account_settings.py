@@ -42,7 +42,12 @@ def is_time_zone(name: str) -> bool:
 
 def time_zone(conn: Conn) -> ZoneInfo:
     """The account's time zone: UTC until somebody chooses one."""
-    name = ACCOUNT.load(conn).time_zone
+    return zone_of(ACCOUNT.load(conn))
+
+
+def zone_of(settings: AccountSettings) -> ZoneInfo:
+    """The time zone of these settings: UTC without one."""
+    name = settings.time_zone
     return ZoneInfo(name if is_time_zone(name) else UTC)
 
 

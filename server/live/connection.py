@@ -496,7 +496,7 @@ class VisitorConnection(Connection):
             if len(self._out) < MAX_QUEUED:
                 self.push(encoding.dump(frame))
         elif kind == "presence" and topic == "team_online":
-            self.push(encoding.dump({"type": "presence", "online": payload["online"]}))
+            self.push(encoding.dump(payload))
 
     def encode(self, entry: Entry) -> str:
         return self.context.encoder.entry_for_visitor(entry, self.thread_token)

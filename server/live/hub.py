@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from server.accounts import presence
+from server.accounts.account_settings import ACCOUNT
 from server.accounts.queries import TEAM_TOPIC
 from server.errors import Refused
 from server.inbox import badge, search_index
@@ -35,7 +36,9 @@ from server.sms.rules import OurNumbers
 from server.threads import entries, tickets
 from server.web import auth, limits
 from server.web.strangers import VisitorAddresses, strangers
+from server.webchat import hours
 from server.webchat import presence as webchat_presence
+from server.webchat.hours import HOURS
 from server.webchat.settings import WIDGET
 
 log = structlog.get_logger()
@@ -78,7 +81,8 @@ class Hub(Context):
         self.address_places = limits.ConcurrencyLimit(app.settings.address_sockets, app.settings.max_sockets)
         # Includes visitors whose hello is not answered yet, who are not in `visitors`.
         self.visitor_places = limits.ConcurrencyLimit(app.settings.visitor_sockets)
-        self.team_online = False
+        self.team_online = False  # somebody can answer, within the business hours
+        self._shown_hours: dict[str, str] = {}  # as visitors last saw them
         self._ticker: asyncio.Task[None] | None = None
         self._recheck = False
         self._recheck_at = 0.0
@@ -132,6 +136,8 @@ class Hub(Context):
         if topic == SETTINGS_TOPIC:
             if concerns_numbers(hint):
                 self.spawn(self._check_numbers())
+            if hint in (None, HOURS.name, ACCOUNT.name):
+                self.spawn(self._check_team_online())
             return
         self._counts_dirty = self._unindexed = True
         if hint is None:  # the bus had a gap and does not know which tickets changed: sweep now and at the next tick
@@ -283,11 +289,15 @@ class Hub(Context):
                 await self.app.write(_touch_presence, keys[start : start + 500], ids if start == 0 else [])
 
     async def _check_team_online(self) -> None:
-        online = await self.app.read(presence.team_online, self.now())
-        if online != self.team_online:
-            self.team_online = online
+        await hours.refresh(self.app)
+        available = hours.availability(self.app)
+        # Outside the business hours the team is away, whoever is online (HRS-1).
+        online = available.open and await self.app.read(presence.team_online, self.now())
+        if (online, available.wire()) != (self.team_online, self._shown_hours):
+            self.team_online, self._shown_hours = online, available.wire()
+            frame = {"type": "presence", "online": online, **self._shown_hours}
             for connection in self.visitors:
-                connection.on_broadcast("team_online", {"type": "presence", "online": online})
+                connection.on_broadcast("team_online", frame)
 
     async def _report_departures(self, now: float) -> None:
         due = [(key, departure) for key, departure in self._departed_visitors.items() if now >= departure.report_at]

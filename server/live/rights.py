@@ -37,6 +37,7 @@ FROM_AGENTS: dict[str, Can] = {
 SETTINGS: dict[str, Can] = {
     "inbox": Can.INBOX,
     "widget": Can.CHANNELS,
+    "hours": Can.CHANNELS,
     "identity": Can.SECRETS,
     "api_keys": Can.SECRETS,
     "sms": Can.CHANNELS,

@@ -21,10 +21,10 @@ from server.threads.entries import MAX_RESUMED_ENTRIES
 from server.threads.tickets import Written
 from server.web import auth
 from server.web.strangers import NEW_CHAT
-from server.webchat import actions, receiving, signing_in, visitors
+from server.webchat import actions, hours, receiving, signing_in, visitors
 from server.webchat import rules as webchat_rules
 from server.webchat.actions import VisitorInfo
-from server.webchat.receiving import Inbound
+from server.webchat.receiving import Inbound, OutOfHours
 from server.webchat.settings import WidgetSettings
 from server.webchat.visitors import VisitorView
 
@@ -98,6 +98,7 @@ class VisitorSession:
         view = await hub.app.read(_view, self.identity.key)
         await failpoints.pause("snapshot_read")
         has_chat = view is not None and view.thread is not None
+        available = hours.availability(hub.app)
         connection.push(
             encoding.dump(
                 {
@@ -110,7 +111,8 @@ class VisitorSession:
                     "team_seen": view.team_seen_public if view else 0,
                     "ended": bool(view and view.status == "closed"),
                     "known_email": bool((view and view.email) or self.identity.email),
-                    "online": hub.team_online,
+                    "online": available.open and hub.team_online,
+                    **available.wire(),
                     "config": settings.public(),
                 }
             )
@@ -216,12 +218,14 @@ class VisitorSession:
         # Whether this message begins a chat is known only when it is stored; until then it counts as a new chat.
         beginning = (NEW_CHAT, self.identity.key, self._address)
         chat_wait = hub.strangers.wait(*beginning)
+        available = hours.availability(hub.app)
         message = Inbound(
             key=self.identity.key,
             client_key=frame.id,
             text=frame.text,
             files=tuple(frame.files),
-            welcome=settings.greeting(hub.team_online),
+            welcome=settings.greeting(available.open and hub.team_online),
+            out_of_hours=None if available.open else OutOfHours(available.text, **available.wire()),
             info=self._info() if self.connection.thread is None else _NO_INFO,
             chat_wait=chat_wait,
         )

@@ -79,7 +79,7 @@ class Entry(NamedTuple):
             "kind": self.kind,
             "author": {"type": self.author_type, "name": self.author_name if self.author_type == "agent" else ""},
             "text": self.body,
-            "data": {k: v for k, v in data.items() if k in ("origin", "files", "to", "by")} if data else {},
+            "data": {k: v for k, v in data.items() if k in ("origin", "files", "opens_at", "to", "by")} if data else {},
             "at": rfc3339(self.at),
         }
         if "public_ref" in data:

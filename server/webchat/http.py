@@ -16,7 +16,8 @@ from server.kernel.context import App
 from server.kernel.documents import TOPIC
 from server.web import auth
 from server.web.http import PUBLIC, VISITING, Call, Endpoint, json_response
-from server.webchat import responses, settings, sites
+from server.webchat import hours, hours_rules, responses, settings, sites
+from server.webchat.hours import HOURS
 from server.webchat.rules import clean_url
 from server.webchat.settings import WIDGET
 
@@ -45,6 +46,26 @@ async def put_widget(app: App, call: Call) -> Any:
     saved = await app.write(settings.change, call.agent, new_settings, call.body.version, call.address)
     WIDGET.cached(app).on_published(TOPIC, None)
     return saved.json()
+
+
+class HoursBody(hours.HoursSettings):
+    """The business hours as an owner sends them. `version`: of the settings that the change is based on."""
+
+    version: str | None = None
+
+
+async def get_hours(app: App, call: Call) -> Any:
+    """Show the business hours of the web chat."""
+    return (await app.read(versions.load, HOURS)).json() | {"countries": sorted(hours_rules.holiday_countries())}
+
+
+async def put_hours(app: App, call: Call) -> Any:
+    """Change the business hours of the web chat."""
+    new_settings = hours.HoursSettings.model_validate(call.body.model_dump(exclude={"version"}))
+    saved = await app.write(hours.change, call.agent, new_settings, call.body.version, call.address)
+    HOURS.cached(app).on_published(TOPIC, None)
+    await hours.refresh(app)
+    return saved.json() | {"countries": sorted(hours_rules.holiday_countries())}
 
 
 async def install(app: App, call: Call) -> Any:
@@ -109,6 +130,16 @@ ENDPOINTS: list[Endpoint] = [
         Can.CHANNELS,
         WidgetBody,
         response=responses.VersionedWidget,
+        area="inbox",
+    ),
+    Endpoint("GET", "/api/settings/hours", get_hours, Can.CHANNELS, response=responses.VersionedHours, area="inbox"),
+    Endpoint(
+        "PUT",
+        "/api/settings/hours",
+        put_hours,
+        Can.CHANNELS,
+        HoursBody,
+        response=responses.VersionedHours,
         area="inbox",
     ),
     Endpoint("GET", "/api/settings/widget/install", install, Can.CHANNELS, response=responses.Install, area="inbox"),

@@ -21,7 +21,7 @@ from server.files.rows import attach, check_attachable
 from server.kernel import jobs
 from server.kernel.sql import ROWS_PER_STATEMENT, LostRace, Statement, Tx
 from server.schema import threads, visitors
-from server.threads import changes, rules, ticket_rules
+from server.threads import changes, entries, rules, ticket_rules
 from server.threads import tickets as ticket_queries
 from server.threads.changes import apply_inbound, open_ticket
 from server.threads.tickets import Ticket, Written, close_key, facts_of
@@ -73,6 +73,14 @@ SET_CURRENT_THREAD = Statement(
 
 
 @dataclass(frozen=True, slots=True)
+class OutOfHours:
+    """The automatic message outside the business hours (HRS-1). `opens_at`: when they begin again; "" unknown."""
+
+    text: str
+    opens_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Inbound:
     """One message of a visitor."""
 
@@ -82,6 +90,7 @@ class Inbound:
     files: tuple[str, ...]
     welcome: str  # the greeting that the visitor saw; it becomes the first entry of a new chat
     info: VisitorInfo
+    out_of_hours: OutOfHours | None = None  # None: within the business hours
     chat_wait: float = 0.0  # seconds until this visitor, and all visitors at their address, may begin another chat
 
     @property
@@ -191,8 +200,21 @@ def _store(tx: Tx, new: Sequence[_Accepted]) -> list[Written]:
         elif ticket.closing_at is not None:
             jobs.cancel(tx, close_key(ticket.id))
         tx.announce(rules.MessageReceived(ticket.id, ticket.thread, ticket.contact, entry.seq, "webchat"))
+        if item.message.out_of_hours is not None:
+            after = _answer_out_of_hours(tx, after, item.message.out_of_hours)
         written.append(Written(entry, after, opened=opened))
     return written
+
+
+def _answer_out_of_hours(tx: Tx, ticket: Ticket, answer: OutOfHours) -> Ticket:
+    """Adds the out-of-hours message, once in a chat (AMB-8)."""
+    dedupe = f"hours:{ticket.thread}"
+    if not answer.text or entries.by_dedupe(tx, dedupe) is not None:
+        return ticket
+    data = {"origin": "out_of_hours", **({"opens_at": answer.opens_at} if answer.opens_at else {})}
+    return changes.publish_entry(
+        tx, ticket, append(tx, ticket.thread, "message", SYSTEM, body=answer.text, data=data, dedupe=dedupe)
+    )
 
 
 def _open_chat(tx: Tx, message: Inbound, before: int) -> Ticket:

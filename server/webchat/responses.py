@@ -7,11 +7,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from server.frames import EntryOut
+from server.webchat.hours import HoursSettings
 from server.webchat.settings import WidgetSettings
 
 
 class VersionedWidget(WidgetSettings):
     version: str
+
+
+class VersionedHours(HoursSettings):
+    version: str
+    countries: list[str]  # whose public holidays are known
 
 
 class Older(BaseModel):

@@ -112,6 +112,8 @@ EXPECT: dict[str, Expectation] = {
     "PUT /api/settings/account": Expectation(CHANNELS, NO_VERSION, {"time_zone": "Europe/Warsaw"}),
     "GET /api/settings/widget": Expectation(CHANNELS, (200,)),
     "PUT /api/settings/widget": Expectation(CHANNELS, NO_VERSION, {"visitor_files": True}),
+    "GET /api/settings/hours": Expectation(CHANNELS, (200,)),
+    "PUT /api/settings/hours": Expectation(CHANNELS, NO_VERSION, {"hours_on": False}),
     "GET /api/settings/widget/install": Expectation(CHANNELS, (200,)),
     "GET /api/settings/widget/identity": Expectation(ADMINS, (200,)),
     "POST /api/settings/widget/identity/rotate": Expectation(ADMINS, (200,), {}),

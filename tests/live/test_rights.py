@@ -31,7 +31,7 @@ READS_SETTINGS = {
     "inbox": READS_INBOX,
     **{
         name: {"owner", "admin", "manager"}
-        for name in "widget sms senders keywords litigators links account mail dkim".split()
+        for name in "widget hours sms senders keywords litigators links account mail dkim".split()
     },
     **{name: {"owner", "admin"} for name in "identity api_keys shop retention".split()},
     "consents": {"owner", "admin", "manager", "support", "analyst", "coordinator"},

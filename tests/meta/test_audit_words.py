@@ -20,6 +20,7 @@ from server.links.settings import LINKS
 from server.shop.settings import FETCH, SHOP
 from server.sms.settings import INBOX
 from server.web.strangers import ADDRESS_SHARE
+from server.webchat.hours import HOURS
 from server.webchat.settings import WIDGET
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 RECORDED = re.compile(r'\b(?:record\(tx, [^,]+|_record_failure, facts|_end_session, agent, [\w.]+), f?"([\w{}]+)"')
 # Every area of settings records its changes as `<name>_changed`.
 DOCUMENT = re.compile(r'^\w+(?:: [\w\[\]]+)? = Document\("(\w+)"', re.MULTILINE)
-DOCUMENTS = (ACCOUNT, DKIM, INBOX, KEYWORDS, LINKS, LITIGATORS, MAIL, RETENTION, SHOP, SMS, WIDGET)
+DOCUMENTS = (ACCOUNT, DKIM, HOURS, INBOX, KEYWORDS, LINKS, LITIGATORS, MAIL, RETENTION, SHOP, SMS, WIDGET)
 SERVER_STATE = {
     DEACTIVATIONS.name,
     FETCH.name,

@@ -27,7 +27,7 @@ const store = makeStore()
 let identity: string | null = null
 let page: Page | null = null
 /** The store of anonymous visitors; kept beside an identity, which the server may reject. */
-const anon = makePersonStore(store, 'anon')
+const anon = makePersonStore(store, location.pathname === '/chat' ? 'link' : 'anon')
 let personStore = anon
 let leaderLease: LeaderLease = personStore.leaderLease(me)
 let state: State = start()
@@ -411,17 +411,6 @@ function newId(): string {
   return bytes.map((b) => (b + 256).toString(16).slice(1)).join('')
 }
 
-// Opened by its own address, without a page around it: a plain full-window chat.
-if (window.parent === window) {
-  void begin({
-    page: null,
-    config: null,
-    identity: null,
-    language: '',
-    pageLanguage: '',
-    scheme: '',
-    open: true,
-    full: true,
-    preview: false,
-  }).then(view.focus)
-}
+// Opened by its own address, without a page around it.
+if (window.parent === window)
+  void loadLateParts().then((lazy) => lazy.standalone(begin, anon).then(view.focus))

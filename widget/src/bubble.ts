@@ -69,7 +69,7 @@ export function bubble(callbacks: BubbleCallbacks): Part<BubbleRow> {
 }
 
 function content(row: BubbleRow, callbacks: BubbleCallbacks): Node[] {
-  if (row.redacted) return [h('div', { class: 'text redacted' }, words.redacted)]
+  if (row.redacted) return [h('div', { class: 'text redacted' }, words.redacted!)]
   const out: Node[] = []
   // Pictures above their words, as in the console and on phones.
   for (const file of row.files) {

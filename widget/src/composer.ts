@@ -167,7 +167,7 @@ export function makeComposer(callbacks: ComposerCallbacks): Composer {
       set(area, 'aria-label', words.write)
       label(button, words.send)
       label(smile, words.emoji)
-      label(clip, words.attach)
+      label(clip, words.attach!)
       clip.hidden = !canAttach
     },
     write,

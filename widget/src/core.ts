@@ -49,6 +49,8 @@ export interface State {
   /** The visitor dismissed an ended chat; the next message starts a new one. */
   fresh: boolean
   online: boolean
+  /** Outside the business hours: when they begin again; empty if unknown. */
+  opensAt?: string | null | undefined
   knownEmail: boolean
   skippedEmail: boolean
   teamSeen: number
@@ -232,6 +234,7 @@ function receive(s: State, frame: Frame, now: number, effects: Effect[]): State 
         up: true,
         known: true,
         online: frame.online,
+        opensAt: frame.opens_at,
         knownEmail: frame.known_email,
         config: frame.config ?? s.config,
       }
@@ -259,7 +262,7 @@ function receive(s: State, frame: Frame, now: number, effects: Effect[]): State 
         ? { ...s, typing: { name: frame.author.name, until: now + TYPING_MS } }
         : s
     case 'presence':
-      return { ...s, online: frame.online }
+      return { ...s, online: frame.online, opensAt: frame.opens_at }
     case 'refused':
       return refuse(s, frame.code, frame.id, frame.retry_after, now, effects)
     default:

@@ -63,4 +63,8 @@ export function day(at: number, now: number): string {
   return date(at, { day: 'numeric', month: 'long', year })
 }
 
+/** When the team is back, in the visitor's language and time zone; empty if it is not known. */
+export const back = (at: unknown): string =>
+  at ? fill(words.back, { when: exact(Date.parse(`${at}`)) }) : ''
+
 const midnight = (at: number): number => new Date(at).setHours(0, 0, 0, 0)

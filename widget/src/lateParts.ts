@@ -12,7 +12,9 @@ import { older } from './lateParts/older'
 import { seldom } from './lateParts/rows'
 import { unsent } from './lateParts/unsent'
 import { more } from './lang/en-more'
+import type { Init } from './host'
 import type { Kit } from './kit'
+import type { PersonStore } from './store'
 
 export type { EmailCallbacks } from './lateParts/card'
 export type { FileCallbacks } from './lateParts/files'
@@ -29,6 +31,8 @@ export function makeLateParts(kit: Kit) {
     ...attaching(kit),
     ...links(kit),
     ...menus(kit),
+    standalone: async (begin: (init: Init) => Promise<void>, store: PersonStore) =>
+      (await import('./standalone')).standalone(begin, store, kit),
   }
 }
 export type LateParts = ReturnType<typeof makeLateParts>

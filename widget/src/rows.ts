@@ -2,7 +2,7 @@
 import { mine } from './core'
 import type { Pending, State } from './core'
 import type { EntryOut, File } from './frames'
-import { clock, day, exact, fill, words } from './lang'
+import { back, clock, day, exact, fill, words } from './lang'
 import { cleanName } from './text'
 
 export type Mark = '' | 'waiting' | 'offline' | 'sent' | 'seen'
@@ -121,7 +121,7 @@ function bubbleOf(e: EntryOut, s: State, brand: string): Item {
     ...blank(id),
     mine: own,
     name: own ? '' : (e.author.type === 'agent' && cleanName(e.author.name)) || brand || words.team,
-    text: e.text,
+    text: `${e.text}\n${back(e.data['opens_at'])}`.trim(),
     redacted: e.kind === 'redacted',
     files: files.filter((f) => typeof f?.token === 'string' && typeof f.name === 'string'),
     at: Date.parse(e.at),

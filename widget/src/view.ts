@@ -5,7 +5,7 @@ import type { Composer, ComposerCallbacks } from './composer'
 import type { State } from './core'
 import { h, iconButton, label, say, set } from './dom'
 import type { Overlay, OverlayCallbacks } from './lateParts/menu'
-import { fill, locale, words } from './lang'
+import { back, fill, locale, words } from './lang'
 import { loadLateParts } from './lazy'
 import { makeLog } from './log'
 import type { Log, LogCallbacks } from './log'
@@ -93,7 +93,7 @@ export function makeView(root: HTMLElement, callbacks: ViewCallbacks): View {
     say(title, brand || words.team)
     presence.classList.toggle('on', s.online)
     say(hi, words.hi)
-    say(presenceText, s.online ? words.onlineShort : words.awayShort)
+    say(presenceText, s.online ? words.onlineShort : back(s.opensAt) || words.awayShort)
     say(lead, s.online ? words.online : words.away)
     presence.hidden = lead.hidden = !s.known || context.offline
     label(more, words.menu)

@@ -49,6 +49,7 @@ export interface Changed {
     | (
         | 'inbox'
         | 'widget'
+        | 'hours'
         | 'identity'
         | 'sms'
         | 'senders'
@@ -103,8 +104,8 @@ export interface EntryFrame {
  *
  * `seq` is dense: per thread for agents, per thread and public for visitors. `ref` points to the
  * earlier seq that this entry changes (`seen`: everything up to it; the others: that one).
- * `data` by kind: message {origin: chat|welcome|sms|auto|keyword|opt_in, files?: [File], and of SMS outbound?: id,
- * segments?, mms?, keyword?: stop|start|help|confirm|subscribe, media_hidden?: how many files are not shown};
+ * `data` by kind: message {origin: chat|welcome|out_of_hours|sms|auto|keyword|opt_in, files?: [File], of out_of_hours
+ * opens_at?: when the business hours begin again, and of SMS outbound?: id, segments?, mms?, keyword?: stop|start|help|confirm|subscribe, media_hidden?: how many files are not shown};
  * status {to: open|closed|snoozed, by: visitor|agent|system|contact}, for agents also {to: closing|kept_open}: a
  * delayed close began or was cancelled (screens need not show this); assigned {user: id|null, user_name};
  * contact {email?, name?, signed_in?}; seen {by: visitor|agent}; delivery {state: accepted|sent|delivered|undelivered|
@@ -211,11 +212,12 @@ export interface Pong {
 }
 /**
  * For agents: the thread's visitor is online (`thread`), a colleague is online (`user`), or a colleague views a
- * thread that this agent has open (both fields; repeated every 20 s, expires after 45 s). For visitors: an agent is
- * online.
+ * thread that this agent has open (both fields; repeated every 20 s, expires after 45 s). For visitors: the team is
+ * available; `opens_at` as in `ready`.
  */
 export interface PresenceFrame {
   online: boolean
+  opens_at?: string | null
   thread?: number | null
   type: 'presence'
   user?: number | null
@@ -232,6 +234,7 @@ export interface Ready {
   last_seq: number
   now: string
   online: boolean
+  opens_at?: string | null
   team_seen: number
   thread: string | null
   token: string | null

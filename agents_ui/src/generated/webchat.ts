@@ -9,6 +9,17 @@ export interface Frames {
     [k: string]: unknown
   }[]
 }
+/**
+ * The business hours as an owner sends them. `version`: of the settings that the change is based on.
+ */
+export interface HoursBody {
+  closed_dates?: string[]
+  holidays?: string
+  hours_on?: boolean
+  out_of_hours?: string
+  version?: string | null
+  week?: OpenHours[][]
+}
 export interface Install {
   base_url: string
   seen: SiteSeen[]
@@ -18,11 +29,28 @@ export interface Older {
   entries: EntryOut[]
   more: boolean
 }
+/**
+ * Open from `start` until `end`: "HH:MM" in the account's time zone. An interval ends on its day, at "24:00" at the
+ * latest.
+ */
+export interface OpenHours {
+  end: string
+  start: string
+}
 export interface SiteSeen {
   first_seen: string
   last_seen: string
   origin: string
   page: string
+}
+export interface VersionedHours {
+  closed_dates: string[]
+  countries: string[]
+  holidays: string
+  hours_on: boolean
+  out_of_hours: string
+  version: string
+  week: OpenHours[][]
 }
 export interface VersionedWidget {
   ask_email: boolean

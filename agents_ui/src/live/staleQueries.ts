@@ -12,6 +12,7 @@ const settings = (...paths: string[]): readonly QueryKey[] => paths.map((path) =
 export const SETTINGS: Readonly<Record<NonNullable<Changed['name']>, readonly QueryKey[]>> = {
   inbox: settings('/api/inbox/settings'),
   widget: [...settings('/api/settings/widget', 'widget'), ...settings('/api/inbox/settings')],
+  hours: settings('/api/settings/hours'),
   identity: settings('widget'),
   sms: settings('/api/sms/settings', '/api/sms/credits', '/api/sms/senders'),
   senders: settings('/api/sms/senders'),

@@ -2,6 +2,11 @@
 export const more = {
   tooLong: '{n} characters too long',
   typing: '{name} is typing',
+  back: 'Back on {when}',
+  redacted: 'This message was removed',
+  waitingOffline: "Will send once you're reconnected",
+  attach: 'Attach a file',
+  seen: 'Seen',
   newMessages: 'New messages',
   emailKept: "We've noted your e-mail: {email}",
   emailNoted: "We've noted your e-mail.",

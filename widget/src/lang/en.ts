@@ -13,22 +13,18 @@ export const en = {
   // The head
   hi: 'Hi there',
   online: 'We are here. Ask us anything.',
-  away: 'We are away. Leave a message and we will get back to you.',
+  away: 'We are away. Leave a message and we will reply.',
   onlineShort: 'Online',
   awayShort: 'Away, but we will reply',
   // Writing
   write: 'Write a message…',
   send: 'Send',
   emoji: 'Emoji',
-  attach: 'Attach a file',
   // Messages
   you: 'You',
   team: 'Team',
   waiting: 'Sending…',
-  waitingOffline: "Will send once you're reconnected",
   sent: 'Sent',
-  seen: 'Seen',
-  redacted: 'This message was removed',
   unread: { one: '{n} unread message', other: '{n} unread messages' } as Record<string, string>,
   // Troubles; a line that is down loads nothing more
   offline: "You are offline. Messages will be sent once you're reconnected.",

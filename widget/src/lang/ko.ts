@@ -32,6 +32,7 @@ export const words: AllWords = {
   image: '사진: {name}',
   download: '다운로드',
   fileFailed: '불러오지 못했습니다. 다시 시도',
+  back: '{when}부터 다시 답합니다',
   newMessages: '새 메시지',
   unread: { other: '읽지 않은 메시지 {n}개' },
   notSent: '전송 실패: {reason}',

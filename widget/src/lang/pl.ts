@@ -32,6 +32,7 @@ export const words: AllWords = {
   image: 'Obraz: {name}',
   download: 'Pobierz',
   fileFailed: 'Nie udało się wczytać. Spróbuj ponownie',
+  back: 'Wracamy: {when}',
   newMessages: 'Nowe wiadomości',
   unread: {
     one: '{n} nieprzeczytana wiadomość',

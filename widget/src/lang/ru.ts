@@ -32,6 +32,7 @@ export const words: AllWords = {
   image: 'Картинка: {name}',
   download: 'Скачать',
   fileFailed: 'Не удалось загрузить. Попробовать ещё раз',
+  back: 'Вернёмся: {when}',
   newMessages: 'Новые сообщения',
   unread: {
     one: '{n} непрочитанное сообщение',

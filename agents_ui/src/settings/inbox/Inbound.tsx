@@ -8,15 +8,18 @@ import type { Keywords } from '../../generated/consent'
 import type { VersionedInbox } from '../../generated/inbox'
 import { type Editing, useSettings } from '../editing'
 import { Section, SwitchRow } from '../Section'
+import { Hours } from './Hours'
 import frame from '../Settings.module.css'
 import { TextCost } from '../../messaging'
 
 export function Inbound(editing: Editing<VersionedInbox>) {
+  const channels = useCan('channels')
   return (
     <>
       <AutoResponse {...editing} />
       <Media {...editing} />
       <Welcome />
+      {channels && <Hours />}
     </>
   )
 }

@@ -39,7 +39,8 @@ function Form({ saved }: { saved: Values }) {
         <Tabs.Panel value="general">
           <General {...form} />
         </Tabs.Panel>
-        <Tabs.Panel value="inbound">
+        {/* Stays mounted: it has a form of its own. */}
+        <Tabs.Panel value="inbound" keepMounted>
           <Inbound {...form} />
         </Tabs.Panel>
       </Tabs>
