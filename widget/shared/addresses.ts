@@ -1,7 +1,7 @@
 /**
- * Where the addresses in a text are: every one that begins with http://, https:// or www., without the words and the
- * punctuation of the sentence around it. As `find_urls` in `server/links/rules.py`: one file of vectors proves both.
- * No lookbehind here: Safari knows it since 16.4 only.
+ * Finds the addresses in a text that begin with http://, https:// or www., without the words and the
+ * punctuation of the sentence around them. Same rules as `find_urls` in `server/links/rules.py`; both are tested with one file of vectors.
+ * Without lookbehind, which Safari has only since 16.4.
  */
 export interface Address {
   start: number
@@ -33,10 +33,10 @@ export function addresses(text: string): Address[] {
   for (const match of text.matchAll(START)) {
     const start = match.index ?? 0
     if (start < at) continue
-    // The character before, whole: an emoji is two units.
+    // The whole character before: an emoji is two UTF-16 units.
     const before = Array.from(text.slice(Math.max(0, start - 2), start)).pop() ?? ' '
     if (WORD.test(before) && !isWide.test(before)) continue
-    const raw = withoutSentence(text.slice(start, start + lengthOf(text, start, match[0].length)))
+    const raw = withoutTrailing(text.slice(start, start + lengthOf(text, start, match[0].length)))
     if (!raw.includes('.') && !raw.includes('://')) continue
     at = start + raw.length
     found.push({ start, end: at, raw })
@@ -48,52 +48,54 @@ export function addresses(text: string): Address[] {
  * In a language without spaces words may follow an address directly. They are recognised because they follow Latin letters,
  * while a path in that language follows a slash.
  */
-function lengthOf(text: string, start: number, named: number): number {
-  const rest = text.slice(start)
-  const end = rest.slice(named).search(END)
-  const run = end < 0 ? rest : rest.slice(0, named + end)
-  const slash = run.slice(named).search(/[/?#]/)
-  const path = slash < 0 ? run.length : named + slash
-  let place = named
-  for (const char of run.slice(named)) {
-    const leaves =
-      place < path ? leavesHost(run.slice(named, path), place - named, char) : leavesPath(run, place, char)
-    if (leaves) return place
-    place += char.length
+function lengthOf(text: string, start: number, prefixLength: number): number {
+  const fromStart = text.slice(start)
+  const end = fromStart.slice(prefixLength).search(END)
+  const candidate = end < 0 ? fromStart : fromStart.slice(0, prefixLength + end)
+  const slash = candidate.slice(prefixLength).search(/[/?#]/)
+  const pathStart = slash < 0 ? candidate.length : prefixLength + slash
+  let position = prefixLength
+  for (const char of candidate.slice(prefixLength)) {
+    const sentenceBegins =
+      position < pathStart
+        ? sentenceBeginsInHost(candidate.slice(prefixLength, pathStart), position - prefixLength, char)
+        : sentenceBeginsInPath(candidate, position, char)
+    if (sentenceBegins) return position
+    position += char.length
   }
-  return run.length
+  return candidate.length
 }
 
-/** Does the sentence go on here? Not while there is no name yet to which the address could lead. */
-function leavesHost(host: string, place: number, char: string): boolean {
-  const last = host.charAt(place - 1)
-  const stop = '。｡'.includes(char)
-  if (!stop && !(isWide.test(char) && (LATIN.test(last) || last === '.' || last === ']'))) return false
-  const so = host.slice(0, place)
-  if (!so.replace(/\.+$/, '').includes('.') && !so.includes(':')) return false
-  if (stop) return true
-  // "shop.example.中国" is a name, "shop.example.com.谢谢" two sentences.
-  const word = WIDE_WORD.exec(host.slice(place))![0]
-  return last !== '.' || !(host.slice(place + word.length) || WIDE_DOMAINS.includes(word))
+/** Whether the sentence continues at this character. It cannot before the host is complete. */
+function sentenceBeginsInHost(host: string, position: number, char: string): boolean {
+  const last = host.charAt(position - 1)
+  const isFullStop = '。｡'.includes(char)
+  if (!isFullStop && !(isWide.test(char) && (LATIN.test(last) || last === '.' || last === ']'))) return false
+  const hostSoFar = host.slice(0, position)
+  if (!hostSoFar.replace(/\.+$/, '').includes('.') && !hostSoFar.includes(':')) return false
+  if (isFullStop) return true
+  // "shop.example.中国" is a host name; in "shop.example.com.谢谢" a new sentence begins.
+  const word = WIDE_WORD.exec(host.slice(position))![0]
+  return last !== '.' || !(host.slice(position + word.length) || WIDE_DOMAINS.includes(word))
 }
 
-function leavesPath(run: string, place: number, char: string): boolean {
+function sentenceBeginsInPath(candidate: string, position: number, char: string): boolean {
   if ('。｡'.includes(char)) return true
   if (!isWide.test(char)) return false
-  const last = run[place - 1]!
-  if (".,;:!'".includes(last)) return LATIN.test(run[place - 2]!) || ',;!'.includes(last)
+  const last = candidate[position - 1]!
+  if (".,;:!'".includes(last)) return LATIN.test(candidate[position - 2]!) || ',;!'.includes(last)
   return LATIN.test(last) || ')]'.includes(last)
 }
 
-/** `(see https://a.example/b).` ends at `b`; a bracket that the address opened itself belongs to it. */
-function withoutSentence(raw: string): string {
-  const count = (char: string) => kept.split(char).length
-  let kept = raw
-  while (kept) {
-    const last = kept.slice(-1)
+/** `(see https://a.example/b).` ends at `b`; a bracket that was opened inside the address belongs to it. */
+function withoutTrailing(raw: string): string {
+  const count = (char: string) => address.split(char).length
+  let address = raw
+  while (address) {
+    const last = address.slice(-1)
     const opening = PAIRS[last]
     if (!TRAILING.includes(last) && !(opening !== undefined && count(last) > count(opening))) break
-    kept = kept.slice(0, -1)
+    address = address.slice(0, -1)
   }
-  return kept
+  return address
 }

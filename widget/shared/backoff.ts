@@ -5,5 +5,5 @@ export const LONGEST_MS = 30_000
 export const backoffMs = (n: number, random = Math.random()): number =>
   Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(n, 16)) * random
 
-/** Close codes after which trying again cannot help: signed out, forbidden, this page is too old. */
+/** Close codes after which a retry cannot help: signed out, forbidden, this page is too old. */
 export const FINAL_CODES: readonly number[] = [4401, 4403, 4426]

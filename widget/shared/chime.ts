@@ -1,5 +1,5 @@
 /** Plays two soft synthesised tones. */
-const LATE_MS = 1_000
+const MAX_DELAY_MS = 1_000
 
 let audio: AudioContext | null = null
 
@@ -7,10 +7,10 @@ let audio: AudioContext | null = null
 export async function chime(volume: number): Promise<void> {
   try {
     audio ??= new AudioContext()
-    const asked = performance.now()
+    const requestedAt = performance.now()
     if (audio.state !== 'running') await audio.resume()
     // Sound was not allowed before this click. Older tones are dropped, or all of them would play at once.
-    if (performance.now() - asked > LATE_MS) return
+    if (performance.now() - requestedAt > MAX_DELAY_MS) return
     tone(audio, volume, 660, audio.currentTime)
     tone(audio, volume, 880, audio.currentTime + 0.12)
   } catch {
@@ -18,14 +18,14 @@ export async function chime(volume: number): Promise<void> {
   }
 }
 
-function tone(on: AudioContext, volume: number, hertz: number, at: number): void {
-  const source = on.createOscillator()
-  const gain = on.createGain()
+function tone(context: AudioContext, volume: number, hertz: number, at: number): void {
+  const source = context.createOscillator()
+  const gain = context.createGain()
   source.frequency.value = hertz
   gain.gain.setValueAtTime(0.0001, at)
   gain.gain.exponentialRampToValueAtTime(volume, at + 0.02)
   gain.gain.exponentialRampToValueAtTime(0.0001, at + 0.35)
-  source.connect(gain).connect(on.destination)
+  source.connect(gain).connect(context.destination)
   source.start(at)
   source.stop(at + 0.4)
 }

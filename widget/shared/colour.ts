@@ -1,4 +1,4 @@
-/** Colours from the shop's brand that stay readable (WCAG AA, 4.5) on both schemes, whatever the brand is; each is a custom property by its name. */
+/** The shop's brand colour, adjusted to be readable (WCAG AA, 4.5) on light and dark. Each field becomes a CSS custom property of that name. */
 export interface Palette {
   brand: string
   /** Text on the brand colour. */
@@ -10,20 +10,20 @@ export interface Palette {
 
 type Rgb = [number, number, number]
 
-/** The bubbles of the team, where links stand: the least contrast of all surfaces. */
+/** Backgrounds of the team's bubbles. Links are shown on them, with the least contrast of all surfaces. */
 const LIGHT: Rgb = [242, 243, 246]
 const DARK: Rgb = [42, 45, 53]
 const WHITE: Rgb = [255, 255, 255]
 const INK: Rgb = [20, 22, 26]
-const ENOUGH = 4.5
+const MIN_CONTRAST = 4.5
 
 export function palette(color: string): Palette {
   const brand = parse(color) ?? [79, 70, 229]
   return {
     brand: css(brand),
-    on: css(contrast(brand, WHITE) >= Math.min(ENOUGH, contrast(brand, INK)) ? WHITE : INK),
-    light: css(until(brand, INK, LIGHT)),
-    dark: css(until(brand, WHITE, DARK)),
+    on: css(contrast(brand, WHITE) >= Math.min(MIN_CONTRAST, contrast(brand, INK)) ? WHITE : INK),
+    light: css(mixUntilReadable(brand, INK, LIGHT)),
+    dark: css(mixUntilReadable(brand, WHITE, DARK)),
   }
 }
 
@@ -42,21 +42,21 @@ const css = (c: Rgb): string =>
     .join('')}`
 
 /** Mixes `from` towards `to` until it can be read on `surface`. */
-function until(from: Rgb, to: Rgb, surface: Rgb): Rgb {
+function mixUntilReadable(from: Rgb, to: Rgb, surface: Rgb): Rgb {
   for (let part = 0; part < 1; part += 0.08) {
     const mixed = from.map((v, i) => v + (to[i]! - v) * part) as Rgb
-    if (contrast(mixed, surface) >= ENOUGH) return mixed
+    if (contrast(mixed, surface) >= MIN_CONTRAST) return mixed
   }
   return to
 }
 
 /** (L1 + 0.05) / (L2 + 0.05). Source: WCAG 2.2, relative luminance. */
 export function contrast(a: Rgb, b: Rgb): number {
-  const [x, y] = [light(a), light(b)]
+  const [x, y] = [luminance(a), luminance(b)]
   return (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05)
 }
 
-function light(c: Rgb): number {
+function luminance(c: Rgb): number {
   const [r, g, b] = c.map((v) =>
     v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4,
   ) as Rgb

@@ -1,4 +1,4 @@
-/** A file's name with at most `limit` characters, cut in the middle, so that its ending stays. Pure. */
+/** A file's name with at most `limit` characters, shortened in the middle so that its ending stays. Pure. */
 export function shortName(name: string, limit: number): string {
   const characters = [...name]
   if (characters.length <= limit) return name
@@ -6,5 +6,5 @@ export function shortName(name: string, limit: number): string {
   return `${characters.slice(0, limit - 1 - [...ending].length).join('')}…${ending}`
 }
 
-/** As many as the server keeps. */
+/** The most characters of a name that the server stores. */
 export const LONGEST_NAME = 200

@@ -1,14 +1,14 @@
 /**
  * What a text costs: SMS segments, exactly (CAM-20..24, AMB-35). Pure.
  *
- * Says the same as `server/delivery/segments.py`; `tests/rules/segments_vectors.json` proves both equal.
+ * Same rules as `server/delivery/segments.py`; both are tested with `tests/rules/segments_vectors.json`.
  */
 
 const BASIC = new Set(
   '@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&\'()*+,-./0123456789:;<=>?' +
     '¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà',
 )
-/** Two septets each. */
+/** Each of these takes two septets. */
 const EXTENSION = new Set('\f^{}\\[~]|€')
 
 /** Characters of one message, SMS or MMS (CAM-21, CAM-31). */
@@ -16,7 +16,7 @@ export const MAX_TEXT = 1_600
 
 export type Encoding = 'gsm7' | 'ucs2'
 
-/** Units of a segment alone, and of each of several. */
+/** Units of a single segment, and of each segment of a longer text. */
 export const LIMITS: Record<Encoding, readonly [number, number]> = { gsm7: [160, 153], ucs2: [70, 67] }
 
 export interface Cost {
@@ -24,9 +24,9 @@ export interface Cost {
   /** Septets or UTF-16 units. */
   units: number
   segments: number
-  /** Units that still fit the last segment. */
+  /** Units that still fit into the last segment. */
   left: number
-  /** What forces UCS-2: each character once. */
+  /** The characters that force UCS-2, each once. */
   special: string[]
 }
 
@@ -36,7 +36,7 @@ export function cost(text: string): Cost {
   const chars = [...text]
   const special = [...new Set(chars.filter((char) => !isPlain(char)))]
   const encoding: Encoding = special.length > 0 ? 'ucs2' : 'gsm7'
-  // A UTF-16 unit is what a JavaScript string is made of.
+  // `length` counts UTF-16 units, which are the units of UCS-2.
   const width = (char: string) => (encoding === 'ucs2' ? char.length : EXTENSION.has(char) ? 2 : 1)
   const units = chars.reduce((sum, char) => sum + width(char), 0)
   const [alone, each] = LIMITS[encoding]
@@ -49,7 +49,7 @@ export function cost(text: string): Cost {
   return { encoding, units, segments, left: each - used, special }
 }
 
-// What typing on a phone or pasting from a document leaves behind, and what says the same in GSM-7.
+// Characters that phones and documents insert automatically, with their spelling in GSM-7.
 const REPLACEMENTS: Readonly<Record<string, string>> = {
   '\u2018': "'", '\u2019': "'", '\u201a': "'", '\u201b': "'", '\u2032': "'", '`': "'", '\u00b4': "'",
   '\u201c': '"', '\u201d': '"', '\u201e': '"', '\u201f': '"', '\u2033': '"', '\u00ab': '"', '\u00bb': '"',

@@ -1,4 +1,4 @@
-/** The same addresses as the server and the console find: one file of vectors proves all three. */
+/** The widget finds the same addresses as server and console: all three are tested with one file of vectors. */
 import { expect, test } from 'vitest'
 import file from '../../tests/rules/addresses_vectors.json'
 import { addresses } from '../shared/addresses'
@@ -14,7 +14,7 @@ test.each(vectors)('$text', ({ text, found }) => {
   expect(links.map((link) => link.href)).toEqual(found.map(target).filter((href) => href !== null))
 })
 
-test('an address that turns the direction of its letters is no link', () => {
+test('an address with direction marks is not a link', () => {
   expect(pieces('https://a.example/\u202egnp.exe', safeLink)).toEqual([
     { text: 'https://a.example/\u202egnp.exe' },
   ])

@@ -1,27 +1,27 @@
 /** The widget's app: connects the core with storage, the connection, the host page and the panel. */
-import { KEPT, active, hello, saved, start, step, unread, wants } from './core'
+import { SAVED_FIELDS, hasChat, hasUnsent, hello, initialState, saved, step, unread } from './core'
 import type { Event, Pending, State } from './core'
 import { credentials } from './frames'
 import type { File, Page } from './frames'
-import { meet } from './host'
+import { connectToHost } from './host'
 import type { FromHost, Init } from './host'
-import { choose, plural, speak, words } from './lang'
+import { chooseLanguage, plural, loadLanguage, words } from './lang'
 import { loadLateParts } from './lazy'
 import { makeLink } from './link'
 import { makePersonStore, makeStore, personStoreName } from './store'
 import type { LeaderLease } from './store'
 import { makeView } from './view'
 
-/** Shorter interruptions are not shown; after a deploy everybody is connected again within 6.5 seconds (G8). */
-const BLINK_MS = 8_000
+/** Shorter interruptions are not shown; after a deploy all visitors are connected again within 6.5 seconds (G8). */
+const SHOW_LOST_AFTER_MS = 8_000
 const TYPING_MS = 3_000
-const SETTLE_MS = 150
+const TOKENS_AGREE_MS = 150
 const TICK_MS = 1_000
 const SAVE_MS = 250
-const WARM_MS = 1_000
+const LATE_PARTS_MS = 1_000
 
 const base = location.origin
-const me = newId()
+const tabId = newId()
 const store = makeStore()
 
 let identity: string | null = null
@@ -29,33 +29,33 @@ let page: Page | null = null
 /** The store of anonymous visitors; kept beside an identity, which the server may reject. */
 const anon = makePersonStore(store, location.pathname === '/chat' ? 'link' : 'anon')
 let personStore = anon
-let leaderLease: LeaderLease = personStore.leaderLease(me)
-let state: State = start()
-/** The token of this page's connection; the stored one, unless storage is blocked. */
+let leaderLease: LeaderLease = personStore.leaderLease(tabId)
+let state: State = initialState()
+/** The visitor token of this page's connection; the same as the stored token, unless storage is blocked. */
 let token: string | null = null
 let open = false
 /** The panel covers the page (phones). */
 let full = false
-let wished: Pick<Init, 'language' | 'pageLanguage' | 'scheme'> = {
+let hostPreferences: Pick<Init, 'language' | 'pageLanguage' | 'scheme'> = {
   language: '',
   pageLanguage: '',
   scheme: '',
 }
-const night = matchMedia('(prefers-color-scheme: dark)')
-let begun = false
-let left = false
-let settledAt = 0
+const darkDevice = matchMedia('(prefers-color-scheme: dark)')
+let initialized = false
+let shutDown = false
+let tokensAgreeAt = 0
 let downSince = 0
 let typedAt = -TYPING_MS
-let moving = 0
-let ticking = 0
-let saving = 0
-/** Nothing is drawn before the host page has said who is signed in. */
-let drawing = true
-let reported = { text: null as string | null, on: null as boolean | null }
+let pageTimer = 0
+let tickTimer = 0
+let saveTimer = 0
+/** True at first, so that nothing is drawn before the host page has told who is signed in. */
+let drawScheduled = true
+let toldHost = { text: null as string | null, on: null as boolean | null }
 
 const headers = () => credentials(hello(state, token, identity, null))
-const host = meet(onHostMessage)
+const host = connectToHost(onHostMessage)
 const link = makeLink({
   base,
   hello: () => hello(state, token, identity, page),
@@ -63,7 +63,7 @@ const link = makeLink({
     if (frame.type === 'ready') adoptToken(frame.token)
     dispatch({ on: 'frame', frame })
     // The connection may have been down when the page was requested.
-    if (frame.type === 'ready' && state.thread !== null) void warm()
+    if (frame.type === 'ready' && state.thread !== null) void preload()
   },
   down: () => {
     downSince = performance.now()
@@ -80,8 +80,8 @@ const view = makeView(document.getElementById('app')!, {
   },
   skipEmail: () => dispatch({ on: 'skip-email' }),
   end: () => queue('end', ''),
-  fresh: () => dispatch({ on: 'fresh' }),
-  again: (id) => dispatch({ on: 'retry', id, newId: newId() }),
+  dismiss: () => dispatch({ on: 'dismiss' }),
+  retry: (id) => dispatch({ on: 'retry', id, newId: newId() }),
   drop: (id) => dispatch({ on: 'drop', id }),
   draft: (text) => personStore.write('draft', text),
   typing: () => {
@@ -113,8 +113,8 @@ function dispatch(event: Event): void {
     else if (e.do === 'unstore') personStore.drop(e.id)
     else if (!store.get('mute')) void import('./sound').then((lazy) => lazy.ding(() => unread(state) > 0))
   }
-  if (!wants(state)) leaderLease.release()
-  // The settings are known before the server answers: a visitor who must sign in sees at once why there is no composer.
+  if (!hasUnsent(state)) leaderLease.release()
+  // The loader passes the settings before `ready` comes: a visitor who must sign in sees at once why there is no composer.
   if (state.config?.signed_in_only && identity === null && state.stop === null)
     state = { ...state, stop: 'signin_required' }
   if (before.config?.language !== state.config?.language) void language()
@@ -125,38 +125,38 @@ function dispatch(event: Event): void {
 
 function queue(kind: Pending['kind'], text: string, files: File[] = []): void {
   dispatch({ on: 'queue', item: { id: newId(), at: Date.now(), kind, text, files } })
-  link.wake() // A visitor who writes ends the pause between two tries.
+  link.wake() // When a visitor writes, the link reconnects without waiting for the backoff.
   view.log.toEnd()
 }
 
 /** Only the leading tab sends. Tried each second while there is something to send. */
 function tryToLead(): void {
-  const want = wants(state) && performance.now() >= settledAt
-  const have = want && leaderLease.take(Date.now())
-  if (have !== state.isLeader) dispatch({ on: 'leader', isLeader: have })
-  const tick = state.outbox.length || state.typing
-  if (tick && !ticking) {
-    ticking = window.setInterval(() => dispatch({ on: 'tick' }), TICK_MS)
-  } else if (!tick && ticking) {
-    clearInterval(ticking)
-    ticking = 0
+  const wantsToLead = hasUnsent(state) && performance.now() >= tokensAgreeAt
+  const leads = wantsToLead && leaderLease.take(Date.now())
+  if (leads !== state.isLeader) dispatch({ on: 'leader', isLeader: leads })
+  const needsTick = state.outbox.length || state.typing
+  if (needsTick && !tickTimer) {
+    tickTimer = window.setInterval(() => dispatch({ on: 'tick' }), TICK_MS)
+  } else if (!needsTick && tickTimer) {
+    clearInterval(tickTimer)
+    tickTimer = 0
   }
 }
 
 function save(before: State): void {
-  if (saving || KEPT.every((k) => before[k] === state[k])) return
-  saving = window.setTimeout(persist, SAVE_MS)
+  if (saveTimer || SAVED_FIELDS.every((k) => before[k] === state[k])) return
+  saveTimer = window.setTimeout(persist, SAVE_MS)
 }
 
 function persist(): void {
-  clearTimeout(saving)
-  saving = 0
+  clearTimeout(saveTimer)
+  saveTimer = 0
   // Nothing is stored for a visitor without a conversation.
-  if (state.thread !== null && !left) personStore.save(saved(state))
+  if (state.thread !== null && !shutDown) personStore.save(saved(state))
 }
 
 /**
- * The server's token is kept, unless another tab was first: then that one's is used, so that ten tabs opened at
+ * Stores the server's token, unless another tab stored one first: then this tab uses that token, so that ten tabs opened at
  * once are one visitor. Sending waits a moment after a new token, until the tabs agree.
  */
 function adoptToken(given: string | null): void {
@@ -171,14 +171,14 @@ function adoptToken(given: string | null): void {
   token = given
   anon.write('token', given)
   if (!isNew) return
-  settledAt = performance.now() + SETTLE_MS
+  tokensAgreeAt = performance.now() + TOKENS_AGREE_MS
   setTimeout(() => {
     adoptStoredToken()
     dispatch({ on: 'tick' })
-  }, SETTLE_MS)
+  }, TOKENS_AGREE_MS)
 }
 
-/** Another tab stored a token: a token with a conversation wins, otherwise the stored one. */
+/** Another tab stored a token: this tab keeps its own if it has a conversation, and uses the stored token otherwise. */
 function adoptStoredToken(): void {
   const stored = anon.read('token')
   if (stored === null || stored === token || token === null) return
@@ -191,15 +191,15 @@ function adoptStoredToken(): void {
 }
 
 function refused(code: number | string): void {
-  const stranger = code === 4401 || code === 'auth_required'
+  const notSignedIn = code === 4401 || code === 'auth_required'
   if (code === 4426 || code === 'upgrade_required') dispatch({ on: 'stop', stop: 'upgrade' })
-  else if (stranger && token !== null && identity === null && state.stop === null) {
+  else if (notSignedIn && token !== null && identity === null && state.stop === null) {
     // The server no longer accepts the stored token: begin as a new visitor.
     personStore.write('token', null)
     token = null
     link.start()
   } else
-    dispatch({ on: 'stop', stop: stranger || code === 'signin_required' ? 'signin_required' : 'blocked' })
+    dispatch({ on: 'stop', stop: notSignedIn || code === 'signin_required' ? 'signin_required' : 'blocked' })
 }
 
 // --- people -----------------------------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ function refused(code: number | string): void {
 function switchPerson(name: string | null): void {
   identity = name
   const next = makePersonStore(store, personStoreName(name))
-  // Also beside an identity: it proves to the server whose the chat was until now.
+  // The anonymous token is sent beside an identity, too: it proves to the server which chat becomes the customer's.
   token = anon.read('token')
   let chat = next.load()
   // The visitor signed in to the shop: the open chat, the waiting messages and the draft become the customer's (AMB-37).
@@ -226,45 +226,45 @@ function switchPerson(name: string | null): void {
   }
   leaderLease.release()
   personStore = next
-  leaderLease = personStore.leaderLease(me)
-  const was = state
-  state = { ...start(chat, personStore.outbox()), looking: was.looking }
-  if (was.config) state.config = was.config
+  leaderLease = personStore.leaderLease(tabId)
+  const previous = state
+  state = { ...initialState(chat, personStore.outbox()), looking: previous.looking }
+  if (previous.config) state.config = previous.config
   const last = state.entries[state.entries.length - 1]
   // A chat that ended long ago is not opened again.
-  if (state.ended && last && Date.now() - Date.parse(last.at) > 12 * 3_600_000) state.fresh = true
+  if (state.ended && last && Date.now() - Date.parse(last.at) > 12 * 3_600_000) state.dismissed = true
   view.composer.write(personStore.read('draft') ?? '')
 }
 
 async function begin(init: Init): Promise<void> {
   page = init.page
-  wished = init
+  hostPreferences = init
   if (init.preview) {
     // Requests nothing and stores nothing.
     store.set = () => {}
-    state = { ...start(), config: init.config, known: true, online: true }
-    drawing = false
+    state = { ...initialState(), config: init.config, ready: true, online: true }
+    drawScheduled = false
     return language()
   }
-  if (!begun || init.identity !== identity) switchPerson(init.identity)
+  if (!initialized || init.identity !== identity) switchPerson(init.identity)
   if (init.config) state.config = init.config
-  begun = true
+  initialized = true
   open = init.open
   full = init.full
   link.start()
-  // If more than the welcome is shown, everything is loaded at once; otherwise the late parts are loaded a moment later,
+  // If more than the welcome is shown, the late parts are loaded at once; otherwise they are loaded a moment later,
   // before they are needed, because the network may be gone by then.
-  const more =
+  const showsMore =
     state.thread ||
     state.outbox.length ||
     store.blocked() ||
     (state.config?.signed_in_only && identity === null)
-  await Promise.all([language(), more && Promise.race([warm(), wait(WARM_MS)])])
-  if (left) return
-  if (!more) void wait(WARM_MS).then(warm)
+  await Promise.all([language(), showsMore && Promise.race([preload(), wait(LATE_PARTS_MS)])])
+  if (shutDown) return
+  if (!showsMore) void wait(LATE_PARTS_MS).then(preload)
   dispatch({ on: 'tick' })
   paint()
-  // The loader's answer brings what was typed before.
+  // The loader answers `ready` with the text that was typed before.
   host.tell({ type: 'ready' })
 }
 
@@ -276,7 +276,7 @@ function onHostMessage(message: FromHost): void {
     case 'open':
     case 'close':
       open = message.type === 'open'
-      view.composer.type(message.typed)
+      view.composer.insert(message.typed)
       if (open) {
         full = message.full
         link.wake()
@@ -289,26 +289,26 @@ function onHostMessage(message: FromHost): void {
       updateVisibility()
       break
     case 'page':
-      moved(message.page)
+      onPageMoved(message.page)
       break
     case 'identify':
       if (message.identity === identity) break
       persist()
-      view.composer.settle()
+      view.composer.saveDraft()
       link.stop()
       switchPerson(message.identity)
       link.start()
       dispatch({ on: 'tick' })
       break
     case 'language':
-      wished = { ...wished, ...message }
+      hostPreferences = { ...hostPreferences, ...message }
       void language()
       break
     case 'shutdown':
       // The customer signs out: the chat is removed from this browser.
-      left = true
+      shutDown = true
       link.stop()
-      clearTimeout(saving)
+      clearTimeout(saveTimer)
       for (const key of store.keys('')) store.set(key, null)
       // A pending draft save must not run afterwards.
       store.set = () => {}
@@ -316,74 +316,81 @@ function onHostMessage(message: FromHost): void {
 }
 
 const wait = (ms: number) => new Promise((done) => setTimeout(done, ms))
-const warm = () => view.warm().then(draw, () => null)
+const preload = () => view.preload().then(draw, () => null)
 
 /** Reports the visitor's page once it has not changed for a moment. */
-function moved(to: Page): void {
+function onPageMoved(to: Page): void {
   page = to
-  moving ||= window.setTimeout(() => {
-    moving = 0
+  pageTimer ||= window.setTimeout(() => {
+    pageTimer = 0
     link.send({ type: 'page', page: page! })
   }, TICK_MS)
 }
 
 async function language(): Promise<void> {
-  await speak(choose([wished.language, wished.pageLanguage, ...navigator.languages, state.config?.language]))
+  await loadLanguage(
+    chooseLanguage([
+      hostPreferences.language,
+      hostPreferences.pageLanguage,
+      ...navigator.languages,
+      state.config?.language,
+    ]),
+  )
   draw()
 }
 
 // --- this browser -----------------------------------------------------------------------------------------------
 
 function updateVisibility(): void {
-  const now = open && !document.hidden && view.log.atEnd()
-  if (now !== state.looking) dispatch({ on: 'look', looking: now })
+  const looking = open && !document.hidden && view.log.atEnd()
+  if (looking !== state.looking) dispatch({ on: 'look', looking })
 }
 
 function draw(): void {
-  if (drawing) return
-  drawing = true
-  // Not an animation frame: a closed panel gets none, and its badge should still be right.
+  if (drawScheduled) return
+  drawScheduled = true
+  // Not an animation frame: a closed panel gets none, and its badge should still be updated.
   setTimeout(paint, 8)
 }
 
 function paint(): void {
-  drawing = false
+  drawScheduled = false
   const now = Date.now()
   let scheme = state.config?.scheme as string | undefined
-  if (scheme === 'page') scheme = wished.scheme
-  if (scheme !== 'light' && night.matches) scheme = 'dark'
+  if (scheme === 'page') scheme = hostPreferences.scheme
+  if (scheme !== 'light' && darkDevice.matches) scheme = 'dark'
   document.documentElement.className = scheme!
-  const down = begun && !state.up && state.stop === null
-  const patience = downSince + BLINK_MS - performance.now()
+  const down = initialized && !state.live && state.stop === null
+  const msUntilLostIsShown = downSince + SHOW_LOST_AFTER_MS - performance.now()
   view.render(state, {
     now,
-    offline: !navigator.onLine && !state.up,
-    lost: down && patience < 0,
+    offline: !navigator.onLine && !state.live,
+    lost: down && msUntilLostIsShown < 0,
     noStorage: store.blocked(),
     sound: !store.get('mute'),
     modal: full,
   })
-  if (down && patience >= 0) setTimeout(draw, patience + 50)
+  if (down && msUntilLostIsShown >= 0) setTimeout(draw, msUntilLostIsShown + 50)
   updateVisibility()
   const count = unread(state)
-  const text = count > 0 ? plural(words.unread, count) : ''
-  const on = active(state)
-  if (text !== reported.text) host.tell({ type: 'unread', count, text })
-  if (on !== reported.on) host.tell({ type: 'active', on })
-  reported = { text, on }
+  const text = count ? plural(words.unread, count) : ''
+  const on = hasChat(state)
+  if (text !== toldHost.text) host.tell({ type: 'unread', count, text })
+  if (on !== toldHost.on) host.tell({ type: 'active', on })
+  toldHost = { text, on }
 }
 
 store.watch((key) => {
-  if (!begun || !personStore.owns(key)) return
+  if (!initialized || !personStore.owns(key)) return
   if (key === null || key.endsWith(':token')) adoptStoredToken()
   if (key === null || key.includes(':out:')) dispatch({ on: 'outbox', outbox: personStore.outbox() })
 })
 
 for (const name of ['online', 'focus']) window.addEventListener(name, link.wake)
-// A socket would notice only after 45 s. If the browser is wrong, the next try connects.
+// The socket itself would notice only after 45 s. If the browser is wrong, the next attempt connects.
 window.addEventListener('offline', link.restart)
 window.addEventListener('resize', draw)
-night.onchange = draw
+darkDevice.onchange = draw
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) link.wake()
   else persist()
@@ -397,7 +404,7 @@ const onPageHide = () => {
   leaderLease.release()
 }
 const onPageShow = () => {
-  if (begun && state.stop === null) link.start()
+  if (initialized && state.stop === null) link.start()
   dispatch({ on: 'outbox', outbox: personStore.outbox() })
 }
 window.addEventListener('pagehide', onPageHide)
@@ -411,6 +418,6 @@ function newId(): string {
   return bytes.map((b) => (b + 256).toString(16).slice(1)).join('')
 }
 
-// Opened by its own address, without a page around it.
+// The frame was opened as a page of its own.
 if (window.parent === window)
   void loadLateParts().then((lazy) => lazy.standalone(begin, anon).then(view.focus))

@@ -1,5 +1,5 @@
 /** The composer: grows with the text, stores the draft, and leaves the keys of input methods alone. */
-import { h, icon, iconButton, label, say, set } from './dom'
+import { h, icon, iconButton, label, setText, set } from './dom'
 import type { FileCallbacks } from './lateParts/files'
 import { MAX_TEXT } from './frames'
 import type { File } from './frames'
@@ -19,41 +19,41 @@ export interface Composer {
   render(canAttach: boolean): void
   /** Replaces the text; returns the attached files. */
   write(text: string): File[]
-  /** Inserts text before what the visitor typed into the composer itself, because they typed it earlier. */
-  type(text: string): void
+  /** Inserts text that was typed before the composer had the focus, in front of what was typed in the composer since. */
+  insert(text: string): void
   /** Stores the draft at once. */
-  settle(): void
+  saveDraft(): void
   focus(): void
-  /** True if there was something to close, so that Escape does one thing at a time. */
+  /** Closes the emoji picker; returns whether it was open, so that Escape closes one thing at a time. */
   closePicker(): boolean
 }
 
-const SOON_MS = 300
-const TALLEST = 140
+const SAVE_DRAFT_MS = 300
+const MAX_HEIGHT_PX = 140
 
 export function makeComposer(callbacks: ComposerCallbacks): Composer {
-  const area = h('textarea', { rows: 1, enterkeyhint: 'send', dir: 'auto', autocomplete: 'off' })
-  const button = h('button', { class: 'tool send', disabled: true })
-  const smile = iconButton('emoji', '', () => void emoji())
-  const pick = h('input', { type: 'file', hidden: true, multiple: true, tabindex: -1 })
-  const clip = iconButton('attach', '', () => pick.click())
-  const over = h('p', { class: 'over', role: 'status' })
+  const textarea = h('textarea', { rows: 1, enterkeyhint: 'send', dir: 'auto', autocomplete: 'off' })
+  const sendButton = h('button', { class: 'tool send', disabled: true })
+  const emojiButton = iconButton('emoji', '', () => void emoji())
+  const fileInput = h('input', { type: 'file', hidden: true, multiple: true, tabindex: -1 })
+  const attachButton = iconButton('attach', '', () => fileInput.click())
+  const tooLong = h('p', { class: 'over', role: 'status' })
   const chips = h('div', { class: 'chips' })
   const el = h(
     'form',
     { class: 'composer' },
     chips,
-    area,
-    h('div', { class: 'tools' }, smile, clip, pick, over, button),
+    textarea,
+    h('div', { class: 'tools' }, emojiButton, attachButton, fileInput, tooLong, sendButton),
   )
-  /** Uploaded and not yet sent; those on their way are chips marked `busy`. */
+  /** Uploaded and not yet sent. Files that are still being uploaded are chips with the class `busy`. */
   const files: File[] = []
-  let saving = 0
-  /** Where `type` inserts while the visitor types behind it. */
-  let typed = 0
+  let saveTimer = 0
+  /** Where `insert` inserts, while the visitor types after this position. */
+  let insertAt = 0
   /** Closes the picker that is open. */
-  let picker: (() => void) | null = null
-  button.append(icon('send'))
+  let closeOpenPicker: (() => void) | null = null
+  sendButton.append(icon('send'))
 
   el.onsubmit = (e) => {
     e.preventDefault()
@@ -62,72 +62,72 @@ export function makeComposer(callbacks: ComposerCallbacks): Composer {
   el.onclick = (e) => {
     if (e.target === el) focus()
   }
-  area.oninput = () => {
+  textarea.oninput = () => {
     changed()
-    if (area.value) callbacks.typing()
+    if (textarea.value) callbacks.typing()
   }
-  area.onkeydown = (e) => {
+  textarea.onkeydown = (e) => {
     if (e.key !== 'Enter' || e.shiftKey) return
     // On touch screens Enter makes a new line; the button sends.
     if (matchMedia('(hover: none) and (pointer: coarse)').matches) return
     e.preventDefault()
     send()
   }
-  area.onpaste = (e) => {
+  textarea.onpaste = (e) => {
     const data = e.clipboardData
-    if (!data?.files.length || clip.hidden) return
-    // Copied cells and rich text contain a picture of themselves: the text wins. The text of a copied file is its name.
+    if (!data?.files.length || attachButton.hidden) return
+    // Copied cells and rich text come with a picture of themselves: the text is pasted. The text of a copied file is its name.
     const text = data.getData('text')
     const offer = text !== '' && !text.includes(data.files[0]!.name)
     if (!offer) e.preventDefault()
     attach(data.files, offer ? 'offer' : 'attach')
   }
-  pick.onchange = () => {
-    attach(pick.files!)
-    pick.value = ''
+  fileInput.onchange = () => {
+    attach(fileInput.files!)
+    fileInput.value = ''
   }
 
   function send(): void {
-    const text = area.value.trim()
+    const text = textarea.value.trim()
     changed()
-    if (button.disabled) return
+    if (sendButton.disabled) return
     const sent = write('')
     save()
     callbacks.send(text, sent)
-    if (!picker) focus()
+    if (!closeOpenPicker) focus()
   }
 
-  function changed(keep = true): void {
-    area.style.height = 'auto'
-    area.style.height = `${Math.min(area.scrollHeight, TALLEST)}px`
-    const text = area.value.trim()
+  function changed(store = true): void {
+    textarea.style.height = 'auto'
+    textarea.style.height = `${Math.min(textarea.scrollHeight, MAX_HEIGHT_PX)}px`
+    const text = textarea.value.trim()
     const n = length(text) - MAX_TEXT
-    say(over, n > 0 ? fill(words.tooLong, { n }) : '')
-    set(area, 'aria-invalid', n > 0 ? 'true' : null)
-    button.disabled = (!cleanName(text) && !files.length) || n > 0 || !!chips.querySelector('.busy')
-    if (!keep) return
-    clearTimeout(saving)
-    saving = window.setTimeout(save, SOON_MS)
+    setText(tooLong, n > 0 ? fill(words.tooLong, { n }) : '')
+    set(textarea, 'aria-invalid', n > 0 ? 'true' : null)
+    sendButton.disabled = (!cleanName(text) && !files.length) || n > 0 || !!chips.querySelector('.busy')
+    if (!store) return
+    clearTimeout(saveTimer)
+    saveTimer = window.setTimeout(save, SAVE_DRAFT_MS)
   }
 
   function save(): void {
-    clearTimeout(saving)
-    saving = 0
-    callbacks.draft(area.value)
+    clearTimeout(saveTimer)
+    saveTimer = 0
+    callbacks.draft(textarea.value)
   }
-  const settle = () => void (saving && save())
+  const saveDraft = () => void (saveTimer && save())
   // The page may close before the draft is stored.
-  window.addEventListener('pagehide', settle)
+  window.addEventListener('pagehide', saveDraft)
 
   function write(text: string): File[] {
-    const were = files.splice(0)
+    const attached = files.splice(0)
     chips.replaceChildren()
-    area.value = text
+    textarea.value = text
     changed(false)
-    return were
+    return attached
   }
 
-  const focus = () => area.focus({ preventScroll: true })
+  const focus = () => textarea.focus({ preventScroll: true })
 
   async function emoji(): Promise<void> {
     if (closePicker()) return
@@ -135,19 +135,19 @@ export function makeComposer(callbacks: ComposerCallbacks): Composer {
       const lazy = await import('./emoji')
       await loadLateParts()
       closePicker()
-      picker = lazy.openPicker(kit, el, smile, (char) => {
-        area.setRangeText(char, area.selectionStart, area.selectionEnd, 'end')
+      closeOpenPicker = lazy.openPicker(kit, el, emojiButton, (char) => {
+        textarea.setRangeText(char, textarea.selectionStart, textarea.selectionEnd, 'end')
         changed()
       })
     } catch {
-      // The list could not be loaded; the keyboard has them too.
-      smile.hidden = true
+      // The picker could not be loaded; the visitor's keyboard has emoji as well.
+      emojiButton.hidden = true
     }
   }
 
   function closePicker(): boolean {
-    const close = picker
-    picker = null
+    const close = closeOpenPicker
+    closeOpenPicker = null
     close?.()
     return close !== null
   }
@@ -155,31 +155,31 @@ export function makeComposer(callbacks: ComposerCallbacks): Composer {
   function attach(list: FileList, action: 'attach' | 'offer' = 'attach'): void {
     // Copied, because resetting the file field empties its list.
     const chosen = Array.from(list)
-    const target = { kept: files, chips, changed: () => changed(false), focus }
+    const target = { files, chips, changed: () => changed(false), focus }
     void loadLateParts().then((lazy) => lazy[action](chosen, target, callbacks))
   }
 
-  set(smile, 'aria-expanded', 'false')
+  set(emojiButton, 'aria-expanded', 'false')
   return {
     el,
     render(canAttach) {
-      set(area, 'placeholder', words.write)
-      set(area, 'aria-label', words.write)
-      label(button, words.send)
-      label(smile, words.emoji)
-      label(clip, words.attach!)
-      clip.hidden = !canAttach
+      set(textarea, 'placeholder', words.write)
+      set(textarea, 'aria-label', words.write)
+      label(sendButton, words.send)
+      label(emojiButton, words.emoji)
+      label(attachButton, words.attach!)
+      attachButton.hidden = !canAttach
     },
     write,
-    type(text) {
-      if (!area.matches(':focus')) typed = area.value.length
+    insert(text) {
+      if (!textarea.matches(':focus')) insertAt = textarea.value.length
       if (!text) return
-      area.setRangeText(text, typed, typed)
-      typed += text.length
-      area.selectionStart = area.value.length
+      textarea.setRangeText(text, insertAt, insertAt)
+      insertAt += text.length
+      textarea.selectionStart = textarea.value.length
       changed()
     },
-    settle,
+    saveDraft,
     focus,
     closePicker,
   }

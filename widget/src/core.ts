@@ -7,7 +7,7 @@
  * one id, sent one at a time, until its own entry comes back.
  */
 import { VERSION } from './frames'
-import type { EntryOut, File, Frame, Hello, Page, VisitorIn, WidgetConfig } from './frames'
+import type { EntryOut, File, Frame, Hello, Page, Refused, VisitorIn, WidgetConfig } from './frames'
 
 /** Something the visitor did that the server has not confirmed yet. */
 export interface Pending {
@@ -30,31 +30,31 @@ export interface State {
   /** The bookmark: the last public seq applied. null = no entries. */
   after: number | null
   /** `ready` or `reset` said that the newest entries follow: the next one may have any seq. */
-  anew: boolean
-  /** Earlier threads: a repeated message may still be answered from one, but never brings it back. */
+  resetting: boolean
+  /** Earlier threads: the server may acknowledge a repeated message with an entry of one, which does not reopen it. */
   past: string[]
   entries: EntryOut[]
   outbox: Pending[]
   sending: { id: string; since: number } | null
   /** Nothing is sent before this moment (the server asked for a pause). */
   holdUntil: number
-  /** There was a `ready` since the page was loaded. */
-  known: boolean
+  /** The server has sent `ready` since the page was loaded. */
+  ready: boolean
   /** Entries up to this seq existed when the connection began, so they make no sound. */
   quiet: number
-  up: boolean
+  live: boolean
   /** This tab is the one that sends. */
   isLeader: boolean
   ended: boolean
   /** The visitor dismissed an ended chat; the next message starts a new one. */
-  fresh: boolean
+  dismissed: boolean
   online: boolean
   /** Outside the business hours: when they begin again; empty if unknown. */
   opensAt?: string | null | undefined
   knownEmail: boolean
   skippedEmail: boolean
   teamSeen: number
-  /** The last seq that was read: as the server knows, as this tab knows, as this connection reported. */
+  /** The last seq that the visitor read: according to the server, according to this tab, and reported on this connection. */
   mySeen: number
   looked: number
   seenSent: number
@@ -66,14 +66,14 @@ export interface State {
 
 export type Event =
   | { on: 'frame'; frame: Frame }
-  | { on: 'down' | 'tick' | 'fresh' | 'skip-email' }
+  | { on: 'down' | 'tick' | 'dismiss' | 'skip-email' }
   | { on: 'leader'; isLeader: boolean }
   | { on: 'look'; looking: boolean }
   | { on: 'queue'; item: Pending }
   | { on: 'outbox'; outbox: Pending[] }
   | { on: 'retry'; id: string; newId: string }
   | { on: 'drop'; id: string }
-  /** A page of the entries before our first one, which has this seq. */
+  /** A page of older entries. `before`: the seq of the first loaded entry when the page was requested. */
   | { on: 'older'; before: number; entries: EntryOut[] }
   | { on: 'stop'; stop: Stop | null }
 
@@ -102,17 +102,17 @@ export interface Saved {
 }
 
 const TYPING_MS = 5_000
-const ANSWER_MS = 15_000
+const RESPONSE_TIMEOUT_MS = 15_000
 const PAUSE_S = 5
-const KEEP = 5_000
-const KEEP_SAVED = 50
+const MAX_ENTRIES = 5_000
+const MAX_SAVED_ENTRIES = 50
 /** A request to end the chat that was never sent must not close a later chat. */
 const END_VALID_MS = 60_000
 /** Refusals after which the same message is sent again with its id; `unconfirmed` may have been stored already. */
-const PAUSES = ['rate_limited', 'busy', 'storage_full', 'unconfirmed']
-const SHOWN = ['message', 'status', 'contact', 'redacted']
+const PAUSE_CODES = ['rate_limited', 'busy', 'storage_full', 'unconfirmed']
+const SHOWN_KINDS = ['message', 'status', 'contact', 'redacted']
 
-const NOTHING: Saved = {
+const NOTHING_SAVED: Saved = {
   thread: null,
   after: null,
   past: [],
@@ -125,21 +125,21 @@ const NOTHING: Saved = {
   looked: 0,
   config: null,
 }
-export const KEPT = Object.keys(NOTHING) as (keyof Saved)[]
+export const SAVED_FIELDS = Object.keys(NOTHING_SAVED) as (keyof Saved)[]
 
-export function start(kept: Partial<Saved> = {}, outbox: Pending[] = []): State {
+export function initialState(stored: Partial<Saved> = {}, outbox: Pending[] = []): State {
   return {
-    ...NOTHING,
-    ...kept,
+    ...NOTHING_SAVED,
+    ...stored,
     outbox,
-    anew: false,
+    resetting: false,
     sending: null,
     holdUntil: 0,
-    known: false,
+    ready: false,
     quiet: 0,
-    up: false,
+    live: false,
     isLeader: false,
-    fresh: false,
+    dismissed: false,
     online: false,
     seenSent: 0,
     looking: false,
@@ -148,11 +148,13 @@ export function start(kept: Partial<Saved> = {}, outbox: Pending[] = []): State 
   }
 }
 
-/** What to store: the newest entries only, so that the next page paints at once. */
+/** Returns the part of the state to store: only the newest entries, so that the next page draws at once. */
 export function saved(s: State): Saved {
-  const entries = s.entries.slice(-KEEP_SAVED).map((e) => (e.kind === 'contact' ? { ...e, data: {} } : e))
+  const entries = s.entries
+    .slice(-MAX_SAVED_ENTRIES)
+    .map((e) => (e.kind === 'contact' ? { ...e, data: {} } : e))
   return Object.fromEntries(
-    KEPT.map((key) => [key, key === 'entries' ? entries : s[key]]),
+    SAVED_FIELDS.map((key) => [key, key === 'entries' ? entries : s[key]]),
   ) as unknown as Saved
 }
 
@@ -167,23 +169,23 @@ export function hello(s: State, token: string | null, identity: string | null, p
   }
 }
 
-export const mine = (e: EntryOut): boolean => e.author.type === 'visitor' || e.author.type === 'contact'
+export const isOwn = (e: EntryOut): boolean => e.author.type === 'visitor' || e.author.type === 'contact'
 const fromTeam = (e: EntryOut): boolean => e.kind === 'message' && e.author.type === 'agent'
 
 /** Messages of the team that the visitor has not looked at. */
 export function unread(s: State): number {
   const upTo = Math.max(s.mySeen, s.looked)
-  return s.fresh ? 0 : s.entries.filter((e) => fromTeam(e) && e.seq > upTo).length
+  return s.dismissed ? 0 : s.entries.filter((e) => fromTeam(e) && e.seq > upTo).length
 }
 
 /** Whether there is something to send, so that one tab must become the leader. */
-export const wants = (s: State): boolean =>
-  s.up && s.stop === null && s.outbox.some((p) => p.failed === undefined)
+export const hasUnsent = (s: State): boolean =>
+  s.live && s.stop === null && s.outbox.some((p) => p.failed === undefined)
 
-/** Whether a conversation exists that is worth a connection on every page. */
-export const active = (s: State): boolean => s.outbox.length > 0 || (s.thread !== null && !s.ended)
+/** Whether a conversation exists, so that the widget connects on every page. */
+export const hasChat = (s: State): boolean => s.outbox.length > 0 || (s.thread !== null && !s.ended)
 
-/** `now` only grows and is for waiting; `wall` is the time of day, which somebody may set back. Both in ms. */
+/** `now` is monotonic and used for waits; `wall` is the time of day, which may be set back. Both in ms. */
 export function step(s: State, event: Event, now: number, wall = now): [State, Effect[]] {
   const effects: Effect[] = []
   let next = change(s, event, now, wall, effects)
@@ -197,11 +199,11 @@ function change(s: State, event: Event, now: number, wall: number, effects: Effe
     case 'frame':
       return receive(s, event.frame, now, effects)
     case 'down':
-      return { ...s, up: false, anew: false, sending: null, typing: null, seenSent: 0 }
+      return { ...s, live: false, resetting: false, sending: null, typing: null, seenSent: 0 }
     case 'tick':
       return tick(s, now, wall, effects)
-    case 'fresh':
-      return s.ended ? { ...s, fresh: true } : s
+    case 'dismiss':
+      return s.ended ? { ...s, dismissed: true } : s
     case 'skip-email':
       return { ...s, skippedEmail: true }
     case 'leader':
@@ -231,8 +233,8 @@ function receive(s: State, frame: Frame, now: number, effects: Effect[]): State 
     case 'ready': {
       let next: State = {
         ...s,
-        up: true,
-        known: true,
+        live: true,
+        ready: true,
         online: frame.online,
         opensAt: frame.opens_at,
         knownEmail: frame.known_email,
@@ -245,17 +247,22 @@ function receive(s: State, frame: Frame, now: number, effects: Effect[]): State 
         next = { ...next, entries: [], after: null }
         effects.push({ do: 'resync' })
       }
-      next.anew = next.after === null
+      next.resetting = next.after === null
       next.ended = frame.ended
       next.teamSeen = Math.max(next.teamSeen, frame.team_seen)
       next.quiet = frame.last_seq
       return next
     }
     case 'entry':
-      return enter(s, String(frame.thread), frame.entry, effects)
+      return applyEntry(s, String(frame.thread), frame.entry, effects)
     case 'reset': {
       const thread = typeof frame.thread === 'string' ? frame.thread : s.thread
-      return { ...(thread === s.thread ? s : moveToThread(s, thread)), entries: [], after: null, anew: true }
+      return {
+        ...(thread === s.thread ? s : moveToThread(s, thread)),
+        entries: [],
+        after: null,
+        resetting: true,
+      }
     }
     case 'typing':
       return frame.thread === s.thread
@@ -264,7 +271,7 @@ function receive(s: State, frame: Frame, now: number, effects: Effect[]): State 
     case 'presence':
       return { ...s, online: frame.online, opensAt: frame.opens_at }
     case 'refused':
-      return refuse(s, frame.code, frame.id, frame.retry_after, now, effects)
+      return onRefused(s, frame, now, effects)
     default:
       return s
   }
@@ -275,23 +282,23 @@ function moveToThread(s: State, thread: string | null): State {
   const past = s.thread === null ? s.past : [...s.past.filter((t) => t !== s.thread), s.thread].slice(-5)
   return {
     ...s,
-    ...NOTHING,
+    ...NOTHING_SAVED,
     config: s.config,
     knownEmail: s.knownEmail,
     thread,
     past: past.filter((t) => t !== thread),
     skippedEmail: s.thread === null && s.skippedEmail,
-    anew: false,
-    fresh: false,
+    resetting: false,
+    dismissed: false,
     typing: null,
     seenSent: 0,
     quiet: 0,
   }
 }
 
-function enter(before: State, thread: string, given: EntryOut, effects: Effect[]): State {
+function applyEntry(before: State, thread: string, given: EntryOut, effects: Effect[]): State {
   let s = acknowledge(before, given, effects)
-  // The server does not send an e-mail address back to a visitor, but this page knows what the visitor typed.
+  // The server does not send an e-mail address back to a visitor, so it is taken from the outbox.
   const typed = before.outbox.find((p) => p.id === given.key && p.kind === 'introduce')
   const e = typed ? { ...given, data: { ...given.data, email: typed.text } } : given
   if (thread !== s.thread) {
@@ -299,14 +306,14 @@ function enter(before: State, thread: string, given: EntryOut, effects: Effect[]
     s = moveToThread(s, thread)
   }
   const last = s.after ?? 0
-  if (!s.anew && e.seq <= last) return s
-  if (!s.anew && e.seq > last + 1) {
+  if (!s.resetting && e.seq <= last) return s
+  if (!s.resetting && e.seq > last + 1) {
     effects.push({ do: 'resync' })
     return s
   }
-  s = { ...s, after: e.seq, anew: false }
-  const known = Boolean(e.key) && mine(e) && s.entries.some((o) => o.key === e.key && mine(o))
-  if (SHOWN.includes(e.kind) && !known) s.entries = [...s.entries, e].slice(-KEEP)
+  s = { ...s, after: e.seq, resetting: false }
+  const isRepeat = Boolean(e.key) && isOwn(e) && s.entries.some((o) => o.key === e.key && isOwn(o))
+  if (SHOWN_KINDS.includes(e.kind) && !isRepeat) s.entries = [...s.entries, e].slice(-MAX_ENTRIES)
   switch (e.kind) {
     case 'message':
       if (fromTeam(e)) {
@@ -318,14 +325,14 @@ function enter(before: State, thread: string, given: EntryOut, effects: Effect[]
       s.ended = e.data['to'] === 'closed'
       break
     case 'contact':
-      if (mine(e)) s.knownEmail = true
+      if (isOwn(e)) s.knownEmail = true
       break
     case 'seen':
       if (e.data['by'] === 'agent') s.teamSeen = Math.max(s.teamSeen, e.ref ?? 0)
       else s.mySeen = Math.max(s.mySeen, e.ref ?? 0)
       break
     case 'redacted':
-      // The visitor sees no row for it; the message that it refers to loses its text, here and in storage.
+      // A redaction has no row of its own; the message that it refers to loses its text, here and in storage.
       s.entries = s.entries
         .filter((o) => o !== e)
         .map((o) => (o.seq === e.ref ? { ...o, kind: 'redacted', text: '', data: {} } : o))
@@ -368,16 +375,14 @@ function retry(s: State, id: string, newId: string, effects: Effect[]): State {
   return enqueue(s, { ...drop(s, id, effects), stop: null }, item, effects)
 }
 
-function refuse(
+function onRefused(
   s: State,
-  code: string,
-  id: string | null | undefined,
-  retryAfter: number | null | undefined,
+  { code, id, retry_after: retryAfter }: Refused,
   now: number,
   effects: Effect[],
 ): State {
   const item = s.outbox.find((p) => p.id === id)
-  if (PAUSES.includes(code)) {
+  if (PAUSE_CODES.includes(code)) {
     return item || !id ? { ...s, sending: null, holdUntil: now + (retryAfter ?? PAUSE_S) * 1000 } : s
   }
   const next = code === 'blocked' || code === 'signin_required' ? { ...s, stop: code as Stop } : s
@@ -395,9 +400,9 @@ function refuse(
 function tick(s: State, now: number, wall: number, effects: Effect[]): State {
   let next = s
   if (s.typing && s.typing.until <= now) next = { ...next, typing: null }
-  if (s.sending && now - s.sending.since > ANSWER_MS) {
+  if (s.sending && now - s.sending.since > RESPONSE_TIMEOUT_MS) {
     // The connection looks open but does not answer: repeat over a new one.
-    next = { ...next, sending: null, up: false }
+    next = { ...next, sending: null, live: false }
     effects.push({ do: 'resync' })
   }
   const stale = s.outbox.filter((p) => p.kind === 'end' && Math.abs(wall - p.at) > END_VALID_MS)
@@ -406,12 +411,12 @@ function tick(s: State, now: number, wall: number, effects: Effect[]): State {
 
 /** Reports to the team what was read, once per message and connection. */
 function reportRead(s: State, effects: Effect[]): State {
-  if (!s.looking || s.fresh) return s
+  if (!s.looking || s.dismissed) return s
   let newest = 0
   for (const e of s.entries) if (fromTeam(e)) newest = e.seq
   let next = s
   if (newest > s.looked) next = { ...next, looked: newest }
-  if (s.up && newest > Math.max(s.mySeen, s.seenSent)) {
+  if (s.live && newest > Math.max(s.mySeen, s.seenSent)) {
     next = { ...next, seenSent: newest }
     effects.push({ do: 'send', frame: { type: 'seen', seq: newest } })
   }
@@ -420,7 +425,7 @@ function reportRead(s: State, effects: Effect[]): State {
 
 /** Sends the oldest waiting item, if connected, this tab leads and no other item is being sent. */
 function sendNext(s: State, now: number, effects: Effect[]): State {
-  if (!wants(s) || !s.isLeader || s.sending || now < s.holdUntil) return s
+  if (!hasUnsent(s) || !s.isLeader || s.sending || now < s.holdUntil) return s
   if (effects.some((e) => e.do === 'resync')) return s
   const item = s.outbox.filter((p) => p.failed === undefined).reduce((a, b) => (b.at < a.at ? b : a))
   effects.push({ do: 'send', frame: toFrame(item) })

@@ -24,7 +24,7 @@ export function set(el: Element, name: string, value: string | number | boolean 
   else if (el.getAttribute(name) !== String(text)) el.setAttribute(name, String(text))
 }
 
-export function say(el: Node, text = ''): void {
+export function setText(el: Node, text = ''): void {
   if (el.textContent !== text) el.textContent = text
 }
 
@@ -42,12 +42,12 @@ export type Icon = keyof typeof PATHS
 
 export const icon = (name: Icon): SVGElement => draw(PATHS[name])
 
-const part = (tag: 'svg' | 'path') => document.createElementNS('http://www.w3.org/2000/svg', tag)
+const svgElement = (tag: 'svg' | 'path') => document.createElementNS('http://www.w3.org/2000/svg', tag)
 
 /** A line drawing from a path, 24 × 24. */
 export function draw(line: string): SVGElement {
-  const svg = part('svg')
-  const path = part('path')
+  const svg = svgElement('svg')
+  const path = svgElement('path')
   set(path, 'd', line)
   set(svg, 'viewBox', '0 0 24 24')
   set(svg, 'class', 'icon')
@@ -63,11 +63,9 @@ export function iconButton(
   click: (e: MouseEvent) => void,
   cls = '',
 ): HTMLButtonElement {
-  return h(
-    'button',
-    { type: 'button', class: `tool ${cls}`, 'aria-label': text, title: text, click },
-    icon(name),
-  )
+  const button = h('button', { type: 'button', class: `tool ${cls}`, click }, icon(name))
+  label(button, text)
+  return button
 }
 
 export function label(button: HTMLElement, text: string): void {
@@ -79,6 +77,6 @@ export function label(button: HTMLElement, text: string): void {
 export function avatar(el: HTMLElement, name: string): void {
   let hue = 0
   for (const c of name) hue = (hue * 31 + c.codePointAt(0)!) % 360
-  say(el, initials(name))
+  setText(el, initials(name))
   el.style.setProperty('--hue', `${hue}`)
 }

@@ -10,7 +10,7 @@ const GROUPS = [
   '📦🚚🛒🛍️💳💰🧾🏷️📅⏰⌛📱💻🖨️📷🎧🔑🔒🔧🔍📎✂️📝📌📞✉️🏠🏢🏥✈️🚗🚲🚀👕👗👟👜💍🎮⚽',
 ]
 
-/** Opens it in the composer; what comes back closes it. */
+/** Opens the picker in the composer; returns the function that closes it. */
 export function openPicker(
   kit: Kit,
   composer: HTMLElement,
@@ -29,7 +29,7 @@ export function openPicker(
 }
 
 function emojiPicker({ h, words }: Kit, pick: (char: string) => void): HTMLElement {
-  const all: HTMLButtonElement[] = []
+  const allButtons: HTMLButtonElement[] = []
   const grid = h('div', { class: 'emoji-grid' })
   const tabs = h('div', { class: 'emoji-tabs' })
   for (const group of GROUPS) {
@@ -37,40 +37,40 @@ function emojiPicker({ h, words }: Kit, pick: (char: string) => void): HTMLEleme
     const buttons = chars.map((char) =>
       h('button', { type: 'button', tabindex: -1, click: () => pick(char) }, char),
     )
-    all.push(...buttons)
+    allButtons.push(...buttons)
     const first = buttons[0]!
     const section = h('div', { class: 'emoji-group' }, ...buttons)
     grid.append(section)
     const jump = () => {
       grid.scrollTop = section.offsetTop - grid.offsetTop
-      rove(all, first)
+      moveFocus(allButtons, first)
     }
     tabs.append(h('button', { type: 'button', 'aria-label': chars[0]!, click: jump }, chars[0]!))
   }
-  rove(all, all[0]!, false)
+  moveFocus(allButtons, allButtons[0]!, false)
   grid.addEventListener('keydown', (e) => {
-    const at = all.indexOf(document.activeElement as HTMLButtonElement)
-    const across = Math.max(1, Math.floor(grid.clientWidth / (all[0]!.offsetWidth || 36)))
+    const current = allButtons.indexOf(document.activeElement as HTMLButtonElement)
+    const columns = Math.max(1, Math.floor(grid.clientWidth / (allButtons[0]!.offsetWidth || 36)))
     const rtl = getComputedStyle(grid).direction === 'rtl' ? -1 : 1
     const moves: Record<string, number> = {
       ArrowRight: rtl,
       ArrowLeft: -rtl,
-      ArrowDown: across,
-      ArrowUp: -across,
+      ArrowDown: columns,
+      ArrowUp: -columns,
     }
-    const move = moves[e.key]
-    if (at < 0 || move === undefined) return
+    const step = moves[e.key]
+    if (current < 0 || step === undefined) return
     e.preventDefault()
-    rove(all, all[Math.min(all.length - 1, Math.max(0, at + move))]!)
+    moveFocus(allButtons, allButtons[Math.min(allButtons.length - 1, Math.max(0, current + step))]!)
   })
   return h('div', { class: 'emoji', role: 'group', 'aria-label': words.emoji }, grid, tabs)
 }
 
-/** Tab comes to the grid once; arrows move inside it. */
-function rove(all: HTMLButtonElement[], to: HTMLButtonElement, focus = true): void {
-  for (const b of all) b.tabIndex = b === to ? 0 : -1
+/** Moves the focus inside the grid. Only one button can be reached with Tab (roving tabindex). */
+function moveFocus(allButtons: HTMLButtonElement[], to: HTMLButtonElement, focus = true): void {
+  for (const b of allButtons) b.tabIndex = b === to ? 0 : -1
   if (focus) to.focus()
 }
 
-/** By character as people see them: a variation selector stays with its letter. */
+/** Splits into visible characters: a variation selector stays with the character before it. */
 const split = (group: string): string[] => group.match(/\p{Extended_Pictographic}\ufe0f?/gu) ?? []

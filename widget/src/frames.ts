@@ -28,7 +28,7 @@ export const VERSION = 1
 /** Characters (code points, as the server counts them) of one message. */
 export const MAX_TEXT = 8_000
 
-/** Credentials of HTTP requests: in headers, because addresses are logged and passed on. */
+/** Credentials of HTTP requests, in headers, because URLs are logged and passed on. */
 export function credentials({ token, identity }: Hello): Record<string, string> {
   const headers: Record<string, string> = {}
   if (token) headers['Authorization'] = `Bearer ${token}`

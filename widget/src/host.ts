@@ -9,15 +9,15 @@ export interface Init {
   page: Page | null
   config: WidgetConfig | null
   identity: string | null
-  /** What the shop asked for, and the language of its page. */
+  /** The language that the shop's page asked for, and the page's own language. */
   language: string
   pageLanguage: string
-  /** Dark or light, where the settings leave it to the page. */
+  /** Dark or light, if the settings leave the choice to the page. */
   scheme: string
   open: boolean
   /** The panel covers the whole page. */
   full: boolean
-  /** The console's preview. */
+  /** This is the preview in the console's settings. */
   preview: boolean
 }
 
@@ -27,13 +27,13 @@ export type FromHost =
   | { type: 'open' | 'close' | 'shutdown'; full: boolean; typed: string; quiet: boolean }
   | { type: 'page'; page: Page }
   | { type: 'identify'; identity: string | null }
-  /** What the shop asks for now. */
+  /** The page asks for another language or colour scheme. */
   | { type: 'language'; language: string; scheme: string }
 
 export type ToHost =
   /** `focus`: the composer wants the focus. */
   | { type: 'ready' | 'close' | 'focus' }
-  /** `text`: the count in words, for the launcher's label. */
+  /** `text`: the count as a sentence, for the launcher's label. */
   | { type: 'unread'; count: number; text: string }
   /** Whether a conversation exists, so that the next page loads the frame for its badge. */
   | { type: 'active'; on: boolean }
@@ -44,7 +44,7 @@ export interface Host {
 
 export const MARK = 'threadline'
 
-export function meet(onMessage: (message: FromHost) => void): Host {
+export function connectToHost(onMessage: (message: FromHost) => void): Host {
   let origin: string | null = null
   window.addEventListener('message', (e) => {
     if (e.source !== window.parent || window.parent === window) return
@@ -68,18 +68,18 @@ export function read(data: unknown): FromHost | null {
     case 'open':
     case 'close':
     case 'shutdown':
-      return { type: m['type'], ...shaped(m, { full: 0, typed: 8_000, quiet: 0 }) }
+      return { type: m['type'], ...pickFields(m, { full: 0, typed: 8_000, quiet: 0 }) }
     case 'page':
       return { type: 'page', page: asPage(m['page']) }
     case 'identify':
       return { type: 'identify', identity: asIdentity(m['identity']) }
     case 'language':
-      return { type: 'language', ...shaped(m, { language: 20, scheme: 5 }) }
+      return { type: 'language', ...pickFields(m, { language: 20, scheme: 5 }) }
     case 'init':
       return {
         type: 'init',
         init: {
-          ...shaped(m, { language: 20, pageLanguage: 20, scheme: 5, open: 0, full: 0, preview: 0 }),
+          ...pickFields(m, { language: 20, pageLanguage: 20, scheme: 5, open: 0, full: 0, preview: 0 }),
           page: asPage(m['page']),
           config: asConfig(m['config']),
           identity: asIdentity(m['identity']),
@@ -90,21 +90,21 @@ export function read(data: unknown): FromHost | null {
   }
 }
 
-/** A cut through an emoji leaves half of it, which the server does not take. */
-const text = (value: unknown, most: number): string =>
-  typeof value === 'string' ? value.slice(0, most).replace(/\p{Cs}/gu, '') : ''
+/** Shortens a text and removes half emoji, which a cut may leave and the server refuses. */
+const text = (value: unknown, maxLength: number): string =>
+  typeof value === 'string' ? value.slice(0, maxLength).replace(/\p{Cs}/gu, '') : ''
 
-/** Of what was sent only this: texts of at most so many characters, and switches (0) that are on if they are `true`. */
-function shaped<const S extends Record<string, number>>(
+/** Returns only the fields of `shape`: a number is the most characters of a text, 0 marks a boolean that is `true` or false. */
+function pickFields<const S extends Record<string, number>>(
   value: unknown,
   shape: S,
 ): { [K in keyof S]: S[K] extends 0 ? boolean : string } {
   const from = (value ?? {}) as Record<string, unknown>
-  const made = Object.keys(shape).map((k) => [k, shape[k] ? text(from[k], shape[k]) : from[k] === true])
-  return Object.fromEntries(made) as { [K in keyof S]: S[K] extends 0 ? boolean : string }
+  const fields = Object.keys(shape).map((k) => [k, shape[k] ? text(from[k], shape[k]) : from[k] === true])
+  return Object.fromEntries(fields) as { [K in keyof S]: S[K] extends 0 ? boolean : string }
 }
 
-/** A JWT by its looks; anything else is nobody. */
+/** The value if it has the form of a JWT, else null. */
 function asIdentity(value: unknown): string | null {
   return typeof value === 'string' && value.length <= 4_000 && /^[\w-]+\.[\w-]+\.[\w-]+$/.test(value)
     ? value
@@ -119,17 +119,17 @@ function asPage(value: unknown): Page {
     // An unknown time zone is ignored.
   }
   return {
-    ...shaped(value, { url: 2_000, title: 300, referrer: 2_000 }),
+    ...pickFields(value, { url: 2_000, title: 300, referrer: 2_000 }),
     locale: navigator.language.slice(0, 64),
     time_zone: zone.slice(0, 64),
   }
 }
 
-/** Looks to begin with; the server's own word follows in `ready`. */
+/** The settings for the first drawing; `ready` brings the server's. */
 export function asConfig(value: unknown): WidgetConfig | null {
   const c = value as Record<string, unknown> | null
   if (typeof c !== 'object' || c === null || typeof c['brand'] !== 'string') return null
-  const made = shaped(c, {
+  const fields = pickFields(c, {
     brand: 80,
     color: 7,
     language: 20,
@@ -141,10 +141,10 @@ export function asConfig(value: unknown): WidgetConfig | null {
     signed_in_only: 0,
   })
   return {
-    ...made,
+    ...fields,
     position: c['position'] === 'left' ? 'left' : 'right',
     scheme: text(c['scheme'], 7) as WidgetConfig['scheme'],
-    privacy_url: safeLink(made.privacy_url) ?? '',
-    terms_url: safeLink(made.terms_url) ?? '',
+    privacy_url: safeLink(fields.privacy_url) ?? '',
+    terms_url: safeLink(fields.terms_url) ?? '',
   } as WidgetConfig
 }

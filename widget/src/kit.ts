@@ -1,8 +1,8 @@
 /**
- * The helpers that late parts use. They are handed over instead of imported, so that the app stays one file: a shared
+ * The helpers that late parts use. They are passed as an argument instead of imported, so that the app stays one file: a shared
  * chunk would be a second request before anything is shown.
  */
-import { avatar, draw, h, iconButton, say, set } from './dom'
+import { avatar, draw, h, iconButton, setText, set } from './dom'
 import { fill, locale, words } from './lang'
 import { en } from './lang/en'
 import type { AllWords } from './lang/en'
@@ -12,7 +12,7 @@ export const kit = {
   h,
   draw,
   iconButton,
-  say,
+  setText,
   set,
   fill,
   avatar,

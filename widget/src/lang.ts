@@ -13,10 +13,10 @@ const LAZY: Record<string, () => Promise<{ words: Words }>> = {
 export let words: Words = en
 export let locale = 'en'
 
-/** The first of the shop's choice, its page, the browser and the setting whose language the widget has. */
-export function choose(preferences: readonly (string | null | undefined)[]): string {
-  for (const wish of preferences) {
-    const code = String(wish ?? '')
+/** Returns the first preferred language that the widget has, or English. */
+export function chooseLanguage(preferences: readonly (string | null | undefined)[]): string {
+  for (const preference of preferences) {
+    const code = String(preference ?? '')
       .toLowerCase()
       .split(/[-_]/)[0]!
     if (/^(en|ko|pl|ru)$/.test(code)) return code
@@ -24,8 +24,8 @@ export function choose(preferences: readonly (string | null | undefined)[]): str
   return 'en'
 }
 
-/** Loads a language and switches to it; keeps the present one if the file cannot be loaded. */
-export async function speak(code: string): Promise<void> {
+/** Loads a language and switches to it; keeps the current language if the file cannot be loaded. */
+export async function loadLanguage(code: string): Promise<void> {
   if (code === locale) return
   try {
     words = code === 'en' ? en : (await LAZY[code]!()).words

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { start } from './core'
+import { initialState } from './core'
 import type { State } from './core'
 import { upload } from './lateParts/attach'
 import { files } from './lateParts/files'
@@ -9,13 +9,13 @@ import { kit } from './kit'
 import { entry } from './testing'
 
 const answers: { status: number; body: unknown; retryAfter?: string }[] = []
-let asked = 0
+let requestCount = 0
 
 beforeEach(() => {
   vi.useFakeTimers()
-  asked = 0
+  requestCount = 0
   vi.stubGlobal('fetch', async () => {
-    asked++
+    requestCount++
     const { status, body, retryAfter } = answers.shift() ?? { status: 200, body: { entries: [] } }
     return { ok: status < 400, status, headers: { get: () => retryAfter ?? null }, json: async () => body }
   })
@@ -25,9 +25,9 @@ afterEach(() => {
   vi.unstubAllGlobals()
 })
 
-test('older messages are asked for again only after the wait the server names', async () => {
-  const held = entry('t', { seq: 60 }).entry
-  const state: State = { ...start(), thread: 't', entries: [held], up: true }
+test('older messages are requested again only after the wait that the server asks for', async () => {
+  const oldest = entry('t', { seq: 60 }).entry
+  const state: State = { ...initialState(), thread: 't', entries: [oldest], live: true }
   const ask = older()
   const happened: string[] = []
   const dispatch = (event: { on: string }) => void happened.push(event.on)
@@ -35,29 +35,29 @@ test('older messages are asked for again only after the wait the server names', 
   await ask('', {}, state, dispatch)
   await vi.advanceTimersByTimeAsync(19_000)
   await ask('', {}, state, dispatch)
-  expect(asked).toBe(1)
+  expect(requestCount).toBe(1)
   await vi.advanceTimersByTimeAsync(1_500)
   await ask('', {}, state, dispatch)
-  expect(asked).toBe(2)
+  expect(requestCount).toBe(2)
 })
 
-test('an upload that is one too many goes by itself after the wait, unless that is long', async () => {
+test('a rate-limited upload is retried automatically, unless the wait is long', async () => {
   const file = new File(['a'], 'a.png')
   const callbacks = { base: '', headers: () => ({}) }
-  const kept = { token: 'a-token', name: 'a.png', type: 'image/png', size: 1 }
-  answers.push({ status: 429, body: {}, retryAfter: '4' }, { status: 200, body: kept })
+  const storedFile = { token: 'a-token', name: 'a.png', type: 'image/png', size: 1 }
+  answers.push({ status: 429, body: {}, retryAfter: '4' }, { status: 200, body: storedFile })
   const sending = upload(file, callbacks)
   await vi.advanceTimersByTimeAsync(3_900)
-  expect(asked).toBe(1)
+  expect(requestCount).toBe(1)
   await vi.advanceTimersByTimeAsync(200)
-  expect(await sending).toEqual(kept)
+  expect(await sending).toEqual(storedFile)
   answers.push({ status: 429, body: {}, retryAfter: '3600' })
   await expect(upload(file, callbacks)).rejects.toThrow('429')
   answers.push({ status: 413, body: {} })
   await expect(upload(file, callbacks)).rejects.toThrow('413')
 })
 
-test('a picture is fetched when it is seen, and its bytes are given up when it goes', async () => {
+test('a picture is fetched when it comes into view, and its bytes are freed when it is removed', async () => {
   vi.useRealTimers()
   let see!: (seen: { isIntersecting: boolean }[]) => void
   vi.stubGlobal(
@@ -89,7 +89,7 @@ test('a picture is fetched when it is seen, and its bytes are given up when it g
   await vi.waitFor(() => expect(revoked).toHaveBeenCalledWith('blob:one'))
 })
 
-test('an upload keeps the ending of a long name, which the server would cut off', async () => {
+test('an upload shortens a long name in the middle and keeps its ending', async () => {
   const sent = vi.fn()
   vi.stubGlobal('fetch', async (...given: unknown[]) => {
     sent(...given)

@@ -1,5 +1,5 @@
 /**
- * The parts that not every visitor sees: seldom rows, files, the e-mail card, menu, confirmation.
+ * The parts that not every visitor sees: rare rows, files, the e-mail card, menu, confirmation.
  * Loaded before the first drawing if there is already a conversation or a problem, else a moment after it.
  */
 import css from './lateParts.inline.css'
@@ -9,7 +9,7 @@ import { files } from './lateParts/files'
 import { links } from './lateParts/links'
 import { menus } from './lateParts/menu'
 import { older } from './lateParts/older'
-import { seldom } from './lateParts/rows'
+import { rareParts } from './lateParts/rows'
 import { unsent } from './lateParts/unsent'
 import { more } from './lang/en-more'
 import type { Init } from './host'
@@ -26,7 +26,7 @@ export function makeLateParts(kit: Kit) {
     email: emailCard(kit),
     unsent: unsent(kit),
     older: older(),
-    ...seldom(kit),
+    ...rareParts(kit),
     ...files(kit),
     ...attaching(kit),
     ...links(kit),
@@ -37,7 +37,7 @@ export function makeLateParts(kit: Kit) {
 }
 export type LateParts = ReturnType<typeof makeLateParts>
 
-/** Sheets of the page's own making pass its strict policy; where they are unknown, a style element with the nonce. */
+/** Adds the styles: as a constructed sheet, which the content security policy allows, or in a style element with the nonce. */
 function adopt({ h }: Kit): void {
   try {
     const sheet = new CSSStyleSheet()

@@ -3,7 +3,7 @@ import type { LateParts } from './lateParts'
 
 let lateParts: Promise<LateParts> | null = null
 
-/** Rejects when the file cannot be loaded; the next call tries again. */
+/** Loads the late parts once. Rejects if the file cannot be loaded; the next call tries again. */
 export function loadLateParts(): Promise<LateParts> {
   lateParts ??= import('./lateParts').then((lazy) => lazy.makeLateParts(kit))
   lateParts.catch(() => (lateParts = null))

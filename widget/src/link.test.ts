@@ -25,7 +25,7 @@ class FakeSocket {
   send(text: string): void {
     this.sent.push(JSON.parse(text))
   }
-  say(frame: Frame): void {
+  receive(frame: Frame): void {
     this.onmessage?.({ data: JSON.stringify(frame) })
   }
   drop(code: number): void {
@@ -36,7 +36,7 @@ class FakeSocket {
     this.readyState = 3
   }
 }
-const last = () => FakeSocket.all[FakeSocket.all.length - 1]!
+const lastSocket = () => FakeSocket.all[FakeSocket.all.length - 1]!
 
 let link: Link
 let seen: string[]
@@ -63,82 +63,82 @@ afterEach(() => {
 })
 const wait = (ms: number) => vi.advanceTimersByTimeAsync(ms)
 
-async function up(): Promise<FakeSocket> {
+async function connectSocket(): Promise<FakeSocket> {
   link.start()
   await wait(0)
-  last().say(ready({}))
-  return last()
+  lastSocket().receive(ready({}))
+  return lastSocket()
 }
 
 describe('socket', () => {
   test('says hello with its bookmark to the server the script came from', async () => {
-    const socket = await up()
+    const socket = await connectSocket()
     expect(socket.url).toBe('wss://chat.example/ws/visitor')
     expect(socket.sent[0]).toMatchObject({ type: 'hello', bookmark: { thread: 't', after: 3 } })
     expect(seen).toEqual(['ready'])
   })
 
-  test('that has gone silent is found dead although the clock was set back', async () => {
-    await up()
+  test('that is silent is closed even if the clock was set back', async () => {
+    await connectSocket()
     vi.setSystemTime(Date.now() - 3_600_000)
     await wait(66_000)
     expect(seen).toContain('down')
   })
 
-  test('that is being opened need not begin anew: it says hello with what is known by then', async () => {
+  test('that is still opening is not restarted: its hello contains the newest state', async () => {
     link.start()
     link.restart()
     await wait(1_000)
     expect(FakeSocket.all).toHaveLength(1)
-    last().say(ready({}))
+    lastSocket().receive(ready({}))
     link.restart()
     await wait(1_000)
     expect(FakeSocket.all).toHaveLength(2)
   })
 
-  test('pings every 20 s and gives up a line that has been silent for 45 s', async () => {
-    const socket = await up()
+  test('pings every 20 s and closes after 45 s without a frame', async () => {
+    const socket = await connectSocket()
     await wait(20_000)
     expect(socket.sent[1]).toEqual({ type: 'ping' })
-    socket.say({ type: 'pong' })
+    socket.receive({ type: 'pong' })
     await wait(64_000)
     expect(seen).toEqual(['ready', 'down'])
     await wait(30_000)
     expect(FakeSocket.all.length).toBeGreaterThan(1)
   })
 
-  test.each([1001, 1006, 1011, 1012, 4408, 4410])('comes back after %i', async (code) => {
-    ;(await up()).drop(code)
+  test.each([1001, 1006, 1011, 1012, 4408, 4410])('reconnects after %i', async (code) => {
+    ;(await connectSocket()).drop(code)
     await wait(1_000)
     expect(FakeSocket.all).toHaveLength(2)
   })
 
-  test.each([4401, 4403, 4426])('does not come back after %i', async (code) => {
-    ;(await up()).drop(code)
+  test.each([4401, 4403, 4426])('does not reconnect after %i', async (code) => {
+    ;(await connectSocket()).drop(code)
     await wait(600_000)
     expect(FakeSocket.all).toHaveLength(1)
     expect(seen).toEqual(['ready', 'down', `final ${code}`])
   })
 
-  test('waits as long as the goodbye asks, and for ever if it says so', async () => {
-    ;(await up()).say({ type: 'bye', code: 'restart', after: 9 })
+  test('waits as long as `bye` asks, and for ever if `bye` has no time', async () => {
+    ;(await connectSocket()).receive({ type: 'bye', code: 'restart', after: 9 })
     await wait(8_900)
     expect(FakeSocket.all).toHaveLength(1)
     await wait(1_000)
-    last().say(ready({}))
-    last().say({ type: 'bye', code: 'forbidden', after: null })
+    lastSocket().receive(ready({}))
+    lastSocket().receive({ type: 'bye', code: 'forbidden', after: null })
     await wait(600_000)
     expect(FakeSocket.all).toHaveLength(2)
     expect(seen[seen.length - 1]).toBe('final forbidden')
   })
 
-  test('comes back from a pause when somebody writes, but never sooner than the server asks after too much', async () => {
-    ;(await up()).say({ type: 'bye', code: 'restart', after: 9 })
+  test('reconnects at once when the visitor writes, except after rate_limited', async () => {
+    ;(await connectSocket()).receive({ type: 'bye', code: 'restart', after: 9 })
     link.wake()
     await wait(0)
     expect(FakeSocket.all).toHaveLength(2)
-    last().say(ready({}))
-    last().say({ type: 'bye', code: 'rate_limited', after: 30 })
+    lastSocket().receive(ready({}))
+    lastSocket().receive({ type: 'bye', code: 'rate_limited', after: 30 })
     link.wake()
     await wait(29_900)
     link.wake()
@@ -147,22 +147,22 @@ describe('socket', () => {
     expect(FakeSocket.all).toHaveLength(3)
   })
 
-  test('tells page and read marks again by a new hello when one was too many, after the wait', async () => {
-    const socket = await up()
+  test('sends page and read mark again with a new hello after rate_limited without an id', async () => {
+    const socket = await connectSocket()
     const refused = { type: 'refused', code: 'rate_limited', message: '', retry_after: 7 } as const
-    socket.say({ ...refused, id: 'one-message' })
+    socket.receive({ ...refused, id: 'one-message' })
     await wait(8_000)
     expect(FakeSocket.all).toHaveLength(1)
-    socket.say({ ...refused, id: null })
-    socket.say({ ...refused, id: null })
+    socket.receive({ ...refused, id: null })
+    socket.receive({ ...refused, id: null })
     await wait(6_900)
     expect(FakeSocket.all).toHaveLength(1)
     await wait(1_000)
     expect(FakeSocket.all).toHaveLength(2)
-    expect(last().sent[0]).toMatchObject({ type: 'hello', bookmark: { thread: 't', after: 3 } })
+    expect(lastSocket().sent[0]).toMatchObject({ type: 'hello', bookmark: { thread: 't', after: 3 } })
   })
 
-  test('a socket that opens and never answers hello is no line', async () => {
+  test('a socket that opens and never answers hello counts as not connected', async () => {
     link.start()
     await wait(10_000)
     await wait(1_000)
@@ -170,16 +170,16 @@ describe('socket', () => {
     expect(seen).toEqual([])
   })
 
-  test('after sleep an old line must answer within 5 s', async () => {
-    await up()
+  test('after sleep an old socket must respond within 5 s', async () => {
+    await connectSocket()
     vi.setSystemTime(Date.now() + 7_200_000)
     link.wake()
-    expect(last().sent[1]).toEqual({ type: 'ping' })
+    expect(lastSocket().sent[1]).toEqual({ type: 'ping' })
     await wait(5_000)
     expect(seen).toEqual(['ready', 'down'])
   })
 
-  test('doubles from half a second to thirty, with jitter down to nothing', () => {
+  test('the backoff doubles from 0.5 s to 30 s, with jitter down to 0', () => {
     expect([0, 1, 2, 9].map((n) => backoffMs(n, 1))).toEqual([500, 1000, 2000, 30_000])
     expect(backoffMs(9, 0)).toBe(0)
   })
@@ -193,13 +193,13 @@ const tooMany = (retry_after: number): Answer => ({
 })
 
 describe('without sockets', () => {
-  const asked: { path: string; body: { wait?: number; type?: string }; auth: string }[] = []
-  const answer = vi.fn<(path: string) => Promise<Answer>>()
+  const requests: { path: string; body: { wait?: number; type?: string }; auth: string }[] = []
+  const respond = vi.fn<(path: string) => Promise<Answer>>()
   beforeEach(() => {
-    asked.length = 0
+    requests.length = 0
     FakeSocket.refuse = true
     let first = true
-    answer.mockImplementation(async (path) => {
+    respond.mockImplementation(async (path) => {
       if (path.endsWith('/send')) return { ok: true, status: 200, frames: [] }
       if (!first) return new Promise(() => {})
       first = false
@@ -207,64 +207,64 @@ describe('without sockets', () => {
     })
     vi.stubGlobal('fetch', async (url: string, init: { body: string; headers: Record<string, string> }) => {
       const path = url.replace('https://chat.example', '')
-      asked.push({ path, body: JSON.parse(init.body), auth: init.headers['Authorization'] ?? '' })
-      const { ok, status, ...body } = await answer(path)
+      requests.push({ path, body: JSON.parse(init.body), auth: init.headers['Authorization'] ?? '' })
+      const { ok, status, ...body } = await respond(path)
       return { ok, status, json: async () => body }
     })
   })
 
-  test('polls after two refused sockets, at once first and then waiting, with the token in a header', async () => {
+  test('polls after two refused sockets, the first time without waiting, with the token in a header', async () => {
     link.start()
     await wait(2_000)
-    await vi.waitFor(() => expect(asked).toHaveLength(2))
-    expect(asked.map((a) => [a.path, a.body.wait])).toEqual([
+    await vi.waitFor(() => expect(requests).toHaveLength(2))
+    expect(requests.map((a) => [a.path, a.body.wait])).toEqual([
       ['/widget/poll', 0],
       ['/widget/poll', 25],
     ])
-    expect(asked[0]?.auth).toBe('Bearer visitor-token')
+    expect(requests[0]?.auth).toBe('Bearer visitor-token')
     link.send({ type: 'typing' })
     await wait(0)
-    expect(asked[2]).toMatchObject({ path: '/widget/send', body: { type: 'typing' } })
+    expect(requests[2]).toMatchObject({ path: '/widget/send', body: { type: 'typing' } })
   })
 
-  test('tries a socket each minute and moves to it when it gets through', async () => {
+  test('tries a socket each minute and replaces the poll when the socket works', async () => {
     link.start()
     await wait(2_000)
-    await vi.waitFor(() => expect(asked).toHaveLength(2))
+    await vi.waitFor(() => expect(requests).toHaveLength(2))
     FakeSocket.refuse = false
     await wait(60_000)
-    last().say(ready({}))
+    lastSocket().receive(ready({}))
     link.send({ type: 'typing' })
-    expect(last().sent.map((f) => f.type)).toEqual(['hello', 'typing'])
+    expect(lastSocket().sent.map((f) => f.type)).toEqual(['hello', 'typing'])
     expect(seen).toEqual(['ready', 'ready'])
   })
 
-  test('is told when it is not welcome, and when nothing answers it goes on trying', async () => {
-    answer.mockResolvedValue({ ok: false, status: 403, frames: [] })
+  test('ends on 403, and retries while there is no response', async () => {
+    respond.mockResolvedValue({ ok: false, status: 403, frames: [] })
     link.start()
     await wait(2_000)
     await vi.waitFor(() => expect(seen).toEqual(['final 4403']))
-    answer.mockRejectedValue(new Error('offline'))
+    respond.mockRejectedValue(new Error('offline'))
     link.start()
     const before = FakeSocket.all.length
     await wait(60_000)
     expect(FakeSocket.all.length).toBeGreaterThan(before + 3)
   })
 
-  test('comes back when the server asks, not sooner although somebody writes', async () => {
-    answer.mockResolvedValue(tooMany(40))
+  test('reconnects only after the wait that the server asks for, even if the visitor writes', async () => {
+    respond.mockResolvedValue(tooMany(40))
     link.start()
     await wait(2_000)
-    await vi.waitFor(() => expect(asked).toHaveLength(1))
+    await vi.waitFor(() => expect(requests).toHaveLength(1))
     link.wake()
     await wait(36_000)
     link.wake()
-    expect(asked).toHaveLength(1)
+    expect(requests).toHaveLength(1)
     await wait(10_000)
-    await vi.waitFor(() => expect(asked.length).toBeGreaterThan(1))
+    await vi.waitFor(() => expect(requests.length).toBeGreaterThan(1))
   })
 
-  test('a frame that is refused by a status is refused like any other, and the line goes on', async () => {
+  test('an HTTP refusal of one frame becomes a `refused` frame, and polling continues', async () => {
     const got: Frame[] = []
     link.stop()
     link = makeLink({
@@ -281,8 +281,8 @@ describe('without sockets', () => {
     })
     link.start()
     await wait(2_000)
-    await vi.waitFor(() => expect(asked).toHaveLength(2))
-    answer.mockResolvedValueOnce(tooMany(9))
+    await vi.waitFor(() => expect(requests).toHaveLength(2))
+    respond.mockResolvedValueOnce(tooMany(9))
     link.send({ type: 'say', id: 'one-message', text: 'hello', files: [] })
     await vi.waitFor(() => expect(got).toHaveLength(2))
     expect(got[1]).toEqual({
@@ -292,7 +292,7 @@ describe('without sockets', () => {
       id: 'one-message',
       retry_after: 9,
     })
-    answer.mockResolvedValueOnce({
+    respond.mockResolvedValueOnce({
       ok: false,
       status: 422,
       error: { code: 'invalid', message: 'No address.' },
@@ -303,11 +303,11 @@ describe('without sockets', () => {
     expect(seen).toEqual([])
   })
 
-  test('the newest read mark is sent again after the wait, and nothing of what was overtaken', async () => {
+  test('only the newest read mark is sent again after the wait', async () => {
     link.start()
     await wait(2_000)
-    await vi.waitFor(() => expect(asked).toHaveLength(2))
-    answer
+    await vi.waitFor(() => expect(requests).toHaveLength(2))
+    respond
       .mockResolvedValueOnce(tooMany(5))
       .mockResolvedValueOnce(tooMany(5))
       .mockResolvedValueOnce(tooMany(5))
@@ -316,7 +316,7 @@ describe('without sockets', () => {
     link.send({ type: 'seen', seq: 4 })
     link.send({ type: 'typing' })
     await wait(20_000)
-    const sent = asked.filter((a) => a.path === '/widget/send').map((a) => a.body)
+    const sent = requests.filter((a) => a.path === '/widget/send').map((a) => a.body)
     expect(sent).toEqual([
       { type: 'seen', seq: 3 },
       { type: 'seen', seq: 4 },
@@ -326,11 +326,11 @@ describe('without sockets', () => {
     expect(seen).toEqual(['ready'])
   })
 
-  test('a bad gateway is no answer of the server', async () => {
+  test('a 502 of a proxy counts as a lost connection', async () => {
     link.start()
     await wait(2_000)
-    await vi.waitFor(() => expect(asked).toHaveLength(2))
-    answer.mockResolvedValueOnce({ ok: false, status: 502 })
+    await vi.waitFor(() => expect(requests).toHaveLength(2))
+    respond.mockResolvedValueOnce({ ok: false, status: 502 })
     link.send({ type: 'say', id: 'one-message', text: 'hello', files: [] })
     await vi.waitFor(() => expect(seen).toEqual(['ready', 'down']))
   })

@@ -1,6 +1,6 @@
 /**
  * The connection to the server: a WebSocket with heartbeats and jittered backoff, and long polling where a proxy refuses
- * the upgrade. It knows nothing of messages; after a break the core repeats them from its bookmark.
+ * the upgrade. It stores no messages; after a break the core repeats them from its bookmark.
  */
 import { backoffMs, FINAL_CODES, LONGEST_MS } from '../shared/backoff'
 import { stopwatch } from '../shared/stopwatch'
@@ -14,7 +14,7 @@ export interface LinkOwner {
   hello(): Hello
   frame(frame: Frame): void
   down(): void
-  /** The server ended the connection for good (close code, or the code of `bye`). Only another identity or a reload helps. */
+  /** The server ended the connection for good (close code, or the code of `bye`); only another identity or a reload helps. */
   final(code: number | string): void
 }
 
@@ -23,7 +23,7 @@ export interface Link {
   stop(): void
   /** Say hello again from the bookmark. */
   restart(): void
-  /** Back from sleep, back online, looked at again: do not wait for the backoff, do not trust an old line. */
+  /** The device woke up, is online again, or the page became visible: reconnect without backoff, and check an open socket. */
   wake(): void
   send(frame: VisitorIn): void
 }
@@ -33,9 +33,10 @@ const DEAD_MS = 45_000
 const READY_MS = 10_000
 const PROBE_MS = 5_000
 const STABLE_MS = 10_000
-const SOCKET_AGAIN_MS = 60_000
+const SOCKET_RETRY_MS = 60_000
 const SLOW_MS = 15_000
-const AGAIN = [1000, 1001, 1005, 1006, 1011, 1012, 4408, 4410]
+/** Close codes after which the link reconnects with the usual backoff; after other codes it also waits `SLOW_MS`. */
+const RECONNECT_CODES = [1000, 1001, 1005, 1006, 1011, 1012, 4408, 4410]
 
 export function makeLink(owner: LinkOwner): Link {
   let socket: WebSocket | null = null
@@ -50,7 +51,7 @@ export function makeLink(owner: LinkOwner): Link {
   const timers = new Map<string, number>()
 
   function open(anyway = false): void {
-    cut()
+    dropConnection()
     // The browser says offline, and its `online` event wakes us. In case the browser is wrong, a later try follows anyway.
     if (!anyway && !navigator.onLine) {
       after('again', LONGEST_MS, () => open(true))
@@ -73,7 +74,7 @@ export function makeLink(owner: LinkOwner): Link {
       const frame = parseFrame(e.data)
       if (!frame) return
       if (made === probe && frame.type === 'ready') {
-        // The upgrade got through after all: the socket takes over from the poll.
+        // The proxy allows the upgrade now: the socket replaces the poll.
         probe = null
         poll?.stop()
         poll = null
@@ -106,7 +107,7 @@ export function makeLink(owner: LinkOwner): Link {
     // Only a refusal has `code`. Without an id it refuses a page or a read mark, and the next hello sends both.
     const { retry_after: seconds, id } = frame as Partial<Refused>
     if (seconds && !id) after('retry', seconds * 1000, () => onDisconnect(1006))
-    if (frame.type === 'bye') leave(frame.after, frame.code)
+    if (frame.type === 'bye') onBye(frame.after, frame.code)
     else if (frame.type !== 'pong') owner.frame(frame)
   }
 
@@ -125,39 +126,39 @@ export function makeLink(owner: LinkOwner): Link {
   }
 
   /** The server sent `bye` before closing, with the time to come back. */
-  function leave(seconds: number | null, code: string): void {
-    cut()
-    if (seconds === null) end(code)
-    else later(seconds * 1000, code === 'rate_limited')
+  function onBye(seconds: number | null, code: string): void {
+    dropConnection()
+    if (seconds === null) endForGood(code)
+    else reconnectLater(seconds * 1000, code === 'rate_limited')
   }
 
-  function end(code: number | string): void {
+  function endForGood(code: number | string): void {
     running = false
     owner.final(code)
   }
 
   function onDisconnect(code: number): void {
     const wasReady = ready
-    cut()
+    dropConnection()
     if (!running) return
-    if (FINAL_CODES.includes(code)) end(code)
-    else if (!AGAIN.includes(code)) later(SLOW_MS)
-    else if (wasReady) later()
+    if (FINAL_CODES.includes(code)) endForGood(code)
+    else if (!RECONNECT_CODES.includes(code)) reconnectLater(SLOW_MS)
+    else if (wasReady) reconnectLater()
     else refused()
   }
 
   function refused(): void {
     refusedOpens++
     if (refusedOpens >= 2) void startPoll()
-    else later()
+    else reconnectLater()
   }
 
   /** `firm`: the server asked for the pause, so not even `wake` ends it sooner. */
-  function later(atLeast = 0, firm?: boolean): void {
+  function reconnectLater(atLeast = 0, firm?: boolean): void {
     after(firm ? 'away' : 'again', atLeast + backoffMs(attempt++), () => open())
   }
 
-  function cut(): void {
+  function dropConnection(): void {
     for (const id of timers.values()) clearTimeout(id)
     timers.clear()
     const wasReady = ready
@@ -172,7 +173,7 @@ export function makeLink(owner: LinkOwner): Link {
   // --- long-poll ----------------------------------------------------------------------------------------------
 
   async function startPoll(): Promise<void> {
-    // If this file cannot be loaded either, the socket is tried again.
+    // If the file for long polling cannot be loaded either, the socket is tried again.
     after('again', READY_MS, () => open())
     try {
       const lazy = await import('./poll')
@@ -192,28 +193,28 @@ export function makeLink(owner: LinkOwner): Link {
   }
 
   function onPolledFrames(frames: Frame[]): void {
-    const mine = poll
+    const activePoll = poll
     sinceLastFrame = stopwatch()
     for (const frame of frames) {
-      if (poll === mine) onFrame(frame)
+      if (poll === activePoll) onFrame(frame)
     }
   }
 
   function onPollEnded(status: number, ms: number): void {
-    cut()
+    dropConnection()
     // A final HTTP status is the close code minus 4000.
     if (FINAL_CODES.includes(4000 + status)) {
-      end(4000 + status)
+      endForGood(4000 + status)
       return
     }
     // HTTP fails, too: offline. The next round tries the socket first.
     refusedOpens = 1
-    later(ms, ms > 0)
+    reconnectLater(ms, ms > 0)
   }
 
-  /** While polling, see from time to time whether a socket gets through now. */
+  /** While polling, tries every minute whether a WebSocket works now. */
   function trySocket(): void {
-    after('socket', SOCKET_AGAIN_MS, () => {
+    after('socket', SOCKET_RETRY_MS, () => {
       probe?.close(1000)
       try {
         probe = connect()
@@ -249,17 +250,17 @@ export function makeLink(owner: LinkOwner): Link {
     },
     stop() {
       running = false
-      cut()
+      dropConnection()
     },
     restart() {
       // A socket that is being opened says hello with the state of that moment.
       if (!running || socket?.readyState === 0) return
       if (poll) {
-        poll.again()
+        poll.restart()
         return
       }
-      cut()
-      later()
+      dropConnection()
+      reconnectLater()
     },
     wake() {
       if (!running) return

@@ -7,14 +7,14 @@ export interface PollOwner {
   read(value: unknown): Frame | null
   credentials(hello: Hello): Record<string, string>
   frames(frames: Frame[]): void
-  /** The HTTP status that ended it (0: no answer), and how long the server asks us to stay away. */
+  /** Polling ended with this HTTP status (0: no response); do not reconnect for `ms`. */
   failed(status: number, ms: number): void
 }
 
 export interface Poll {
   send(frame: VisitorIn): void
-  /** Ask at once from the bookmark. */
-  again(): void
+  /** Cancels the current poll and polls again at once, from the bookmark. */
+  restart(): void
   stop(): void
 }
 
@@ -22,12 +22,12 @@ const WAIT_S = 25
 const FIRST_MS = 10_000
 const LONGEST_MS = 40_000
 const PAUSE_MS = 10_000
-/** How long to stay away where a server or a proxy says "too many" without saying how long. */
-const SLOW_S = 15
-/** Only another identity or a reload helps, so the connection ends. */
+/** How long to wait after a 429 without `retry_after`. */
+const DEFAULT_RETRY_S = 15
+/** Statuses after which only another identity or a reload helps, so the connection ends. */
 const FINAL = [401, 403, 426]
 
-/** An answer without frames. `code` is null where it is not our server's: a proxy's error page, or nothing. */
+/** A response without frames. `code` is null if our server did not write the response (a proxy did), or if there is none. */
 interface Failure {
   status: number
   code: string | null
@@ -37,37 +37,37 @@ interface Failure {
 
 export function startPoll(owner: PollOwner): Poll {
   let stopped = false
-  let known = false
-  /** Answers to what we sent, so far. */
-  let answers = 0
-  let asking = new AbortController()
-  let rest: (() => void) | null = null
-  /** Frames without an id that the server did not take yet, the newest of each type. */
+  let sawReady = false
+  /** How many of our `send` requests have been answered. */
+  let answersToSends = 0
+  let newestRequest = new AbortController()
+  let endPause: (() => void) | null = null
+  /** Frames without an id that the server has refused so far: the newest of each type. They are sent again. */
   const unsent = new Map<string, VisitorIn>()
 
-  async function rounds(): Promise<void> {
+  async function pollForever(): Promise<void> {
     for (;;) {
-      const mine = (asking = new AbortController())
+      const request = (newestRequest = new AbortController())
       const hello = owner.hello()
-      const limit = setTimeout(() => mine.abort(), known ? LONGEST_MS : FIRST_MS)
-      // The first asks without waiting, so that `ready` comes at once.
-      const before = answers
-      const all = await post('/widget/poll', { hello, wait: known ? WAIT_S : 0 }, mine.signal)
+      const limit = setTimeout(() => request.abort(), sawReady ? LONGEST_MS : FIRST_MS)
+      // The first request does not wait for news, so that `ready` comes at once.
+      const answersBefore = answersToSends
+      const response = await post('/widget/poll', { hello, wait: sawReady ? WAIT_S : 0 }, request.signal)
       clearTimeout(limit)
       if (stopped) return
-      // `again` was called meanwhile.
-      if (mine !== asking) continue
-      if (!Array.isArray(all)) {
-        fail(all)
+      // `restartPoll` was called meanwhile.
+      if (request !== newestRequest) continue
+      if (!Array.isArray(response)) {
+        fail(response)
         return
       }
-      // This `ready` is as old as our request. Frames received meanwhile are newer, and after them it would look as if
-      // the server had lost entries.
-      const answer = before === answers ? all : all.filter((f) => f.type !== 'ready')
-      known ||= answer.some((f) => f.type === 'ready')
+      // This `ready` is as old as our request. If a `send` brought newer frames meanwhile, the old `ready` would look as if the
+      // server had lost entries.
+      const answer = answersBefore === answersToSends ? response : response.filter((f) => f.type !== 'ready')
+      sawReady ||= answer.some((f) => f.type === 'ready')
       owner.frames(answer)
-      // Without a chat and after a refusal the server responds at once, so we wait here.
-      if (!known || !owner.hello().bookmark) await pause()
+      // Without a chat the server responds at once, so the pause is here.
+      if (!sawReady || !owner.hello().bookmark) await pause()
       if (stopped) return
     }
   }
@@ -75,28 +75,28 @@ export function startPoll(owner: PollOwner): Poll {
   const pause = () =>
     new Promise<void>((done) => {
       const wait = setTimeout(done, PAUSE_MS)
-      rest = () => {
+      endPause = () => {
         clearTimeout(wait)
         done()
       }
     })
 
-  function again(): void {
-    const old = asking
-    asking = new AbortController()
+  function restartPoll(): void {
+    const old = newestRequest
+    newestRequest = new AbortController()
     old.abort()
-    rest?.()
+    endPause?.()
   }
 
   async function send(frame: VisitorIn): Promise<void> {
     unsent.delete(frame.type)
     const answer = await post('/widget/send', frame)
     if (stopped) return
-    answers++
+    answersToSends++
     if (Array.isArray(answer)) {
       owner.frames(answer)
-      // It may have begun a chat.
-      rest?.()
+      // This frame may have started a chat, which the next poll follows.
+      endPause?.()
     } else if (answer.code === null || FINAL.includes(answer.status)) fail(answer)
     else refused(frame, answer)
   }
@@ -114,7 +114,7 @@ export function startPoll(owner: PollOwner): Poll {
   }
 
   function fail({ status, retryAfter }: Failure): void {
-    owner.failed(status, (retryAfter ?? (status === 429 ? SLOW_S : 0)) * 1000)
+    owner.failed(status, (retryAfter ?? (status === 429 ? DEFAULT_RETRY_S : 0)) * 1000)
   }
 
   async function post(path: string, body: unknown, signal?: AbortSignal): Promise<Frame[] | Failure> {
@@ -140,13 +140,13 @@ export function startPoll(owner: PollOwner): Poll {
     return failure
   }
 
-  void rounds()
+  void pollForever()
   return {
     send: (frame) => void send(frame),
-    again,
+    restart: restartPoll,
     stop() {
       stopped = true
-      again()
+      restartPoll()
     },
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { start } from './core'
+import { initialState } from './core'
 import type { State } from './core'
 import type { EntryOut, WidgetConfig } from './frames'
 import { rows } from './rows'
@@ -24,20 +24,20 @@ const NOW = Date.parse('2026-01-01T12:00:00Z')
 const at = (minute: number) => new Date(NOW - 3_600_000 + minute * 60_000).toISOString()
 const agent = { type: 'agent', id: null, name: 'Ana' } as const
 const chat = (entries: Partial<EntryOut>[], over: Partial<State> = {}): State => ({
-  ...start({
+  ...initialState({
     thread: 't',
     config,
     entries: entries.map((e, i) => entry('t', { seq: i + 1, at: at(i), ...e }).entry),
   }),
-  known: true,
-  up: true,
+  ready: true,
+  live: true,
   ...over,
 })
 const kinds = (s: State) => rows(s, NOW, false).map((r) => r.row)
 const bubbles = (s: State) => rows(s, NOW, false).filter((r): r is BubbleRow => r.row === 'bubble')
 
 describe('conversation', () => {
-  test('what another tab still waits for in storage, and the line has already brought, is shown once', () => {
+  test('a message that is both received and still in another tab’s outbox is shown once', () => {
     const own = { key: 'message-1', text: 'Hi', author: { type: 'visitor', id: null, name: '' } } as const
     const s = chat([own, { text: 'Hello!', author: agent }], {
       outbox: [say('message-1', 'Hi'), say('message-2')],
@@ -45,42 +45,42 @@ describe('conversation', () => {
     expect(bubbles(s).map((r) => r.id)).toEqual(['message-1', 't:2', 'message-2'])
   })
 
-  test('before the first message the brand says its welcome, and nothing asks for an address', () => {
-    expect(rows({ ...start({ config }), known: true, online: true }, NOW, false)).toMatchObject([
+  test('before the first message the welcome is shown, and the e-mail card is not', () => {
+    expect(rows({ ...initialState({ config }), ready: true, online: true }, NOW, false)).toMatchObject([
       { row: 'bubble', name: 'Harbor', text: 'Welcome!', time: '' },
     ])
   })
 
-  test('while nobody is there the brand says so, and promises nothing', () => {
-    const away = { ...start({ config }), known: true }
+  test('while the team is away the away text is shown, or nothing if there is none', () => {
+    const away = { ...initialState({ config }), ready: true }
     expect(rows(away, NOW, false)).toMatchObject([{ row: 'bubble', text: 'Back tomorrow!' }])
     expect(rows({ ...away, config: { ...config, welcome_away: '' } }, NOW, false)).toEqual([])
   })
 
-  test('the stored welcome takes the place of the shown one without a new element', () => {
-    const before = rows({ ...start({ config }), known: true, online: true }, NOW, false)
+  test('the stored welcome keeps the id of the welcome that was shown before it', () => {
+    const before = rows({ ...initialState({ config }), ready: true, online: true }, NOW, false)
     const after = bubbles(
       chat([{ author: { type: 'system', id: null, name: '' }, data: { origin: 'welcome' } }]),
     )
     expect(after[0]?.id).toBe(before[0]?.id)
   })
 
-  test('an own message keeps its element from the outbox to the acknowledgement', () => {
+  test('the visitor’s message keeps its id from the outbox to the acknowledgement', () => {
     const sending = bubbles(chat([], { outbox: [say('message-1')] }))
     const sent = bubbles(chat([{ key: 'message-1', text: 'message-1' }]))
     expect([sending[1]?.id, sending[1]?.mark, sent[0]?.mark]).toEqual([sent[0]?.id, 'waiting', 'sent'])
   })
 
-  test('ticks tell sent from seen, and what waits for the line says so', () => {
+  test('messages are marked as sent, seen, or waiting for the connection', () => {
     const s = chat([{ key: 'a' }, { key: 'b' }], {
       teamSeen: 1,
-      up: false,
+      live: false,
       outbox: [say('message-3', 'x', NOW)],
     })
     expect(bubbles(s).map((b) => b.mark)).toEqual(['seen', 'sent', 'offline'])
   })
 
-  test('messages of one person within five minutes stand together', () => {
+  test('messages of one person within five minutes are grouped', () => {
     const s = chat([
       { author: agent, at: at(0) },
       { author: agent, at: at(1) },
@@ -95,7 +95,7 @@ describe('conversation', () => {
     ])
   })
 
-  test('asks for an address after the first message, where it stays, until it is given or declined', () => {
+  test('the e-mail card stays below the first message until the address is given or declined', () => {
     const entries = [{ key: 'a' }, { author: agent }]
     expect(kinds(chat(entries))).toEqual(['day', 'bubble', 'email', 'bubble'])
     expect(kinds(chat(entries, { knownEmail: true }))).not.toContain('email')
@@ -103,7 +103,7 @@ describe('conversation', () => {
     expect(kinds(chat(entries, { config: { ...config, ask_email: false } }))).not.toContain('email')
   })
 
-  test('only a status entry can look like one, whatever a message says', () => {
+  test('a message that imitates a status line is shown as a message', () => {
     const s = chat(
       [{ text: 'Ana ended this chat' }, { kind: 'status', data: { to: 'closed', by: 'agent' } }],
       { knownEmail: true },
@@ -111,15 +111,15 @@ describe('conversation', () => {
     expect(kinds(s)).toEqual(['day', 'bubble', 'note'])
   })
 
-  test('a chat that is on its way is a skeleton, and offline it is what we have', () => {
-    const s = { ...chat([]), known: false }
+  test('a chat that is loading is a skeleton, and offline the stored rows are shown', () => {
+    const s = { ...chat([]), ready: false }
     expect(kinds(s)).toEqual(['skeleton'])
     expect(rows(s, NOW, true).map((r) => r.row)).toEqual(['bubble'])
   })
 
-  test('a chat left behind is out of sight', () => {
+  test('an ended chat that the visitor dismissed is not shown', () => {
     expect(
-      rows(chat([{ text: 'old' }], { ended: true, fresh: true, online: true }), NOW, false),
+      rows(chat([{ text: 'old' }], { ended: true, dismissed: true, online: true }), NOW, false),
     ).toMatchObject([{ text: 'Welcome!' }])
   })
 })

@@ -1,5 +1,5 @@
 /** The rows of the conversation, from top to bottom, as plain values. Pure: the time is an argument. */
-import { mine } from './core'
+import { isOwn } from './core'
 import type { Pending, State } from './core'
 import type { EntryOut, File } from './frames'
 import { back, clock, day, exact, fill, words } from './lang'
@@ -42,14 +42,14 @@ interface Note {
 type Item = Omit<BubbleRow, 'first' | 'last' | 'time' | 'exact' | 'row'> & { at: number | null }
 
 export function rows(s: State, now: number, offline: boolean): Row[] {
-  const entries = s.fresh ? [] : s.entries
-  if (!s.known && s.thread !== null && !entries.length && !offline)
+  const entries = s.dismissed ? [] : s.entries
+  if (!s.ready && s.thread !== null && !entries.length && !offline)
     return [{ row: 'skeleton', id: 'skeleton' }]
   const out: Row[] = []
   const brand = s.config?.brand ?? ''
   const items: (Item | Note)[] = []
 
-  // Before the server's first answer there is no away text, so that none is shown before it is known to be right.
+  // Whether the team is away is known only after the server's first response, so no away text is shown before.
   const text = s.online ? s.config?.welcome : s.config?.welcome_away
   if (text && !entries.length) items.push({ ...blank('welcome'), name: brand, text })
   for (const e of entries) {
@@ -60,7 +60,7 @@ export function rows(s: State, now: number, offline: boolean): Row[] {
   }
   // An entry may arrive before another tab removes its message from storage: the message is shown once.
   for (const p of s.outbox)
-    if (p.kind === 'say' && !s.entries.some((e) => e.key === p.id)) items.push(waiting(p, s.up && !offline))
+    if (p.kind === 'say' && !s.entries.some((e) => e.key === p.id)) items.push(waiting(p, s.live && !offline))
 
   let lastDay = ''
   items.forEach((item, i) => {
@@ -84,7 +84,7 @@ export function rows(s: State, now: number, offline: boolean): Row[] {
   })
 
   if (asksEmail(s)) {
-    // Below the visitor's first message, where it stays.
+    // Below the visitor's first messages.
     let at = out.findIndex((r) => r.row === 'bubble' && r.mine) + 1
     while (out[at]?.row === 'bubble' && (out[at] as BubbleRow).mine) at++
     out.splice(at, 0, { row: 'email', id: 'email', failed: s.outbox.some((p) => p.kind === 'introduce') })
@@ -97,7 +97,7 @@ export function rows(s: State, now: number, offline: boolean): Row[] {
 function asksEmail(s: State): boolean {
   if (!s.config?.ask_email || s.knownEmail || s.skippedEmail || s.ended || s.stop !== null) return false
   if (s.outbox.some((p) => p.kind === 'introduce' && p.failed === undefined)) return false
-  return s.entries.some((e) => e.kind === 'message' && mine(e))
+  return s.entries.some((e) => e.kind === 'message' && isOwn(e))
 }
 
 const blank = (id: string): Item => ({
@@ -113,7 +113,7 @@ const blank = (id: string): Item => ({
 })
 
 function bubbleOf(e: EntryOut, s: State, brand: string): Item {
-  const own = mine(e)
+  const own = isOwn(e)
   const welcome = e.data['origin'] === 'welcome'
   const id = own && e.key ? e.key : welcome ? 'welcome' : `${s.thread}:${e.seq}`
   const files = Array.isArray(e.data['files']) ? (e.data['files'] as File[]) : []
@@ -129,15 +129,15 @@ function bubbleOf(e: EntryOut, s: State, brand: string): Item {
   }
 }
 
-function waiting(p: Pending, up: boolean): Item {
-  const mark = p.failed === undefined ? (up ? 'waiting' : 'offline') : ''
+function waiting(p: Pending, live: boolean): Item {
+  const mark = p.failed === undefined ? (live ? 'waiting' : 'offline') : ''
   return { ...blank(p.id), mine: true, text: p.text, files: p.files, at: p.at, mark, failed: p.failed ?? '' }
 }
 
 function noteOf(e: EntryOut): string | null | undefined {
   if (e.kind === 'contact') {
     const email = e.data['email']
-    return mine(e) ? (typeof email === 'string' ? fill(words.emailKept, { email }) : words.emailNoted) : ''
+    return isOwn(e) ? (typeof email === 'string' ? fill(words.emailKept, { email }) : words.emailNoted) : ''
   }
   if (e.kind !== 'status') return null
   if (e.data['to'] !== 'closed') return ''

@@ -2,32 +2,32 @@
 import { chime } from '../shared/chime'
 
 /** How long another tab may need to report that the message was read there. */
-const READ_MS = 700
+const READ_ELSEWHERE_MS = 700
 /** How much later another tab may receive the same message. */
-const APART_MS = 2_000
+const OTHER_TABS_MS = 2_000
 
-let ringing = false
+let isPlaying = false
 
 const wait = (ms: number) => new Promise((done) => setTimeout(done, ms))
 
-/** `news`: whether a message is still unread. The first tab that may play sound plays it. */
-export async function ding(news: () => boolean): Promise<void> {
+/** Plays the sound in the first tab that may play one, if `isStillUnread` after a moment. */
+export async function ding(isStillUnread: () => boolean): Promise<void> {
   // Before the first click a browser refuses sound and logs an error.
   if (!navigator.userActivation?.hasBeenActive) return
-  const ring = async (lock: unknown) => {
+  const play = async (lock: unknown) => {
     if (!lock) return
-    await wait(READ_MS)
-    if (!news()) return
+    await wait(READ_ELSEWHERE_MS)
+    if (!isStillUnread()) return
     await chime(0.08)
-    await wait(APART_MS)
+    await wait(OTHER_TABS_MS)
   }
-  if (ringing) return
-  ringing = true
+  if (isPlaying) return
+  isPlaying = true
   try {
-    await navigator.locks.request('tl:ding', { ifAvailable: true }, ring)
+    await navigator.locks.request('tl:ding', { ifAvailable: true }, play)
   } catch {
-    // A shop on plain http has no locks.
-    await ring(true)
+    // A page on plain http has no Web Locks.
+    await play(true)
   }
-  ringing = false
+  isPlaying = false
 }

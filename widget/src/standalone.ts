@@ -22,7 +22,7 @@ const ALONE: Init = {
 export async function standalone(
   begin: (init: Init) => Promise<void>,
   store: PersonStore,
-  { h, say }: Kit,
+  { h, setText }: Kit,
 ): Promise<void> {
   if (location.pathname !== '/chat') return begin(ALONE)
   const link = location.hash.slice(1)
@@ -45,14 +45,14 @@ export async function standalone(
   async function pressed(control: HTMLElement, secret: string): Promise<void> {
     for (;;) {
       await new Promise((done) => control.addEventListener('click', done, { once: true }))
-      say(text, words.opening)
+      setText(text, words.opening)
       const outcome = await open(secret)
       if (outcome === 'open') return
       if (outcome === 'gone') {
-        say(title, words.gone)
-        say(text, words.goneWhy)
+        setText(title, words.gone)
+        setText(text, words.goneWhy)
         control.remove()
-      } else say(text, words.again)
+      } else setText(text, words.again)
     }
   }
 

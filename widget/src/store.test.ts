@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { saved, start } from './core'
+import { initialState, saved } from './core'
 import { makePersonStore, makeStore, personStoreName } from './store'
 import { say } from './testing'
 
-/** Local storage as a page sees it: keys are its own properties. */
+/** Imitates localStorage, whose keys are its own properties. */
 function fake(): Storage {
   const stored: Record<string, string> = {}
   return Object.defineProperties(stored, {
@@ -16,7 +16,7 @@ const jwt = (claims: object) => `x.${btoa(JSON.stringify(claims)).replace(/=+$/,
 const NOW = 1_700_000_000_000
 
 describe('storage', () => {
-  test('two tabs that write at the same moment lose nothing: each message has its own key', () => {
+  test('two tabs that write at the same moment lose no message: each message has its own key', () => {
     const disk = fake()
     const [a, b] = [
       makePersonStore(
@@ -35,7 +35,7 @@ describe('storage', () => {
     expect(a.outbox().map((p) => p.id)).toEqual(['from-tab-b'])
   })
 
-  test('where the browser forbids storage everything works until the page is left, and says so', () => {
+  test('without storage everything works until the page is closed, and `blocked` says so', () => {
     const store = makeStore(() => {
       throw new DOMException('denied', 'SecurityError')
     })
@@ -60,7 +60,7 @@ describe('storage', () => {
     expect([personStore.outbox().length, store.blocked()]).toEqual([1, true])
   })
 
-  test('what was damaged by hand or by another version is left aside', () => {
+  test('stored values that cannot be read are ignored', () => {
     const disk = fake()
     const personStore = makePersonStore(
       makeStore(() => disk),
@@ -71,9 +71,9 @@ describe('storage', () => {
     expect([personStore.load(), personStore.outbox()]).toEqual([{}, []])
   })
 
-  test('a chat comes back as it was left, to whom it belongs', () => {
+  test('a stored chat is loaded again for the same person only', () => {
     const store = makeStore(fake)
-    const chat = saved({ ...start(), thread: 't', after: 4 })
+    const chat = saved({ ...initialState(), thread: 't', after: 4 })
     makePersonStore(store, 'id-ana').save(chat)
     expect([makePersonStore(store, 'id-ana').load(), makePersonStore(store, 'id-ben').load()]).toEqual([
       chat,
@@ -81,7 +81,7 @@ describe('storage', () => {
     ])
   })
 
-  test('one tab leads; another takes over when it stops or falls asleep', () => {
+  test('one tab is the leader; another becomes it when the leader stops or sleeps', () => {
     const disk = fake()
     const tab = (me: string) =>
       makePersonStore(
@@ -93,13 +93,13 @@ describe('storage', () => {
     expect(b.take(NOW + 12_000)).toBe(true)
     b.release()
     expect(a.take(NOW + 12_001)).toBe(true)
-    // A clock that was set back must not lock everybody out.
+    // After the clock was set back, a lease from the future must not keep every tab from sending.
     expect(b.take(NOW - 86_400_000)).toBe(true)
   })
 })
 
-describe('slots', () => {
-  test('a customer finds the same drawer with every new token, another customer another one', () => {
+describe('the store of a signed-in person', () => {
+  test('a customer has the same store with every new token, and another customer another store', () => {
     expect(personStoreName(jwt({ sub: 'ana', exp: 1 }))).toBe(personStoreName(jwt({ sub: 'ana', exp: 2 })))
     expect(personStoreName(jwt({ sub: 'ana' }))).not.toBe(personStoreName(jwt({ sub: 'ben' })))
     expect(personStoreName(null)).toBe('anon')

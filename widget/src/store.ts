@@ -10,28 +10,28 @@ const ROOT = 'tl:'
 const LEASE_MS = 6_000
 
 export interface LeaderLease {
-  /** Take or keep the right to send until `now` + 6 s; false while another tab has it. */
+  /** Takes or extends the right to send until `now` + 6 s; returns false while another tab has it. */
   take(now: number): boolean
   release(): void
 }
 
 export interface Store {
-  /** Storage is blocked or full: the visitor is told that the chat may not survive this page. */
+  /** Whether storage is blocked or full; then the visitor is told that the chat may be lost when the page closes. */
   blocked(): boolean
   get(key: string): string | null
-  /** Empty or null: removed. */
+  /** An empty string or null removes the key. */
   set(key: string, value: string | null): void
   keys(prefix: string): string[]
-  /** Another tab changed something; the key comes without our prefix, null = everything was cleared. */
+  /** Calls `listen` when another tab changes a key (without our prefix; null: everything was cleared). */
   watch(listen: (key: string | null) => void): void
 }
 
-export function makeStore(pick: () => Storage = () => window.localStorage): Store {
+export function makeStore(getStorage: () => Storage = () => window.localStorage): Store {
   const memory = new Map<string, string>()
   let disk: Storage | null = null
   let blocked = false
 
-  /** Runs where storage may throw at any time: forbidden, full, or taken away meanwhile. */
+  /** Runs a storage call, which may throw at any time: storage can be forbidden, full, or revoked. */
   function attempt<T>(run: () => T): T | undefined {
     try {
       return run()
@@ -42,10 +42,10 @@ export function makeStore(pick: () => Storage = () => window.localStorage): Stor
   }
 
   attempt(() => {
-    const found = pick()
-    found.setItem(`${ROOT}probe`, '1')
-    found.removeItem(`${ROOT}probe`)
-    disk = found
+    const storage = getStorage()
+    storage.setItem(`${ROOT}probe`, '1')
+    storage.removeItem(`${ROOT}probe`)
+    disk = storage
   })
 
   return {
@@ -61,9 +61,10 @@ export function makeStore(pick: () => Storage = () => window.localStorage): Stor
     },
     keys(prefix) {
       const all = attempt(() => Object.keys(disk ?? {})) ?? []
-      const found = all.filter((key) => key.startsWith(ROOT + prefix)).map((key) => key.slice(ROOT.length))
-      for (const key of memory.keys()) if (key.startsWith(prefix) && !found.includes(key)) found.push(key)
-      return found
+      const matching = all.filter((key) => key.startsWith(ROOT + prefix)).map((key) => key.slice(ROOT.length))
+      for (const key of memory.keys())
+        if (key.startsWith(prefix) && !matching.includes(key)) matching.push(key)
+      return matching
     },
     watch(listen) {
       window.addEventListener('storage', ({ key }) => {
@@ -74,7 +75,7 @@ export function makeStore(pick: () => Storage = () => window.localStorage): Stor
 }
 
 export interface PersonStore {
-  /** A stored line by name: `token`, `draft`. */
+  /** A stored value by name: `token`, `draft`. */
   read(name: string): string | null
   write(name: string, value: string | null): void
   load(): Partial<Saved>
@@ -87,22 +88,22 @@ export interface PersonStore {
 }
 
 export function makePersonStore(store: Store, name: string): PersonStore {
-  const own = `${name}:`
-  const read = (key: string) => store.get(own + key)
-  const write = (key: string, value: string | null) => store.set(own + key, value)
+  const prefix = `${name}:`
+  const read = (key: string) => store.get(prefix + key)
+  const write = (key: string, value: string | null) => store.set(prefix + key, value)
 
   return {
     read,
     write,
     load() {
       const value = parse(read('chat')) as Partial<Saved> | null
-      // Written by another version, or by hand: start from the server instead.
+      // Written by another version or edited by hand: ignored, and the server's state is loaded.
       return value && Array.isArray(value.entries) && Array.isArray(value.past) ? value : {}
     },
     save: (value) => write('chat', JSON.stringify(value)),
     outbox: () =>
       store
-        .keys(`${own}out:`)
+        .keys(`${prefix}out:`)
         .map((key) => parse(store.get(key)) as Pending | null)
         .filter(
           (p): p is Pending =>
@@ -111,29 +112,28 @@ export function makePersonStore(store: Store, name: string): PersonStore {
         .sort((a, b) => a.at - b.at),
     put: (item) => write(`out:${item.id}`, JSON.stringify(item)),
     drop: (id) => write(`out:${id}`, null),
-    owns: (key) => key === null || key.startsWith(own),
+    owns: (key) => key === null || key.startsWith(prefix),
     /**
-     * Which tab sends. Not a lock, and it need not be one: the server takes each id once, so two tabs that both
-     * believe to lead cost a repeated frame and nothing else.
+     * Which tab sends. This is not a lock and need not be: the server stores each id once, so two tabs that both
+     * send only repeat a frame.
      */
     leaderLease(me) {
       return {
         take(now) {
-          const holding = holder(read('lead'))
-          if (holding && holding.me !== me && holding.until > now && holding.until <= now + LEASE_MS)
-            return false
+          const lease = parseLease(read('lead'))
+          if (lease && lease.me !== me && lease.until > now && lease.until <= now + LEASE_MS) return false
           write('lead', JSON.stringify({ me, until: now + LEASE_MS }))
-          return holder(read('lead'))?.me === me
+          return parseLease(read('lead'))?.me === me
         },
         release() {
-          if (holder(read('lead'))?.me === me) write('lead', null)
+          if (parseLease(read('lead'))?.me === me) write('lead', null)
         },
       }
     },
   }
 }
 
-const holder = (text: string | null) => parse(text) as { me: string; until: number } | null
+const parseLease = (text: string | null) => parse(text) as { me: string; until: number } | null
 
 function parse(text: string | null): unknown {
   if (text === null) return null
@@ -147,23 +147,23 @@ function parse(text: string | null): unknown {
 /** The store's name for a signed identity: a hash of its `sub`, which is unverified and only separates people on one machine. */
 export function personStoreName(identity: string | null): string {
   if (identity === null) return 'anon'
-  let who = identity
+  let subject = identity
   try {
     const payload = identity.split('.')[1]!.replace(/-/g, '+').replace(/_/g, '/')
     const claims = JSON.parse(atob(payload)) as { sub?: unknown; email?: unknown }
-    who = String(claims.sub ?? claims.email ?? identity)
+    subject = String(claims.sub ?? claims.email ?? identity)
   } catch {
-    // Not a token we can read: the server will say so.
+    // The token cannot be decoded: the server will refuse it.
   }
-  return `id${hash(who)}`
+  return `id${hash(subject)}`
 }
 
 /** FNV-1a twice, as 16 hex digits; a name, not a secret. */
 function hash(text: string): string {
-  const once = (seed: number) => {
+  const fnv1a = (seed: number) => {
     let h = seed
     for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16_777_619)
     return (h >>> 0).toString(16).padStart(8, '0')
   }
-  return once(2_166_136_261) + once(84_696_351)
+  return fnv1a(2_166_136_261) + fnv1a(84_696_351)
 }

@@ -1,4 +1,4 @@
-/** A small server for tests: dense entries per thread, each key once, `reset` for a bookmark that is far behind. */
+/** A mock server: dense seqs per thread, each key stored once, `reset` if a bookmark is more than `maxBehind` entries old. */
 import type { Pending } from './core'
 import type { Bookmark, EntryOut, Frame, VisitorIn } from './frames'
 
@@ -45,7 +45,7 @@ export const say = (id: string, text = id, at = 1_700_000_000_000): Pending => (
 export class MockServer {
   threads: { token: string; entries: EntryOut[]; ended: boolean }[] = []
 
-  constructor(private far: number) {}
+  constructor(private maxBehind: number) {}
 
   get thread() {
     return this.threads[this.threads.length - 1]
@@ -61,11 +61,18 @@ export class MockServer {
     const first = ready({ thread: t?.token ?? null, last_seq: last, ended: t?.ended ?? false })
     if (!t) return [first]
     const after =
-      bookmark && bookmark.thread === t.token && bookmark.after <= last && last - bookmark.after <= this.far
+      bookmark &&
+      bookmark.thread === t.token &&
+      bookmark.after <= last &&
+      last - bookmark.after <= this.maxBehind
         ? bookmark.after
         : null
     if (after !== null) return [first, ...this.news(t.token, after)]
-    return [first, { type: 'reset', thread: t.token }, ...this.news(t.token, Math.max(0, last - this.far))]
+    return [
+      first,
+      { type: 'reset', thread: t.token },
+      ...this.news(t.token, Math.max(0, last - this.maxBehind)),
+    ]
   }
 
   /** The frames that a socket at this bookmark receives at its next notification. */

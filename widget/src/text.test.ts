@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { contrast, palette } from '../shared/colour'
 import { asConfig, read } from './host'
-import { choose, day, fill, plural, speak } from './lang'
+import { chooseLanguage, day, fill, loadLanguage, plural } from './lang'
 import { en } from './lang/en'
 import { more } from './lang/en-more'
 import { words as ko } from './lang/ko'
@@ -21,7 +21,7 @@ const blanks = (text: unknown) =>
     ?.sort() ?? []
 
 describe('links', () => {
-  test('the sentence keeps its full stop and the link its own brackets', () => {
+  test('a full stop after a link belongs to the sentence, and brackets inside a link to the link', () => {
     expect(links('See https://a.example/x_(y), or (www.b.example).')).toEqual([
       ['https://a.example/x_(y)', 'https://a.example/x_(y)'],
       ['www.b.example', 'https://www.b.example/'],
@@ -35,12 +35,12 @@ describe('links', () => {
     `https://${'a'.repeat(300)}.example`,
     'https://',
     'file:///etc/passwd',
-  ])('is no link: %s', (text) => {
+  ])('is not a link: %s', (text) => {
     expect(links(text)).toEqual([])
     expect(safeLink(text)).toBeNull()
   })
 
-  test('a host that only looks like another is shown as it will be asked for', () => {
+  test('a host that imitates another is shown in punycode, as it will be requested', () => {
     expect(links('https://аpple.com/pay')).toEqual([
       ['https://xn--pple-43d.com/pay', 'https://xn--pple-43d.com/pay'],
     ])
@@ -57,7 +57,7 @@ describe('links', () => {
 })
 
 describe('names and lengths', () => {
-  test('a name is one line without marks that turn or hide it', () => {
+  test('a name is one line without direction marks and invisible characters', () => {
     expect(cleanName('Ana\u202egpj.exe\u200b\n Support ')).toBe('Anagpj.exe Support')
     expect([initials('Ana Maria Whitfield'), initials('김민수'), initials('👩‍🚀 crew'), initials('')]).toEqual([
       'AW',
@@ -74,7 +74,7 @@ describe('names and lengths', () => {
 
 describe('colours', () => {
   test.each(['#ffeb3b', '#000000', '#ffffff', '#4f46e5', '#2f5d50', '#ff0000', '#777777', 'red; }'])(
-    '%s can be read everywhere',
+    '%s is readable on all surfaces',
     (brand) => {
       const p = palette(brand)
       expect(contrast(rgb(p.on), rgb(p.brand))).toBeGreaterThan(4.4)
@@ -84,7 +84,7 @@ describe('colours', () => {
   )
 })
 
-describe('what a host page says', () => {
+describe('a message of the host page', () => {
   test.each([
     null,
     7,
@@ -96,7 +96,7 @@ describe('what a host page says', () => {
     { type: 'open' },
   ])('is ignored: %j', (data) => expect(read(data)).toBeNull())
 
-  test('is cut and typed field by field', () => {
+  test('is shortened and checked field by field', () => {
     const page = { url: 'x'.repeat(9_000), title: { a: 1 }, extra: 'role' }
     expect(read({ threadline: 1, type: 'page', page })).toMatchObject({
       page: { url: 'x'.repeat(2_000), title: '' },
@@ -122,12 +122,12 @@ describe('what a host page says', () => {
 })
 
 describe('languages', () => {
-  test('the first wish we speak wins', () => {
-    expect(choose(['', 'de-DE', 'pl_PL', 'ko'])).toBe('pl')
-    expect(choose(['constructor', null, undefined])).toBe('en')
+  test('the first preferred language that the widget has is chosen', () => {
+    expect(chooseLanguage(['', 'de-DE', 'pl_PL', 'ko'])).toBe('pl')
+    expect(chooseLanguage(['constructor', null, undefined])).toBe('en')
   })
 
-  test('each says everything, with the same blanks', () => {
+  test('each has every text, with the same placeholders', () => {
     const all: Record<string, unknown> = { ...en, ...more }
     for (const words of [ko, pl, ru] as Record<string, unknown>[]) {
       expect(Object.keys(words).sort()).toEqual(Object.keys(all).sort())
@@ -138,24 +138,24 @@ describe('languages', () => {
     }
   })
 
-  test('promise no answer by e-mail: nothing sends one yet', () => {
+  test('promise no reply by e-mail, because none is sent', () => {
     const promise = /reply to|reply by|답장|odpowiemy|napiszemy|ответим|напишем/i
     for (const words of [more, ko, pl, ru])
-      for (const said of [words.emailKept, words.emailNoted, words.emailWhy])
-        expect(said).not.toMatch(promise)
+      for (const text of [words.emailKept, words.emailNoted, words.emailWhy])
+        expect(text).not.toMatch(promise)
   })
 
-  test('numbers and days follow the language', async () => {
+  test('numbers and days are written in the chosen language', async () => {
     const now = new Date(2026, 4, 10, 12).getTime()
     expect([day(now, now), day(now - 86_400_000, now)]).toEqual(['Today', 'Yesterday'])
-    await speak('pl')
+    await loadLanguage('pl')
     expect([1, 3, 5].map((n) => plural(pl.unread, n))).toEqual([
       '1 nieprzeczytana wiadomość',
       '3 nieprzeczytane wiadomości',
       '5 nieprzeczytanych wiadomości',
     ])
     expect(day(now - 3 * 86_400_000, now)).toBe('7 maja')
-    await speak('en')
+    await loadLanguage('en')
     expect(fill('{a} of {b}', { a: '{b}', b: 2 })).toBe('{b} of 2')
   })
 })

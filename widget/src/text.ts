@@ -3,7 +3,7 @@ const MAX_HOST = 253
 // Zero-width and direction marks; they let one name pass for another.
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
-/** An address that may be followed, or null. Also for addresses from settings and from the host page. */
+/** The URL if it is safe to link to, or null. Also used for URLs from settings and from the host page. */
 export function safeLink(raw: string): string | null {
   try {
     const url = new URL(raw)
@@ -16,15 +16,15 @@ export function safeLink(raw: string): string | null {
   }
 }
 
-/** A name on one line, without marks that hide or turn it. */
+/** A name on one line, without invisible characters and direction marks. */
 export const cleanName = (name: string): string => name.replace(INVISIBLE, '').trim().slice(0, 120)
 
-/** Up to two letters for a picture. */
+/** Up to two initials, shown as the avatar. */
 export function initials(name: string): string {
   const words = cleanName(name).split(/\s+/u).filter(Boolean)
   const letters = words.length > 1 ? [words[0]!, words[words.length - 1]!] : words
   return letters.map((w) => [...w][0]!.toLocaleUpperCase()).join('')
 }
 
-/** As the server counts: code points. Cheap for the usual short text. */
+/** The length in code points, as the server counts. */
 export const length = (text: string): number => (text.length < 4_000 ? text.length : [...text].length)

@@ -42,7 +42,7 @@ describe('the panel', () => {
   })
   afterEach(() => vi.unstubAllGlobals())
 
-  test('does nothing with a key that belongs to an input method, also where the browser says so late', () => {
+  test('ignores keys of an input method, also in browsers that report them late', () => {
     area().value = '안녕'
     area().dispatchEvent(new Event('input'))
     for (const late of [{ isComposing: true }, { keyCode: 229 }]) {
@@ -57,7 +57,7 @@ describe('the panel', () => {
     expect(callbacks.close).toHaveBeenCalledOnce()
   })
 
-  test('pastes the text of cells and rich text, and only offers their picture', async () => {
+  test('pastes the text of copied cells and rich text, and offers their picture', async () => {
     view.composer.render(true)
     const fetched = vi.fn(() => new Promise(() => {}))
     vi.stubGlobal('fetch', fetched)
@@ -96,7 +96,7 @@ describe('the panel', () => {
       })
     })
 
-    test('what another person attached, or was about to, is not left for the next', async () => {
+    test('files that one person attached or was uploading are removed when another person signs in', async () => {
       pasteFiles(several(2))
       await vi.waitFor(() => expect(answers).toHaveLength(1))
       answers[0]!('first')
@@ -115,7 +115,7 @@ describe('the panel', () => {
       expect(callbacks.send).toHaveBeenLastCalledWith('still only words', [])
     })
 
-    test('ten go with one message, those on their way counted, and the rest is told', async () => {
+    test('one message takes ten files, uploads included; the others are refused with a notice', async () => {
       pasteFiles(several(8))
       await vi.waitFor(() => expect(chips('.busy')).toBe(8))
       pasteFiles(several(8))

@@ -1,9 +1,9 @@
-/** Draws the panel from the state: head, hints, conversation, composer or what replaces it. */
+/** Draws the panel from the state: header, hints, conversation, composer or its replacement. */
 import { palette } from '../shared/colour'
 import { makeComposer } from './composer'
 import type { Composer, ComposerCallbacks } from './composer'
 import type { State } from './core'
-import { h, iconButton, label, say, set } from './dom'
+import { h, iconButton, label, setText, set } from './dom'
 import type { Overlay, OverlayCallbacks } from './lateParts/menu'
 import { back, fill, locale, words } from './lang'
 import { loadLateParts } from './lazy'
@@ -14,14 +14,14 @@ import { cleanName, initials, safeLink } from './text'
 
 export interface ViewCallbacks extends ComposerCallbacks, LogCallbacks, OverlayCallbacks {
   close(): void
-  fresh(): void
+  dismiss(): void
 }
 
-/** Facts outside the state: the browser and the moment. */
+/** Facts that are not in the state: about the browser and the current time. */
 export interface ViewContext {
   now: number
   offline: boolean
-  /** The connection has been down for longer than a moment. */
+  /** The connection has been down for longer than `SHOW_LOST_AFTER_MS`. */
   lost: boolean
   noStorage: boolean
   sound: boolean
@@ -30,8 +30,8 @@ export interface ViewContext {
 }
 
 export interface View {
-  /** Loads what is not part of the first drawing. */
-  warm(): Promise<unknown>
+  /** Loads the late parts. */
+  preload(): Promise<unknown>
   log: Log
   composer: Composer
   render(s: State, context: ViewContext): void
@@ -48,113 +48,122 @@ export function makeView(root: HTMLElement, callbacks: ViewCallbacks): View {
   const presence = h('p', { class: 'presence' }, h('i', { class: 'dot' }), presenceText)
   const hi = h('p', { class: 'hi' })
   const lead = h('p', { class: 'lead' })
-  const more = iconButton(
+  const menuButton = iconButton(
     'menu',
     '',
-    () => void overlays().then((o) => o.toggle(seen?.sound ?? true, canEnd)),
+    () => void loadOverlay().then((o) => o.toggle(lastContext?.sound ?? true, canEnd)),
     'more',
   )
-  const shut = iconButton('close', '', () => callbacks.close())
+  const closeButton = iconButton('close', '', () => callbacks.close())
   const bar = h('p', { class: 'bar', role: 'status' })
-  const place = h('div', { class: 'place' })
+  const composerPlace = h('div', { class: 'place' })
   const legal = h('p', { class: 'legal' })
   const head = h(
     'header',
     { class: 'head' },
-    h('div', { class: 'head-row' }, logo, h('div', { class: 'who' }, title, presence), more, shut),
+    h(
+      'div',
+      { class: 'head-row' },
+      logo,
+      h('div', { class: 'who' }, title, presence),
+      menuButton,
+      closeButton,
+    ),
     h('div', { class: 'tall' }, h('div', {}, hi, lead)),
   )
-  const el = h('main', { class: 'app', tabindex: -1 }, head, bar, log.el, place, legal)
+  const el = h('main', { class: 'app', tabindex: -1 }, head, bar, log.el, composerPlace, legal)
   let overlay: Overlay | null = null
   let brandColor: string | null = null
-  let instead: string | null = null
-  let links = ''
+  let shownReplacement: string | null = null
+  let shownLinks = ''
   let canEnd = false
-  let seen: ViewContext | null = null
+  let lastContext: ViewContext | null = null
 
   root.replaceChildren(el)
-  set(more, 'aria-haspopup', 'menu')
-  set(more, 'aria-expanded', 'false')
+  set(menuButton, 'aria-haspopup', 'menu')
+  set(menuButton, 'aria-expanded', 'false')
 
   function render(s: State, context: ViewContext): void {
-    seen = context
-    canEnd = !!s.thread && !s.ended && s.up
+    lastContext = context
+    canEnd = !!s.thread && !s.ended && s.live
     const brand = cleanName(s.config?.brand ?? '')
     document.documentElement.lang = locale
     document.title = fill(words.chat, { brand: brand || words.team })
-    paint(s.config?.color ?? '')
+    applyBrandColor(s.config?.color ?? '')
 
-    const empty = s.fresh || (!s.entries.length && !s.thread)
+    const empty = s.dismissed || (!s.entries.length && !s.thread)
     el.classList.toggle(
       'welcome',
       empty && !s.outbox.some((p) => p.kind === 'say') && (!s.stop || s.stop === 'signin_required'),
     )
-    say(logo, initials(brand) || '·')
-    say(title, brand || words.team)
+    setText(logo, initials(brand) || '·')
+    setText(title, brand || words.team)
     presence.classList.toggle('on', s.online)
-    say(hi, words.hi)
-    say(presenceText, s.online ? words.onlineShort : back(s.opensAt) || words.awayShort)
-    say(lead, s.online ? words.online : words.away)
-    presence.hidden = lead.hidden = !s.known || context.offline
-    label(more, words.menu)
-    label(shut, words.close)
+    setText(hi, words.hi)
+    setText(presenceText, s.online ? words.onlineShort : back(s.opensAt) || words.awayShort)
+    setText(lead, s.online ? words.online : words.away)
+    presence.hidden = lead.hidden = !s.ready || context.offline
+    label(menuButton, words.menu)
+    label(closeButton, words.close)
 
-    hint(s, context)
+    drawHint(s, context)
     log.render(rows(s, context.now, context.offline || context.lost))
-    replace(s)
-    terms(s, empty && !s.outbox.length)
+    drawComposerPlace(s)
+    drawLegalLinks(s, empty && !s.outbox.length)
     composer.render(s.config?.visitor_files === true)
     if (!canEnd) overlay?.noEnd()
   }
 
-  function paint(color: string): void {
+  function applyBrandColor(color: string): void {
     if (brandColor === color) return
     brandColor = color
     for (const [name, value] of Object.entries(palette(color)))
       document.documentElement.style.setProperty(`--${name}`, value)
   }
 
-  function hint(s: State, context: ViewContext): void {
+  function drawHint(s: State, context: ViewContext): void {
     const lost = context.lost && s.stop === null
     const text = context.offline
       ? words.offline
       : lost
         ? words.reconnecting
         : context.noStorage && words.noStorage
-    say(bar, text || '')
+    setText(bar, text || '')
     bar.classList.toggle('warn', context.offline || lost)
     bar.hidden = !text
   }
 
-  function again(): void {
-    callbacks.fresh()
+  function startNewChat(): void {
+    callbacks.dismiss()
     setTimeout(focus, 50)
   }
 
-  /** The composer, or what stands in its place. */
-  function replace(s: State): void {
-    const want = s.stop ?? (s.ended && !s.fresh ? 'ended' : '')
-    if (instead === (want && want + locale)) return
-    instead = want && want + locale
-    const now = instead
-    if (want === '') {
-      place.replaceChildren(composer.el)
+  /** Draws the composer, or the reason why the visitor cannot write. */
+  function drawComposerPlace(s: State): void {
+    const reason = s.stop ?? (s.ended && !s.dismissed ? 'ended' : '')
+    if (shownReplacement === (reason && reason + locale)) return
+    shownReplacement = reason && reason + locale
+    const requested = shownReplacement
+    if (reason === '') {
+      composerPlace.replaceChildren(composer.el)
       return
     }
     loadLateParts().then(
-      (lazy) => instead === now && place.replaceChildren(lazy.instead(want, again)),
-      () => (instead = null),
+      (lazy) =>
+        shownReplacement === requested &&
+        composerPlace.replaceChildren(lazy.replacement(reason, startNewChat)),
+      () => (shownReplacement = null),
     )
   }
 
-  function terms(s: State, show: boolean): void {
-    const wanted = show ? [s.config?.privacy_url, s.config?.terms_url] : []
-    const key = wanted + locale
-    if (links === key) return
-    links = key
+  function drawLegalLinks(s: State, show: boolean): void {
+    const addresses = show ? [s.config?.privacy_url, s.config?.terms_url] : []
+    const key = addresses + locale
+    if (shownLinks === key) return
+    shownLinks = key
     const names = [words.privacy, words.terms]
     legal.replaceChildren(
-      ...wanted.flatMap((address, i) => {
+      ...addresses.flatMap((address, i) => {
         const href = safeLink(address ?? '')
         return href ? [h('a', { href, target: '_blank', rel: 'noopener noreferrer' }, names[i]!)] : []
       }),
@@ -164,15 +173,15 @@ export function makeView(root: HTMLElement, callbacks: ViewCallbacks): View {
 
   function focus(): void {
     if (matchMedia('(pointer: coarse)').matches) el.focus({ preventScroll: true })
-    else if (instead) place.querySelector('button')?.focus()
+    else if (shownReplacement) composerPlace.querySelector('button')?.focus()
     else composer.focus()
   }
 
-  const overlays = async () => (overlay ??= (await loadLateParts()).makeOverlay(el, more, callbacks))
+  const loadOverlay = async () => (overlay ??= (await loadLateParts()).makeOverlay(el, menuButton, callbacks))
 
-  document.addEventListener('keydown', composed, true)
+  document.addEventListener('keydown', ignoreInputMethodKeys, true)
   document.addEventListener('keydown', (e) => {
-    if (overlay?.key(e, seen?.modal === true)) return
+    if (overlay?.key(e, lastContext?.modal === true)) return
     if (e.key === 'Escape') {
       e.preventDefault()
       if (!composer.closePicker()) callbacks.close()
@@ -180,10 +189,10 @@ export function makeView(root: HTMLElement, callbacks: ViewCallbacks): View {
     // No control has the focus: text belongs to the composer.
     if (!e.key[1] && !e.ctrlKey && !e.metaKey && (e.target as Node).contains(el)) composer.focus()
   })
-  return { log, composer, render, focus, warm: overlays }
+  return { log, composer, render, focus, preload: loadOverlay }
 }
 
-/** A key that chooses a syllable or a word belongs to the input method (229: Safari, which says so late). */
-function composed(e: KeyboardEvent): void {
+/** Stops keys that belong to an input method (keyCode 229: Safari sets `isComposing` too late). */
+function ignoreInputMethodKeys(e: KeyboardEvent): void {
   if (e.isComposing || e.keyCode === 229) e.stopImmediatePropagation()
 }

@@ -1,4 +1,4 @@
-/** What a conversation, its troubles and the lazy parts say. */
+/** Texts of a conversation, of its problems and of the late parts. */
 export const more = {
   tooLong: '{n} characters too long',
   typing: '{name} is typing',

@@ -1,9 +1,8 @@
 import type { more } from './en-more'
 
 /**
- * What the widget says from the first moment; `en-more.ts` has the rest, which is there from the first moment too
- * where there already is a conversation or a trouble. Another language is one file with the keys of both; `{…}` is
- * filled in.
+ * The texts of the first drawing. `en-more.ts` has the rest, which is loaded before the first drawing only if there already
+ * is a conversation or a problem. Each other language is one file with the keys of both; `{…}` is a placeholder.
  */
 export const en = {
   chat: 'Chat with {brand}',
@@ -26,7 +25,7 @@ export const en = {
   waiting: 'Sending…',
   sent: 'Sent',
   unread: { one: '{n} unread message', other: '{n} unread messages' } as Record<string, string>,
-  // Troubles; a line that is down loads nothing more
+  // Problems; they are here because nothing can be loaded while the connection is lost
   offline: "You are offline. Messages will be sent once you're reconnected.",
   reconnecting: 'Reconnecting…',
   // Before the first message

@@ -8,7 +8,7 @@ export interface EmailCallbacks {
 }
 
 export const emailCard = (kit: Kit) => (callbacks: EmailCallbacks) => {
-  const { h, draw, say, set } = kit
+  const { h, draw, setText, set } = kit
   const title = h('label', { class: 'title', for: 'email' })
   const why = h('p', { id: 'email-why' })
   const input = h('input', {
@@ -20,12 +20,12 @@ export const emailCard = (kit: Kit) => (callbacks: EmailCallbacks) => {
     dir: 'ltr',
     'aria-describedby': 'email-why email-bad',
   })
-  const bad = h('p', { id: 'email-bad', class: 'bad', role: 'alert' })
+  const errorText = h('p', { id: 'email-bad', class: 'bad', role: 'alert' })
   const save = h('button', { type: 'submit', class: 'primary' })
   const skip = h('button', { type: 'button', class: 'plain', click: () => callbacks.skipEmail() })
-  const wrong = (is: boolean) => {
-    say(bad, is ? kit.words.emailBad : '')
-    set(input, 'aria-invalid', is ? 'true' : null)
+  const showInvalid = (invalid: boolean) => {
+    setText(errorText, invalid ? kit.words.emailBad : '')
+    set(input, 'aria-invalid', invalid ? 'true' : null)
   }
   const submit = (e: Event) => {
     e.preventDefault()
@@ -33,7 +33,7 @@ export const emailCard = (kit: Kit) => (callbacks: EmailCallbacks) => {
     // Rejects only what is clearly no address; the server validates it.
     if (/^[^\s@]+@[^\s@]+\.[^\s@]{2,}$/.test(email)) callbacks.introduce(email)
     else {
-      wrong(true)
+      showInvalid(true)
       input.focus()
     }
   }
@@ -43,19 +43,19 @@ export const emailCard = (kit: Kit) => (callbacks: EmailCallbacks) => {
     h('div', { class: 'card-head' }, draw(ICONS.mail), title),
     why,
     h('div', { class: 'field' }, input, save),
-    bad,
+    errorText,
     skip,
   )
   return {
     el,
     update({ failed }: { failed: boolean }) {
       const { words } = kit
-      say(title, words.emailTitle)
-      say(why, words.emailWhy)
+      setText(title, words.emailTitle)
+      setText(why, words.emailWhy)
       set(input, 'placeholder', words.email)
-      say(save, words.emailSave)
-      say(skip, words.emailSkip)
-      wrong(failed)
+      setText(save, words.emailSave)
+      setText(skip, words.emailSkip)
+      showInvalid(failed)
     },
   }
 }

@@ -13,31 +13,37 @@ export interface FileCallbacks {
 
 const PICTURES = /^image\/(png|jpeg|gif|webp|avif)$/
 /** How long a browser may need to begin a download. */
-const BEGUN_MS = 60_000
+const DOWNLOAD_START_MS = 60_000
 
 export function files(kit: Kit) {
-  const { h, draw, say, fill, cleanName } = kit
-  /** The addresses of the bytes of pictures that are shown; each is given up with its picture. */
-  const shown = new Map<HTMLElement, string>()
-  const sweep = new MutationObserver(() => {
-    for (const [frame, address] of shown) {
+  const { h, draw, setText, fill, cleanName } = kit
+  /** The object URL of each picture that is shown; it is revoked when the picture is removed. */
+  const addressOfPicture = new Map<HTMLElement, string>()
+  const removedPictures = new MutationObserver(() => {
+    for (const [frame, address] of addressOfPicture) {
       if (frame.isConnected) continue
       URL.revokeObjectURL(address)
-      shown.delete(frame)
+      addressOfPicture.delete(frame)
     }
   })
 
   function picture(file: File, callbacks: FileCallbacks): HTMLElement {
     const name = fill(kit.words.image, { name: cleanName(shortName(file.name, 100)) })
     const img = h('img', { alt: name, decoding: 'async' })
-    const look = (e: MouseEvent) => {
+    const openLarge = (e: MouseEvent) => {
       if (!frame.href || e.ctrlKey || e.metaKey) return
       e.preventDefault()
       showLarge(kit, frame.href, name, cleanName(shortName(file.name, 100)) || 'file')
     }
-    const looks = { class: 'picture', target: '_blank', rel: 'noopener', 'aria-label': name, click: look }
-    const frame: HTMLAnchorElement = h('a', looks, img)
-    // The place is kept before the bytes are there: nothing jumps.
+    const linkProps = {
+      class: 'picture',
+      target: '_blank',
+      rel: 'noopener',
+      'aria-label': name,
+      click: openLarge,
+    }
+    const frame: HTMLAnchorElement = h('a', linkProps, img)
+    // The picture's space is reserved before its bytes arrive, so that nothing moves.
     const [width, height] = [file.width || 4, file.height || 3]
     frame.style.setProperty('aspect-ratio', `${width} / ${height}`)
     frame.style.setProperty('width', `${Math.min(240, Math.max(80, (300 * width) / height))}px`)
@@ -45,22 +51,22 @@ export function files(kit: Kit) {
       frame.replaceChildren(img)
       try {
         const address = URL.createObjectURL(await fetchBytes(file, callbacks))
-        shown.set(frame, address)
-        sweep.observe(document.body, { childList: true, subtree: true })
+        addressOfPicture.set(frame, address)
+        removedPictures.observe(document.body, { childList: true, subtree: true })
         img.src = frame.href = address
       } catch {
-        const again = { type: 'button', class: 'retry', click: () => void load() }
+        const retryProps = { type: 'button', class: 'retry', click: () => void load() }
         frame.removeAttribute('href')
-        frame.replaceChildren(h('button', again, kit.words.fileFailed))
+        frame.replaceChildren(h('button', retryProps, kit.words.fileFailed))
       }
     }
-    // Whole pictures are downloaded: only those that come into view.
-    const near = new IntersectionObserver((seen) => {
-      if (!seen.some((one) => one.isIntersecting)) return
-      near.disconnect()
+    // There are no thumbnails, so a picture is downloaded only when it comes into view.
+    const visibility = new IntersectionObserver((observed) => {
+      if (!observed.some((item) => item.isIntersecting)) return
+      visibility.disconnect()
       void load()
     })
-    near.observe(frame)
+    visibility.observe(frame)
     return frame
   }
 
@@ -74,9 +80,9 @@ export function files(kit: Kit) {
         document.body.append(link)
         link.click()
         link.remove()
-        setTimeout(() => URL.revokeObjectURL(address), BEGUN_MS)
+        setTimeout(() => URL.revokeObjectURL(address), DOWNLOAD_START_MS)
       } catch {
-        say(size, kit.words.fileFailed)
+        setText(size, kit.words.fileFailed)
       }
     }
     return h(

@@ -1,12 +1,12 @@
-/** Moving the focus inside something that covers the rest. */
+/** Keeps the focus inside a menu, a dialog or a panel that covers the page. */
 
-/** Moves the focus to the next or previous element, round the end; always, or only where it would leave. */
-export function move(e: KeyboardEvent, inside: HTMLElement, back: boolean, always: boolean): void {
-  const all = [
-    ...inside.querySelectorAll<HTMLElement>('a[href], button, input, textarea, [tabindex="0"]'),
+/** Moves the focus to the next or previous element, from the last to the first; unless `wrap`, only at the ends. */
+export function moveFocus(e: KeyboardEvent, container: HTMLElement, backwards: boolean, wrap: boolean): void {
+  const focusable = [
+    ...container.querySelectorAll<HTMLElement>('a[href], button, input, textarea, [tabindex="0"]'),
   ].filter((el) => !el.hasAttribute('disabled') && el.tabIndex >= 0 && el.offsetParent !== null)
-  const at = all.indexOf(document.activeElement as HTMLElement)
-  if (!always && at >= 0 && (back ? at > 0 : at < all.length - 1)) return
+  const current = focusable.indexOf(document.activeElement as HTMLElement)
+  if (!wrap && current >= 0 && (backwards ? current > 0 : current < focusable.length - 1)) return
   e.preventDefault()
-  all[(at + (back ? -1 : 1) + all.length) % all.length]?.focus()
+  focusable[(current + (backwards ? -1 : 1) + focusable.length) % focusable.length]?.focus()
 }

@@ -2,9 +2,14 @@
 import type { Kit } from '../kit'
 
 /** Shows the image at `address`. The caller owns the object URL and revokes it. */
-export function showLarge({ h, iconButton, words }: Kit, address: string, name: string, file: string): void {
+export function showLarge(
+  { h, iconButton, words }: Kit,
+  address: string,
+  name: string,
+  downloadName: string,
+): void {
   const img = h('img', { src: address, alt: name })
-  const save = h('a', { class: 'tool', href: address, download: file }, words.download)
+  const save = h('a', { class: 'tool', href: address, download: downloadName }, words.download)
   const dialog: HTMLDialogElement = h(
     'dialog',
     {

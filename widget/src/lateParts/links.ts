@@ -7,23 +7,23 @@ export interface Piece {
   href?: string
 }
 
-const TURNS = /[\u202a-\u202e\u2066-\u2069]/
+const DIRECTION_MARKS = /[\u202a-\u202e\u2066-\u2069]/
 
 /** Splits a message into text and links. */
 export function pieces(text: string, safeLink: Kit['safeLink']): Piece[] {
   const out: Piece[] = []
-  let from = 0
+  let textStart = 0
   for (const { start, end, raw } of addresses(text)) {
-    // Direction marks would make the address read as another one.
-    const href = TURNS.test(raw) ? null : safeLink(/^www\./i.test(raw) ? `https://${raw}` : raw)
+    // Direction marks can make one address look like another, so such an address is no link.
+    const href = DIRECTION_MARKS.test(raw) ? null : safeLink(/^www\./i.test(raw) ? `https://${raw}` : raw)
     if (!href) continue
-    if (start > from) out.push({ text: text.slice(from, start) })
+    if (start > textStart) out.push({ text: text.slice(textStart, start) })
     // A host with non-ASCII letters may imitate another one: show the address that will really be requested.
-    const plain = /^[\x21-\x7e]+$/.test(raw.replace(/^https?:\/\//i, '').split(/[/?#]/)[0]!)
-    out.push({ text: plain ? raw : href, href })
-    from = end
+    const isAsciiHost = /^[\x21-\x7e]+$/.test(raw.replace(/^https?:\/\//i, '').split(/[/?#]/)[0]!)
+    out.push({ text: isAsciiHost ? raw : href, href })
+    textStart = end
   }
-  if (from < text.length) out.push({ text: text.slice(from) })
+  if (textStart < text.length) out.push({ text: text.slice(textStart) })
   return out
 }
 

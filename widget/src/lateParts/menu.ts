@@ -1,6 +1,6 @@
-/** The menu of the three dots, and the confirmation before a chat ends. */
+/** The menu behind the three dots, and the confirmation before a chat ends. */
 import type { Kit } from '../kit'
-import { move } from './keys'
+import { moveFocus } from './keys'
 import { ICONS } from './icons'
 
 export interface OverlayCallbacks {
@@ -10,9 +10,9 @@ export interface OverlayCallbacks {
 
 export interface Overlay {
   toggle(sound: boolean, canEnd: boolean): void
-  /** The chat that could be ended has ended already. */
+  /** The chat has ended: closes the confirmation. */
   noEnd(): void
-  /** True if the key was for what is open here, or if Tab would have left a panel that covers the page. */
+  /** Handles a key for the open menu or confirmation; returns whether one is open. In a `modal` panel, Tab stays inside. */
   key(e: KeyboardEvent, modal: boolean): boolean
 }
 
@@ -61,8 +61,8 @@ export function menus(kit: Kit) {
     }
 
     document.addEventListener('pointerdown', (e) => {
-      const at = e.target as Node
-      if (menu && !menu.contains(at) && !button.contains(at)) close(false)
+      const target = e.target as Node
+      if (menu && !menu.contains(target) && !button.contains(target)) close(false)
     })
 
     return {
@@ -89,16 +89,17 @@ export function menus(kit: Kit) {
         if (sheet) close()
       },
       key(e, modal) {
-        const open = sheet ?? menu
-        if (!open) {
-          if (modal && e.key === 'Tab') move(e, panel, e.shiftKey, false)
+        const openPart = sheet ?? menu
+        if (!openPart) {
+          if (modal && e.key === 'Tab') moveFocus(e, panel, e.shiftKey, false)
           return false
         }
         const arrow = /^Arrow(Up|Down)$/.test(e.key)
         if (e.key === 'Escape') {
           e.preventDefault()
           close()
-        } else if (e.key === 'Tab' || (menu && arrow)) move(e, open, e.shiftKey || e.key === 'ArrowUp', true)
+        } else if (e.key === 'Tab' || (menu && arrow))
+          moveFocus(e, openPart, e.shiftKey || e.key === 'ArrowUp', true)
         return true
       },
     }

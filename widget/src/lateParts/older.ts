@@ -5,19 +5,19 @@ import type { EntryOut } from '../frames'
 const WAIT_MS = 3_000
 
 export function older() {
-  let asking = false
+  let isLoading = false
   let pausedUntil = 0
 
   return async (
     base: string,
     headers: Record<string, string>,
-    { thread, entries: loaded, up }: State,
+    { thread, entries: loaded, live }: State,
     dispatch: (event: Event) => void,
   ): Promise<void> => {
     const before = loaded[0]?.seq ?? 1
-    if (thread === null || before === 1 || !up || asking || performance.now() < pausedUntil) return
-    asking = true
-    // Refused, or unexpectedly empty: do not ask again with every scroll.
+    if (thread === null || before === 1 || !live || isLoading || performance.now() < pausedUntil) return
+    isLoading = true
+    // After a refusal or an empty page, wait before the next request instead of asking at every scroll.
     let wait = WAIT_MS
     pausedUntil = performance.now() + wait
     try {
@@ -34,20 +34,20 @@ export function older() {
       }
       wait = Math.max(wait, (error?.retry_after ?? 0) * 1000)
       pausedUntil = performance.now() + wait
-      const page = Array.isArray(entries) ? shown(entries, before) : []
+      const page = Array.isArray(entries) ? shownEntries(entries, before) : []
       if (page.length > 0) pausedUntil = 0
       dispatch({ on: 'older', before, entries: page })
     } catch {
-      // No connection: the next drawing asks again if the reader is still there.
+      // No connection: the next drawing requests the page again if the reader is still near the beginning.
     } finally {
-      asking = false
+      isLoading = false
       if (pausedUntil) setTimeout(dispatch, wait, { on: 'tick' })
     }
   }
 }
 
-/** Without entries that are not shown; a message that was redacted later has no text. */
-export function shown(entries: EntryOut[], before: number): EntryOut[] {
+/** Removes entries that are not shown, and the text of messages that were redacted later. */
+export function shownEntries(entries: EntryOut[], before: number): EntryOut[] {
   const redactedSeqs = new Set(entries.filter((e) => e.kind === 'redacted').map((e) => e.ref))
   return entries
     .filter((e) => e.seq < before && ['message', 'status', 'contact'].includes(e.kind))

@@ -1,9 +1,9 @@
-/** Seldom shown parts of a conversation: typing dots, upload states, and what replaces the composer. */
+/** Rarely shown parts of a conversation: typing dots, skeleton, and the replacement of the composer. */
 import type { Kit } from '../kit'
 import { ICONS } from './icons'
 
-export function seldom(kit: Kit) {
-  const { h, draw, say, fill } = kit
+export function rareParts(kit: Kit) {
+  const { h, draw, setText, fill } = kit
 
   return {
     typing() {
@@ -15,7 +15,7 @@ export function seldom(kit: Kit) {
         el: h('div', { class: 'row theirs first last bare' }, face, stack),
         update({ name }: { name: string }) {
           kit.avatar(face, name)
-          say(text, fill(kit.words.typing, { name }))
+          setText(text, fill(kit.words.typing, { name }))
         },
       }
     },
@@ -27,17 +27,20 @@ export function seldom(kit: Kit) {
 
     newMessages: () => [kit.words.newMessages, draw(ICONS.down)],
 
-    /** A button for a new chat, or why there is none. */
-    instead(want: 'ended' | 'blocked' | 'signin_required' | 'upgrade', fresh: () => void): HTMLElement {
+    /** A button that starts a new chat, or the reason why the visitor cannot write. */
+    replacement(
+      reason: 'ended' | 'blocked' | 'signin_required' | 'upgrade',
+      startNewChat: () => void,
+    ): HTMLElement {
       const { words } = kit
       const texts = { blocked: words.blocked, signin_required: words.signin, upgrade: words.upgrade }
-      return want === 'ended'
+      return reason === 'ended'
         ? h(
             'div',
             { class: 'instead' },
-            h('button', { type: 'button', class: 'primary', click: fresh }, words.fresh),
+            h('button', { type: 'button', class: 'primary', click: startNewChat }, words.fresh),
           )
-        : h('div', { class: 'instead' }, draw(ICONS.lock), h('p', {}, texts[want]))
+        : h('div', { class: 'instead' }, draw(ICONS.lock), h('p', {}, texts[reason]))
     },
   }
 }

@@ -3,7 +3,7 @@ import type { Kit } from '../kit'
 import { ICONS } from './icons'
 
 export interface UnsentCallbacks {
-  again(id: string): void
+  retry(id: string): void
   drop(id: string): void
 }
 
@@ -16,14 +16,14 @@ export const unsent =
       { class: 'failure' },
       draw(ICONS.failed),
       h('span', {}, fill(words.notSent, { reason: reason(code, words) })),
-      h('button', { type: 'button', click: () => callbacks.again(id) }, words.again),
+      h('button', { type: 'button', click: () => callbacks.retry(id) }, words.again),
       h('button', { type: 'button', click: () => callbacks.drop(id) }, words.delete),
     )
   }
 
 /** A refusal code in words. */
 function reason(code: string, words: Kit['words']): string {
-  const known: Record<string, string> = {
+  const texts: Record<string, string> = {
     empty_message: words.reasonEmpty,
     too_long: words.reasonLong,
     idempotency_conflict: words.reasonConflict,
@@ -32,5 +32,5 @@ function reason(code: string, words: Kit['words']): string {
     forbidden: words.reasonBlocked,
     signin_required: words.reasonSignin,
   }
-  return (Object.prototype.hasOwnProperty.call(known, code) && known[code]) || words.reasonOther
+  return (Object.prototype.hasOwnProperty.call(texts, code) && texts[code]) || words.reasonOther
 }
