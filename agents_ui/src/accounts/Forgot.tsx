@@ -13,14 +13,14 @@ type Purpose = 'reset' | 'signin'
 export function Forgot() {
   const { t, i18n } = useTranslation()
   const [sentTo, setSentTo] = useState('')
-  // The button that was pressed. Not state: the form is submitted before a new state is drawn.
+  // Which button was pressed. A ref, because the form is submitted before React would draw a new state.
   const purpose = useRef<Purpose>('reset')
   const form = useServerForm({
     saved: { email: '' },
     send: (values) =>
       api.post('/api/links/request', { ...values, purpose: purpose.current, language: i18n.language }),
     onSaved: () => setSentTo(form.values.email.trim()),
-    guarded: false,
+    asksBeforeLeaving: false,
   })
   const wait = form.error instanceof ApiError ? form.error.retryAfterS : null
   const error = wait ? t('auth.waitMinutes', { count: Math.ceil(wait / 60) }) : form.problem
@@ -44,7 +44,7 @@ export function Forgot() {
   }
   return (
     <AuthPage title={t('auth.forgotTitle')} text={t('auth.forgotText')} error={error}>
-      <Form form={form} className={classes.form} problemElsewhere>
+      <Form form={form} className={classes.form} problemShownElsewhere>
         <TextInput
           label={t('auth.email')}
           type="email"

@@ -12,15 +12,15 @@ import classes from './AuthPage.module.css'
 import { NewPassword } from '../ui/NewPassword'
 import { signedIn } from '../kernel/session'
 
-/** Takes the token out of the address bar and asks what it is good for. Once: a link is spent by its use. */
+/** Takes the token out of the address bar and asks the server what the link is for. Only once, because a link can be used only once. */
 function useLink(): { token: string; used: UsedLink | null; error: unknown } {
   const [token] = useState(() => location.hash.slice(1))
   const [used, setUsed] = useState<UsedLink | null>(null)
   const [error, setError] = useState<unknown>(null)
-  const asked = useRef(false)
+  const hasAsked = useRef(false)
   useEffect(() => {
-    if (asked.current) return
-    asked.current = true
+    if (hasAsked.current) return
+    hasAsked.current = true
     history.replaceState(history.state, '', location.pathname)
     api.post<UsedLink>('/api/links/use', { token }).then(setUsed, setError)
   }, [token])
@@ -48,11 +48,11 @@ function Checking({ error }: { error: unknown }) {
 export function SignIn() {
   const navigate = useNavigate()
   const { used, error } = useLink()
-  const right = used?.purpose === 'signin'
+  const isSignIn = used?.purpose === 'signin'
   useEffect(() => {
-    if (right) void signedIn().then(() => navigate({ to: '/inbox', replace: true }))
-  }, [right, navigate])
-  return <Checking error={error ?? (used && !right ? new Error('a link of another kind') : null)} />
+    if (isSignIn) void signedIn().then(() => navigate({ to: '/inbox', replace: true }))
+  }, [isSignIn, navigate])
+  return <Checking error={error ?? (used && !isSignIn ? new Error('a link of another kind') : null)} />
 }
 
 function Finish({ purpose }: { purpose: 'invite' | 'reset' }) {
@@ -76,7 +76,7 @@ function FinishForm({ purpose, token, used }: FinishFormProps) {
     send: ({ name, password }) =>
       api.post('/api/links/finish', { token, password, ...(invited && { name }) }),
     onSaved: () => void signedIn().then(() => navigate({ to: '/inbox', replace: true })),
-    guarded: false,
+    asksBeforeLeaving: false,
   })
   return (
     <AuthPage
@@ -84,7 +84,7 @@ function FinishForm({ purpose, token, used }: FinishFormProps) {
       text={invited ? t('auth.invitedText') : t('auth.resetText')}
       error={form.problem}
     >
-      <Form form={form} className={classes.form} problemElsewhere>
+      <Form form={form} className={classes.form} problemShownElsewhere>
         <TextInput
           label={t('auth.email')}
           value={used.email ?? ''}

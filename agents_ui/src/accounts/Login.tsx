@@ -17,14 +17,14 @@ export function Login() {
     saved: { email: '', password: '' },
     send: (values) => api.post('/api/login', values),
     onSaved: () => void signedIn().then(() => navigate({ href: next ?? '/', replace: true })),
-    guarded: false,
+    asksBeforeLeaving: false,
   })
   const wait = form.error instanceof ApiError ? form.error.retryAfterS : null
   const error = wait ? t('auth.waitSeconds', { count: Math.ceil(wait) }) : form.problem
 
   return (
     <AuthPage title={t('auth.signIn')} text={ended && t('auth.draftsKept')} error={error}>
-      <Form form={form} className={classes.form} problemElsewhere>
+      <Form form={form} className={classes.form} problemShownElsewhere>
         <TextInput
           label={t('auth.email')}
           type="email"

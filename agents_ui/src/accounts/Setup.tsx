@@ -22,12 +22,12 @@ export function Setup() {
         time_zone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
       }),
     onSaved: () => void signedIn().then(() => navigate({ to: '/settings/widget', replace: true })),
-    guarded: false,
+    asksBeforeLeaving: false,
   })
 
   return (
     <AuthPage title={t('auth.setup')} text={t('auth.setupText')} error={form.problem}>
-      <Form form={form} className={classes.form} problemElsewhere>
+      <Form form={form} className={classes.form} problemShownElsewhere>
         <TextInput
           label={t('auth.name')}
           description={t('auth.nameHint')}

@@ -3,7 +3,7 @@ import { withTexts } from '../ui/area'
 import { lazyPart } from '../ui/lazyPart'
 
 const load = withTexts(['accounts'], () => import('.'))
-/** Nobody who is signed in opens these. */
+/** Signed-in users do not open these pages, so their code is not preloaded. */
 const rarely = { wanted: () => false }
 
 export const LOGIN = { path: '/login', page: lazyPart(async () => (await load()).Login, rarely) } as const

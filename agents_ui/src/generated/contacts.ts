@@ -33,7 +33,7 @@ export interface MergeOut {
   survivor: number
 }
 /**
- * A missing field stays as it is.
+ * A missing field is not changed.
  */
 export interface NameBody {
   email?: string | null

@@ -40,11 +40,11 @@ export interface Description {
   }[]
 }
 /**
- * The response of a write that has nothing to return.
+ * The response of a write that returns no data.
  */
 export interface Done {}
 /**
- * The body of a write whose address says everything: `{}`.
+ * The body of a write that needs no data: `{}`.
  */
 export interface EmptyBody {}
 /**

@@ -32,7 +32,7 @@ export type Language = keyof typeof LANGUAGES
 
 const files = import.meta.glob<{ default: object }>(['./*/*.json', '!./en/shell.json'])
 const loaded = new Set(['./en/shell.json'])
-const wanted = new Set<TextFile>(['shell'])
+const requestedFiles = new Set<TextFile>(['shell'])
 let started: Promise<void> | null = null
 
 function isLanguage(code: string): code is Language {
@@ -63,12 +63,12 @@ async function start(): Promise<void> {
     interpolation: { escapeValue: false },
     returnNull: false,
   })
-  await speak(preferred(usePrefs.getState().language, navigator.languages))
+  await switchLanguage(preferred(usePrefs.getState().language, navigator.languages))
 }
 
-/** Loads the texts in the current language; `speak` loads them again in a language that is chosen later. */
+/** Loads the texts in the current language; `switchLanguage` loads them again in a language that is chosen later. */
 export async function loadTexts(...names: TextFile[]): Promise<void> {
-  for (const name of names) wanted.add(name)
+  for (const name of names) requestedFiles.add(name)
   await startI18n()
   await Promise.all(names.map((name) => loadFile(i18n.language, name)))
 }
@@ -81,9 +81,9 @@ async function loadFile(language: string, name: TextFile): Promise<void> {
   loaded.add(path)
 }
 
-export async function speak(language: Language): Promise<void> {
+export async function switchLanguage(language: Language): Promise<void> {
   try {
-    await Promise.all([...wanted].map((name) => loadFile(language, name)))
+    await Promise.all([...requestedFiles].map((name) => loadFile(language, name)))
   } catch {
     // Offline before this language was ever loaded: the previous language stays.
     return
@@ -95,5 +95,5 @@ export async function speak(language: Language): Promise<void> {
 export function chooseLanguage(language: Language): void {
   setPrefs({ language })
   rememberLanguage(language)
-  void speak(language)
+  void switchLanguage(language)
 }

@@ -3,12 +3,12 @@ import { english, textFiles, texts } from '../testing/texts'
 import { LANGUAGES, preferred } from '.'
 
 function flat(words: object, path = ''): Map<string, string> {
-  const found = new Map<string, string>()
+  const flatTexts = new Map<string, string>()
   for (const [key, value] of Object.entries(words)) {
-    if (typeof value === 'string') found.set(path + key, value)
-    else for (const [name, text] of flat(value as object, `${path}${key}.`)) found.set(name, text)
+    if (typeof value === 'string') flatTexts.set(path + key, value)
+    else for (const [name, text] of flat(value as object, `${path}${key}.`)) flatTexts.set(name, text)
   }
-  return found
+  return flatTexts
 }
 
 const PLURAL = /_(zero|one|two|few|many|other)$/
@@ -31,20 +31,20 @@ describe.each(Object.keys(LANGUAGES))('%s', (language) => {
   })
 
   it('has every key, in every plural form of the language, and no other', () => {
-    const wanted = [...reference.keys()].flatMap((key) =>
+    const expectedKeys = [...reference.keys()].flatMap((key) =>
       PLURAL.test(key) ? forms.map((form) => `${base(key)}_${form}`) : [key],
     )
-    expect([...words.keys()].toSorted()).toEqual([...new Set(wanted)].toSorted())
+    expect([...words.keys()].toSorted()).toEqual([...new Set(expectedKeys)].toSorted())
   })
 
-  it('fills in the same places as English', () => {
+  it('has the same placeholders as English', () => {
     for (const [key, text] of words) {
       const original = reference.get(key) ?? reference.get(`${base(key)}_other`) ?? ''
       expect(placeholders(text), key).toEqual(placeholders(original))
     }
   })
 
-  it('leaves nothing empty, and nothing in English by oversight', () => {
+  it('has no empty text, and no text that is still English', () => {
     const shared = new Set([
       'port',
       'Port',
@@ -58,15 +58,15 @@ describe.each(Object.keys(LANGUAGES))('%s', (language) => {
     ])
     for (const [key, text] of words) {
       expect(text.trim(), key).not.toBe('')
-      const said = text.replace(/\{\{\w+\}\}/g, '')
-      if (language !== 'en' && /\p{L}{3,}/u.test(said) && !shared.has(text) && !/^[A-Z]+$/.test(text))
+      const plainText = text.replace(/\{\{\w+\}\}/g, '')
+      if (language !== 'en' && /\p{L}{3,}/u.test(plainText) && !shared.has(text) && !/^[A-Z]+$/.test(text))
         expect(text, key).not.toBe(reference.get(key))
     }
   })
 })
 
-describe('the language to start with', () => {
-  it('is the stored one, then the first of the browser that we speak, then English', () => {
+describe('the initial language', () => {
+  it('is the stored language, else the first of the browser that the console has, else English', () => {
     expect(preferred('pl', ['ko-KR'])).toBe('pl')
     expect(preferred(null, ['fr-FR', 'ko-KR', 'en'])).toBe('ko')
     expect(preferred('xx', ['RU'])).toBe('ru')

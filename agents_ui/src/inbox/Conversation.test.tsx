@@ -36,7 +36,7 @@ function threadShows(...entries: EntryOut[]): void {
   useThreads.setState({ byId: new Map([[shown.thread, { timeline, phase: 'ready', paging: false }]]) })
 }
 
-it('what could not be marked unread is read on as before', async () => {
+it('if "Mark unread" fails, the ticket is still marked read when the customer writes', async () => {
   threadShows(entry(1))
   vi.mocked(markUnread).mockResolvedValue(false)
   const { rerender } = show(view(false))
@@ -48,7 +48,7 @@ it('what could not be marked unread is read on as before', async () => {
   expect(vi.mocked(markRead).mock.calls.length).toBeGreaterThan(times)
 })
 
-it('a ticket that is marked unread elsewhere stays so until the customer writes or the agent returns', async () => {
+it('a ticket that is marked unread elsewhere stays unread until the customer writes or the agent returns', async () => {
   threadShows(entry(1))
   const { rerender } = show(view(true))
   expect(markRead).toHaveBeenCalledTimes(1)

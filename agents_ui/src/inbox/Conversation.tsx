@@ -26,7 +26,7 @@ import { Thread } from './thread/Thread'
 import { jumpTo, openThread, useThread } from './data/threads'
 import { newestOfCustomer, type Timeline, unseenByTeam } from './data/timeline'
 
-/** Loaded after the thread: colleagues seldom view the same ticket. */
+/** Loaded after the thread, because colleagues rarely view the same ticket. */
 const Viewers = lazyPart<{ thread: number }>(async () => (await import('./thread/Viewers')).Viewers, {
   soon: true,
   frame: () => null,
@@ -53,7 +53,7 @@ export function Conversation({ ticket, at = null, onBack, onDetails, onNext }: C
     [items, ticket.thread, timeline],
   )
 
-  // Before the thread is opened, which otherwise begins at its end.
+  // Called before the thread is opened, because a thread without a jump opens at its end.
   useEffect(() => {
     if (at !== null) jumpTo(ticket.thread, at)
   }, [ticket.thread, at])
@@ -151,30 +151,30 @@ export function Conversation({ ticket, at = null, onBack, onDetails, onNext }: C
 
 /**
  * Marks the ticket read when it is opened (INB-33), when the agent returns to it, and when the customer writes while it
- * is looked at. A ticket that somebody marked unread stays so until then, also where it is open in other windows.
+ * is in front. A ticket that somebody marked unread stays unread until then, also where it is open in other windows.
  */
 function useRead(ticket: TicketOut, timeline: Timeline | null, keepUnread: { current: boolean }): void {
   const live = useLive((state) => state.phase === 'live')
-  /** The customer's newest message that this window has marked read. */
-  const told = useRef(-1)
+  /** The `seq` of the newest customer message that this window has reported as read. */
+  const reported = useRef(-1)
   useEffect(() => {
-    const look = async (again: boolean) => {
+    const markIfInFront = async (retry: boolean) => {
       if (!timeline || keepUnread.current) return
       if (document.visibilityState !== 'visible' || !document.hasFocus()) return
       if (!ticket.unread && !unseenByTeam(timeline)) return
-      // Once for each message; a failed request is repeated the next time the tab is looked at.
-      const said = newestOfCustomer(timeline)
-      if (told.current >= said && !again) return
-      told.current = said
-      if (!(await markRead(ticket, timeline.last)) && told.current === said) told.current = -1
+      // Once for each message; after a failure, the request is repeated when the tab is in front again.
+      const newest = newestOfCustomer(timeline)
+      if (reported.current >= newest && !retry) return
+      reported.current = newest
+      if (!(await markRead(ticket, timeline.last)) && reported.current === newest) reported.current = -1
     }
-    const onLook = () => void look(true)
-    void look(false)
-    window.addEventListener('focus', onLook)
-    document.addEventListener('visibilitychange', onLook)
+    const onReturn = () => void markIfInFront(true)
+    void markIfInFront(false)
+    window.addEventListener('focus', onReturn)
+    document.addEventListener('visibilitychange', onReturn)
     return () => {
-      window.removeEventListener('focus', onLook)
-      document.removeEventListener('visibilitychange', onLook)
+      window.removeEventListener('focus', onReturn)
+      document.removeEventListener('visibilitychange', onReturn)
     }
   }, [ticket, timeline, live, keepUnread])
 }

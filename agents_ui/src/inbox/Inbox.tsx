@@ -68,9 +68,9 @@ export function Inbox() {
     [navigate],
   )
   /** Goes to the next ticket, on a phone back to the list. Returns how to go back, which also restores the next one's unread mark. */
-  const next = () => {
-    const alone = matchMedia('(max-width: 43.75em)').matches
-    const following = id === null || alone ? null : neighbour(useTickets.getState().list, id)
+  const goToNext = () => {
+    const isPhone = matchMedia('(max-width: 43.75em)').matches
+    const following = id === null || isPhone ? null : neighbour(useTickets.getState().list, id)
     if (id !== null) go(following?.id ?? null)
     return () => {
       go(id)
@@ -105,7 +105,7 @@ export function Inbox() {
               at={at}
               onBack={() => go(null)}
               onDetails={toggleDetails}
-              onNext={next}
+              onNext={goToNext}
             />
           </Boundary>
         ) : (

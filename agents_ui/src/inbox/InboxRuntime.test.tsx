@@ -18,17 +18,17 @@ vi.mock('../live/store', async (original) => ({
 
 afterEach(() => void vi.unstubAllGlobals())
 
-it('fetches the list again when who can be answered changes, and not when the team does', async () => {
-  const asked: string[] = []
+it('fetches the list again when `changed` names tickets, and not when it names the team', async () => {
+  const requested: string[] = []
   vi.stubGlobal('fetch', (url: string) => {
-    asked.push(String(url))
+    requested.push(String(url))
     return Promise.resolve(
       Response.json({ tickets: [], before: null, after: null, counts: { unread: 0, open: 0 }, drafts: [] }),
     )
   })
   useSession.setState({ user: { id: 1 } as never })
   const { unmount } = render(<InboxRuntime />)
-  const lists = () => asked.filter((url) => url.includes('/api/tickets?')).length
+  const lists = () => requested.filter((url) => url.includes('/api/tickets?')).length
   arrives({ type: 'changed', what: 'team', name: null })
   expect(lists()).toBe(0)
   arrives({ type: 'changed', what: 'tickets', name: null })

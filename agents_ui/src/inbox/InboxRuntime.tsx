@@ -1,7 +1,7 @@
-/** What runs while somebody who may answer is signed in: drafts, the outbox, the ticket list and the alerts. */
+/** Runs while somebody who may answer tickets is signed in: drafts, the outbox, the ticket list and the alerts. */
 import { type ReactNode, useEffect } from 'react'
 import { useSession } from '../kernel/session'
-import { keepsPersonalData } from '../kernel/signOut'
+import { registerPersonalData } from '../kernel/signOut'
 import { storage } from '../kernel/storage'
 import { follow, useLive } from '../live/store'
 import { lazyPart } from '../ui/lazyPart'
@@ -28,7 +28,7 @@ export function InboxRuntime(): ReactNode {
         else if (frame.type === 'ready') catchUp()
         else if (frame.type === 'changed' && frame.what === 'tickets') void refreshList()
       }),
-      keepsPersonalData({ unsent, flush: flushDrafts, clear }),
+      registerPersonalData({ unsent, flush: flushDrafts, clear }),
     ]
     // The connection may have been ready before this code was loaded.
     if (useLive.getState().phase === 'live') catchUp()

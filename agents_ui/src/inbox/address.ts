@@ -1,4 +1,4 @@
-/** The part of the inbox's addresses that says which list is shown. Pure. */
+/** Reads and writes the filter of the ticket list in the inbox's URL. Pure. */
 export const STATUSES = ['open', 'snoozed', 'closed'] as const
 export const VIEWS = ['all', 'mine', 'unassigned'] as const
 export const SORTS = ['newest', 'oldest', 'waiting'] as const

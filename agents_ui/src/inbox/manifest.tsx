@@ -4,7 +4,7 @@ import { lazyPart } from '../ui/lazyPart'
 import { PanesSkeleton } from '../ui/PanesSkeleton'
 
 const load = withTexts(['inbox', 'messaging'], () => import('.'))
-const wanted = () => may('inbox')
+const mayOpenInbox = () => may('inbox')
 
 export { filterOf } from './address'
 
@@ -13,6 +13,6 @@ export const INBOX = {
   capability: 'inbox',
   label: 'frame.inbox',
   icon: IconInbox,
-  page: lazyPart(async () => (await load()).Inbox, { wanted, waiting: <PanesSkeleton /> }),
-  runtime: lazyPart(async () => (await load()).InboxRuntime, { wanted, frame: () => null }),
+  page: lazyPart(async () => (await load()).Inbox, { wanted: mayOpenInbox, waiting: <PanesSkeleton /> }),
+  runtime: lazyPart(async () => (await load()).InboxRuntime, { wanted: mayOpenInbox, frame: () => null }),
 } as const satisfies Area

@@ -4,9 +4,9 @@ import { storage } from '../kernel/storage'
 import { startSpeaker } from './speaker'
 
 const NAME = 'threadline.speaker'
-const looked = (is: boolean) => vi.spyOn(document, 'hasFocus').mockReturnValue(is)
+const setFocus = (hasFocus: boolean) => vi.spyOn(document, 'hasFocus').mockReturnValue(hasFocus)
 
-/** Locks as browsers give them: one holder, who may be robbed, and a queue. */
+/** Mock of the Web Locks API: one holder, from whom the lock can be stolen, and a queue. */
 class Locks {
   readonly queue: { grant: () => void; signal?: AbortSignal }[] = []
   held = false
@@ -45,18 +45,18 @@ describe('of an agent’s tabs', () => {
     vi.unstubAllGlobals()
   })
 
-  it('the one that was looked at last rings, and when it goes another', async () => {
+  it('the tab that was in front last rings, and another one when it is closed', async () => {
     vi.stubGlobal('navigator', { ...navigator, locks: new Locks() })
-    looked(false)
+    setFocus(false)
     const tabs = [startSpeaker(), startSpeaker(), startSpeaker()] as const
     const speaking = () => tabs.map((tab) => tab.speaks())
     await vi.waitFor(() => expect(speaking()).toEqual([true, false, false]))
-    looked(true)
+    setFocus(true)
     const front = startSpeaker()
-    // Looked at twice in the same moment: by focus and by becoming visible.
+    // The tab comes to the front with two events: focus and visibilitychange.
     window.dispatchEvent(new Event('focus'))
     await vi.waitFor(() => expect([...speaking(), front.speaks()].filter(Boolean)).toHaveLength(1))
-    looked(false)
+    setFocus(false)
     for (let left = 3; left > 0; left--) {
       ;[...tabs, front].find((tab) => tab.speaks())!.stop()
       await vi.waitFor(() =>
@@ -65,9 +65,9 @@ describe('of an agent’s tabs', () => {
     }
   })
 
-  it('without locks the one that was looked at last rings, too', () => {
+  it('without locks the tab that was in front last rings as well', () => {
     vi.stubGlobal('navigator', { ...navigator, locks: undefined })
-    looked(true)
+    setFocus(true)
     const tab = startSpeaker()
     expect(tab.speaks()).toBe(true)
     storage.set(NAME, 'another tab')
@@ -82,7 +82,7 @@ describe('of an agent’s tabs', () => {
 describe('the chime', () => {
   afterEach(() => vi.useRealTimers())
 
-  it('of messages that came before a click allowed sound is not made up for', async () => {
+  it('of messages that came before a click allowed sound is not played later', async () => {
     vi.useFakeTimers()
     const started = vi.fn()
     let allow!: () => void

@@ -1,5 +1,5 @@
 /**
- * Decides which of an agent's tabs rings: the one that was looked at last. It holds a browser lock, which the tab in front
+ * Decides which of an agent's tabs rings: the tab that was in front last. It holds a browser lock, which the tab in front
  * steals from the others; the browser releases it when that tab is closed or crashes.
  */
 import { attempt } from '../kernel/attempt'
@@ -22,19 +22,19 @@ export function startSpeaker(): Speaker {
     () => navigator.locks,
     () => undefined,
   )
-  const { speaks, take, leave } = locks ? byLock(locks) : byStorage()
-  const look = () => {
-    if (isLookedAt() && !speaks()) take()
+  const { speaks, claim, giveUp } = locks ? byLock(locks) : byStorage()
+  const onVisible = () => {
+    if (isLookedAt() && !speaks()) claim()
   }
-  look()
-  window.addEventListener('focus', look)
-  document.addEventListener('visibilitychange', look)
+  onVisible()
+  window.addEventListener('focus', onVisible)
+  document.addEventListener('visibilitychange', onVisible)
   return {
     speaks,
     stop() {
-      window.removeEventListener('focus', look)
-      document.removeEventListener('visibilitychange', look)
-      leave()
+      window.removeEventListener('focus', onVisible)
+      document.removeEventListener('visibilitychange', onVisible)
+      giveUp()
     },
   }
 }
@@ -46,8 +46,8 @@ function byLock(locks: LockManager) {
 
   function requestLock(options: LockOptions): void {
     let ownRelease: (() => void) | null = null
-    const hold = () => new Promise<void>((done) => (release = ownRelease = done))
-    locks.request(NAME, options, hold).catch(() => {
+    const holdLock = () => new Promise<void>((done) => (release = ownRelease = done))
+    locks.request(NAME, options, holdLock).catch(() => {
       // Rejected: the lock was stolen by the tab in front, or the wait was aborted.
       if (stopped || ownRelease === null || release !== ownRelease) return
       release = null
@@ -61,11 +61,11 @@ function byLock(locks: LockManager) {
   wait()
   return {
     speaks: () => release !== null,
-    take() {
+    claim() {
       waiting.abort()
       requestLock({ steal: true })
     },
-    leave() {
+    giveUp() {
       stopped = true
       waiting.abort()
       release?.()
@@ -74,17 +74,17 @@ function byLock(locks: LockManager) {
 }
 
 function byStorage() {
-  const me = newKey()
-  const leave = () => {
-    if (storage.get(NAME) === me) storage.remove(NAME)
+  const tabId = newKey()
+  const giveUp = () => {
+    if (storage.get(NAME) === tabId) storage.remove(NAME)
   }
-  window.addEventListener('pagehide', leave)
+  window.addEventListener('pagehide', giveUp)
   return {
-    speaks: () => [null, me].includes(storage.get(NAME)),
-    take: () => storage.set(NAME, me),
-    leave() {
-      window.removeEventListener('pagehide', leave)
-      leave()
+    speaks: () => [null, tabId].includes(storage.get(NAME)),
+    claim: () => storage.set(NAME, tabId),
+    giveUp() {
+      window.removeEventListener('pagehide', giveUp)
+      giveUp()
     },
   }
 }

@@ -39,7 +39,7 @@ describe('alerts', () => {
     vi.unstubAllGlobals()
   })
 
-  it('never stop the list, whatever the browser refuses', () => {
+  it('do not stop updates of the list if the browser refuses sound or notifications', () => {
     const refuse = vi.fn(function () {
       throw new TypeError('Illegal constructor')
     })
@@ -47,28 +47,28 @@ describe('alerts', () => {
     vi.stubGlobal('AudioContext', refuse)
     const complaints = vi.fn()
     vi.stubGlobal('reportError', complaints)
-    const seen: number[] = []
-    const unfollow = follow((frame) => frame.type === 'ticket' && void seen.push(frame.ticket.id))
+    const received: number[] = []
+    const unfollow = follow((frame) => frame.type === 'ticket' && void received.push(frame.ticket.id))
     arrives(calling(1))
-    expect(seen).toEqual([1])
+    expect(received).toEqual([1])
     expect(refuse).toHaveBeenCalledTimes(2)
     expect(complaints).not.toHaveBeenCalled()
     unfollow()
   })
 
-  it('a follower that throws keeps the frame from no other and is reported', () => {
+  it('a follower that throws is reported, and the other followers get the frame', () => {
     const complaints = vi.fn()
     vi.stubGlobal('reportError', complaints)
-    const seen: string[] = []
+    const received: string[] = []
     const stops = [
       follow(() => {
         throw new Error('broken')
       }),
-      follow((frame) => void seen.push(frame.type)),
+      follow((frame) => void received.push(frame.type)),
     ]
     arrives({ type: 'counts', unread: 1, open: 2 } as Out)
-    expect(seen).toEqual(['counts'])
+    expect(received).toEqual(['counts'])
     expect(complaints).toHaveBeenCalledOnce()
-    for (const one of stops) one()
+    for (const unfollow of stops) unfollow()
   })
 })

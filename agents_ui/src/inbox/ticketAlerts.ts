@@ -1,4 +1,4 @@
-/** Sound and desktop notification for new messages: only while no tab is looked at, if switched on, from one tab, and not while away. */
+/** Sound and desktop notification for new messages: only while no tab is in front and the agent is not away, if switched on, from one tab. */
 import { useSession } from '../kernel/session'
 import type { Out, TicketOut } from '../generated/protocol'
 import { usePrefs } from '../kernel/prefs'
@@ -9,19 +9,19 @@ import { ticketName } from '../live/people'
 import { isLookedAt, startSpeaker } from './speaker'
 
 /** The ticket, if its newest message is a customer's and unread. */
-function calls(frame: Out): TicketOut | null {
+function ticketToAnnounce(frame: Out): TicketOut | null {
   if (frame.type !== 'ticket' || !frame.ticket.unread) return null
   const { preview_by: by } = frame.ticket
   return by === 'visitor' || by === 'contact' ? frame.ticket : null
 }
 
 export function startAlerts(open: (ticket: number) => void): () => void {
-  const told = new Map<number, string>()
+  const notified = new Map<number, string>()
   const speaker = startSpeaker()
   const unfollow = follow((frame) => {
-    const ticket = calls(frame)
-    if (!ticket || told.get(ticket.id) === ticket.last_message_at) return
-    told.set(ticket.id, ticket.last_message_at)
+    const ticket = ticketToAnnounce(frame)
+    if (!ticket || notified.get(ticket.id) === ticket.last_message_at) return
+    notified.set(ticket.id, ticket.last_message_at)
     const me = useSession.getState().user
     if (!me || me.away || isLookedAt() || !speaker.speaks()) return
     const { sound, notify } = usePrefs.getState()

@@ -31,7 +31,7 @@ describe('a write whose outcome the server does not know', () => {
     expect(new Set(bodies)).toEqual(new Set(['{"key":"key-00000001"}']))
   })
 
-  it('is given up after three tries, and may be tried again', async () => {
+  it('fails after three attempts, and may be tried again', async () => {
     const bodies = server()
     const posted = postUntilConfirmed('/x', {}).catch((error: unknown) => error)
     await vi.advanceTimersByTimeAsync(10_000)
@@ -46,14 +46,14 @@ describe('a write whose outcome the server does not know', () => {
   })
 })
 
-it('an upload keeps the ending of a long name, which the server would cut off', async () => {
-  const asked = vi.fn()
+it('an upload shortens a long name in the middle and keeps its ending', async () => {
+  const fetchMock = vi.fn()
   vi.stubGlobal('fetch', async (...given: unknown[]) => {
-    asked(...given)
+    fetchMock(...given)
     return new Response('{}')
   })
   await api.upload('/api/files', new Blob(['x']), `${'a'.repeat(300)}.pdf`)
-  const headers = asked.mock.calls[0]![1].headers
+  const headers = fetchMock.mock.calls[0]![1].headers
   const name = decodeURIComponent(headers['x-file-name']!)
   expect([...name]).toHaveLength(200)
   expect(name.endsWith('….pdf')).toBe(true)

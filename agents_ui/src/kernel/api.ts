@@ -1,20 +1,20 @@
 /** The HTTP API: JSON in, JSON out, one error type. */
 import { LONGEST_NAME, shortName } from '../../../widget/shared/fileName'
 import type { ConflictOut, ErrorBody, ErrorResponse, FaultOut } from '../generated/web'
-import { heardFromServer } from './online'
+import { noteServerReached } from './online'
 
 const TIMEOUT_MS = 20_000
 
-/** Why a request failed. `status` 0: it never reached the server, or no answer came back. */
+/** Why a request failed. `status` 0: it did not reach the server, or no response came. */
 export class ApiError extends Error {
   readonly status: number
   readonly code: string
   readonly field: string | null
   readonly ref: string | null
   readonly retryAfterS: number | null
-  /** Everything that is wrong with a form. */
+  /** Every mistake in a refused form. */
   readonly faults: readonly FaultOut[]
-  /** With `stale_version`: the settings as they are now. */
+  /** With the code `stale_version`: the current settings. */
   readonly conflict: ConflictOut | null
 
   constructor(
@@ -43,7 +43,7 @@ export class ApiError extends Error {
 
 let signedOut: () => void = () => {}
 
-/** Called when an answer says that the session is over. */
+/** Sets the listener that is called when a response says that the session has ended. */
 export function onSignedOut(listener: () => void): void {
   signedOut = listener
 }
@@ -57,8 +57,8 @@ async function answer<T>(request: Promise<Response>, path: string): Promise<T> {
   } catch {
     throw new ApiError(0, 'unreachable', 'The server could not be reached.')
   }
-  // A proxy answers for a server that is away, with 502 to 504.
-  if (response.status < 500) heardFromServer()
+  // 502 to 504 come from a proxy whose server is down.
+  if (response.status < 500) noteServerReached()
   if (response.ok) return body as T
   const refusal = body as Partial<ErrorResponse> | null
   const error: Partial<ErrorBody> | undefined = refusal?.error
@@ -108,11 +108,12 @@ const CONFIRM_TRIES = 3
 
 /** For a `body` with a key, or one that may be sent twice: repeats it while the server answers `unconfirmed`. */
 export async function postUntilConfirmed<T>(path: string, body: unknown): Promise<T> {
-  for (let tries = 1; ; tries++) {
+  for (let attempt = 1; ; attempt++) {
     try {
       return await api.post<T>(path, body)
     } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== 'unconfirmed' || tries === CONFIRM_TRIES) throw error
+      if (!(error instanceof ApiError) || error.code !== 'unconfirmed' || attempt === CONFIRM_TRIES)
+        throw error
       await new Promise((done) => setTimeout(done, (error.retryAfterS ?? 2) * 1_000))
     }
   }

@@ -1,6 +1,6 @@
 /** Calls browser features that may throw although they exist. */
 
-/** What `run` returns, or what `otherwise` does when it throws. */
+/** Returns the result of `run`, or that of `otherwise` if `run` throws. */
 export function attempt<T>(run: () => T, otherwise: () => T): T {
   try {
     return run()
@@ -9,7 +9,7 @@ export function attempt<T>(run: () => T, otherwise: () => T): T {
   }
 }
 
-/** Calls each with `value`. An exception in one is reported and does not stop the others. */
+/** Calls each listener with `value`. An exception in one is reported and does not stop the others. */
 export function callEach<T>(listeners: Iterable<(value: T) => void>, value: T): void {
   for (const listener of listeners) {
     try {

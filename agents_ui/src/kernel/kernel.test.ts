@@ -11,31 +11,31 @@ import { cut, fileName, initials, isBlank, length, manyLines, oneLine } from './
 const only = (text: string) => linkify(text).filter((piece) => piece.href)
 const key = (name: string, code: string, shiftKey = false) => keyOf({ key: name, code, shiftKey })
 
-describe('links in strangers’ text', () => {
-  it('are found without the full stop or bracket after them', () => {
+describe('links in untrusted text', () => {
+  it('do not include a full stop or bracket after them', () => {
     expect(
       only('see https://a.example/x?y=1, (or http://b.example/c(d)).').map((piece) => piece.text),
     ).toEqual(['https://a.example/x?y=1', 'http://b.example/c(d)'])
   })
 
   it.each(['javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd', 'ftp://a.example', 'https://'])(
-    'are never made of %s',
+    'are not made of %s',
     (text) => expect(only(text)).toEqual([]),
   )
 
-  it('are not made of an address that reads like another host', () => {
+  it('are not made of an address that looks like another host', () => {
     expect(only('https://bank.example@evil.example/login')).toEqual([])
     expect(safeLink(`https://${'a.'.repeat(300)}example`)).toBeNull()
   })
 
-  it('show a look-alike as what it is', () => {
+  it('show a look-alike host in punycode', () => {
     const [piece] = only('log in at https://аррӏе.com/id')
     expect(piece).toMatchObject({ lookalike: true })
     expect(piece?.text).toMatch(/^https:\/\/xn--/)
     expect(only('https://pаypal.com')[0]?.lookalike).toBe(true)
   })
 
-  it('leave honest hosts of other alphabets alone', () => {
+  it('show real hosts of other alphabets unchanged', () => {
     expect(only('https://президент.рф и https://한국.kr')).toMatchObject([
       { text: 'https://президент.рф' },
       { text: 'https://한국.kr' },
@@ -43,7 +43,7 @@ describe('links in strangers’ text', () => {
     expect(only('https://żółw.pl').some((piece) => piece.lookalike)).toBe(false)
   })
 
-  it('keep the whole text', () => {
+  it('lose no character of the text', () => {
     const text = 'a https://x.example/1 b https://y.example. c'
     expect(
       linkify(text)
@@ -53,26 +53,26 @@ describe('links in strangers’ text', () => {
   })
 })
 
-describe('strangers’ text', () => {
-  it('cannot turn the line around or break it', () => {
+describe('untrusted text', () => {
+  it('cannot change the direction of a line or break it', () => {
     expect(oneLine('\u202eevil\u2066 name\nsecond\u0000\u0007 line')).toBe('evil name second line')
   })
 
-  it('loses its towers of accents', () => {
+  it('loses stacked accents', () => {
     expect([...manyLines(`z${'\u0351'.repeat(5_000)}!`)].length).toBeLessThan(10)
   })
 
-  it('is cut by characters, never inside one', () => {
+  it('is cut between characters, never inside one', () => {
     expect(cut('😀😀😀😀', 3)).toBe('😀😀…')
     expect(length('a😀')).toBe(2)
   })
 
-  it('is blank when nothing of it can be seen', () => {
+  it('is blank if it has no visible character', () => {
     expect(['', ' \n', '\u200b\u2060', '\u3164', '\u2800'].every(isBlank)).toBe(true)
     expect(['.', '🙂', 'ㅋ', '\u0301a'].some(isBlank)).toBe(false)
   })
 
-  it('of a file’s name keeps the ending, whatever has to go', () => {
+  it('of a file’s name keeps the ending when it is shortened', () => {
     expect(fileName('short.pdf', 20)).toBe('short.pdf')
     expect(fileName(`${'long '.repeat(60)}invoice.pdf`, 20)).toBe(
       'long long long …\u200b.pdf'.replace('\u200b', ''),
@@ -82,7 +82,7 @@ describe('strangers’ text', () => {
     expect(fileName(`${'a'.repeat(300)}.tar.gz`, 20).endsWith('….gz')).toBe(true)
   })
 
-  it('gives letters for a face, or none', () => {
+  it('gives up to two initials for an avatar', () => {
     expect([initials('Maja Nowak'), initials('  '), initials('김서연'), initials('<img>')]).toEqual([
       'MN',
       '',
@@ -92,19 +92,19 @@ describe('strangers’ text', () => {
   })
 })
 
-describe('small rules', () => {
-  it('waiting doubles with full jitter up to 30 s', () => {
+describe('kernel functions', () => {
+  it('the backoff doubles with full jitter up to 30 s', () => {
     expect([0, 1, 5].map((n) => backoffMs(n, 1))).toEqual([500, 1_000, 16_000])
     expect(backoffMs(50, 1)).toBe(LONGEST_MS)
     expect(backoffMs(3, 0)).toBe(0)
   })
 
-  it('a client key fits the contract', () => {
+  it('a client key has the form that the server accepts', () => {
     expect(newKey()).toMatch(/^[A-Za-z0-9_.:-]{8,64}$/)
     expect(newKey()).not.toBe(newKey())
   })
 
-  it('a query leaves out what is not asked', () => {
+  it('a query omits empty parameters', () => {
     expect(query({ status: 'open', channel: '', cursor: null, limit: 50 })).toBe('?status=open&limit=50')
   })
 
@@ -122,7 +122,7 @@ describe('small rules', () => {
     ])
   })
 
-  it('what people paste for their site becomes an origin', () => {
+  it('a pasted address of a site becomes an origin', () => {
     expect(originOf(' www.Example.com/shop?x=1 ')).toBe('https://www.example.com')
     expect(originOf('http://localhost:8001/')).toBe('http://localhost:8001')
     expect(['', 'shop', 'javascript:alert(1)', 'https://a@b.example', 'two words.com'].map(originOf)).toEqual(
@@ -130,7 +130,7 @@ describe('small rules', () => {
     )
   })
 
-  it('a session names its browser', () => {
+  it('a session shows its browser and system', () => {
     const phone =
       'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1'
     expect([browserOf(phone), isPhone(phone), browserOf('curl/8')]).toEqual(['Safari · iOS', true, ''])

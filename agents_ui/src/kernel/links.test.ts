@@ -1,4 +1,4 @@
-/** The same addresses as the server and the widget find: one file of vectors proves all three. */
+/** The console finds the same addresses as server and widget: all three are tested with one file of vectors. */
 import { expect, test } from 'vitest'
 import file from '../../../tests/rules/addresses_vectors.json'
 import { linkify, safeLink } from './links'
@@ -13,6 +13,6 @@ test.each(vectors)('$text', ({ text, found }) => {
   for (const link of links) expect(link.lookalike || found.includes(link.text)).toBe(true)
 })
 
-test('an address that turns the direction of its letters is no link', () => {
+test('an address with direction marks is not a link', () => {
   expect(linkify('https://a.example/\u202egnp.exe')).toEqual([{ text: 'https://a.example/\u202egnp.exe' }])
 })

@@ -12,7 +12,7 @@ export interface Piece {
 const TURNS = /[\u202a-\u202e\u2066-\u2069]/
 const MAX_HOST = 253
 
-/** Cyrillic and Greek letters that pass for Latin ones. */
+/** Cyrillic and Greek letters that look like Latin ones. */
 const TWINS = /^[асеорхуіјѕһӏԁԛԝкмтвнбгпαοκνρτυχι\d-]+$/u
 const LATIN = /\p{Script=Latin}/u
 const OTHER = /[\p{Script=Cyrillic}\p{Script=Greek}\p{Script=Armenian}\p{Script=Cherokee}]/u
@@ -20,14 +20,14 @@ const PLAIN =
   /^[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Hangul}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Greek}\d-]+$/u
 const ASCII = /^[\x20-\x7e]+$/
 
-/** Whether one label of a host name could be taken for another. */
+/** Whether one label of a host name could be mistaken for another label. */
 function deceives(label: string): boolean {
   if (ASCII.test(label)) return false
   if (!PLAIN.test(label)) return true
   return (LATIN.test(label) && OTHER.test(label)) || TWINS.test(label.toLowerCase())
 }
 
-/** A link that may be followed, or null: what is not plainly http(s) to a host stays text. */
+/** The link if it is safe to follow, or null: everything but plain http(s) URLs with a host stays text. */
 export function safeLink(raw: string): { href: string; host: string; lookalike: boolean } | null {
   let url: URL
   try {

@@ -3,7 +3,7 @@
  * server responds again: a laptop without a network still reaches a server on itself.
  */
 
-/** How long to go without trying while the network is said to be gone. */
+/** How long to wait before trying anyway while the browser reports no network. */
 export const OFFLINE_TRY_MS = 30_000
 
 let offline = false
@@ -21,14 +21,14 @@ addEventListener('online', release)
 
 export const isOffline = (): boolean => offline
 
-/** A frame or an answer arrived: the server can be reached. */
-export function heardFromServer(): void {
+/** Call when a frame or a response arrived: the server can be reached. */
+export function noteServerReached(): void {
   if (offline) release()
   for (const listener of listeners) listener()
 }
 
-/** Calls `listener` whenever the server is reached. Returns how to stop. */
-export function whenHeard(listener: () => void): () => void {
+/** Calls `listener` whenever the server is reached. Returns the function that stops this. */
+export function onServerReached(listener: () => void): () => void {
   listeners.add(listener)
   return () => listeners.delete(listener)
 }

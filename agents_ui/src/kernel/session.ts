@@ -1,4 +1,4 @@
-/** Who is signed in, and what they may do. */
+/** The signed-in user and their capabilities. */
 import { create } from 'zustand'
 import { api } from './api'
 import { showTimesIn } from './time'
@@ -30,17 +30,17 @@ export async function loadSession(): Promise<void> {
   }
 }
 
-/** A login answer names only the user; the capabilities come from the session. */
+/** Loads the session after a sign-in, because the sign-in's response has no capabilities. */
 export async function signedIn(): Promise<void> {
   await loadSession()
 }
 
-/** The session is over, here or elsewhere. Drafts and outbox stay where they are. */
+/** Call when the session has ended, here or elsewhere. Drafts and outbox stay in the browser. */
 export function forgetUser(): void {
   useSession.setState({ user: null, capabilities: [], ended: true })
 }
 
-/** The language of mail to the user follows the console's. A failure leaves it as it was. */
+/** Stores the console's language as the language of mail to the user. A failure is ignored. */
 export function rememberLanguage(language: string): void {
   const { user } = useSession.getState()
   if (!user || user.language === language) return

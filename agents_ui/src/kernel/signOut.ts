@@ -1,19 +1,19 @@
-/** What an area keeps in this browser for the signed-in person, for the moment when they sign out. */
+/** Data that an area stores in this browser for the signed-in person, and what signing out does with it. */
 export interface PersonalData {
-  /** How many things would be lost. */
+  /** How many unsent messages and drafts would be lost. */
   unsent(): number
-  /** Sends what the server may still take. */
+  /** Sends the drafts that the server does not have yet. */
   flush(): Promise<void>
-  /** Deletes everything of this person's from the browser. */
+  /** Deletes this person's data from the browser. */
   clear(user: number): void
 }
 
-const kept = new Set<PersonalData>()
+const registered = new Set<PersonalData>()
 
-/** Returns how to stop. */
-export function keepsPersonalData(data: PersonalData): () => void {
-  kept.add(data)
-  return () => void kept.delete(data)
+/** Registers an area's data; returns the function that removes it again. */
+export function registerPersonalData(data: PersonalData): () => void {
+  registered.add(data)
+  return () => void registered.delete(data)
 }
 
-export const personalData = (): readonly PersonalData[] => [...kept]
+export const personalData = (): readonly PersonalData[] => [...registered]

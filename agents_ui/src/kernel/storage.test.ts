@@ -11,7 +11,7 @@ describe('local storage', () => {
   it.each([
     ['is full', { getItem: () => null, setItem: refuse, removeItem: () => {} }],
     ['is forbidden', { getItem: refuse, setItem: refuse, removeItem: refuse }],
-  ])('that %s gives way to memory', (_, broken) => {
+  ])('that %s is replaced by memory', (_, broken) => {
     vi.stubGlobal('localStorage', broken)
     storage.set('threadline.x', 'kept')
     expect(storage.get('threadline.x')).toBe('kept')
@@ -20,7 +20,7 @@ describe('local storage', () => {
     expect(storage.get('threadline.x')).toBeNull()
   })
 
-  it('that is missing altogether does too', () => {
+  it('that is missing is replaced by memory', () => {
     vi.stubGlobal('localStorage', undefined)
     storage.set('threadline.y', 'kept')
     expect(storage.get('threadline.y')).toBe('kept')

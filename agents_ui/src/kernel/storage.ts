@@ -34,11 +34,11 @@ export const storage: Store = {
     )
   },
   names(prefix) {
-    const kept = attempt(
+    const disk = attempt(
       () => Object.keys(localStorage),
       () => [] as string[],
     )
-    return [...new Set([...kept, ...memory.keys()])].filter((name) => name.startsWith(prefix))
+    return [...new Set([...disk, ...memory.keys()])].filter((name) => name.startsWith(prefix))
   },
 }
 

@@ -26,14 +26,14 @@ export function manyLines(text: string): string {
 export const isBlank = (text: string): boolean =>
   !/[^\s\p{C}\p{Z}\u034f\u115f\u1160\u2800\u3164\uffa0]/u.test(text)
 
-/** At most `limit` code points, with an ellipsis if something went. */
+/** At most `limit` code points, with an ellipsis if the text was cut. */
 export function cut(text: string, limit: number): string {
   if (text.length <= limit) return text
   const points = [...text]
   return points.length <= limit ? text : `${points.slice(0, limit - 1).join('')}…`
 }
 
-/** How the server counts the length of a message. */
+/** The length in code points, as the server counts a message. */
 export function length(text: string): number {
   let count = 0
   for (const _ of text) count++

@@ -1,6 +1,6 @@
 import i18n from 'i18next'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { speak, startI18n } from '../i18n'
+import { switchLanguage, startI18n } from '../i18n'
 import { fileSize } from '../inbox/thread/Attachments'
 import { languageName } from './names'
 import { act, renderHook } from '@testing-library/react'
@@ -18,7 +18,7 @@ import {
 } from './time'
 
 beforeAll(startI18n)
-afterEach(() => speak('en'))
+afterEach(() => switchLanguage('en'))
 
 describe('the reader’s locale', () => {
   it.each([
@@ -26,28 +26,28 @@ describe('the reader’s locale', () => {
     [['en-US@posix', 'en-GB'], 'en-GB'],
     [['c', 'en_US', 'de-DE'], 'en'],
     [[], 'en'],
-  ])('of %j is %s: one that no formatter takes is passed over', (languages, found) => {
+  ])('for %j is %s: a locale that `Intl` rejects is skipped', (languages, found) => {
     vi.spyOn(navigator, 'languages', 'get').mockReturnValue(languages)
     expect(locale()).toBe(found)
     expect(clock('2026-03-02T09:00:00Z')).not.toBe('')
   })
 
-  it('follows the language in the very drawing that the switch leads to', async () => {
+  it('changes with the language in the same render', async () => {
     vi.spyOn(navigator, 'languages', 'get').mockReturnValue(['en-US'])
     const drawn: string[] = []
     const draw = () => drawn.push(`${languageName('pl')} ${fileSize(1_500)}`)
     i18n.on('languageChanged', draw)
-    await speak('ko')
-    await speak('ru')
+    await switchLanguage('ko')
+    await switchLanguage('ru')
     i18n.off('languageChanged', draw)
     expect(drawn).toEqual(['폴란드어 1.5kB', 'польский 1,5 кБ'])
   })
 })
 
-describe('a clock that is wrong', () => {
+describe('a wrong computer clock', () => {
   afterEach(() => vi.useRealTimers())
 
-  it('does not change how long something has lasted: the server’s counts', () => {
+  it('does not change shown durations: the server’s clock counts', () => {
     vi.useFakeTimers({ now: Date.parse('2026-03-02T11:00:00Z') })
     const { result } = renderHook(useNow)
     const waited = () => lasting('2026-03-02T09:57:00Z', result.current)
@@ -64,7 +64,7 @@ describe('a clock that is wrong', () => {
 describe('the account’s time zone', () => {
   afterEach(() => showTimesIn(null))
 
-  it('decides clock and day of every time', () => {
+  it('is used for time and day everywhere', () => {
     const evening = '2026-12-31T16:30:00Z'
     showTimesIn('Asia/Tokyo')
     expect(clock(evening)).toBe('1:30 AM')
@@ -78,12 +78,12 @@ describe('the account’s time zone', () => {
     expect(shortTime('2026-01-01T01:00:00Z', Date.parse('2026-12-31T12:00:00Z'))).toBe('Dec 31, 2025')
   })
 
-  it('is named beside an exact time', () => {
+  it('is shown beside an exact time', () => {
     showTimesIn('Asia/Tokyo')
     expect(exactTime('2026-03-02T09:00:00Z')).toMatch(/6:00:00 PM (GMT\+9|JST)/)
   })
 
-  it('is the browser’s while none is chosen, or one that the browser does not know', () => {
+  it('is the browser’s if none is chosen, or if the browser does not know the chosen one', () => {
     const before = exactTime('2026-03-02T09:00:00Z')
     showTimesIn('Mars/Olympus')
     expect(exactTime('2026-03-02T09:00:00Z')).toBe(before)

@@ -33,9 +33,9 @@ const formats = new Map<string, Intl.DateTimeFormat>()
 function format(options: Intl.DateTimeFormatOptions, language = locale()): Intl.DateTimeFormat {
   const timeZone = options.timeZone ?? accountZone
   const name = language + JSON.stringify(options) + timeZone
-  let found = formats.get(name)
-  if (!found) formats.set(name, (found = new Intl.DateTimeFormat(language, { ...options, timeZone })))
-  return found
+  let cached = formats.get(name)
+  if (!cached) formats.set(name, (cached = new Intl.DateTimeFormat(language, { ...options, timeZone })))
+  return cached
 }
 
 const yearOf = (ms: number) => format({ year: 'numeric' }).format(ms)
@@ -108,7 +108,7 @@ export function dayName(iso: string, now: number): string {
   return format({ weekday: 'long', day: 'numeric', month: 'long', year: otherYear(at, now) }).format(at)
 }
 
-/** The wall clock in another zone, or null if the browser does not know the zone. */
+/** The time of day in another zone, or null if the browser does not know the zone. */
 export function clockIn(zone: string, now: number): string | null {
   try {
     return format({ hour: 'numeric', minute: '2-digit', weekday: 'short', timeZone: zone }).format(now)
@@ -129,7 +129,7 @@ function startOfDay(ms: number): number {
 const watchers = new Set<(now: number) => void>()
 let ticker: ReturnType<typeof setInterval> | null = null
 
-/** Smaller gaps between the two clocks may be the time that a frame was on its way. */
+/** Smaller differences between the two clocks may be network latency, so they are ignored. */
 const GAP_MS = 30_000
 let ahead = 0
 

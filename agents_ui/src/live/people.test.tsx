@@ -16,7 +16,7 @@ function Team() {
   ))
 }
 
-it('colleagues come and go as the line tells, from what the list told', async () => {
+it('the list says who is online, and live frames update it', async () => {
   const users = [
     { id: 1, name: 'Olga', online: true },
     { id: 2, name: 'Ana', online: false },

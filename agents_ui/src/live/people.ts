@@ -20,16 +20,19 @@ export const contactName = (contact: Known): string => knownName(contact) || i18
 export const ticketName = (ticket: Pick<TicketOut, 'id' | 'contact' | 'peer'>): string =>
   knownName(ticket.contact) || ticket.peer || i18n.t('people.visitor', { number: ticket.id })
 
-/** What to ask the server for: "Visitor 45" is ticket 45, and "Vis" begins the names of all who have none. */
+/** The server query for a typed text: "Visitor 45" means ticket 45, and "Vis" begins the shown name of every nameless visitor. */
 export function findQuery(text: string): { q: string; nameless?: '1' } {
-  const [before = '', after = ''] = i18n.t('people.visitor', { number: '\n' }).toLocaleLowerCase().split('\n')
-  const wanted = text.toLocaleLowerCase()
+  const [prefix = '', suffix = ''] = i18n
+    .t('people.visitor', { number: '\n' })
+    .toLocaleLowerCase()
+    .split('\n')
+  const typed = text.toLocaleLowerCase()
   const number =
-    wanted.startsWith(before) &&
-    wanted.endsWith(after) &&
-    wanted.slice(before.length, wanted.length - after.length)
+    typed.startsWith(prefix) &&
+    typed.endsWith(suffix) &&
+    typed.slice(prefix.length, typed.length - suffix.length)
   if (number && /^\d+$/.test(number)) return { q: `#${number}` }
-  return before.trim() && before.startsWith(wanted) ? { q: text, nameless: '1' } : { q: text }
+  return prefix.trim() && prefix.startsWith(typed) ? { q: text, nameless: '1' } : { q: text }
 }
 
 /** The colleagues; who is online comes from the live connection if it said so, else from the list. */

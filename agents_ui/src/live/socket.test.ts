@@ -1,35 +1,35 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { heardFromServer } from '../kernel/online'
+import { noteServerReached } from '../kernel/online'
 import { LiveSocket } from './socket'
 
-class Line {
+class FakeSocket {
   static readonly OPEN = 1
-  static tried: Line[] = []
-  readonly readyState = Line.OPEN
+  static sockets: FakeSocket[] = []
+  readonly readyState = FakeSocket.OPEN
   onopen: (() => void) | null = null
   onmessage: ((event: { data: string }) => void) | null = null
   onclose: ((event: { code: number }) => void) | null = null
   constructor() {
-    Line.tried.push(this)
+    FakeSocket.sockets.push(this)
   }
   send(): void {}
   close(): void {}
-  says(frame: object): void {
+  receives(frame: object): void {
     this.onmessage?.({ data: JSON.stringify(frame) })
   }
-  breaks(): void {
+  drop(): void {
     this.onclose?.({ code: 1006 })
   }
 }
 
-const last = () => Line.tried.at(-1)!
+const lastSocket = () => FakeSocket.sockets.at(-1)!
 let socket: LiveSocket
 
 beforeEach(() => {
   vi.useFakeTimers()
-  vi.stubGlobal('WebSocket', Line)
+  vi.stubGlobal('WebSocket', FakeSocket)
   vi.spyOn(Math, 'random').mockReturnValue(0.99)
-  Line.tried = []
+  FakeSocket.sockets = []
   socket = new LiveSocket('ws://test', { phase: () => {}, frame: () => {}, ended: () => {} })
   socket.start()
 })
@@ -40,99 +40,99 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** As after a cut of a minute: the next try is nearly half a minute away. */
+/** After a minute without a connection the backoff to the next attempt is nearly 30 s. */
 function longPause(): void {
   for (let n = 0; n < 8; n++) {
-    last().breaks()
+    lastSocket().drop()
     if (n < 7) vi.advanceTimersByTime(30_000)
   }
 }
 
-it('tries again soon when an answer shows that the server is there', () => {
+it('reconnects soon when a response shows that the server can be reached', () => {
   longPause()
-  const tries = Line.tried.length
-  heardFromServer()
+  const attemptsBefore = FakeSocket.sockets.length
+  noteServerReached()
   vi.advanceTimersByTime(3_000)
-  expect(Line.tried.length).toBe(tries + 1)
+  expect(FakeSocket.sockets.length).toBe(attemptsBefore + 1)
 })
 
-it('tries at once when the network is back, and soon again if that try fails', () => {
+it('reconnects at once when the network is back, and soon again if that attempt fails', () => {
   longPause()
-  const tries = Line.tried.length
+  const attemptsBefore = FakeSocket.sockets.length
   dispatchEvent(new Event('online'))
-  expect(Line.tried.length).toBe(tries + 1)
-  last().breaks()
+  expect(FakeSocket.sockets.length).toBe(attemptsBefore + 1)
+  lastSocket().drop()
   vi.advanceTimersByTime(500)
-  expect(Line.tried.length).toBe(tries + 2)
+  expect(FakeSocket.sockets.length).toBe(attemptsBefore + 2)
 })
 
-it('tries once in three seconds however many answers come', () => {
+it('makes at most one attempt in three seconds, however many responses come', () => {
   longPause()
-  const tries = Line.tried.length
+  const attemptsBefore = FakeSocket.sockets.length
   for (let second = 0; second < 30; second++) {
-    heardFromServer()
-    heardFromServer()
+    noteServerReached()
+    noteServerReached()
     vi.advanceTimersByTime(1_000)
-    if (Line.tried.length > tries) last().breaks()
+    if (FakeSocket.sockets.length > attemptsBefore) lastSocket().drop()
   }
-  const more = Line.tried.length - tries
+  const more = FakeSocket.sockets.length - attemptsBefore
   expect(more).toBeGreaterThanOrEqual(8)
   expect(more).toBeLessThanOrEqual(11)
 })
 
-it('does not come back at once for ever to a server that breaks every line right after its greeting', () => {
+it('backs off from a server that closes every connection right after `ready`', () => {
   for (let n = 0; n < 8; n++) {
-    last().says({ type: 'ready' })
-    last().breaks()
+    lastSocket().receives({ type: 'ready' })
+    lastSocket().drop()
     vi.advanceTimersByTime(30_000)
   }
-  const tries = Line.tried.length
-  last().says({ type: 'ready' })
-  last().breaks()
+  const attemptsBefore = FakeSocket.sockets.length
+  lastSocket().receives({ type: 'ready' })
+  lastSocket().drop()
   vi.advanceTimersByTime(20_000)
-  expect(Line.tried.length).toBe(tries)
+  expect(FakeSocket.sockets.length).toBe(attemptsBefore)
   vi.advanceTimersByTime(10_000)
-  expect(Line.tried.length).toBe(tries + 1)
+  expect(FakeSocket.sockets.length).toBe(attemptsBefore + 1)
 
-  last().says({ type: 'ready' })
+  lastSocket().receives({ type: 'ready' })
   vi.advanceTimersByTime(11_000)
-  last().breaks()
+  lastSocket().drop()
   vi.advanceTimersByTime(500)
-  expect(Line.tried.length).toBe(tries + 2)
+  expect(FakeSocket.sockets.length).toBe(attemptsBefore + 2)
 })
 
-it('stays away for as long as the server asked for, whatever else is answered', () => {
-  last().says({ type: 'bye', after: 6 })
-  last().breaks()
-  heardFromServer()
+it('waits as long as the server asked for, even if other requests succeed', () => {
+  lastSocket().receives({ type: 'bye', after: 6 })
+  lastSocket().drop()
+  noteServerReached()
   vi.advanceTimersByTime(5_900)
-  expect(Line.tried.length).toBe(1)
+  expect(FakeSocket.sockets.length).toBe(1)
   vi.advanceTimersByTime(700)
-  expect(Line.tried.length).toBe(2)
+  expect(FakeSocket.sockets.length).toBe(2)
 })
 
-it('finds a silent line dead after 45 s although the clock was set back', () => {
-  last().says({ type: 'ready' })
+it('closes a connection after 45 s of silence even if the clock was set back', () => {
+  lastSocket().receives({ type: 'ready' })
   vi.setSystemTime(Date.now() - 3_600_000)
   vi.advanceTimersByTime(60_000)
-  expect(Line.tried.length).toBe(2)
+  expect(FakeSocket.sockets.length).toBe(2)
 })
 
-it('finds a line dead that broke while the laptop slept and only the wall clock went on', () => {
-  last().says({ type: 'ready' })
+it('closes a connection that broke while the laptop slept and `performance.now()` stood still', () => {
+  lastSocket().receives({ type: 'ready' })
   vi.spyOn(performance, 'now').mockReturnValue(performance.now())
   vi.setSystemTime(Date.now() + 3_600_000)
   vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('visible')
   document.dispatchEvent(new Event('visibilitychange'))
   vi.advanceTimersByTime(1_000)
-  expect(Line.tried.length).toBe(2)
+  expect(FakeSocket.sockets.length).toBe(2)
 })
 
-it('hears nothing any more once it is stopped', () => {
+it('passes on no frame after it is stopped', () => {
   longPause()
-  const tries = Line.tried.length
+  const attemptsBefore = FakeSocket.sockets.length
   socket.stop()
-  heardFromServer()
+  noteServerReached()
   vi.advanceTimersByTime(60_000)
-  expect(Line.tried.length).toBe(tries)
+  expect(FakeSocket.sockets.length).toBe(attemptsBefore)
 })

@@ -1,17 +1,17 @@
 /**
  * One connection that keeps itself alive: hello → ready, a ping every 20 s, silence for 45 s means it is
- * dead, backoff with full jitter. It knows nothing of threads; without React.
+ * dead, backoff with full jitter. It does not interpret threads and does not use React.
  */
 import { stopwatch } from '../../../widget/shared/stopwatch'
 import { backoffMs, FINAL_CODES } from '../../../widget/shared/backoff'
 import type { AgentIn, Out } from '../generated/protocol'
-import { heardFromServer, isOffline, OFFLINE_TRY_MS, whenHeard } from '../kernel/online'
+import { noteServerReached, isOffline, OFFLINE_TRY_MS, onServerReached } from '../kernel/online'
 
 const PING_MS = 20_000
 const SILENCE_MS = 45_000
 /** A connection that lasted this long resets the backoff. */
 const STEADY_MS = 10_000
-/** The least time between two tries when another answer shows that the server can be reached. */
+/** The shortest time between two attempts when a response to another request shows that the server can be reached. */
 const HEARD_MS = 3_000
 const VERSION = 1
 
@@ -20,7 +20,7 @@ export type Phase = 'connecting' | 'live' | 'waiting' | 'ended'
 export interface Listener {
   phase(phase: Phase): void
   frame(frame: Out): void
-  /** Trying again cannot help: 4401 signed out, 4403 forbidden, 4426 this page is too old. */
+  /** The server closed for good, so a retry cannot help: 4401 signed out, 4403 forbidden, 4426 this page is too old. */
   ended(code: number): void
 }
 
@@ -29,17 +29,17 @@ export class LiveSocket {
   readonly #listener: Listener
   #socket: WebSocket | null = null
   #attempt = 0
-  #heard = stopwatch()
-  #pinged = stopwatch()
-  #ticking: ReturnType<typeof setInterval> | null = null
-  #steady: ReturnType<typeof setTimeout> | null = null
+  #sinceFrame = stopwatch()
+  #sincePing = stopwatch()
+  #ticker: ReturnType<typeof setInterval> | null = null
+  #steadyTimer: ReturnType<typeof setTimeout> | null = null
   #retry: ReturnType<typeof setTimeout> | null = null
-  #tried = 0
-  #due = 0
-  #after = 0
-  #told = false
+  #lastAttemptAt = 0
+  #retryAt = 0
+  #serverPauseMs = 0
+  #serverAskedToWait = false
   #stopped = false
-  #deaf: () => void = () => {}
+  #stopListening: () => void = () => {}
 
   constructor(url: string, listener: Listener) {
     this.#url = url
@@ -48,19 +48,19 @@ export class LiveSocket {
 
   start(): void {
     this.#stopped = false
-    addEventListener('online', this.#online)
-    addEventListener('offline', this.#lost)
-    document.addEventListener('visibilitychange', this.#look)
-    this.#deaf = whenHeard(this.#answered)
+    addEventListener('online', this.#onOnline)
+    addEventListener('offline', this.#onLost)
+    document.addEventListener('visibilitychange', this.#onVisible)
+    this.#stopListening = onServerReached(this.#onServerReached)
     this.#connect()
   }
 
   stop(): void {
     this.#stopped = true
-    removeEventListener('online', this.#online)
-    removeEventListener('offline', this.#lost)
-    document.removeEventListener('visibilitychange', this.#look)
-    this.#deaf()
+    removeEventListener('online', this.#onOnline)
+    removeEventListener('offline', this.#onLost)
+    document.removeEventListener('visibilitychange', this.#onVisible)
+    this.#stopListening()
     this.#close()
   }
 
@@ -77,27 +77,27 @@ export class LiveSocket {
     this.#listener.phase('connecting')
     const socket = new WebSocket(this.#url)
     this.#socket = socket
-    this.#heard = stopwatch()
-    this.#tried = performance.now()
-    this.#ticking = setInterval(this.#tick, 5_000)
+    this.#sinceFrame = stopwatch()
+    this.#lastAttemptAt = performance.now()
+    this.#ticker = setInterval(this.#tick, 5_000)
     socket.onopen = () => {
-      this.#pinged = stopwatch()
+      this.#sincePing = stopwatch()
       this.send({ type: 'hello', version: VERSION })
     }
     socket.onmessage = (event: MessageEvent) => {
       if (this.#socket !== socket) return
-      this.#heard = stopwatch()
-      heardFromServer()
+      this.#sinceFrame = stopwatch()
+      noteServerReached()
       // Browsers slow the timers of background tabs to one a minute; arriving frames are not slowed.
       this.#ping()
       const frame = parse(event.data)
       if (!frame) return
       if (frame.type === 'ready') {
-        // A connection that breaks again at once does not reset the backoff.
-        this.#steady ??= setTimeout(() => (this.#attempt = 0), STEADY_MS)
+        // The backoff is reset only when the connection lasted for `STEADY_MS`.
+        this.#steadyTimer ??= setTimeout(() => (this.#attempt = 0), STEADY_MS)
         this.#listener.phase('live')
       } else if (frame.type === 'bye') {
-        this.#after = (frame.after ?? 0) * 1_000
+        this.#serverPauseMs = (frame.after ?? 0) * 1_000
       }
       this.#listener.frame(frame)
     }
@@ -107,40 +107,40 @@ export class LiveSocket {
   }
 
   #ping(): void {
-    if (this.#pinged() >= PING_MS && this.send({ type: 'ping' })) this.#pinged = stopwatch()
+    if (this.#sincePing() >= PING_MS && this.send({ type: 'ping' })) this.#sincePing = stopwatch()
   }
 
   readonly #tick = (): void => {
-    if (this.#heard() > SILENCE_MS) this.#lost()
+    if (this.#sinceFrame() > SILENCE_MS) this.#onLost()
     else this.#ping()
   }
 
-  /** Tab in front again, or network back: do not rely on timers, which are late after a laptop slept. */
-  readonly #look = (): void => {
+  /** The tab is in front again: check the connection now, because timers are late after a laptop slept. */
+  readonly #onVisible = (): void => {
     if (document.visibilityState !== 'visible' || isOffline()) return
-    if (this.#retry) this.#hurry()
+    if (this.#retry) this.#connectNow()
     else this.#tick()
   }
 
-  readonly #hurry = (): void => {
+  readonly #connectNow = (): void => {
     if (this.#retry) this.#connect()
   }
 
-  /** An answer to a request shows that the server is back: end a long pause early. */
-  readonly #answered = (): void => {
-    if (!this.#retry || this.#told) return
+  /** A response to another request shows that the server is back: ends a long pause early. */
+  readonly #onServerReached = (): void => {
+    if (!this.#retry || this.#serverAskedToWait) return
     const now = performance.now()
-    const due = Math.max(now, this.#tried + HEARD_MS)
-    if (due < this.#due) this.#wait(due - now)
+    const due = Math.max(now, this.#lastAttemptAt + HEARD_MS)
+    if (due < this.#retryAt) this.#wait(due - now)
   }
 
-  /** If the first try fails, for the network may not be quite ready, the next one follows soon. */
-  readonly #online = (): void => {
+  /** The network is back: connects now. The network may not be ready yet, so a failed attempt is repeated soon. */
+  readonly #onOnline = (): void => {
     this.#attempt = 0
-    this.#hurry()
+    this.#connectNow()
   }
 
-  readonly #lost = (): void => {
+  readonly #onLost = (): void => {
     if (this.#retry || this.#stopped) return
     this.#closed(1006)
   }
@@ -156,22 +156,22 @@ export class LiveSocket {
     }
     this.#listener.phase('waiting')
     // A pause that the server asked for is kept, so that clients do not all return at once.
-    this.#told = this.#after > 0
-    this.#wait(isOffline() ? OFFLINE_TRY_MS : this.#after + backoffMs(this.#attempt++))
-    this.#after = 0
+    this.#serverAskedToWait = this.#serverPauseMs > 0
+    this.#wait(isOffline() ? OFFLINE_TRY_MS : this.#serverPauseMs + backoffMs(this.#attempt++))
+    this.#serverPauseMs = 0
   }
 
   #wait(ms: number): void {
     if (this.#retry) clearTimeout(this.#retry)
-    this.#due = performance.now() + ms
+    this.#retryAt = performance.now() + ms
     this.#retry = setTimeout(() => this.#connect(), ms)
   }
 
   #close(): void {
-    if (this.#ticking) clearInterval(this.#ticking)
+    if (this.#ticker) clearInterval(this.#ticker)
     if (this.#retry) clearTimeout(this.#retry)
-    if (this.#steady) clearTimeout(this.#steady)
-    this.#ticking = this.#steady = null
+    if (this.#steadyTimer) clearTimeout(this.#steadyTimer)
+    this.#ticker = this.#steadyTimer = null
     this.#retry = null
     const socket = this.#socket
     this.#socket = null

@@ -19,7 +19,7 @@ describe('the table from frames to queries', () => {
     expect(Object.keys(STALE).toSorted()).toEqual(types.toSorted())
   })
 
-  it('has the settings of every name', () => {
+  it('has every name of settings', () => {
     const names = words(/\n {2}name:[^}]*?\n {2}type:/.exec(model('Changed'))?.[0])
     expect(names.length).toBeGreaterThan(5)
     expect(Object.keys(SETTINGS).toSorted()).toEqual(names.toSorted())
@@ -64,15 +64,15 @@ describe('queries on the screen', () => {
     vi.unstubAllGlobals()
   })
 
-  it('are fetched again when a frame says so, others are not', async () => {
+  it('are fetched again when a frame makes them stale, and only those', async () => {
     vi.stubGlobal('WebSocket', Line)
     const queries = new QueryClient()
-    const asked: string[] = []
+    const requested: string[] = []
     const stops = (['users', 'audit'] as const).map((name) =>
       new QueryObserver(queries, {
         queryKey: [name],
         queryFn: () => {
-          asked.push(name)
+          requested.push(name)
           return name
         },
         staleTime: Infinity,
@@ -82,8 +82,8 @@ describe('queries on the screen', () => {
     connect(() => {})
     await vi.waitFor(() => expect(queries.getQueryData(['users'])).toBe('users'))
     Line.last.onmessage?.({ data: JSON.stringify({ type: 'changed', what: 'team', name: null }) })
-    await vi.waitFor(() => expect(asked).toHaveLength(3))
-    expect(asked.at(-1)).toBe('users')
+    await vi.waitFor(() => expect(requested).toHaveLength(3))
+    expect(requested.at(-1)).toBe('users')
     for (const stop of stops) stop()
   })
 })

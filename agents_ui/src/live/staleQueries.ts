@@ -1,4 +1,4 @@
-/** Which cached answers each live frame makes out of date: the only table from frames to query keys. */
+/** Which cached queries each live frame makes stale: the only table from frames to query keys. */
 import type { QueryClient, QueryKey } from '@tanstack/react-query'
 import type { Changed, Out } from '../generated/protocol'
 import { follow } from './store'
@@ -37,7 +37,7 @@ const CHANGED: Readonly<Record<Changed['what'], readonly QueryKey[]>> = {
   settings: [['settings'], ['consents']],
 }
 
-/** What may have changed while there was no connection. */
+/** Queries whose data may have changed while there was no connection. */
 const UNSEEN: readonly QueryKey[] = [
   ['users'],
   ['invites'],
@@ -69,7 +69,7 @@ export function staleQueries(frame: Out): readonly QueryKey[] {
   return (STALE[frame.type] as ((frame: Out) => readonly QueryKey[]) | undefined)?.(frame) ?? NONE
 }
 
-/** Refetches what is shown and out of date; the rest when it is shown next. Returns how to stop. */
+/** Refetches stale queries that are on the screen; others when they are shown next. Returns the function that stops this. */
 export function followQueries(queries: QueryClient): () => void {
   return follow((frame) => {
     for (const queryKey of staleQueries(frame)) void queries.invalidateQueries({ queryKey })

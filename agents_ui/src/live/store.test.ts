@@ -2,20 +2,20 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Out } from '../generated/protocol'
 import { applyFrame, useLive } from './store'
 
-// As the server sends them: fields that do not apply are omitted.
+// Frames as the server sends them: fields that do not apply are omitted.
 const presence = (fields: object) => applyFrame({ type: 'presence', ...fields } as Out)
 const typing = (id: number) =>
   applyFrame({ type: 'typing', thread: 7, author: { type: 'agent', id, name: `A${id}` } } as Out)
 const typists = () => useLive.getState().typing[7]?.map(({ author }) => author.id)
 
-describe('who is there', () => {
+describe('presence', () => {
   beforeEach(() => {
     vi.useFakeTimers()
     useLive.setState({ visitors: {}, users: {}, viewers: {}, typing: {} })
   })
   afterEach(() => void vi.useRealTimers())
 
-  it('is a visitor by thread, a colleague by user, and who looks at a ticket by both', () => {
+  it('is stored by thread for visitors, by user for colleagues, and by both for viewers of a ticket', () => {
     presence({ thread: 7, online: true })
     presence({ user: 2, online: true })
     presence({ thread: 7, user: 3, online: true })
@@ -25,7 +25,7 @@ describe('who is there', () => {
     expect(Object.keys(viewers[7]!)).toEqual(['3'])
   })
 
-  it('forgets a colleague who left, and one who is not named for 45 s', () => {
+  it('removes a viewer who left, or whom the server did not name for 45 s', () => {
     presence({ thread: 7, user: 3, online: true })
     presence({ thread: 7, user: 4, online: true })
     presence({ thread: 7, user: 3, online: false })
@@ -36,7 +36,7 @@ describe('who is there', () => {
     expect(Object.keys(useLive.getState().viewers[7]!)).toEqual(['5'])
   })
 
-  it('forgets who types and who looks on time although the clock was set back', () => {
+  it('typing and viewing end on time even if the clock was set back', () => {
     typing(3)
     presence({ thread: 7, user: 3, online: true })
     vi.setSystemTime(Date.now() - 3_600_000)
@@ -45,7 +45,7 @@ describe('who is there', () => {
     expect(useLive.getState().viewers[7]).toEqual({})
   })
 
-  it('shows everybody who types, each for five seconds', () => {
+  it('shows everybody who is typing, each for five seconds', () => {
     typing(3)
     vi.advanceTimersByTime(3_000)
     typing(4)

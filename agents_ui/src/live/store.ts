@@ -6,7 +6,7 @@ import { learnServerTime } from '../kernel/time'
 import { LiveSocket, type Phase } from './socket'
 
 const TYPING_MS = 5_000
-// The server names everybody who looks at a thread every 20 s.
+// The server lists the viewers of each thread every 20 s; a viewer who is missing for this long has left.
 const VIEWING_MS = 45_000
 
 export interface Typist {
@@ -19,7 +19,7 @@ interface LiveState {
   phase: Phase
   /** Whether we were ever connected: the banner says "reconnecting", not "connecting". */
   everLive: boolean
-  /** The server no longer accepts this page's protocol: a newer page has to be loaded. */
+  /** The server no longer accepts this page's protocol, so the page must be reloaded. */
   outdated: boolean
   unread: number
   open: number
@@ -70,7 +70,7 @@ export function disconnect(): void {
   useLive.setState({ phase: 'connecting', everLive: false, visitors: {}, users: {}, viewers: {}, typing: {} })
 }
 
-/** Also sent when the window comes to the front or leaves it: colleagues see who looks at a ticket. */
+/** Subscribes to a thread. Also sent when the window comes to the front or leaves it, because colleagues see who views a ticket. */
 export const followThread = (thread: number, after: number) =>
   socket?.send({ type: 'open', thread, after, looking: document.visibilityState === 'visible' })
 export const leaveThread = (thread: number) => socket?.send({ type: 'leave', thread })
@@ -104,7 +104,7 @@ export function applyFrame(frame: Out): void {
       if (typeof frame.thread === 'number') noteTyping(frame.thread, frame.author)
       break
     case 'entry':
-      // The typed message has arrived.
+      // The message of the person who was typing has arrived.
       if (frame.entry.kind === 'message' && typeof frame.thread === 'number')
         stopTyping(frame.thread, (author) => sameAuthor(author, frame.entry.author))
       break
@@ -143,15 +143,15 @@ function noteTyping(thread: number, author: Author): void {
     typing: { ...typing, [thread]: [...(typing[thread] ?? []), { author, until }] },
   }))
   setTimeout(() => {
-    const now = useLive.getState().typing[thread]?.find((typist) => sameAuthor(typist.author, author))
-    if (now && now.until <= performance.now()) stopTyping(thread, (other) => sameAuthor(other, author))
+    const typist = useLive.getState().typing[thread]?.find((other) => sameAuthor(other.author, author))
+    if (typist && typist.until <= performance.now()) stopTyping(thread, (other) => sameAuthor(other, author))
   }, TYPING_MS + 50)
 }
 
-function stopTyping(thread: number, who: (author: Author) => boolean): void {
+function stopTyping(thread: number, matches: (author: Author) => boolean): void {
   useLive.setState((state) => {
     const typing = state.typing[thread]
-    if (!typing?.some(({ author }) => who(author))) return state
-    return { typing: { ...state.typing, [thread]: typing.filter(({ author }) => !who(author)) } }
+    if (!typing?.some(({ author }) => matches(author))) return state
+    return { typing: { ...state.typing, [thread]: typing.filter(({ author }) => !matches(author)) } }
   })
 }

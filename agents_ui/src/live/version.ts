@@ -1,13 +1,13 @@
 import { attempt } from '../kernel/attempt'
 import { useLive } from './store'
 
-/** Whether the server has other files than this page uses: after an upgrade the old ones are gone. */
+/** Whether the server was upgraded since this page was loaded, so that the page's files may no longer exist. */
 export async function isOutdated(): Promise<boolean> {
-  const own = document.querySelector<HTMLScriptElement>('script[type=module][src]')
-  if (!own) return false
+  const ownScript = document.querySelector<HTMLScriptElement>('script[type=module][src]')
+  if (!ownScript) return false
   try {
     const answer = await fetch('/login', { cache: 'no-store' })
-    return answer.ok && !(await answer.text()).includes(new URL(own.src).pathname)
+    return answer.ok && !(await answer.text()).includes(new URL(ownScript.src).pathname)
   } catch {
     return false
   }
@@ -15,22 +15,22 @@ export async function isOutdated(): Promise<boolean> {
 
 const RELOADED = 'threadline.reloaded'
 
-/** For a server with another protocol than this page: reloads once; if that did not help, a banner asks. */
+/** Reloads a page whose protocol the server does not accept. Only once; after that a banner asks the user to reload. */
 export function reloadOnce(): void {
-  const fresh = attempt(
+  const isFirstReload = attempt(
     () => {
-      const never = sessionStorage.getItem(RELOADED) === null
+      const isFirst = sessionStorage.getItem(RELOADED) === null
       sessionStorage.setItem(RELOADED, '1')
-      return never
+      return isFirst
     },
     () => false,
   )
-  if (fresh) location.reload()
+  if (isFirstReload) location.reload()
   else useLive.setState({ outdated: true })
 }
 
 /** The protocols match: allow another automatic reload later. */
-export function understood(): void {
+export function allowAnotherReload(): void {
   attempt(
     () => sessionStorage.removeItem(RELOADED),
     () => undefined,

@@ -23,8 +23,8 @@ export interface ConsentEntry {
 }
 
 export interface ConsentEntryFormProps extends ConsentEntry {
-  onPart: (fresh: ContactConsents) => void
-  onDone: (fresh: ContactConsents) => void
+  onPart: (latest: ContactConsents) => void
+  onDone: (latest: ContactConsents) => void
 }
 
 export function ConsentEntryForm({
@@ -41,27 +41,33 @@ export function ConsentEntryForm({
   onDone,
 }: ConsentEntryFormProps) {
   const [chosen, setChosen] = useState(purposes)
-  const form = useServerForm({ saved: { reason: '' }, send: write, onSaved: onDone, guarded: false })
+  const form = useServerForm({
+    saved: { reason: '' },
+    send: write,
+    onSaved: onDone,
+    asksBeforeLeaving: false,
+  })
 
   async function write({ reason }: { reason: string }): Promise<ContactConsents> {
-    let fresh: ContactConsents | null = null
-    const left = [...chosen]
+    let latest: ContactConsents | null = null
+    const remaining = [...chosen]
     try {
-      while (left.length > 0) {
-        const body = { purpose: left[0], status, reason }
-        fresh = await api.post<ContactConsents>(`/api/contacts/${contact}/consents`, body)
-        left.shift()
+      while (remaining.length > 0) {
+        const body = { purpose: remaining[0], status, reason }
+        latest = await api.post<ContactConsents>(`/api/contacts/${contact}/consents`, body)
+        remaining.shift()
       }
-      return fresh!
+      return latest!
     } catch (problem) {
-      if (!fresh) throw problem
+      if (!latest) throw problem
       // Purposes that were recorded stay recorded; only the others are tried again.
-      onPart(fresh)
-      const called = (some: string[]) => some.map((one) => names[one] ?? one).join(', ')
-      const done = called(chosen.filter((one) => !left.includes(one)))
-      setChosen(left)
+      onPart(latest)
+      const namesOf = (purposesToName: string[]) =>
+        purposesToName.map((purpose) => names[purpose] ?? purpose).join(', ')
+      const done = namesOf(chosen.filter((purpose) => !remaining.includes(purpose)))
+      setChosen(remaining)
       throw new WrongInput({
-        reason: i18n.t('sms.partly', { done, left: called(left), why: explain(problem) }),
+        reason: i18n.t('sms.partly', { done, left: namesOf(remaining), why: explain(problem) }),
       })
     }
   }

@@ -9,7 +9,7 @@ import { ConsentPanel } from './ConsentPanel'
 
 beforeAll(speakEnglish)
 
-const one = (purpose: string, status: string) => ({
+const consent = (purpose: string, status: string) => ({
   purpose,
   channel: 'sms',
   status,
@@ -20,9 +20,12 @@ const one = (purpose: string, status: string) => ({
 })
 
 const answer = (marketing: string, orders: string) =>
-  ({ phone: '+1', consents: [one('sms_marketing', marketing), one('sms_transactional', orders)] }) as never
+  ({
+    phone: '+1',
+    consents: [consent('sms_marketing', marketing), consent('sms_transactional', orders)],
+  }) as never
 
-it('an opt-out that was written down in part says so, and the next try does only the rest', async () => {
+it('an opt-out that was recorded only in part says so, and a retry records the remaining purposes', async () => {
   useSession.setState({ user: { id: 7 } as never, capabilities: ['consent_withdraw'] })
   vi.spyOn(api, 'get').mockResolvedValue(answer('subscribed', 'subscribed'))
   const post = vi
@@ -39,8 +42,8 @@ it('an opt-out that was written down in part says so, and the next try does only
   await userEvent.type(await screen.findByRole('textbox'), 'asked on the phone')
   const submit = within(screen.getByRole('dialog')).getByRole('button', { name: 'Opt out of texts' })
   await userEvent.click(submit)
-  const told = await screen.findByText(/^Done: /)
-  expect(told.textContent).toMatch(/^Done: .*arketing.* Not yet: /)
+  const message = await screen.findByText(/^Done: /)
+  expect(message.textContent).toMatch(/^Done: .*arketing.* Not yet: /)
   await userEvent.click(submit)
   const purposes = post.mock.calls.map(([, body]) => (body as { purpose: string }).purpose)
   expect(purposes).toEqual(['sms_marketing', 'sms_transactional', 'sms_transactional'])

@@ -79,15 +79,15 @@ export function ConsentPanel({ contact }: ConsentPanelProps) {
   return (
     <section className={classes.section}>
       <h3 className={classes.heading}>{t('sms.subscriptions')}</h3>
-      {data.consents.map((one) => (
-        <Row key={one.purpose} consent={one}>
-          {mayRecord && recordable(one, data) && (
+      {data.consents.map((consent) => (
+        <Row key={consent.purpose} consent={consent}>
+          {mayRecord && recordable(consent, data) && (
             <Button
               size="compact-xs"
               variant="subtle"
               className={classes.record}
-              aria-label={t('sms.recordOf', { what: purposeName(one.purpose, one.name ?? '') })}
-              onClick={() => askRecord(contact, [one], show)}
+              aria-label={t('sms.recordOf', { what: purposeName(consent.purpose, consent.name ?? '') })}
+              onClick={() => askRecord(contact, [consent], show)}
             >
               {t('sms.record')}
             </Button>
@@ -103,16 +103,16 @@ export function ConsentPanel({ contact }: ConsentPanelProps) {
   )
 }
 
-/** Either allows a reply; the one that promises less comes first. */
+/** Either purpose allows a reply; the narrower one is offered first. */
 const FOR_REPLIES = ['sms_transactional', 'sms_marketing']
 
 const repliable = (data: ContactConsents) =>
   FOR_REPLIES.flatMap((purpose) =>
-    data.consents.filter((one) => one.purpose === purpose && recordable(one, data)),
+    data.consents.filter((consent) => consent.purpose === purpose && recordable(consent, data)),
   )
 
 const textsOf = (data: ContactConsents) =>
-  data.consents.filter((one) => one.channel === 'sms' && one.status === 'subscribed')
+  data.consents.filter((consent) => consent.channel === 'sms' && consent.status === 'subscribed')
 
 /** The button in a barred composer for roles that may record consent. */
 export function RecordConsent({ contact }: ConsentPanelProps) {
@@ -134,13 +134,13 @@ export function RecordConsent({ contact }: ConsentPanelProps) {
   )
 }
 
-const OWN_NO = new Set(['keyword', 'request', 'gateway'])
+const REFUSED_BY_CUSTOMER = new Set(['keyword', 'request', 'gateway'])
 
 /** Consent can be recorded, but not over the customer's own STOP, and not for SMS without a number. */
-const recordable = (one: ConsentOut, { phone }: ContactConsents) =>
-  one.status !== 'subscribed' &&
-  (one.channel !== 'sms' || phone !== null) &&
-  !(one.status === 'unsubscribed' && OWN_NO.has(one.method ?? ''))
+const recordable = (consent: ConsentOut, { phone }: ContactConsents) =>
+  consent.status !== 'subscribed' &&
+  (consent.channel !== 'sms' || phone !== null) &&
+  !(consent.status === 'unsubscribed' && REFUSED_BY_CUSTOMER.has(consent.method ?? ''))
 
 function Row({ consent, children }: { consent: ConsentOut; children?: ReactNode }) {
   const { t } = useTranslation()
@@ -167,16 +167,18 @@ function Row({ consent, children }: { consent: ConsentOut; children?: ReactNode 
 }
 
 const namesOf = (consents: ConsentOut[]) =>
-  Object.fromEntries(consents.map((one) => [one.purpose, purposeName(one.purpose, one.name ?? '')]))
+  Object.fromEntries(
+    consents.map((consent) => [consent.purpose, purposeName(consent.purpose, consent.name ?? '')]),
+  )
 
 function askOptOut(contact: number, texts: ConsentOut[], onDone: (fresh: ContactConsents) => void): void {
-  const what = texts.map((one) => purposeName(one.purpose, one.name ?? '')).join(', ')
-  ask(i18n.t('sms.optOutTitle'), i18n.t('sms.optedOut'), onDone, {
+  const purposeNames = texts.map((consent) => purposeName(consent.purpose, consent.name ?? '')).join(', ')
+  openEntryForm(i18n.t('sms.optOutTitle'), i18n.t('sms.optedOut'), onDone, {
     contact,
-    purposes: texts.map((one) => one.purpose),
+    purposes: texts.map((consent) => consent.purpose),
     names: namesOf(texts),
     status: 'unsubscribed',
-    text: i18n.t('sms.optOutText', { what }),
+    text: i18n.t('sms.optOutText', { what: purposeNames }),
     label: i18n.t('sms.reason'),
     example: i18n.t('sms.reasonExample'),
     button: i18n.t('sms.optOut'),
@@ -185,13 +187,13 @@ function askOptOut(contact: number, texts: ConsentOut[], onDone: (fresh: Contact
 
 /** If several consents are missing, the agent chooses one. */
 function askRecord(contact: number, open: ConsentOut[], onDone: (fresh: ContactConsents) => void): void {
-  const names = open.map((one) => purposeName(one.purpose, one.name ?? ''))
+  const names = open.map((consent) => purposeName(consent.purpose, consent.name ?? ''))
   const title = names.length === 1 ? i18n.t('sms.recordOf', { what: names[0] }) : i18n.t('sms.record')
-  ask(title, i18n.t('sms.recorded'), onDone, {
+  openEntryForm(title, i18n.t('sms.recorded'), onDone, {
     contact,
-    purposes: open.map((one) => one.purpose).slice(0, 1),
+    purposes: open.map((consent) => consent.purpose).slice(0, 1),
     names: namesOf(open),
-    choice: open.map((one, n) => ({ value: one.purpose, label: names[n] ?? '' })),
+    choice: open.map((consent, n) => ({ value: consent.purpose, label: names[n] ?? '' })),
     status: 'subscribed',
     text: i18n.t('sms.recordText'),
     label: i18n.t('sms.howKnown'),
@@ -200,7 +202,7 @@ function askRecord(contact: number, open: ConsentOut[], onDone: (fresh: ContactC
   })
 }
 
-function ask(
+function openEntryForm(
   title: string,
   done: string,
   onDone: (fresh: ContactConsents) => void,

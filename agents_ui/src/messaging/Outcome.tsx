@@ -20,7 +20,7 @@ export function explainDelivery({ code, words }: Delivery): string {
   return code !== null && i18n.exists(key) ? i18n.t(key as 'sms.codes.30003') : words
 }
 
-/** Why a reply was not taken: the rules' words first ("unreachable" is a number here, not a server). */
+/** Why a reply was refused. SMS texts come first: here "unreachable" means a phone number, not a server. */
 export function explainSms(code: string): string {
   return i18n.exists(`sms.codes.${code}`) ? i18n.t(`sms.codes.${code as '30003'}`) : explainCode(code)
 }
@@ -43,17 +43,17 @@ export function SmsTick({ delivery }: { delivery: Delivery | null }) {
 
 export function Trouble({ delivery }: { delivery: Delivery }) {
   const { t } = useTranslation()
-  // The request was sent: the next entry of the thread brings its result.
-  const [asked, setAsked] = useState(0)
-  const busy = asked === delivery.seq
+  // The thread's next entry brings the result.
+  const [requestedSeq, setRequestedSeq] = useState(0)
+  const busy = requestedSeq === delivery.seq
   const unclear = delivery.state === 'unknown'
 
-  async function ask(verb: 'retry' | 'decide', more: object = {}) {
-    setAsked(delivery.seq)
+  async function request(verb: 'retry' | 'decide', body: object = {}) {
+    setRequestedSeq(delivery.seq)
     try {
-      await postUntilConfirmed(`/api/outbound/${delivery.outbound}/${verb}`, { key: newKey(), ...more })
+      await postUntilConfirmed(`/api/outbound/${delivery.outbound}/${verb}`, { key: newKey(), ...body })
     } catch (error) {
-      setAsked(0)
+      setRequestedSeq(0)
       toastError(error)
     }
   }
@@ -72,7 +72,7 @@ export function Trouble({ delivery }: { delivery: Delivery }) {
             variant="light"
             color="gray"
             disabled={busy}
-            onClick={() => void ask('decide', { outcome: 'sent' })}
+            onClick={() => void request('decide', { outcome: 'sent' })}
           >
             {t('sms.arrived')}
           </Button>
@@ -81,7 +81,7 @@ export function Trouble({ delivery }: { delivery: Delivery }) {
             variant="light"
             color="gray"
             disabled={busy}
-            onClick={() => void ask('decide', { outcome: 'not_sent' })}
+            onClick={() => void request('decide', { outcome: 'not_sent' })}
           >
             {t('sms.notArrived')}
           </Button>
@@ -93,7 +93,7 @@ export function Trouble({ delivery }: { delivery: Delivery }) {
             variant="subtle"
             color="red"
             loading={busy}
-            onClick={() => void ask('retry')}
+            onClick={() => void request('retry')}
           >
             {t('common.sendAgain')}
           </Button>

@@ -7,26 +7,26 @@ import { respell, spellingOf, unitsOf } from './emoji'
 import { cost, LIMITS } from '../../../widget/shared/segments'
 import classes from './Writing.module.css'
 
-const SHOWN = 8
+const MAX_SHOWN = 8
 const LETTER = /[\p{L}\p{M}]/u
 
 /** Characters to highlight with their GSM-7 spelling; none if the text is in another script and would stay UCS-2 anyway. */
-function pointedAt(text: string): ReadonlyMap<string, string | null> {
+function spellingsToShow(text: string): ReadonlyMap<string, string | null> {
   const special = new Set(cost(text).special)
-  const found = new Map<string, string | null>()
-  if (special.size === 0) return found
+  const spellings = new Map<string, string | null>()
+  if (special.size === 0) return spellings
   for (const unit of unitsOf(text)) {
     if (![...unit.text].some((char) => special.has(char))) continue
     const spelled = spellingOf(unit)
     if (spelled === null && !unit.emoji && LETTER.test(unit.text)) return new Map()
-    found.set(unit.text, spelled)
+    spellings.set(unit.text, spelled)
   }
-  return found
+  return spellings
 }
 
 /** Highlights behind the text of the box, aligned with its characters. */
 export function Highlights({ text, ref }: { text: string; ref: Ref<HTMLDivElement> }) {
-  const marked = pointedAt(text)
+  const marked = spellingsToShow(text)
   if (marked.size === 0) return null
   const pieces: { text: string; special: boolean }[] = []
   for (const unit of unitsOf(text)) {
@@ -38,7 +38,7 @@ export function Highlights({ text, ref }: { text: string; ref: Ref<HTMLDivElemen
   return (
     <div ref={ref} className={classes.backdrop} dir="auto" aria-hidden>
       {pieces.map((piece, at) =>
-        // Only their position tells two of them apart.
+        // Two highlights may have the same text, so the key is the position.
         // oxlint-disable-next-line react/no-array-index-key
         piece.special ? <mark key={at}>{piece.text}</mark> : <span key={at}>{piece.text}</span>,
       )}
@@ -49,16 +49,16 @@ export function Highlights({ text, ref }: { text: string; ref: Ref<HTMLDivElemen
 
 export function Ucs2Warning({ text, onText }: { text: string; onText: (text: string) => void }) {
   const { t } = useTranslation()
-  const special = [...pointedAt(text)]
+  const special = [...spellingsToShow(text)]
   if (special.length === 0) return null
-  const better = respell(text, spellingOf)
-  const saved = cost(text).segments - cost(better).segments
-  const [alone] = LIMITS.ucs2
+  const replaced = respell(text, spellingOf)
+  const segmentsSaved = cost(text).segments - cost(replaced).segments
+  const [ucs2Limit] = LIMITS.ucs2
   return (
     <div className={classes.strip} role="group" aria-label={t('sms.special')}>
       <IconTypography size={16} stroke={1.7} aria-hidden />
-      <span className={classes.words}>{t('sms.specialText', { few: alone, many: LIMITS.gsm7[0] })}</span>
-      {special.slice(0, SHOWN).map(([char, spelled]) => {
+      <span className={classes.words}>{t('sms.specialText', { few: ucs2Limit, many: LIMITS.gsm7[0] })}</span>
+      {special.slice(0, MAX_SHOWN).map(([char, spelled]) => {
         if (spelled === null)
           return (
             <span key={char} className={classes.char} title={t('sms.noReplacement')}>
@@ -79,10 +79,10 @@ export function Ucs2Warning({ text, onText }: { text: string; onText: (text: str
           </button>
         )
       })}
-      {special.length > SHOWN && <span>+{special.length - SHOWN}</span>}
-      {better !== text && (
-        <Button size="compact-xs" variant="light" onClick={() => onText(better)}>
-          {saved > 0 ? t('sms.replaceSaves', { count: saved }) : t('sms.replaceAll')}
+      {special.length > MAX_SHOWN && <span>+{special.length - MAX_SHOWN}</span>}
+      {replaced !== text && (
+        <Button size="compact-xs" variant="light" onClick={() => onText(replaced)}>
+          {segmentsSaved > 0 ? t('sms.replaceSaves', { count: segmentsSaved }) : t('sms.replaceAll')}
         </Button>
       )}
     </div>

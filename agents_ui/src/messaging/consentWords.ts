@@ -18,16 +18,16 @@ const METHODS = [
 const STATUSES = ['subscribed', 'unsubscribed', 'never_subscribed'] as const
 
 export function purposeName(purpose: string, name = ''): string {
-  const known = BUILT_IN.find((one) => one === purpose)
-  return known ? i18n.t(`sms.purposes.${known}`) : oneLine(name, 80) || i18n.t('sms.purposes.other')
+  const builtIn = BUILT_IN.find((builtInPurpose) => builtInPurpose === purpose)
+  return builtIn ? i18n.t(`sms.purposes.${builtIn}`) : oneLine(name, 80) || i18n.t('sms.purposes.other')
 }
 
 export function methodName(method: string): string {
-  return i18n.t(`sms.methods.${METHODS.find((one) => one === method) ?? 'other'}`)
+  return i18n.t(`sms.methods.${METHODS.find((known) => known === method) ?? 'other'}`)
 }
 
 export function statusName(status: string): string {
-  return i18n.t(`sms.statuses.${STATUSES.find((one) => one === status) ?? 'never_subscribed'}`)
+  return i18n.t(`sms.statuses.${STATUSES.find((known) => known === status) ?? 'never_subscribed'}`)
 }
 
 /** "SMS marketing, SMS service texts: unsubscribed · by keyword". `agent`: who did it by hand. */
@@ -37,8 +37,9 @@ export function consentWords(
   names: readonly string[],
   agent: string,
 ): string {
-  const what = purposes.map((purpose, n) => purposeName(purpose, names[n])).join(', ')
-  if (data.status === undefined) return i18n.t(data.paused === true ? 'sms.paused' : 'sms.resumed', { what })
+  const purposeNames = purposes.map((purpose, n) => purposeName(purpose, names[n])).join(', ')
+  if (data.status === undefined)
+    return i18n.t(data.paused === true ? 'sms.paused' : 'sms.resumed', { what: purposeNames })
   const how = agent || methodName(String(data.method ?? ''))
-  return `${what}: ${statusName(String(data.status ?? ''))} · ${how}`
+  return `${purposeNames}: ${statusName(String(data.status ?? ''))} · ${how}`
 }

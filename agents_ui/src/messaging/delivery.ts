@@ -7,7 +7,7 @@ export interface Delivery {
   outbound: number
   /** The carrier's code, or the rule that decided. */
   code: number | string | null
-  /** In the server's words. */
+  /** The server's explanation, in English. */
   words: string
   again: boolean
   /** The `seq` of the entry that reported it. */

@@ -17,23 +17,23 @@ interface Unit {
 /** The text as single characters and whole emoji. */
 export function unitsOf(text: string): Unit[] {
   const units: Unit[] = []
-  const letters = (part: string) => {
+  const addCharacters = (part: string) => {
     for (const char of part) units.push({ text: char, emoji: false })
   }
-  let from = 0
-  for (const found of text.matchAll(EMOJI)) {
-    letters(text.slice(from, found.index))
-    units.push({ text: found[0], emoji: true })
-    from = found.index + found[0].length
+  let nextStart = 0
+  for (const match of text.matchAll(EMOJI)) {
+    addCharacters(text.slice(nextStart, match.index))
+    units.push({ text: match[0], emoji: true })
+    nextStart = match.index + match[0].length
   }
-  letters(text.slice(from))
+  addCharacters(text.slice(nextStart))
   return units
 }
 
 /** A GSM-7 spelling, or null. A joiner or variation selector inside an emoji has none: without it the emoji would change. */
 export const spellingOf = ({ text, emoji }: Unit): string | null => (emoji ? null : replacement(text))
 
-/** `text` with each unit spelled as `spell` says; null leaves it. */
+/** Replaces each unit of `text` by the result of `spell`; null keeps the unit. */
 export const respell = (text: string, spell: (unit: Unit) => string | null): string =>
   unitsOf(text)
     .map((unit) => spell(unit) ?? unit.text)

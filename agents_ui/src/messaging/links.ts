@@ -10,8 +10,8 @@ const MAX_TARGET = 8192
 
 interface Target {
   scheme: string
-  /** With its port, where that is not the usual one. */
-  place: string
+  /** The host, with its port if that is not the default. */
+  hostPort: string
   path: string
 }
 
@@ -19,35 +19,35 @@ const UNREADABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\s\\]/u
 const HOST = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/
 const PORTS: Record<string, number> = { http: 80, https: 443 }
 
-/** The address as it will be sent; null where the server leaves it as it was typed, because two readers could differ. */
-function target(raw: string): Target | null {
+/** The address as it will be sent; null if the server does not shorten it because it is ambiguous. */
+function parseTarget(raw: string): Target | null {
   if (UNREADABLE.test(raw)) return null
-  const whole = /^www\./i.test(raw) ? `https://${raw}` : raw
-  const parts = /^(https?):\/\/([^/?#]*)(.*)$/su.exec(whole.replace(/^[a-z]+/i, (s) => s.toLowerCase()))
+  const withScheme = /^www\./i.test(raw) ? `https://${raw}` : raw
+  const parts = /^(https?):\/\/([^/?#]*)(.*)$/su.exec(withScheme.replace(/^[a-z]+/i, (s) => s.toLowerCase()))
   if (!parts) return null
-  const [, scheme, authority, rest] = parts as unknown as [string, string, string, string]
-  if (authority.includes('@') || hidesASign(authority)) return null
-  const split = authority.includes('[')
+  const [, scheme, authority, afterAuthority] = parts as unknown as [string, string, string, string]
+  if (authority.includes('@') || hidesDelimiter(authority)) return null
+  const hostAndPort = authority.includes('[')
     ? /^\[([^[\]%]*)\](?::([0-9]*))?$/.exec(authority)
     : /^([^:\]]*)(?::([0-9]*))?$/.exec(authority)
-  if (!split) return null
-  const port = Number(split[2] || PORTS[scheme])
-  const host = authority.includes('[') ? machine(split[1]!) : named(split[1]!)
+  if (!hostAndPort) return null
+  const port = Number(hostAndPort[2] || PORTS[scheme])
+  const host = authority.includes('[') ? parseIpv6(hostAndPort[1]!) : parseHostName(hostAndPort[1]!)
   if (host === null || port > 65_535) return null
-  const place = port === PORTS[scheme] ? host : `${host}:${port}`
-  const after = rest.startsWith('/') ? rest : `/${rest}`
-  if (`${scheme}://${place}`.length + sentLength(after) > MAX_TARGET) return null
-  return { scheme, place, path: after.split(/[?#]/)[0]! }
+  const hostPort = port === PORTS[scheme] ? host : `${host}:${port}`
+  const fullPath = afterAuthority.startsWith('/') ? afterAuthority : `/${afterAuthority}`
+  if (`${scheme}://${hostPort}`.length + escapedLength(fullPath) > MAX_TARGET) return null
+  return { scheme, hostPort, path: fullPath.split(/[?#]/)[0]! }
 }
 
-/** A character that turns into a sign of its own when it is brought into its usual form: "℀" is "a/c". */
-function hidesASign(authority: string): boolean {
-  const bare = authority.replaceAll(/[@:#?]/g, '')
-  const usual = bare.normalize('NFKC')
-  return bare !== usual && /[/?#@:]/.test(usual)
+/** Whether Unicode normalisation would turn a character into a delimiter: "℀" becomes "a/c". */
+function hidesDelimiter(authority: string): boolean {
+  const withoutDelimiters = authority.replaceAll(/[@:#?]/g, '')
+  const normalised = withoutDelimiters.normalize('NFKC')
+  return withoutDelimiters !== normalised && /[/?#@:]/.test(normalised)
 }
 
-function machine(host: string): string | null {
+function parseIpv6(host: string): string | null {
   try {
     return new URL(`http://[${host}]/`).hostname
   } catch {
@@ -55,10 +55,10 @@ function machine(host: string): string | null {
   }
 }
 
-function named(host: string): string | null {
+function parseHostName(host: string): string | null {
   let name = host.toLowerCase()
   if (/[^\u0000-\u007f]/.test(name)) {
-    // Browsers take names that no registry gives, emoji for one; the server does not.
+    // Browsers accept host names that no registry registers, such as emoji; the server does not.
     if (!name.normalize('NFKC').split(/[.。]/).every(isLabel)) return null
     try {
       name = new URL(`http://${host}/`).hostname
@@ -69,14 +69,14 @@ function named(host: string): string | null {
   }
   if (name.length > 253 || !HOST.test(name)) return null
   const labels = name.replace(/\.+$/, '').split('.')
-  return /^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1)!) && !isMachine(labels) ? null : name
+  return /^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1)!) && !isIpAddress(labels) ? null : name
 }
 
 const isLabel = (label: string) =>
   /^[\p{L}\p{N}\p{M}-]*$/u.test(label.replaceAll(/(?<=l)·(?=l)/g, '')) && !/^-|-$|^(?!xn)..--/.test(label)
 
-/** `127.1`, `0x7f000001`: a number however browsers read it. */
-function isMachine(parts: string[]): boolean {
+/** Whether the host is an IP address in any form that browsers accept, such as `127.1` or `0x7f000001`. */
+function isIpAddress(parts: string[]): boolean {
   const numbers = parts.map((part) => {
     if (/^0x[0-9a-f]+$/.test(part)) return Number(part)
     if (/^0[0-7]+$/.test(part)) return Number.parseInt(part, 8)
@@ -86,8 +86,8 @@ function isMachine(parts: string[]): boolean {
   return numbers.slice(0, -1).every((n) => n <= 255) && numbers.at(-1)! < 256 ** (5 - numbers.length)
 }
 
-/** Characters once what is no ASCII has been escaped. */
-function sentLength(text: string): number {
+/** The length after non-ASCII characters were escaped. */
+function escapedLength(text: string): number {
   let sum = 0
   for (const byte of new TextEncoder().encode(text)) sum += SAFE.has(byte) ? 1 : 3
   return sum
@@ -98,25 +98,25 @@ const SAFE = new Set(
   ),
 )
 
-/** A short link already: it would only lead in a circle. On a domain of the links everything is one, here what is below /l. */
-function isOwn({ place, path }: Target, start: string, home: string): boolean {
-  const host = withoutDot(place)
-  if (!start.endsWith('/l/') && host === placeOf(start)) return true
-  const plain = unescaped(unescaped(path)).replaceAll('\\', '/').replace(/^\/+/, '').split('/')
-  return host === placeOf(home) && plain.slice(0, -1).includes('l')
+/** Whether the address already is a short link: on a link domain every address is, on our own domain those below /l. */
+function isShortLink({ hostPort, path }: Target, start: string, home: string): boolean {
+  const host = withoutDot(hostPort)
+  if (!start.endsWith('/l/') && host === hostPortOf(start)) return true
+  const segments = percentDecoded(percentDecoded(path)).replaceAll('\\', '/').replace(/^\/+/, '').split('/')
+  return host === hostPortOf(home) && segments.slice(0, -1).includes('l')
 }
 
-const withoutDot = (place: string) => place.replace(/\.(?=:|$)/, '')
+const withoutDot = (hostPort: string) => hostPort.replace(/\.(?=:|$)/, '')
 
-function placeOf(url: string): string | null {
-  const found = target(url)
-  return found && withoutDot(found.place)
+function hostPortOf(url: string): string | null {
+  const parsed = parseTarget(url)
+  return parsed && withoutDot(parsed.hostPort)
 }
 
-const unescaped = (path: string) =>
+const percentDecoded = (path: string) =>
   path.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 
-/** As it will be sent, with a code that stands for the real one. `start`: of every short link; `home`: our own address. */
+/** The text as it will be sent, with a placeholder code. `start`: the beginning of every short link; `home`: our own address. */
 export function shortened(
   text: string,
   start: string,
@@ -126,8 +126,8 @@ export function shortened(
   let short = ''
   let from = 0
   for (const { start: at, end, raw } of addresses(text)) {
-    const leads = target(raw)
-    if (!leads || isOwn(leads, start, home)) continue
+    const linkTarget = parseTarget(raw)
+    if (!linkTarget || isShortLink(linkTarget, start, home)) continue
     links++
     short += text.slice(from, at) + start + CODE
     from = end

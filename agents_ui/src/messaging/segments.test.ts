@@ -1,4 +1,4 @@
-/** The same rules as the server's, and as Twilio's own calculator counts where both mean the same. */
+/** Compares the console's segments with the server's, and with Twilio's calculator for comparable texts. */
 import { SegmentedMessage } from 'sms-segments-calculator'
 import { describe, expect, it } from 'vitest'
 import file from '../../../tests/rules/segments_vectors.json'
@@ -13,7 +13,7 @@ const plain = (text: string) => [...text].map((char) => replacement(char) ?? cha
 const written = (runs: Runs) => runs.map(([text, times]) => text.repeat(times)).join('')
 
 describe('segments', () => {
-  it('are what the server counts', () => {
+  it('are the same as the server’s', () => {
     expect(vectors.length).toBeGreaterThan(400)
     for (const { runs, plain: spelled, ...wanted } of vectors) {
       expect(cost(written(runs)), JSON.stringify(runs)).toEqual(wanted)
@@ -21,15 +21,15 @@ describe('segments', () => {
     }
   })
 
-  it("are what the provider's calculator counts", () => {
-    const texts = [...vectors.map(({ runs }) => written(runs)), ...made(600)].filter(comparable)
+  it("are the same as the provider's calculator's", () => {
+    const texts = [...vectors.map(({ runs }) => written(runs)), ...randomTexts(600)].filter(comparable)
     expect(texts.length).toBeGreaterThan(900)
     for (const text of texts) {
-      const theirs = new SegmentedMessage(text)
-      const ours = cost(text)
-      expect([ours.encoding, ours.segments], JSON.stringify(text)).toEqual([
-        theirs.encodingName === 'GSM-7' ? 'gsm7' : 'ucs2',
-        theirs.segmentsCount,
+      const twilioCost = new SegmentedMessage(text)
+      const ourCost = cost(text)
+      expect([ourCost.encoding, ourCost.segments], JSON.stringify(text)).toEqual([
+        twilioCost.encodingName === 'GSM-7' ? 'gsm7' : 'ucs2',
+        twilioCost.segmentsCount,
       ])
     }
   }, 30_000)
@@ -46,7 +46,7 @@ function comparable(text: string): boolean {
   return [...graphemes.segment(text)].every(({ segment }) => segment === '\r\n' || [...segment].length === 1)
 }
 
-function made(count: number): string[] {
+function randomTexts(count: number): string[] {
   const roll = dice(7)
   const pools = [
     'abc def.',

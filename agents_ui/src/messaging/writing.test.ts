@@ -19,7 +19,7 @@ const facts: SmsDetails = {
 }
 
 describe('a text being written', () => {
-  it('costs by its segments, with its links short', () => {
+  it('costs by its segments, after its links are shortened', () => {
     const text = `Here it is: https://shop.example/${'a'.repeat(140)}`
     const writing = measure(text, 0, facts)
     expect(writing).toMatchObject({ links: 1, linkLength: 29, credits: 12, mms: false, over: 0 })
@@ -27,14 +27,14 @@ describe('a text being written', () => {
     expect(measure(text, 0, { ...facts, link_start: null })).toMatchObject({ links: 0, credits: 24 })
   })
 
-  it('is one message with a picture, and costs what that costs', () => {
+  it('with a picture is one MMS and has its price', () => {
     const us = { ...facts, price: { sms: 1, mms: 3 } }
     expect(measure('a'.repeat(700), 0, us)).toMatchObject({ credits: 5, mms: false })
     expect(measure('a'.repeat(700), 1, us)).toMatchObject({ credits: 3, mms: true })
     expect(measure('hello', 0, null).credits).toBeNull()
   })
 
-  it('has at most 1,600 characters, an emoji being one', () => {
+  it('has at most 1,600 characters, and an emoji counts as one', () => {
     expect(measure('a'.repeat(1_600), 0, null).over).toBe(0)
     expect(measure('😀'.repeat(1_600), 0, null).over).toBe(0)
     expect(measure('a'.repeat(1_603), 0, null).over).toBe(3)

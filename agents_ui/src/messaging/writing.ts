@@ -11,26 +11,26 @@ export interface Writing {
   links: number
   /** Characters of one short link. */
   linkLength: number
-  /** Characters as they count against `MAX_TEXT`, and how many too many. */
+  /** Characters that count against `MAX_TEXT`. */
   chars: number
   over: number
-  /** Credits that it uses, if the price is known. */
+  /** Credits that the text will use, if the price is known. */
   credits: number | null
 }
 
 export function measure(text: string, pictures: number, facts: SmsDetails | null): Writing {
   const sent = facts?.link_start ? shortened(text, facts.link_start) : { text, links: 0 }
-  const found = cost(sent.text)
+  const textCost = cost(sent.text)
   const mms = pictures > 0
   const chars = length(sent.text)
-  const each = mms ? (facts?.price.mms ?? null) : (facts?.price.sms ?? null)
+  const priceEach = mms ? (facts?.price.mms ?? null) : (facts?.price.sms ?? null)
   return {
-    cost: found,
+    cost: textCost,
     mms,
     links: sent.links,
     linkLength: facts?.link_start ? facts.link_start.length + 8 : 0,
     chars,
     over: Math.max(0, chars - MAX_TEXT),
-    credits: each === null ? null : each * (mms ? 1 : found.segments),
+    credits: priceEach === null ? null : priceEach * (mms ? 1 : textCost.segments),
   }
 }

@@ -1,4 +1,4 @@
-/** Who did what to accounts and settings, when, from where. */
+/** The audit log: who changed accounts and settings, when and from where. */
 import { Anchor, Button, Skeleton, Text } from '@mantine/core'
 import { IconCloudOff, IconHistory, IconShieldX, IconTerminal2 } from '@tabler/icons-react'
 import { useInfiniteQuery } from '@tanstack/react-query'
@@ -138,34 +138,34 @@ export function actionName(action: string): string {
 const roleName = (role: unknown) =>
   ROLES.includes(role as Role) ? i18n.t(`roles.${role as Role}`) : String(role)
 
-/** Where the target is an address or a name, and not an id. */
+/** Actions whose target is an address or a name, and not an id. */
 const TARGET_TELLS = new Set(
   'invited invite_accepted invite_withdrawn setup write_refused job_retried sms_sender_added sms_sender_changed sms_sender_removed consent_added consent_changed consent_removed'.split(
     ' ',
   ),
 )
 
-/** What a line says beyond its action: old and new values, an address, what was changed. */
+/** The details of an audit line: old and new values, an address, the changed settings. */
 export function detailsOf({ action, target, detail }: AuditLine): string {
-  const found: string[] = []
+  const parts: string[] = []
   const pair = (name: string) => (Array.isArray(detail[name]) ? (detail[name] as unknown[]) : null)
   const name = pair('name')
-  if (TARGET_TELLS.has(action) && !name) found.push(oneLine(target, 100))
-  if (typeof detail.role === 'string') found.push(roleName(detail.role))
+  if (TARGET_TELLS.has(action) && !name) parts.push(oneLine(target, 100))
+  if (typeof detail.role === 'string') parts.push(roleName(detail.role))
   const role = pair('role')
-  if (role) found.push(`${roleName(role[0])} → ${roleName(role[1])}`)
-  if (name) found.push(`${oneLine(String(name[0]), 80)} → ${oneLine(String(name[1]), 80)}`)
+  if (role) parts.push(`${roleName(role[0])} → ${roleName(role[1])}`)
+  if (name) parts.push(`${oneLine(String(name[0]), 80)} → ${oneLine(String(name[1]), 80)}`)
   if (typeof detail.purpose === 'string')
-    found.push(purposeName(detail.purpose, String(detail.consent ?? '')))
+    parts.push(purposeName(detail.purpose, String(detail.consent ?? '')))
   const status = pair('status')
-  if (status) found.push(`${statusName(String(status[0]))} → ${statusName(String(status[1]))}`)
+  if (status) parts.push(`${statusName(String(status[0]))} → ${statusName(String(status[1]))}`)
   const disabled = pair('disabled')
-  if (disabled) found.push(i18n.t(disabled[1] ? 'audit.disabled' : 'audit.enabled'))
-  if (action === 'login' && target === 'link') found.push(i18n.t('audit.byLink'))
-  if (detail.known === false) found.push(i18n.t('audit.unknown'))
-  if (typeof detail.count === 'number') found.push(i18n.t('audit.sessions', { count: detail.count }))
-  if (Array.isArray(detail.settings)) found.push(detail.settings.map(settingName).join(', '))
-  return found.filter(Boolean).join(' · ')
+  if (disabled) parts.push(i18n.t(disabled[1] ? 'audit.disabled' : 'audit.enabled'))
+  if (action === 'login' && target === 'link') parts.push(i18n.t('audit.byLink'))
+  if (detail.known === false) parts.push(i18n.t('audit.unknown'))
+  if (typeof detail.count === 'number') parts.push(i18n.t('audit.sessions', { count: detail.count }))
+  if (Array.isArray(detail.settings)) parts.push(detail.settings.map(settingName).join(', '))
+  return parts.filter(Boolean).join(' · ')
 }
 
 function settingName(name: unknown): string {

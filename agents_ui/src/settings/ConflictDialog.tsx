@@ -1,4 +1,4 @@
-/** Somebody else saved the same settings meanwhile: who changed what, and which value is kept where both did. */
+/** Somebody else saved the same settings meanwhile: shows who changed what, and asks which value to keep for fields that both changed. */
 import { Button, Group, Modal, Stack, Text } from '@mantine/core'
 import i18n from 'i18next'
 import { useState } from 'react'
@@ -51,7 +51,7 @@ export function ConflictDialog<T extends object>({ form, conflict }: ConflictDia
               >
                 <span className={classes.label}>{t(`settings.conflict.${choice}`)}</span>
                 <bdi className={classes.value}>
-                  {shown((choice === 'mine' ? form.values : theirs)[field], field)}
+                  {valueText((choice === 'mine' ? form.values : theirs)[field], field)}
                 </bdi>
               </Button>
             ))}
@@ -73,22 +73,24 @@ export function ConflictDialog<T extends object>({ form, conflict }: ConflictDia
   )
 }
 
-/** As the audit log calls it. */
+/** The field's name, as in the audit log. */
 function fieldName(field: string): string {
-  const known = [`audit.settings.${field}`, `audit.settings.${field}_sealed`].find((key) => i18n.exists(key))
-  return known ? i18n.t(known as 'audit.settings.brand') : field
+  const textKey = [`audit.settings.${field}`, `audit.settings.${field}_sealed`].find((key) =>
+    i18n.exists(key),
+  )
+  return textKey ? i18n.t(textKey as 'audit.settings.brand') : field
 }
 
 const SECRETS = ['auth_token', 'secondary_token', 'api_secret', 'shared_keys']
 
-function shown(value: unknown, field: string): string {
+function valueText(value: unknown, field: string): string {
   if (SECRETS.includes(field)) return i18n.t('settings.conflict.secret')
   if (typeof value === 'boolean') return i18n.t(`settings.conflict.${value ? 'on' : 'off'}`)
   if (value === '' || value === null || (Array.isArray(value) && value.length === 0))
     return i18n.t('settings.conflict.empty')
   if (typeof value === 'string' || typeof value === 'number') return String(value)
-  if (Array.isArray(value)) return value.map((item) => shown(item, field)).join(', ')
+  if (Array.isArray(value)) return value.map((item) => valueText(item, field)).join(', ')
   return Object.values(value as object)
-    .map((item) => shown(item, field))
+    .map((item) => valueText(item, field))
     .join(' · ')
 }

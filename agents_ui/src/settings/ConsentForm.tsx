@@ -6,7 +6,7 @@ import { api } from '../kernel/api'
 import { CONSENT_CHANNELS, type ConsentChannel, type CountedConsent } from '../generated/consent'
 
 interface ConsentFormProps {
-  /** Null: a new one. */
+  /** The consent to edit; null to define a new one. */
   kind: CountedConsent | null
   onDone: () => void
 }
@@ -24,7 +24,7 @@ export function ConsentForm({ kind, onDone }: ConsentFormProps) {
     send: (values) =>
       kind ? api.put(`/api/consents/${kind.id}`, values) : api.post('/api/consents', values),
     onSaved: onDone,
-    guarded: false,
+    asksBeforeLeaving: false,
     words: {
       name_taken: t('settings.consents.nameTaken'),
       too_many: t('settings.consents.tooMany'),

@@ -32,7 +32,7 @@ export function Consents() {
   const { t } = useTranslation()
   const queries = useQueryClient()
   const { data, waiting } = useSettings<{ consents: CountedConsent[] }>(PATH)
-  const again = () => void queries.invalidateQueries({ queryKey: ['settings', PATH] })
+  const refetchList = () => void queries.invalidateQueries({ queryKey: ['settings', PATH] })
 
   const open = (kind: CountedConsent | null) => {
     const id = modals.open({
@@ -42,7 +42,7 @@ export function Consents() {
           kind={kind}
           onDone={() => {
             modals.close(id)
-            again()
+            refetchList()
             toast(i18n.t('common.saved'))
           }}
         />
@@ -78,7 +78,7 @@ export function Consents() {
             key={kind.id}
             kind={kind}
             onEdit={() => open(kind)}
-            onRemove={() => askRemoval(kind, again)}
+            onRemove={() => askRemoval(kind, refetchList)}
           />
         ))}
       </Section>
@@ -167,7 +167,7 @@ async function remove(kind: CountedConsent, name: string, onDone: () => void): P
     await api.delete(`${PATH}/${kind.id}`)
     toast(i18n.t('settings.consents.removed'))
   } catch (problem) {
-    // A colleague made it required meanwhile.
+    // A colleague made this consent required meanwhile, so it cannot be deleted.
     if (problem instanceof ApiError && problem.code === 'in_use') sayInUse(name)
     else toastError(problem)
   }

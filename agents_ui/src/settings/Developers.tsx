@@ -1,4 +1,4 @@
-/** API keys for programs of the owner's own: made, shown once, revoked. */
+/** API keys for the owner's programs: created, shown once, revoked. */
 import '@mantine/core/styles/Checkbox.layer.css'
 import { Button, Checkbox, Group, Skeleton, Stack, Text, TextInput } from '@mantine/core'
 import { modals } from '@mantine/modals'
@@ -18,7 +18,7 @@ import { CodeBox, PageHead, Section } from './Section'
 import classes from './Settings.module.css'
 
 const PATH = '/api/keys'
-/** The scopes that open a call today. */
+/** The scopes that at least one call of the API requires. */
 const SCOPES = [
   'contacts_see',
   'contacts_edit',
@@ -127,7 +127,7 @@ function KeyForm({ onDone }: { onDone: (secret: string) => void }) {
     saved: { name: '', scopes: [] as string[] },
     send: (values) => api.post<NewApiKey>(PATH, values),
     onSaved: ({ secret }) => onDone(secret),
-    guarded: false,
+    asksBeforeLeaving: false,
   })
   const { name, scopes } = form.values
 

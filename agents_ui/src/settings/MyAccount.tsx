@@ -180,7 +180,7 @@ function Password() {
       toast(t('settings.account.passwordChanged'))
       void queries.invalidateQueries({ queryKey: ['sessions'] })
     },
-    guarded: false,
+    asksBeforeLeaving: false,
   })
   const { current, password } = form.values
 

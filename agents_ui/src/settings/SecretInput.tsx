@@ -7,14 +7,14 @@ interface SecretInputProps {
   /** Null: the stored secret stays; "": it is deleted. */
   value: string | null
   error: string | undefined
-  /** Whether one is stored. */
+  /** Whether a secret is stored. */
   set: boolean
   locked: boolean
   maxLength?: number
   onChange: (value: string | null) => void
 }
 
-/** A secret that is written and never shown. */
+/** The input of a write-only secret. */
 export function SecretInput(props: SecretInputProps) {
   const { t } = useTranslation()
   const { label, description, value, error, set, locked, maxLength = 200, onChange } = props

@@ -83,9 +83,9 @@ interface SwitchRowProps {
   text: string
   checked: boolean
   onChange: (checked: boolean) => void
-  /** Names of the channels that it applies to. */
+  /** Names of the channels that the setting applies to. */
   channels?: string
-  /** Why it cannot be changed. */
+  /** Why the setting cannot be changed; undefined if it can. */
   locked?: string | undefined
   error?: string | null | undefined
   disabled?: boolean

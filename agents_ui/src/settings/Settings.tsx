@@ -19,8 +19,8 @@ export function Settings() {
   // A page that the role may not see leads to the first that it may. The matched route decides whether the page is drawn, not the
   // address, which changes earlier: a forbidden page must not be drawn even briefly, because it would request its data.
   // An unknown address shows the router's "not found".
-  const shown = useChildMatches({ select: ([child]) => child?.fullPath })
-  const wanted = PAGES.find(({ path }) => shown === `/settings/${path}`)
+  const matchedPath = useChildMatches({ select: ([child]) => child?.fullPath })
+  const matchedPage = PAGES.find(({ path }) => matchedPath === `/settings/${path}`)
   useTitle(t('frame.settings'), useBadge())
   return (
     <div className={classes.settings}>
@@ -48,10 +48,10 @@ export function Settings() {
       {/* Focusable, so that a page without fields can be scrolled with the keyboard, too. */}
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <main className={`${classes.main} thin-scroll`} tabIndex={0}>
-        {!wanted || pages.includes(wanted) ? (
+        {!matchedPage || pages.includes(matchedPage) ? (
           <Outlet />
         ) : (
-          pathname.startsWith(`/settings/${wanted.path}`) && <SettingsHome />
+          pathname.startsWith(`/settings/${matchedPage.path}`) && <SettingsHome />
         )}
       </main>
       <UnsavedGuard />

@@ -15,7 +15,7 @@ const serve = (jobs: object[]) => {
 }
 
 describe('the System page', () => {
-  it('shows how far long work is', async () => {
+  it('shows the progress of long jobs', async () => {
     serve([
       { kind: 'inbox.index_pairs', done: 25_000, total: 100_000 },
       { kind: 'of a newer server', done: 0, total: 0 },
@@ -28,7 +28,7 @@ describe('the System page', () => {
     expect(other!.getAttribute('aria-label')).toBe('of a newer server')
   })
 
-  it('says nothing about work while there is none', async () => {
+  it('shows no progress section without long jobs', async () => {
     serve([])
     show(<System />)
     await vi.waitFor(() => expect(api.get).toHaveBeenCalledWith('/api/jobs/progress'))

@@ -1,4 +1,4 @@
-/** The findings of `threadline doctor` and the jobs that gave up, each with what to do. */
+/** The findings of `threadline doctor` and the failed jobs, each with what to do. */
 import { Button, Skeleton, Text } from '@mantine/core'
 import {
   IconAlertTriangleFilled,
@@ -58,7 +58,7 @@ export function System() {
         }
       />
       {data ? (
-        <Findings found={data} />
+        <Findings diagnosis={data} />
       ) : isError ? (
         <Empty
           icon={IconCloudOff}
@@ -68,22 +68,22 @@ export function System() {
       ) : (
         <Waiting label={t('system.looking')} />
       )}
-      <Work />
+      <LongJobs />
       {jobs && <DeadJobs />}
     </div>
   )
 }
 
-const LOOK_AGAIN_MS = 3_000
+const PROGRESS_POLL_MS = 3_000
 
-/** What runs for long in the background, while there is anything. */
-function Work() {
+/** The progress of long background jobs; nothing if there are none. */
+function LongJobs() {
   const { t } = useTranslation()
   const { data } = useQuery({
     queryKey: ['jobs', 'progress'],
     queryFn: () => api.get<Progress>('/api/jobs/progress'),
     staleTime: 0,
-    refetchInterval: ({ state }) => (state.data?.jobs.length ? LOOK_AGAIN_MS : false),
+    refetchInterval: ({ state }) => (state.data?.jobs.length ? PROGRESS_POLL_MS : false),
   })
   if (!data?.jobs.length) return null
   return (
@@ -95,44 +95,44 @@ function Work() {
   )
 }
 
-/** Work that a newer server knows and we do not is shown by its own name. */
+/** A kind of job that this page does not know (a newer server) is shown by its internal name. */
 function workName(kind: string): string {
   const key = `system.work.${kind.replaceAll('.', '_')}`
   return i18n.exists(key) ? i18n.t(key as 'system.work.title') : kind
 }
 
-function Findings({ found }: { found: Diagnosis }) {
+function Findings({ diagnosis }: { diagnosis: Diagnosis }) {
   const { t } = useTranslation()
   const now = useNow()
   const counts = Object.fromEntries(
-    STATES.map((state) => [state, found.findings.filter((one) => one.state === state).length]),
+    STATES.map((state) => [state, diagnosis.findings.filter((finding) => finding.state === state).length]),
   )
-  const wrong = (counts.fail ?? 0) + (counts.warn ?? 0)
+  const problemCount = (counts.fail ?? 0) + (counts.warn ?? 0)
   return (
     <>
-      <section className={classes.verdict} data-state={found.worst} aria-live="polite">
-        <Mark state={found.worst} size={28} />
+      <section className={classes.verdict} data-state={diagnosis.worst} aria-live="polite">
+        <Mark state={diagnosis.worst} size={28} />
         <div>
           <h2>
-            {found.worst === 'ok'
+            {diagnosis.worst === 'ok'
               ? t('system.well')
               : counts.fail
                 ? t('system.broken', { count: counts.fail })
-                : t('system.look', { count: wrong })}
+                : t('system.look', { count: problemCount })}
           </h2>
-          <Text size="sm" c="dimmed" title={exactTime(found.checked_at)}>
-            {t('system.version', { version: found.version })} ·{' '}
-            {t('system.checked', { time: ago(found.checked_at, now) })}
+          <Text size="sm" c="dimmed" title={exactTime(diagnosis.checked_at)}>
+            {t('system.version', { version: diagnosis.version })} ·{' '}
+            {t('system.checked', { time: ago(diagnosis.checked_at, now) })}
           </Text>
         </div>
       </section>
       {STATES.map((state) => {
-        const rows = found.findings.filter((one) => one.state === state)
+        const rows = diagnosis.findings.filter((finding) => finding.state === state)
         return (
           rows.length > 0 && (
             <Section key={state} title={t(`system.states.${state}`)}>
-              {byArea(rows).map((several) => (
-                <Row key={several[0]?.area} findings={several} />
+              {byArea(rows).map((group) => (
+                <Row key={group[0]?.area} findings={group} />
               ))}
             </Section>
           )
@@ -150,13 +150,13 @@ export function areaName(area: string): string {
 
 /** Groups findings by area, in the order in which they come. */
 function byArea(findings: readonly Finding[]): Finding[][] {
-  const found: Finding[][] = []
-  for (const one of findings) {
-    const last = found.at(-1)
-    if (last?.[0]?.area === one.area) last.push(one)
-    else found.push([one])
+  const groups: Finding[][] = []
+  for (const finding of findings) {
+    const lastGroup = groups.at(-1)
+    if (lastGroup?.[0]?.area === finding.area) lastGroup.push(finding)
+    else groups.push([finding])
   }
-  return found
+  return groups
 }
 
 function Row({ findings }: { findings: readonly Finding[] }) {
@@ -227,7 +227,7 @@ function DeadJobs() {
     queryFn: () => api.get<DeadJobs>('/api/jobs/dead'),
     staleTime: 0,
   })
-  const again = () =>
+  const refetchList = () =>
     Promise.all([
       queries.invalidateQueries({ queryKey: JOBS }),
       queries.invalidateQueries({ queryKey: ['doctor'] }),
@@ -237,7 +237,7 @@ function DeadJobs() {
       {data ? (
         <>
           {data.jobs.map((job) => (
-            <Dead key={job.id} job={job} onTried={again} />
+            <Dead key={job.id} job={job} onTried={refetchList} />
           ))}
           {data.count === 0 && (
             <Text c="dimmed" className={classes.none}>
@@ -278,7 +278,7 @@ function Dead({ job, onTried }: { job: DeadJob; onTried: () => Promise<unknown> 
     } catch (error) {
       toastError(error)
     }
-    await onTried() // Also after a refusal: a colleague may have retried it first.
+    await onTried() // Also after a refusal, because a colleague may have retried the job first.
     setBusy(false)
   }
 

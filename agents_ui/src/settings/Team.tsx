@@ -34,7 +34,7 @@ export function Team() {
     queryKey: ['invites'],
     queryFn: () => api.get<Invites>('/api/invites'),
   })
-  const again = (what: 'users' | 'invites') => void queries.invalidateQueries({ queryKey: [what] })
+  const refetchList = (what: 'users' | 'invites') => void queries.invalidateQueries({ queryKey: [what] })
 
   const pending = invites.data?.invites ?? []
   return (
@@ -43,20 +43,23 @@ export function Team() {
         title={t('pages.team')}
         text={t('settings.team.text')}
         action={
-          <Button leftSection={<IconUserPlus size={17} />} onClick={() => openInvite(() => again('invites'))}>
+          <Button
+            leftSection={<IconUserPlus size={17} />}
+            onClick={() => openInvite(() => refetchList('invites'))}
+          >
             {t('settings.team.invite')}
           </Button>
         }
       />
       <Section title={t('settings.team.people')}>
         {users.data?.users.map((user) => (
-          <Person key={user.id} user={user} onChanged={() => again('users')} />
+          <Person key={user.id} user={user} onChanged={() => refetchList('users')} />
         ))}
       </Section>
       {pending.length > 0 && (
         <Section title={t('settings.team.invites')}>
           {pending.map((invite) => (
-            <Invited key={invite.id} invite={invite} onChanged={() => again('invites')} />
+            <Invited key={invite.id} invite={invite} onChanged={() => refetchList('invites')} />
           ))}
         </Section>
       )}

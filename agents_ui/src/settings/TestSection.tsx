@@ -20,7 +20,7 @@ const PICTURES = {
 }
 
 interface TestProps {
-  /** The address that answers with findings. */
+  /** The API path that runs the test and returns findings. */
   path: string
   title: string
   text: string
@@ -28,7 +28,7 @@ interface TestProps {
   children?: ReactNode
 }
 
-/** Tests what is saved and shows the same findings as `threadline doctor`. */
+/** Tests the saved settings and shows the same findings as `threadline doctor`. */
 export function TestSection({ path, title, text, unsaved, children }: TestProps) {
   const { t } = useTranslation()
   const [findings, setFindings] = useState<Finding[] | null>(null)

@@ -1,4 +1,4 @@
-/** "Firefox · Windows" out of a User-Agent header, for one's own session list. Pure. */
+/** Turns a User-Agent header into "Firefox · Windows", for the user's list of sessions. Pure. */
 
 const BROWSERS: readonly (readonly [RegExp, string])[] = [
   [/Edg(e|A|iOS)?\//, 'Edge'],

@@ -54,7 +54,7 @@ function InviteForm({ onDone }: { onDone: (made: Invited) => void }) {
     saved: { email: '', role: 'support' as Role },
     send: (values) => api.post<Invited>('/api/invites', values),
     onSaved: onDone,
-    guarded: false,
+    asksBeforeLeaving: false,
   })
   const { role } = form.values
 

@@ -11,10 +11,10 @@ import { api } from '../kernel/api'
 import { ConflictDialog } from './ConflictDialog'
 import frame from './Settings.module.css'
 
-/** What a section of a settings page edits. */
+/** The props of a section of a settings page: values, errors and `change`. */
 export type Editing<T extends object> = Pick<ServerForm<T>, 'values' | 'change' | 'errors'>
 
-/** The document behind `path`, or what to show until it is loaded. */
+/** The settings document at `path`; `waiting` is shown until it is loaded. */
 export function useSettings<T>(path: string): { data: T | undefined; waiting: ReactNode } {
   const { t } = useTranslation()
   const { data, isError, refetch } = useQuery({
@@ -32,7 +32,7 @@ export function useSettings<T>(path: string): { data: T | undefined; waiting: Re
   return { data, waiting: !data && isError ? failed : null }
 }
 
-/** The form of one settings document. Saving takes over what it became: trimmed, sorted, put into capitals. */
+/** The form of one settings document. After saving it shows the values as the server stored them: trimmed, sorted, in capitals. */
 export function useEditing<T extends object, A extends object = T>(
   path: string,
   saved: T,
@@ -41,7 +41,7 @@ export function useEditing<T extends object, A extends object = T>(
 ): ServerForm<T> {
   const { t } = useTranslation()
   const queries = useQueryClient()
-  const own = (answer: A): T => {
+  const valuesFrom = (answer: A): T => {
     const fields = Object.keys(saved) as (keyof T)[]
     const values = answer as unknown as T
     return fromAnswer?.(answer) ?? (Object.fromEntries(fields.map((name) => [name, values[name]])) as T)
@@ -49,9 +49,9 @@ export function useEditing<T extends object, A extends object = T>(
   const form = useServerForm<T, A>({
     saved,
     send: (values) => api.put<A>(path, values),
-    savedBy: own,
+    savedBy: valuesFrom,
     ...(onWrong && { onWrong }),
-    fromCurrent: (current) => own(current as A),
+    fromCurrent: (current) => valuesFrom(current as A),
     onSaved: (answer) => {
       queries.setQueryData(['settings', path], answer)
       toast(t('common.saved'))

@@ -6,7 +6,7 @@ import { isOffline } from '../kernel/online'
 import { useLive } from '../live/store'
 import classes from './Banner.module.css'
 
-/** Shorter interruptions are not shown; after a deploy everybody is connected again within 6.5 seconds (G8). */
+/** Shorter interruptions are not shown; after a deploy all clients are connected again within 6.5 seconds (G8). */
 const PATIENCE_MS = 8_000
 /** The banner appears sooner if the browser itself reports that there is no network. */
 const OFFLINE_MS = 1_500

@@ -31,13 +31,13 @@ const hit = (id: number, text: string) => ({
   ],
 })
 
-let found: { tickets: unknown[]; contacts: unknown[] }
+let results: { tickets: unknown[]; contacts: unknown[] }
 let hits: unknown[]
-const asked: string[] = []
+const requestedQueries: string[] = []
 
 function answer(path: string): Promise<never> {
-  asked.push(path)
-  if (path.startsWith('/api/find')) return Promise.resolve(found as never)
+  requestedQueries.push(path)
+  if (path.startsWith('/api/find')) return Promise.resolve(results as never)
   if (path.startsWith('/api/search')) return Promise.resolve({ hits } as never)
   if (path.startsWith('/api/users'))
     return Promise.resolve({
@@ -70,9 +70,9 @@ const beside = (conversation: ReactElement) => {
 
 describe('the palette', () => {
   beforeEach(() => {
-    found = { tickets: [], contacts: [] }
+    results = { tickets: [], contacts: [] }
     hits = []
-    asked.length = 0
+    requestedQueries.length = 0
     navigate.mockClear()
     vi.spyOn(api, 'get').mockImplementation(answer)
     useSession.setState({ user: { id: 1, name: 'Anna' } as never, capabilities: ['inbox'] })
@@ -93,8 +93,8 @@ describe('the palette', () => {
     expect(onClose).toHaveBeenCalledOnce()
   })
 
-  it('waits with Enter for the results of these words', async () => {
-    found = { tickets: [ticket(4, { contact: { ...ticket(4).contact, name: 'Zoe' } })], contacts: [] }
+  it('Enter waits for the results of the typed text', async () => {
+    results = { tickets: [ticket(4, { contact: { ...ticket(4).contact, name: 'Zoe' } })], contacts: [] }
     show(<Palette onClose={vi.fn()} onHelp={vi.fn()} />)
     type('zo')
     fireEvent.keyDown(box(), { key: 'Enter' })
@@ -104,7 +104,7 @@ describe('the palette', () => {
     )
   })
 
-  it('moves in a circle, and goes back to the first with other words', async () => {
+  it('the selection wraps around, and returns to the first result when the text changes', async () => {
     show(<Palette onClose={vi.fn()} onHelp={vi.fn()} />)
     const all = screen.getAllByRole('option')
     fireEvent.keyDown(box(), { key: 'ArrowUp' })
@@ -118,20 +118,20 @@ describe('the palette', () => {
     expect(selected()).toEqual([screen.getAllByRole('option')[0]])
   })
 
-  it('calls the nameless by the number of their ticket, and asks for them by that', async () => {
+  it('shows nameless visitors by their ticket’s number, and finds them by it', async () => {
     const nobody = { ...ticket(45).contact, id: 9, name: '', email: null, phone_shown: null }
-    found = { tickets: [ticket(45, { contact: nobody })], contacts: [] }
+    results = { tickets: [ticket(45, { contact: nobody })], contacts: [] }
     show(<Palette onClose={vi.fn()} onHelp={vi.fn()} />)
     type('visitor')
     await screen.findByRole('option', { name: /Visitor 45/ })
-    expect(asked).toContain('/api/find?q=visitor&nameless=1')
+    expect(requestedQueries).toContain('/api/find?q=visitor&nameless=1')
     type('Visitor 45')
-    await waitFor(() => expect(asked).toContain('/api/find?q=%2345'))
+    await waitFor(() => expect(requestedQueries).toContain('/api/find?q=%2345'))
     type('4')
-    await waitFor(() => expect(asked).toContain('/api/find?q=4'))
+    await waitFor(() => expect(requestedQueries).toContain('/api/find?q=4'))
   })
 
-  it('offers what can be done with the open ticket now, by whoever is signed in', async () => {
+  it('offers the actions that the signed-in user may do with the open ticket now', async () => {
     const post = vi.spyOn(api, 'post').mockResolvedValue({ ticket: ticket(1) } as never)
     const props = { onBack: vi.fn(), onDetails: vi.fn(), onNext: () => () => {} }
     const { unmount } = beside(<Conversation ticket={ticket(1)} {...props} />)

@@ -1,4 +1,4 @@
-/** ⌘K: any action, ticket or contact. */
+/** The command palette (⌘K): finds actions, tickets and contacts. */
 import { Modal, TextInput, useMantineColorScheme } from '@mantine/core'
 import {
   IconInbox,
@@ -38,7 +38,7 @@ interface Item {
   hint?: ReactNode
   picture: ReactNode
   keys?: string
-  /** Found without a request to the server. */
+  /** The item was found in the console, without a request to the server. */
   here?: true
   run: () => void
 }
@@ -51,13 +51,13 @@ interface Group {
 export default function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () => void }) {
   const { t } = useTranslation()
   const [text, setText] = useState('')
-  const wanted = text.trim()
-  const { tickets, busy } = useFound(wanted)
-  const { hits, busy: searching } = useSaid(wanted)
+  const trimmed = text.trim()
+  const { tickets, busy } = useFoundTickets(trimmed)
+  const { hits, busy: searching } = useFoundMessages(trimmed)
   const groups: Group[] = [
     { title: t('palette.tickets'), items: tickets },
-    { title: t('palette.ticket'), items: matching(ticketItems(useOfferedCommands(), wanted), wanted) },
-    { title: t('palette.actions'), items: matching(useActions(onHelp), wanted) },
+    { title: t('palette.ticket'), items: matching(ticketItems(useOfferedCommands(), trimmed), trimmed) },
+    { title: t('palette.actions'), items: matching(useActions(onHelp), trimmed) },
     { title: t('palette.messages'), items: hits },
   ].filter((group) => group.items.length > 0)
   const items = groups.flatMap((group) => group.items)
@@ -66,10 +66,11 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
   const idOf = (item: Item) => `${id} ${item.id}`.replaceAll(' ', '-')
 
   // Focus returns to where it was, unless an action moves it.
-  const [from] = useState(() => document.activeElement)
-  const leave = () => {
+  const [focusedBefore] = useState(() => document.activeElement)
+  const closeThen = () => {
     onClose()
-    if (from instanceof HTMLElement) setTimeout(() => from.isConnected && from.focus())
+    if (focusedBefore instanceof HTMLElement)
+      setTimeout(() => focusedBefore.isConnected && focusedBefore.focus())
   }
   const run = (item: Item) => {
     onClose()
@@ -78,16 +79,16 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
 
   // Enter pressed before the results arrive waits for the results of this text.
   const settled = !busy && !searching
-  const [entered, setEntered] = useState<string | null>(null)
-  const due = entered === text && settled ? selected : undefined
-  const runDue = useEffectEvent(() => due && run(due))
-  useEffect(() => runDue(), [due])
+  const [enteredText, setEnteredText] = useState<string | null>(null)
+  const enteredItem = enteredText === text && settled ? selected : undefined
+  const runEntered = useEffectEvent(() => enteredItem && run(enteredItem))
+  useEffect(() => runEntered(), [enteredItem])
 
   function onKeyDown(event: KeyboardEvent) {
     if (event.key === 'ArrowDown') move(1)
     else if (event.key === 'ArrowUp') move(-1)
     else if (event.key === 'Enter' && selected && (settled || selected.here)) run(selected)
-    else if (event.key === 'Enter') setEntered(text)
+    else if (event.key === 'Enter') setEnteredText(text)
     else return
     event.preventDefault()
   }
@@ -95,7 +96,7 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
   return (
     <Modal.Root
       opened
-      onClose={leave}
+      onClose={closeThen}
       size={600}
       yOffset="14vh"
       transitionProps={{ duration: 120 }}
@@ -161,15 +162,15 @@ interface OptionProps {
 }
 
 function Option({ id, item, selected, onPoint, onRun }: OptionProps) {
-  const place = useRef<HTMLDivElement>(null)
+  const optionRef = useRef<HTMLDivElement>(null)
   useEffect(() => {
-    if (selected) place.current?.scrollIntoView({ block: 'nearest' })
+    if (selected) optionRef.current?.scrollIntoView({ block: 'nearest' })
   }, [selected])
   return (
     // The search box handles the keys: Enter runs the selected option.
     // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
     <div
-      ref={place}
+      ref={optionRef}
       id={id}
       role="option"
       tabIndex={-1}
@@ -218,13 +219,13 @@ const matching = (items: readonly Item[], text: string) => {
 }
 
 const KEYS: readonly string[] = Object.values(SHORTCUTS).map(({ keys }) => keys[0])
-/** Those with a key come first, in the order of the shortcuts. */
-const place = ({ keys }: Command) => (keys ? KEYS.indexOf(keys) : KEYS.length)
+/** Commands with a shortcut come first, in the order of the shortcuts. */
+const shortcutOrder = ({ keys }: Command) => (keys ? KEYS.indexOf(keys) : KEYS.length)
 
 const ticketItems = (commands: readonly Command[], text: string): Item[] =>
   commands
     .filter((command) => text || !command.typed)
-    .toSorted((a, b) => place(a) - place(b))
+    .toSorted((a, b) => shortcutOrder(a) - shortcutOrder(b))
     .map((command) => ({ ...command, id: `command ${command.id}`, picture: icon(command.icon) }))
 
 const icon = (Picture: Icon) => <Picture size={18} stroke={1.6} />
@@ -281,26 +282,27 @@ function useActions(onHelp: () => void): Item[] {
   return actions.filter((action) => action !== false)
 }
 
-const PAIRED = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uac00-\ud7a3]/
+const PAIR_SCRIPTS = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uac00-\ud7a3]/
 
-const isEnough = (text: string) => text.length >= 2 || /^\d$/.test(text) || PAIRED.test(text)
+const isLongEnoughForTickets = (text: string) =>
+  text.length >= 2 || /^\d$/.test(text) || PAIR_SCRIPTS.test(text)
 /** Three letters, or two characters of a script in which two make a word. */
-const isSentence = (text: string) => text.length >= (PAIRED.test(text) ? 2 : 3)
+const isLongEnoughForMessages = (text: string) => text.length >= (PAIR_SCRIPTS.test(text) ? 2 : 3)
 
-function useFound(text: string): { tickets: Item[]; busy: boolean } {
+function useFoundTickets(text: string): { tickets: Item[]; busy: boolean } {
   const { t } = useTranslation()
   const open = useOpen()
   const inbox = useCan('inbox')
-  const [asked] = useDebouncedValue(text, 160)
+  const [queryText] = useDebouncedValue(text, 160)
   const { data, isFetching } = useQuery({
-    queryKey: ['find', asked],
-    queryFn: () => api.get<Found>(`/api/find${query(findQuery(asked))}`),
-    // One digit is a ticket's number, and one character of some scripts a name.
-    enabled: inbox && isEnough(asked),
+    queryKey: ['find', queryText],
+    queryFn: () => api.get<Found>(`/api/find${query(findQuery(queryText))}`),
+    // One character is enough: it may be a ticket's number, or a name in some scripts.
+    enabled: inbox && isLongEnoughForTickets(queryText),
     placeholderData: (before) => before,
   })
-  const busy = isEnough(text) && (isFetching || asked !== text)
-  if (!data || !isEnough(text)) return { tickets: [], busy }
+  const busy = isLongEnoughForTickets(text) && (isFetching || queryText !== text)
+  if (!data || !isLongEnoughForTickets(text)) return { tickets: [], busy }
   // Contacts are found by their tickets: until they have pages of their own there is nothing else to open.
   const tickets = data.tickets.map((ticket) => ({
     id: `ticket ${ticket.id}`,
@@ -313,20 +315,20 @@ function useFound(text: string): { tickets: Item[]; busy: boolean } {
 }
 
 /** Messages that contain the text, with the found words marked. */
-function useSaid(text: string): { hits: Item[]; busy: boolean } {
+function useFoundMessages(text: string): { hits: Item[]; busy: boolean } {
   const open = useOpen()
   const inbox = useCan('inbox')
-  const [asked] = useDebouncedValue(text, 260)
+  const [queryText] = useDebouncedValue(text, 260)
   const { data, isFetching } = useQuery({
-    queryKey: ['search', asked],
-    queryFn: () => api.get<SearchHits>(`/api/search${query({ q: asked, limit: 8 })}`),
-    enabled: inbox && isSentence(asked),
+    queryKey: ['search', queryText],
+    queryFn: () => api.get<SearchHits>(`/api/search${query({ q: queryText, limit: 8 })}`),
+    enabled: inbox && isLongEnoughForMessages(queryText),
     placeholderData: (before) => before,
   })
-  const busy = isSentence(text) && (isFetching || asked !== text)
-  if (!data || !isSentence(text)) return { hits: [], busy }
+  const busy = isLongEnoughForMessages(text) && (isFetching || queryText !== text)
+  if (!data || !isLongEnoughForMessages(text)) return { hits: [], busy }
   const hits = data.hits.map((hit) => ({
-    id: `said ${hit.ticket.thread} ${hit.seq}`,
+    id: `message ${hit.ticket.thread} ${hit.seq}`,
     label: ticketName(hit.ticket),
     hint: hit.snippet.map((piece, index) =>
       piece.hit ? <mark key={index}>{piece.text}</mark> : <span key={index}>{piece.text}</span>,
@@ -340,7 +342,7 @@ function useSaid(text: string): { hits: Item[]; busy: boolean } {
   return { hits, busy }
 }
 
-/** With a message, the address names it: it can be reloaded and shared. */
+/** Opens a ticket. With a message, its `seq` is in the URL, so that the page can be reloaded and shared. */
 function useOpen(): (ticket: number, seq?: number) => () => void {
   const navigate = useNavigate()
   return (ticket, seq) => () =>

@@ -18,7 +18,7 @@ const Palette = lazyPart(async () => (await import('./Palette')).default, { fram
 const ShortcutsSheet = lazyPart(async () => (await import('./ShortcutsSheet')).default, { frame, soon: true })
 
 export function Shell() {
-  // The session may end at any moment; the router leaves a moment later.
+  // The session may end before the router leaves this page.
   const user = useSession((state) => state.user)
   return user && <SignedInShell key={user.id} user={user.id} />
 }
@@ -56,7 +56,7 @@ function SignedInShell({ user }: { user: number }) {
   )
 }
 
-/** In place of a dialog that takes what was typed for it. */
+/** In place of a dialog that could not be loaded: drops the text that was typed for it. */
 function TypedTrouble(props: { onClose: () => void; children: ReactNode }) {
   useEffect(() => void takeTyped(), [])
   return <TroubleDialog {...props} />

@@ -14,8 +14,8 @@ export function useMyAreas(): (typeof AREAS)[number][] {
 
 /** Starts to load the page that an address leads to. */
 export function preloadArea(pathname: string): void {
-  const found = [...AREAS, ...BEFORE_SIGN_IN].find(
+  const area = [...AREAS, ...BEFORE_SIGN_IN].find(
     ({ path }) => pathname === path || pathname.startsWith(`${path}/`),
   )
-  void found?.page.preload()
+  void area?.page.preload()
 }

@@ -8,12 +8,12 @@ import { useLive } from '../live/store'
 import { show, speakEnglish } from '../testing/render'
 import { Banner } from './Banner'
 import { clearWhenLeft } from './leaving'
-import { reloadOnce, understood } from '../live/version'
+import { allowAnotherReload, reloadOnce } from '../live/version'
 
 beforeAll(speakEnglish)
 
 describe('when a session ends', () => {
-  it('no dialog stays above the sign-in page, and nothing that was fetched stays in memory', async () => {
+  it('no dialog stays above the sign-in page, and cached responses are removed', async () => {
     const queries = new QueryClient()
     const stop = clearWhenLeft(queries)
     useSession.setState({ user: { id: 1 } as never })
@@ -32,7 +32,7 @@ describe('when a session ends', () => {
   })
 })
 
-describe('a page whose protocol the server no longer speaks', () => {
+describe('a page whose protocol the server no longer accepts', () => {
   let reload: ReturnType<typeof vi.spyOn>
   beforeEach(() => {
     reload = vi.spyOn(location, 'reload').mockImplementation(() => {})
@@ -40,7 +40,7 @@ describe('a page whose protocol the server no longer speaks', () => {
   })
   afterEach(() => useLive.setState({ outdated: false }))
 
-  it('reloads once; when that was of no use a banner asks', async () => {
+  it('reloads once; if that does not help, a banner asks', async () => {
     show(<Banner />)
     reloadOnce()
     expect(reload).toHaveBeenCalledOnce()
@@ -52,14 +52,14 @@ describe('a page whose protocol the server no longer speaks', () => {
     expect(reload).toHaveBeenCalledTimes(2)
   })
 
-  it('may reload again after the server understood it in between', () => {
+  it('may reload again after a connection whose protocol matched', () => {
     reloadOnce()
-    understood()
+    allowAnotherReload()
     reloadOnce()
     expect(reload).toHaveBeenCalledTimes(2)
   })
 
-  it('asks at once where the browser remembers nothing', () => {
+  it('asks at once if the browser has no storage', () => {
     vi.stubGlobal('sessionStorage', undefined)
     reloadOnce()
     expect(reload).not.toHaveBeenCalled()

@@ -18,7 +18,7 @@ interface Next {
   next?: string
 }
 
-/** Only our own addresses: `//evil.example` is not one. */
+/** The page to open after signing in: only addresses of this console, so `//evil.example` is ignored. */
 function nextOf(search: Record<string, unknown>): Next {
   const { next } = search
   return typeof next === 'string' && /^\/(?![/\\])/.test(next) ? { next } : {}
@@ -76,7 +76,7 @@ const start = createRoute({
   component: Start,
 })
 
-/** An area of another role's leads to the start page. */
+/** An area that the role may not open leads to the start page. */
 const guard = (area: Area) => () => {
   if (!may(area.capability)) throw redirect({ to: '/' })
 }

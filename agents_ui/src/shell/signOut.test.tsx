@@ -16,16 +16,16 @@ vi.mock('@tanstack/react-router', () => ({ useNavigate: () => vi.fn() }))
 
 beforeAll(speakEnglish)
 
-const theirs = () => storage.names('threadline.').filter((name) => name.includes('.7.'))
+const storedKeysOfOtherUser = () => storage.names('threadline.').filter((name) => name.includes('.7.'))
 const unreached = () => Promise.reject(new ApiError(0, 'unreachable', ''))
 
 describe('signing out', () => {
-  let left: ReturnType<typeof vi.spyOn>
+  let leavePage: ReturnType<typeof vi.spyOn>
   let posted: ReturnType<typeof vi.spyOn>
   let put: ReturnType<typeof vi.spyOn>
 
   beforeEach(async () => {
-    left = vi.spyOn(location, 'assign').mockImplementation(() => {})
+    leavePage = vi.spyOn(location, 'assign').mockImplementation(() => {})
     posted = vi
       .spyOn(api, 'post')
       .mockImplementation((path) => (path === '/api/logout' ? Promise.resolve({} as never) : unreached()))
@@ -46,39 +46,39 @@ describe('signing out', () => {
 
   const loggedOut = () => posted.mock.calls.some(([path]: unknown[]) => path === '/api/logout')
 
-  it('keeps the words of drafts on the server and nothing in the browser', async () => {
+  it('saves drafts on the server and leaves nothing in the browser', async () => {
     setDraft(1, { text: 'half a sentence' })
-    expect(theirs()).toHaveLength(1)
+    expect(storedKeysOfOtherUser()).toHaveLength(1)
     act(signOut)
-    await waitFor(() => expect(left).toHaveBeenCalledWith('/login'))
+    await waitFor(() => expect(leavePage).toHaveBeenCalledWith('/login'))
     expect(put).toHaveBeenCalledWith(
       '/api/tickets/1/draft',
       expect.objectContaining({ text: 'half a sentence' }),
     )
-    expect(theirs()).toEqual([])
+    expect(storedKeysOfOtherUser()).toEqual([])
   })
 
-  it('asks when something was not sent', async () => {
+  it('asks first if a message was not sent', async () => {
     act(() => sendMessage(ticket(1), 'reply', 'still waiting', [], 0))
     setDraft(2, { files: [{ token: 'x' } as never] })
     act(signOut)
     await screen.findByText(/2 messages have not been sent/)
     expect(loggedOut()).toBe(false)
     await userEvent.click(screen.getByRole('button', { name: 'Cancel' }))
-    expect(theirs().length).toBeGreaterThan(0)
+    expect(storedKeysOfOtherUser().length).toBeGreaterThan(0)
     act(signOut)
     await userEvent.click(await screen.findByRole('button', { name: 'Sign out and delete' }))
-    await waitFor(() => expect(left).toHaveBeenCalledWith('/login'))
-    expect(theirs()).toEqual([])
+    await waitFor(() => expect(leavePage).toHaveBeenCalledWith('/login'))
+    expect(storedKeysOfOtherUser()).toEqual([])
   })
 
-  it('that does not reach the server deletes nothing', async () => {
+  it('deletes nothing if the server cannot be reached', async () => {
     setDraft(1, { text: 'half a sentence' })
     posted.mockImplementation(unreached)
     act(signOut)
     await waitFor(() => expect(loggedOut()).toBe(true))
     await act(async () => {})
-    expect(left).not.toHaveBeenCalled()
-    expect(theirs()).toContain('threadline.draft.7.1')
+    expect(leavePage).not.toHaveBeenCalled()
+    expect(storedKeysOfOtherUser()).toContain('threadline.draft.7.1')
   })
 })

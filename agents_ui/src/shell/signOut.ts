@@ -1,4 +1,4 @@
-/** Signing out: asks about unsent things first; afterwards nothing of this person stays in the browser. */
+/** Signs out: asks first if messages were not sent; afterwards no data of this person stays in the browser. */
 import { modals } from '@mantine/modals'
 import { notifications } from '@mantine/notifications'
 import i18n from 'i18next'
@@ -11,17 +11,17 @@ import { AREAS } from './areas'
 import { may } from '../ui/area'
 
 export function signOut(): void {
-  void ask()
+  void askAboutUnsent()
 }
 
-async function ask(): Promise<void> {
-  // An area that is not loaded yet may still have something of this person's in the browser.
+async function askAboutUnsent(): Promise<void> {
+  // An area that is not loaded yet may still have stored data of this person in the browser.
   await Promise.all(
     AREAS.map((area) => ('runtime' in area && may(area.capability) ? area.runtime.preload() : null)),
   )
   const count = personalData().reduce((sum, data) => sum + data.unsent(), 0)
   if (count === 0) {
-    await leave()
+    await signOutNow()
     return
   }
   modals.openConfirmModal({
@@ -29,22 +29,22 @@ async function ask(): Promise<void> {
     children: i18n.t('frame.unsentText', { count }),
     labels: { confirm: i18n.t('frame.unsentLeave'), cancel: i18n.t('common.cancel') },
     confirmProps: { color: 'red' },
-    onConfirm: () => void leave(),
+    onConfirm: () => void signOutNow(),
   })
 }
 
-/** A full page load afterwards: nothing stays in memory. */
-async function leave(): Promise<void> {
+/** Ends the session and deletes the data, then loads a new page, so that nothing stays in memory. */
+async function signOutNow(): Promise<void> {
   const user = useSession.getState().user?.id
-  const kept = personalData()
+  const dataOfAreas = personalData()
   try {
-    if (!isOffline()) await Promise.all(kept.map((data) => data.flush()))
+    if (!isOffline()) await Promise.all(dataOfAreas.map((data) => data.flush()))
     await api.post('/api/logout')
   } catch (error) {
     toastError(error)
     return
   }
-  if (user !== undefined) for (const data of kept) data.clear(user)
+  if (user !== undefined) for (const data of dataOfAreas) data.clear(user)
   notifications.clean()
   location.assign('/login')
 }

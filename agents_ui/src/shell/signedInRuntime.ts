@@ -7,7 +7,7 @@ import { forgetUser, loadSession, rememberLanguage, useSession } from '../kernel
 import { preloadParts } from '../ui/lazyPart'
 import { followQueries } from '../live/staleQueries'
 import { connect, disconnect, follow } from '../live/store'
-import { reloadOnce, understood } from '../live/version'
+import { reloadOnce, allowAnotherReload } from '../live/version'
 
 export function useSignedInRuntime(user: number): void {
   const queries = useQueryClient()
@@ -30,7 +30,7 @@ export function useSignedInRuntime(user: number): void {
         if (frame.type === 'changed' && frame.what === 'me') void sessionAgain()
         else if (frame.type === 'ready') {
           void preloadParts()
-          understood()
+          allowAnotherReload()
         }
       }),
     ]

@@ -19,7 +19,7 @@ export function entry(seq: number, more: Partial<EntryOut> = {}): EntryOut {
   }
 }
 
-/** These entries as a page of a thread that ends with them, or at `last_seq`. */
+/** A page with these entries; the thread ends with the last of them, or at `last_seq`. */
 export function entryPage(entries: EntryOut[], last_seq = entries.at(-1)?.seq ?? 0): EntryPage {
   const within = entries.filter(({ seq, kind }) => seq <= last_seq && kind !== 'redacted')
   const [first, last] = [within[0]?.seq ?? 1, within.at(-1)?.seq ?? 0]

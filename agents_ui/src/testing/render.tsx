@@ -1,4 +1,4 @@
-/** Renders a component as the console does: with its theme, its English texts, its live connection and nothing fetched twice. */
+/** Renders a component as the console does: with its theme, its English texts, its live connection and without refetching. */
 import { MantineProvider } from '@mantine/core'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { render, type RenderResult } from '@testing-library/react'

@@ -7,7 +7,7 @@ interface BoundaryProps {
   children: ReactNode
 }
 
-/** Replaces a part that failed to render by a message and a way to try again; the rest of the page stays. */
+/** Replaces a part that failed to render by a message with a "Try again" button; the rest of the page stays. */
 export class Boundary extends Component<BoundaryProps, { broken: boolean }> {
   override state = { broken: false }
 

@@ -1,4 +1,4 @@
-/** A list as a file for spreadsheets. The server writes it, whole and safe (`server/web/csv_file.py`). */
+/** A button that downloads a list as a CSV file, which the server writes (`server/web/csv_file.py`). */
 import { Button } from '@mantine/core'
 import { IconDownload } from '@tabler/icons-react'
 import { useTranslation } from 'react-i18next'

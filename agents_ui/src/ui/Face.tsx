@@ -5,7 +5,7 @@ import classes from './Face.module.css'
 
 interface FaceProps {
   name: string
-  /** Decides the colour, so that it stays when the name changes. */
+  /** Determines the colour, so that the colour stays when the name changes. */
   id: number
   /** In px at the browser's usual font size, or a length of the theme. */
   size?: number | `var(${string})`

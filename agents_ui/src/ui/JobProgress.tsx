@@ -1,4 +1,4 @@
-/** How far long work on the server is. */
+/** The progress of a long job of the server. */
 import { Progress, Text } from '@mantine/core'
 import '@mantine/core/styles/Progress.layer.css'
 import { useTranslation } from 'react-i18next'

@@ -9,9 +9,9 @@ import { useSession } from '../kernel/session'
 import type { LazyPart } from './lazyPart'
 
 export interface Area {
-  /** The first part of its addresses. */
+  /** The beginning of the area's URLs. */
   readonly path: `/${string}`
-  /** What somebody must be allowed to do in order to see it. */
+  /** The capability that a user needs to see the area. */
   readonly capability: string
   readonly label: ParseKeys
   readonly icon: Icon

@@ -3,8 +3,8 @@ import i18n from 'i18next'
 import { explainCode } from './toasts'
 
 /**
- * `done`: in words, how many were changed. `words`: for codes that mean something special here. Results with the same code
- * are told together, in the order in which the codes come.
+ * `done`: returns the sentence that says how many were changed. `words`: texts for codes that mean something special here.
+ * Results with the same code share one sentence, in the order in which the codes first occur.
  */
 export function bulkResult(
   results: readonly { code: string }[],

@@ -7,7 +7,7 @@ export interface Command {
   label: string
   icon: Icon
   keys?: string
-  /** Offered only when the typed text matches: one of many of its kind. */
+  /** Offered only if the typed text matches, because there are many commands of this kind. */
   typed?: boolean
   run: () => void
 }

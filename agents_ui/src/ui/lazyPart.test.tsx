@@ -17,8 +17,8 @@ beforeEach(() => {
 const Shown = () => <p>the part</p>
 const unloadable = () => Promise.reject(new TypeError('Failed to fetch dynamically imported module'))
 
-describe('a late part', () => {
-  it('that cannot be loaded leaves everything else, and comes by itself when the line is back', async () => {
+describe('a lazily loaded part', () => {
+  it('that cannot be loaded does not affect the rest, and is loaded when the connection is back', async () => {
     const load = vi.fn<() => Promise<typeof Shown>>(unloadable)
     const Part = lazyPart(load)
     useLive.setState({ phase: 'waiting' })
@@ -36,17 +36,17 @@ describe('a late part', () => {
     expect(screen.queryByText('This part could not be loaded')).toBeNull()
   })
 
-  it('can be asked for again', async () => {
+  it('can be loaded again with a button', async () => {
     const load = vi.fn<() => Promise<typeof Shown>>(unloadable)
     const Part = lazyPart(load)
     show(<Part />)
-    const again = await screen.findByRole('button', { name: 'Try again' })
+    const retryButton = await screen.findByRole('button', { name: 'Try again' })
     load.mockImplementation(async () => Shown)
-    await userEvent.click(again)
+    await userEvent.click(retryButton)
     await screen.findByText('the part')
   })
 
-  it('whose files an upgrade took away says so, and reloads only when asked to', async () => {
+  it('whose files an upgrade removed says so, and reloads the page only on request', async () => {
     const reload = vi.spyOn(location, 'reload').mockImplementation(() => {})
     vi.mocked(isOutdated).mockResolvedValue(true)
     const Part = lazyPart(unloadable)
@@ -57,7 +57,7 @@ describe('a late part', () => {
     expect(reload).toHaveBeenCalledOnce()
   })
 
-  it('that breaks takes nothing else down, and can be tried again', async () => {
+  it('that throws does not affect the rest, and can be tried again', async () => {
     let broken = true
     const Fragile = () => {
       if (broken) throw new Error('broken')
@@ -78,7 +78,7 @@ describe('a late part', () => {
     await screen.findByText('the part')
   })
 
-  it('once loaded is there at once', async () => {
+  it('that is loaded already is shown at once', async () => {
     const Part = lazyPart(async () => Shown)
     await Part.preload()
     show(<Part />)

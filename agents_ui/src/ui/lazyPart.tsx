@@ -23,7 +23,7 @@ interface Loading<P> {
 interface Options<P> {
   /** Shown while it is loading. */
   waiting?: ReactNode | ((props: P) => ReactNode)
-  /** Wraps the message that it cannot be shown, for example in a dialog. */
+  /** Wraps the error message, for example in a dialog. */
   frame?: (words: ReactNode, props: P) => ReactNode
   /** Whether to load it while the browser is idle, before it is needed. */
   wanted?: () => boolean

@@ -1,4 +1,4 @@
-/** The form that every page uses: what the server says at its field, what was typed meanwhile kept, conflicts, leaving. */
+/** Tests of the form that every page uses: errors at their fields, text typed during a save, conflicts, leaving. */
 import { TextInput } from '@mantine/core'
 import { act, screen, waitFor } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
@@ -15,7 +15,7 @@ interface Values {
 const SAVED: Values = { name: 'Ana', city: 'Kraków', version: '1' }
 
 const rendered = vi.fn<(form: ServerForm<Values>) => void>()
-const now = () => rendered.mock.lastCall![0]
+const currentForm = () => rendered.mock.lastCall![0]
 const send = vi.fn<(values: Values, key: string) => Promise<Values>>()
 const onSaved = vi.fn()
 
@@ -25,7 +25,7 @@ function Page({ saved = SAVED }: { saved?: Values }) {
     send,
     savedBy: (answer) => answer,
     onSaved,
-    guarded: false,
+    asksBeforeLeaving: false,
   })
   rendered(form)
   return (
@@ -45,7 +45,7 @@ async function type(label: string, text: string) {
   await userEvent.type(box(label), text)
 }
 
-/** An answer that comes when the test says so. */
+/** A promise that the test resolves. */
 function pending<T>() {
   let answer!: (value: T) => void
   let refuse!: (error: unknown) => void
@@ -68,8 +68,8 @@ beforeEach(() => {
   onSaved.mockReset()
 })
 
-describe('what the server says', () => {
-  it('is at its field, all of it at once, in words, and the first one has the focus', async () => {
+describe('an error of the server', () => {
+  it('is shown as a text at its field, together with all others, and the first field gets the focus', async () => {
     send.mockRejectedValue(
       refusal('invalid', [
         { field: 'name', code: 'long', params: { max: 80 } },
@@ -84,7 +84,7 @@ describe('what the server says', () => {
     await waitFor(() => expect(document.activeElement).toBe(box('Name')))
   })
 
-  it('goes from a field once that is changed, and stays at the others', async () => {
+  it('disappears when its field is changed, and stays at other fields', async () => {
     send.mockRejectedValue(
       refusal('invalid', [
         { field: 'name', code: 'required', params: {} },
@@ -98,22 +98,22 @@ describe('what the server says', () => {
     expect(screen.getAllByText('This must not be empty.')).toHaveLength(1)
   })
 
-  it('about a nested field is found by its path and by its beginning', async () => {
+  it('about a nested field is found by its path and by the path’s first part', async () => {
     send.mockRejectedValue(refusal('invalid', [{ field: 'city.0.from', code: 'required', params: {} }]))
     show(<Page />)
     await press()
-    await waitFor(() => expect(now().errors['city.0.from']).toBe('This must not be empty.'))
-    expect(now().errors.city).toBe('This must not be empty.')
+    await waitFor(() => expect(currentForm().errors['city.0.from']).toBe('This must not be empty.'))
+    expect(currentForm().errors.city).toBe('This must not be empty.')
   })
 
-  it('about no field of the form is below it', async () => {
+  it('about no field of the form is shown below the form', async () => {
     send.mockRejectedValue(refusal('forbidden'))
     show(<Page />)
     await press()
     expect((await screen.findByRole('alert')).textContent).toBe('You are not allowed to do this.')
   })
 
-  it('may be known before it is asked', async () => {
+  it('may be found by the form itself before the request', async () => {
     send.mockRejectedValue(new WrongInput({ city: 'Not there.' }))
     show(<Page />)
     await press()
@@ -122,7 +122,7 @@ describe('what the server says', () => {
 })
 
 describe('saving', () => {
-  it('keeps what was typed since, and takes over what it became', async () => {
+  it('keeps text typed meanwhile, and shows the values as the server stored them', async () => {
     const saving = pending<Values>()
     send.mockReturnValueOnce(saving.promise)
     show(<Page />)
@@ -131,13 +131,13 @@ describe('saving', () => {
     await type('City', 'Gdańsk')
     await act(async () => saving.answer({ name: 'Olga', city: 'Kraków', version: '2' }))
     expect([box('Name').value, box('City').value]).toEqual(['Olga', 'Gdańsk'])
-    expect(now().changed).toBe(true)
+    expect(currentForm().changed).toBe(true)
     await press()
     expect(send.mock.lastCall![0]).toEqual({ name: 'Olga', city: 'Gdańsk', version: '2' })
-    await waitFor(() => expect(now().changed).toBe(false))
+    await waitFor(() => expect(currentForm().changed).toBe(false))
   })
 
-  it('goes out once, however often it is pressed', async () => {
+  it('sends one request, however often the button is pressed', async () => {
     const saving = pending<Values>()
     send.mockReturnValueOnce(saving.promise)
     show(<Page />)
@@ -148,7 +148,7 @@ describe('saving', () => {
     await act(async () => saving.answer({ ...SAVED, name: 'Olga' }))
   })
 
-  it('repeats the same values with the same key, and others with another', async () => {
+  it('sends the same values with the same key, and other values with another key', async () => {
     send.mockRejectedValueOnce(refusal('busy')).mockRejectedValueOnce(refusal('busy'))
     show(<Page />)
     await type('Name', 'Olga')
@@ -165,7 +165,7 @@ describe('saving', () => {
 describe('somebody else saved', () => {
   const theirs = { name: 'Ana', city: 'Łódź', version: '9' }
 
-  it('fields that were not edited follow what is saved', async () => {
+  it('fields that were not edited show the newly saved values', async () => {
     const { rerender } = show(<Page />)
     await type('Name', 'Olga')
     rerender(<Page saved={theirs} />)
@@ -175,7 +175,7 @@ describe('somebody else saved', () => {
     expect(send.mock.lastCall![0]).toEqual({ name: 'Olga', city: 'Łódź', version: '9' })
   })
 
-  it('a field that both changed is not overwritten silently: saving goes out with the old version', async () => {
+  it('a field that both changed is not overwritten silently, because the request has the old version', async () => {
     const { rerender } = show(<Page />)
     await type('City', 'Gdańsk')
     rerender(<Page saved={theirs} />)
@@ -191,10 +191,10 @@ describe('somebody else saved', () => {
     show(<Page />)
     await type('City', 'Gdańsk')
     await press()
-    await waitFor(() => expect(now().conflict?.clashes).toEqual(['city']))
-    await act(() => now().decide({ city: choice }))
+    await waitFor(() => expect(currentForm().conflict?.clashes).toEqual(['city']))
+    await act(() => currentForm().decide({ city: choice }))
     expect(send.mock.lastCall![0]).toEqual({ name: 'Ana', city, version: '9' })
-    expect(now().conflict).toBeNull()
+    expect(currentForm().conflict).toBeNull()
   })
 
   it('merges by field', () => {

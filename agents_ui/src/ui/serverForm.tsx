@@ -1,6 +1,6 @@
 /**
- * Every form that the server checks: its errors at their fields, what was typed while saving kept, a conflict when
- * somebody else saved meanwhile, and a question before unsaved changes are left.
+ * The form that every page uses. It shows the server's errors at their fields, keeps text typed during a save, asks the
+ * user when somebody else saved meanwhile, and asks before unsaved changes are lost.
  */
 import { Text } from '@mantine/core'
 import { useForm } from '@mantine/form'
@@ -15,9 +15,9 @@ type Values = Record<string, unknown>
 type Field<T> = Extract<keyof T, string>
 
 export interface Conflict<T> {
-  /** What is saved now. */
+  /** The values that are saved now. */
   theirs: T
-  /** Who changed what since, newest first. */
+  /** Changes by others since our version, newest first. */
   changes: readonly Change[]
   /** Fields that both changed, differently. */
   clashes: readonly Field<T>[]
@@ -28,30 +28,30 @@ interface Options<T, A> {
   saved: T
   /** `key`: for endpoints that take one; the same while the same values are sent again. */
   send: (values: T, key: string) => Promise<A>
-  /** What is saved after the answer: trimmed, sorted, with a new version. By default what was sent. */
+  /** The saved values according to the response (trimmed, sorted, with a new version). Default: the values that were sent. */
   savedBy?: (answer: A) => T
   onSaved?: (answer: A) => void
   /** Called with the wrong fields, to show the tab that has them. */
   onWrong?: (fields: readonly string[]) => void
-  /** From the current state in a conflict. By default the fields of the same name. */
+  /** The form's values from the current document of a conflict. Default: the fields with the same names. */
   fromCurrent?: (current: Values) => T
-  /** Does leaving with unsaved changes ask? By default it does. */
-  guarded?: boolean
-  /** Words for a code that mean something special here. */
+  /** Whether leaving with unsaved changes asks first (default: yes). */
+  asksBeforeLeaving?: boolean
+  /** Texts for error codes that mean something special in this form. */
   words?: Readonly<Record<string, string>>
 }
 
 export interface ServerForm<T> {
   values: T
   change: (change: Partial<T>) => void
-  /** In words, by the path of a field ("texts.2.text") and by its beginning ("texts"). */
+  /** Error texts by the path of a field ("texts.2.text") and by the first part of the path ("texts"). */
   errors: Readonly<Record<string, string>>
-  /** What is wrong with no field in particular, in words; the error itself beside it. */
+  /** The text of an error that belongs to no field. */
   problem: string | null
   error: unknown
   changed: boolean
   busy: boolean
-  /** Returns whether it was saved. */
+  /** Sends the values; returns whether they were saved. */
   save: () => Promise<boolean>
   discard: () => void
   /** Value, error and `onChange` of a text input. */
@@ -61,13 +61,13 @@ export interface ServerForm<T> {
     onChange: (event: { currentTarget: { value: string } }) => void
   }
   conflict: Conflict<T> | null
-  /** Decides a conflict, for each field that both changed, and saves. Null: goes on editing. */
+  /** Resolves a conflict with a choice for each field that both changed, and saves. Null: returns to editing. */
   decide: (choices: Readonly<Partial<Record<Field<T>, 'mine' | 'theirs'>>> | null) => Promise<void>
-  /** The element with the fields, in which the first wrong one is found. */
+  /** The element that contains the fields; the first wrong field in it gets the focus. */
   attach: (area: HTMLElement | null) => void
 }
 
-/** Thrown by `send`: what is wrong, found before the server was asked. By field, in words. */
+/** Thrown by `send` for mistakes that are found before the request: error texts by field. */
 export class WrongInput extends Error {
   readonly fields: Readonly<Record<string, string>>
 
@@ -77,7 +77,7 @@ export class WrongInput extends Error {
   }
 }
 
-/** `texts` of `texts.2.text`. */
+/** The first part of a path: `texts` of `texts.2.text`. */
 const first = (path: string) => path.split('.')[0] ?? ''
 
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
@@ -86,7 +86,7 @@ function fieldsOf<T extends object>(values: T): Field<T>[] {
   return (Object.keys(values) as Field<T>[]).filter((field) => field !== 'version')
 }
 
-/** Fields of `mine` that differ from `base`, and where `theirs` does so too in another way. */
+/** The fields that `mine` and `theirs` both changed from `base`, to different values. */
 export function clashesOf<T extends object>(base: T, mine: T, theirs: T): Field<T>[] {
   return fieldsOf(base).filter(
     (field) =>
@@ -96,15 +96,15 @@ export function clashesOf<T extends object>(base: T, mine: T, theirs: T): Field<
   )
 }
 
-/** `theirs`, with what was edited on top of `base`. */
+/** `theirs`, with the fields that `mine` changed from `base`. */
 export function merged<T extends object>(base: T, mine: T, theirs: T): T {
-  const found = { ...theirs }
-  for (const field of fieldsOf(base)) if (!same(mine[field], base[field])) found[field] = mine[field]
-  return found
+  const result = { ...theirs }
+  for (const field of fieldsOf(base)) if (!same(mine[field], base[field])) result[field] = mine[field]
+  return result
 }
 
 export function useServerForm<T extends object, A = unknown>(options: Options<T, A>): ServerForm<T> {
-  const { saved, send, savedBy, onSaved, guarded = true, words = {} } = options
+  const { saved, send, savedBy, onSaved, asksBeforeLeaving = true, words = {} } = options
   const [base, setBase] = useState(saved)
   const form = useForm<Values>({ mode: 'controlled', initialValues: { ...saved } as Values })
   const [failure, setFailure] = useState<unknown>(null)
@@ -116,34 +116,34 @@ export function useServerForm<T extends object, A = unknown>(options: Options<T,
   const saving = useRef(false)
   const current = () => form.getValues() as T
 
-  /** New saved values under what is being edited. */
+  /** Replaces the saved values; `values` are shown in the form. */
   function rebase(theirs: T, values: T): void {
     setBase(theirs)
     form.setInitialValues({ ...theirs } as Values)
     form.setValues({ ...values } as Values)
   }
 
-  // Somebody else saved: fields that both changed wait for the conflict that saving meets.
-  const [seen, setSeen] = useState(saved)
+  // Somebody else saved: unedited fields follow. If both changed a field, the next save ends in a conflict.
+  const [lastSaved, setLastSaved] = useState(saved)
   useEffect(() => {
-    if (busy || same(saved, seen)) return
-    setSeen(saved)
+    if (busy || same(saved, lastSaved)) return
+    setLastSaved(saved)
     const mine = current()
     if (!same(saved, base) && clashesOf(base, mine, saved).length === 0)
       rebase(saved, merged(base, mine, saved))
-    // The rest is what it was when `saved` came.
+    // Runs only when `saved` or `busy` changes; the other values are those of that render.
     // oxlint-disable-next-line react-hooks/exhaustive-deps
   }, [saved, busy])
 
   const values = form.values as T
   const changed = fieldsOf(base).some((field) => !same(values[field], base[field]))
-  useGuard(guarded && changed)
+  useGuard(asksBeforeLeaving && changed)
 
-  const wanted = useRef(false)
+  const focusWanted = useRef(false)
   useEffect(() => {
-    if (!wanted.current || Object.keys(form.errors).length === 0) return
-    wanted.current = false
-    // After the tab with the field is shown.
+    if (!focusWanted.current || Object.keys(form.errors).length === 0) return
+    focusWanted.current = false
+    // Waits until the tab with the field is shown.
     const timer = setTimeout(() =>
       (area.current ?? document).querySelector<HTMLElement>('[aria-invalid="true"]')?.focus(),
     )
@@ -156,31 +156,31 @@ export function useServerForm<T extends object, A = unknown>(options: Options<T,
       errors[path] ??= text
       errors[first(path)] ??= text
     }
-    wanted.current = true
+    focusWanted.current = true
     form.setErrors(errors)
     options.onWrong?.(Object.keys(errors))
   }
 
   function refused(error: unknown, mine: T): void {
     setFailure(error)
-    const own = error instanceof ApiError ? error : null
+    const apiError = error instanceof ApiError ? error : null
     if (error instanceof WrongInput) return showErrors(error.fields)
-    if (own?.code === 'stale_version' && own.conflict) {
-      const { current: now, changes } = own.conflict
+    if (apiError?.code === 'stale_version' && apiError.conflict) {
+      const { current: currentValues, changes } = apiError.conflict
       const pick = (): T =>
-        Object.fromEntries(Object.keys(base).map((field) => [field, now[field]])) as unknown as T
-      const theirs = options.fromCurrent?.(now) ?? pick()
+        Object.fromEntries(Object.keys(base).map((field) => [field, currentValues[field]])) as unknown as T
+      const theirs = options.fromCurrent?.(currentValues) ?? pick()
       setConflict({ theirs, changes, clashes: clashesOf(base, mine, theirs) })
       return
     }
-    const here = (own?.faults ?? []).filter(({ field }) => first(field) in mine)
-    if (here.length > 0)
+    const shownFaults = (apiError?.faults ?? []).filter(({ field }) => first(field) in mine)
+    if (shownFaults.length > 0)
       showErrors(
         Object.fromEntries(
-          here.map(({ field, code, params }) => [field, words[code] ?? explainCode(code, params)]),
+          shownFaults.map(({ field, code, params }) => [field, words[code] ?? explainCode(code, params)]),
         ),
       )
-    else setProblem((own && words[own.code]) ?? explain(error))
+    else setProblem((apiError && words[apiError.code]) ?? explain(error))
   }
 
   async function save(): Promise<boolean> {
@@ -196,9 +196,9 @@ export function useServerForm<T extends object, A = unknown>(options: Options<T,
     try {
       const answer = await send(sent, attempt.current.key)
       attempt.current = { body: '', key: '' }
-      const now = savedBy?.(answer) ?? sent
-      // What was typed since stays and is unsaved.
-      rebase(now, merged(sent, current(), now))
+      const savedNow = savedBy?.(answer) ?? sent
+      // Text typed since then stays, unsaved.
+      rebase(savedNow, merged(sent, current(), savedNow))
       onSaved?.(answer)
       return true
     } catch (error) {
@@ -210,10 +210,10 @@ export function useServerForm<T extends object, A = unknown>(options: Options<T,
     }
   }
 
-  function change(more: Partial<T>): void {
-    form.setValues((now) => ({ ...now, ...more }))
-    const kept = Object.entries(form.errors).filter(([path]) => !(first(path) in more))
-    form.setErrors(Object.fromEntries(kept))
+  function change(patch: Partial<T>): void {
+    form.setValues((before) => ({ ...before, ...patch }))
+    const otherErrors = Object.entries(form.errors).filter(([path]) => !(first(path) in patch))
+    form.setErrors(Object.fromEntries(otherErrors))
     setProblem(null)
   }
 
@@ -258,12 +258,12 @@ interface FormProps<T> {
   form: ServerForm<T>
   children: ReactNode
   className?: string | undefined
-  /** The page itself says what is wrong with no field. */
-  problemElsewhere?: boolean
+  /** The page itself shows a problem that belongs to no field. */
+  problemShownElsewhere?: boolean
 }
 
 /** The only `<form>` of the console (tests/meta): the server checks, not the browser. */
-export function Form<T>({ form, children, className, problemElsewhere }: FormProps<T>) {
+export function Form<T>({ form, children, className, problemShownElsewhere }: FormProps<T>) {
   const { attach, save, problem } = form
   return (
     <form
@@ -277,7 +277,7 @@ export function Form<T>({ form, children, className, problemElsewhere }: FormPro
       }}
     >
       {children}
-      {problem !== null && !problemElsewhere && (
+      {problem !== null && !problemShownElsewhere && (
         <Text c="red" size="sm" role="alert" mt="xs">
           {problem}
         </Text>

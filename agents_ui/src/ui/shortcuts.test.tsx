@@ -26,7 +26,7 @@ describe('shortcuts', () => {
     ['open', 'Enter', 1],
     ['next', 'j', 4],
     ['previous', 'k', 4],
-  ] as const)('"%s" with its key held down runs as often as it should', (name, key, times) => {
+  ] as const)('"%s" runs once, or repeatedly if it moves, while its key is held down', (name, key, times) => {
     const run = vi.fn()
     render(<Bound name={name} run={run} />)
     press(key)
@@ -34,7 +34,7 @@ describe('shortcuts', () => {
     expect(run).toHaveBeenCalledTimes(times)
   })
 
-  it('the palette is not opened and closed by turns while its keys are held', () => {
+  it('the palette does not open and close repeatedly while its keys are held', () => {
     const run = vi.fn()
     render(<Bound name="palette" run={run} />)
     press('k', { ctrlKey: true })
@@ -42,7 +42,7 @@ describe('shortcuts', () => {
     expect(run).toHaveBeenCalledOnce()
   })
 
-  it('of a single key can be switched off; the others stay', () => {
+  it('with a single key can be switched off; the others stay', () => {
     usePrefs.setState({ singleKeys: false })
     const [letter, help, sequence, palette, leave] = Array.from({ length: 5 }, () => vi.fn())
     render(

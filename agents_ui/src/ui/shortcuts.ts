@@ -81,7 +81,7 @@ export function takeTyped(): string {
 
 function onHeld(event: KeyboardEvent): void {
   if (!pressedKeys || event.ctrlKey || event.metaKey) return
-  // The dialog never opened.
+  // The dialog did not open in time.
   if (event.key === 'Escape' || performance.now() - pressedKeys.at > HOLD_MS) {
     pressedKeys = null
     return
@@ -138,7 +138,7 @@ function run(name: ShortcutName, event: KeyboardEvent): void {
   if (!event.repeat || repeats) last.call(event)
 }
 
-/** The key's character; on layouts without Latin letters (Korean, Russian) the character at its place. */
+/** The key's character; on layouts without Latin letters (Korean, Russian) the Latin character of that key. */
 export function keyOf(event: Pick<KeyboardEvent, 'key' | 'code' | 'shiftKey'>): string {
   if (event.key === '?' || event.key.length > 1) return event.key
   if (/^[ -~]$/.test(event.key)) return event.key.toLowerCase()

@@ -16,7 +16,7 @@ describe.each([
   ['by day', day],
   ['by night', night],
 ])('colours %s', (_, names) => {
-  it('white letters can be read on the accent: the badge of unread tickets', () => {
+  it('white letters are readable on the accent colour, as in the badge of unread tickets', () => {
     expect(contrast('#ffffff', names['--tl-accent']!)).toBeGreaterThanOrEqual(4.5)
   })
 
@@ -24,11 +24,11 @@ describe.each([
     ['--tl-us-text', '--tl-us'],
     ['--tl-note-text', '--tl-note'],
     ...Array.from({ length: 8 }, (__, hue) => [`--tl-ink-${hue}`, `--tl-hue-${hue}`]),
-  ])('%s can be read on %s', (letters, ground) => {
+  ])('%s is readable on %s', (letters, ground) => {
     expect(contrast(names[letters]!, names[ground]!)).toBeGreaterThanOrEqual(4.5)
   })
 })
 
-it('a link in a sentence is told by more than its colour', () => {
+it('a link in a sentence is marked by more than its colour', () => {
   expect(theme.components?.Anchor?.defaultProps).toMatchObject({ underline: 'always' })
 })

@@ -115,7 +115,7 @@ function hues(ground: 0 | 2): Record<string, string> {
 /** The height of a row of the ticket list, in rem: 64 and 52 px at the browser's usual font size. */
 export const ROW_REM: Readonly<Record<Density, number>> = { comfortable: 4, compact: 3.25 }
 
-/** Room in lists and threads. */
+/** Spacing in lists and threads. */
 const ROOM: Readonly<Record<Density, Record<string, string>>> = {
   comfortable: {
     '--tl-row-gap': '2px',

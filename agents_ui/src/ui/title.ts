@@ -1,7 +1,7 @@
 import { useEffect } from 'react'
 import { useSession } from '../kernel/session'
 
-/** The tab's title: unread first, so that it survives a narrow tab. */
+/** Sets the tab's title, with the unread count first, so that a narrow tab shows it. */
 export function useTitle(title: string, unread: number): void {
   const user = useSession((state) => state.user)
   useEffect(() => {

@@ -14,18 +14,18 @@ beforeAll(() =>
   }),
 )
 
-const said = (code: string, errors: FaultOut[] = []) =>
+const shownText = (code: string, errors: FaultOut[] = []) =>
   explain(new ApiError(422, code, 'A sentence in English.', {}, { errors }))
 
-describe('what went wrong, in words', () => {
-  it('has words for the code, never the server’s own sentence', () => {
-    expect(said('busy')).toBe(shell.errors.busy)
-    expect(said('something_new')).toBe(shell.errors.failed)
-    expect(said('invalid')).toBe(shell.errors.invalid)
+describe('the text of an error', () => {
+  it('is chosen by the code, and is never the server’s own sentence', () => {
+    expect(shownText('busy')).toBe(shell.errors.busy)
+    expect(shownText('something_new')).toBe(shell.errors.failed)
+    expect(shownText('invalid')).toBe(shell.errors.invalid)
   })
 
-  it('says the finer code of a field, with its numbers', () => {
-    expect(said('invalid', [{ field: 'name', code: 'long', params: { max: 80 } }])).toBe(
+  it('prefers the specific code of a field, with its numbers', () => {
+    expect(shownText('invalid', [{ field: 'name', code: 'long', params: { max: 80 } }])).toBe(
       'This is too long. The limit is 80 characters.',
     )
   })

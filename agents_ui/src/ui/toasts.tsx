@@ -40,7 +40,7 @@ export function undoToast(message: string, undo: () => void): string {
   return id
 }
 
-/** An error in the reader's words: by its code, and where a form has a finer one, by that. */
+/** The text of an error by its code, or by the more specific code of a form's field. */
 export function explain(error: unknown): string {
   if (!(error instanceof ApiError)) return i18n.t('errors.failed')
   const [fault] = error.faults
@@ -49,7 +49,7 @@ export function explain(error: unknown): string {
 
 const homes = new Set(['errors'])
 
-/** An area's own words for codes that only it meets; `home` is their place in its texts. */
+/** Registers an area's texts for error codes that only it gets. `home`: the key of these texts. */
 export function explainFrom(home: string): void {
   homes.add(home)
 }

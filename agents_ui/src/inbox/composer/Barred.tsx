@@ -27,9 +27,9 @@ export function Barred({ ticket, reason, draft, onNote, children }: BarredProps)
   const channels = useCan('channels')
   const mayRecord = useCan('consent_grant')
   const word = useSmsFacts(ticket)?.keyword
-  const wayOut = explainWayOut()
+  const remedy = explainRemedy()
 
-  function explainWayOut() {
+  function explainRemedy() {
     if (reason === 'ended' || reason === 'closing') return ''
     if (reason === 'not_subscribed' || reason === 'taken_off') {
       if (mayRecord)
@@ -46,7 +46,7 @@ export function Barred({ ticket, reason, draft, onNote, children }: BarredProps)
         <IconMessageOff size={20} stroke={1.6} aria-hidden />
         <span>
           <span className={classes.why}>{t(`inbox.barred.${reason}`)}</span>
-          {wayOut && <span className={classes.wayOut}>{wayOut}</span>}
+          {remedy && <span className={classes.remedy}>{remedy}</span>}
           {draft.trim() && (
             <span className={classes.kept}>{t('sms.draftKept', { text: oneLine(draft, 120) })}</span>
           )}

@@ -36,7 +36,7 @@ describe('the composer', () => {
     forgetUploads()
   })
 
-  it('sends nothing with an Enter that belongs to an input method, also where the browser says so late', () => {
+  it('does not send when Enter belongs to an input method, also in browsers that report it late', () => {
     show(<Composer ticket={ticket(1)} ref={null} />)
     type('안녕')
     fireEvent.keyDown(box(), { key: 'Enter', keyCode: 229, isComposing: true })
@@ -46,7 +46,7 @@ describe('the composer', () => {
     expect(sendMessage).toHaveBeenCalledOnce()
   })
 
-  it('pastes the text of cells and rich text, and only offers their picture', async () => {
+  it('pastes the text of copied cells and rich text, and offers their picture', async () => {
     const upload = vi.spyOn(api, 'upload').mockImplementation(() => new Promise(() => {}))
     show(<Composer ticket={ticket(1, { channel: 'sms' })} ref={null} />)
     const picture = new File(['x'], 'image.png', { type: 'image/png' })
@@ -63,7 +63,7 @@ describe('the composer', () => {
     expect(screen.queryByRole('button', { name: 'Attach picture' })).toBeNull()
   })
 
-  it('sends with Enter and starts a line with Shift+Enter, or the other way with Ctrl', () => {
+  it('sends with Enter and starts a line with Shift+Enter, or sends with Ctrl+Enter if so set', () => {
     show(<Composer ticket={ticket(1)} ref={null} />)
     type('  Hello  ')
     expect(fireEvent.keyDown(box(), { key: 'Enter', shiftKey: true }), 'the browser starts the line').toBe(
@@ -85,7 +85,7 @@ describe('the composer', () => {
     usePrefs.setState({ sendWith: 'enter' })
   })
 
-  it('says beside a text what it costs, as segments and credits', async () => {
+  it('shows a text’s segments and credits beside it', async () => {
     const details = { sms: { price: { sms: 2, mms: 5 }, link_start: null } }
     vi.spyOn(api, 'get').mockResolvedValue({ ticket: ticket(1, { channel: 'sms' }), details } as never)
     show(<Composer ticket={ticket(1, { channel: 'sms' })} ref={null} />)
@@ -102,7 +102,7 @@ describe('the composer', () => {
     expect(screen.queryByText(/credits/), 'a note costs nothing').toBeNull()
   })
 
-  it('takes no reply where none may be sent, says why and keeps the draft', async () => {
+  it('is replaced by the reason where no reply may be sent, and keeps the draft', async () => {
     const view = show(<Composer ticket={ticket(1, { channel: 'sms' })} ref={null} />)
     type('Half a reply')
     const barred = ticket(1, { channel: 'sms', barred: 'opted_out' })
@@ -115,7 +115,7 @@ describe('the composer', () => {
     expect(sendMessage).not.toHaveBeenCalled()
   })
 
-  it('waits with Send for a file on its way, and sends without one that was removed', async () => {
+  it('disables Send while a file is being uploaded, and sends without a file that was removed', async () => {
     const uploaded = vi.spyOn(api, 'upload').mockImplementation(() => new Promise(() => {}))
     show(<Composer ticket={ticket(1)} ref={null} />)
     type('Look')
@@ -129,7 +129,7 @@ describe('the composer', () => {
     expect(sendMessage).toHaveBeenCalledWith(expect.anything(), 'reply', 'Look', [], 0)
   })
 
-  it('sends a file that failed on the way once more, and one that does not fit never', async () => {
+  it('can upload a failed file again, but not a file that the channel does not accept', async () => {
     const stored = { token: 'kept', name: 'image.png', type: 'image/png', size: 1 }
     const uploaded = vi
       .spyOn(api, 'upload')
@@ -147,12 +147,12 @@ describe('the composer', () => {
     expect(uploaded).toHaveBeenCalledTimes(2)
   })
 
-  it('leaves text that is dropped to the box', () => {
+  it('lets the text field handle dropped text', () => {
     show(<Composer ticket={ticket(1)} ref={null} />)
     expect(fireEvent.drop(box(), { dataTransfer: { files: [] } })).toBe(true)
   })
 
-  it('has the focus after a click on Reply or Note', async () => {
+  it('focuses the text field after a click on Reply or Note', async () => {
     show(<Composer ticket={ticket(1)} ref={null} />)
     await userEvent.click(screen.getByText('Note', { selector: 'label *' }))
     expect(document.activeElement).toBe(screen.getByRole('textbox', { name: 'Note' }))
@@ -160,7 +160,7 @@ describe('the composer', () => {
     expect(document.activeElement).toBe(screen.getByRole('textbox', { name: 'Reply' }))
   })
 
-  it('goes on uploading while another ticket is open', async () => {
+  it('continues an upload while another ticket is open', async () => {
     let arrive!: (stored: unknown) => void
     const uploaded = vi
       .spyOn(api, 'upload')
@@ -176,7 +176,7 @@ describe('the composer', () => {
     expect(screen.getByText('image.png')).toBeTruthy()
   })
 
-  it('asks which of two drafts stays when another device wrote one, too', async () => {
+  it('asks which draft to keep when another device changed it as well', async () => {
     const newer = { ticket: 1, text: 'from the phone', mode: 'reply', rev: 3, at: '' }
     vi.spyOn(api, 'put').mockResolvedValue({ kept: false, draft: newer } as never)
     show(<Composer ticket={ticket(1)} ref={null} />)
@@ -189,7 +189,7 @@ describe('the composer', () => {
     expect(document.activeElement).toBe(box())
   })
 
-  it('sends with the revision of the draft, so that a newer one stays', async () => {
+  it('sends the draft’s revision, so that the server keeps a newer draft', async () => {
     const kept = { ticket: 1, text: 'Hello', mode: 'reply', rev: 4, at: '' }
     vi.spyOn(api, 'put').mockResolvedValue({ kept: true, draft: kept } as never)
     show(<Composer ticket={ticket(1)} ref={null} />)

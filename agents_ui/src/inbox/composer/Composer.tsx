@@ -72,7 +72,7 @@ const TYPING_EVERY_MS = 3_000
 
 export interface ComposerHandle {
   focus(mode: Mode): void
-  /** Takes a failed message back into the box. */
+  /** Moves a failed message back into the composer. */
   edit(item: Sending): void
 }
 
@@ -98,18 +98,18 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
   const note = draft.mode === 'note'
   const writing = texting ? measure(draft.text, draft.files.length, facts) : null
   const chars = !texting && draft.text.length > COUNT_FROM ? length(draft.text) : 0
-  const over = writing ? writing.over : Math.max(0, chars - LONGEST)
+  const tooMany = writing ? writing.over : Math.max(0, chars - LONGEST)
   const pictures = !texting || facts?.price.mms !== null
   const uploading = uploads.some((upload) => upload.state === 'uploading')
   const files = note ? [] : draft.files
-  const ready = (draft.text.trim() !== '' || files.length > 0) && over === 0 && !(uploading && !note)
+  const ready = (draft.text.trim() !== '' || files.length > 0) && tooMany === 0 && !(uploading && !note)
 
-  const describedBy = [writing && meterId, over > 0 && errorId].filter(Boolean).join(' ')
+  const describedBy = [writing && meterId, tooMany > 0 && errorId].filter(Boolean).join(' ')
 
   const attach = texting ? t('sms.attach') : t('inbox.attach')
   const setMode = (mode: Mode) => setDraft(ticket.id, { mode })
 
-  /** Renders and focuses at once, so that the next key goes into the box. */
+  /** Renders and focuses at once, so that the next key goes into the text field. */
   function focusOn(mode: Mode) {
     flushSync(() => setMode(mode))
     box.current?.focus()
@@ -118,11 +118,11 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
   useImperativeHandle(ref, () => ({
     focus: focusOn,
     edit(item) {
-      const taken = takeBack(item.key)
-      if (!taken) return
-      const text = [taken.text, draft.text].filter(Boolean).join('\n')
+      const failed = takeBack(item.key)
+      if (!failed) return
+      const text = [failed.text, draft.text].filter(Boolean).join('\n')
       flushSync(() =>
-        setDraft(ticket.id, { text, mode: taken.mode, files: [...taken.files, ...draft.files] }),
+        setDraft(ticket.id, { text, mode: failed.mode, files: [...failed.files, ...draft.files] }),
       )
       box.current?.focus()
     },
@@ -181,30 +181,30 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
   function onDrop(event: DragEvent) {
     const dropped = [...event.dataTransfer.files]
     setDropping(false)
-    // Dropped text goes where it is dropped; only files are attached.
+    // The browser inserts dropped text; only dropped files are attached here.
     if (dropped.length === 0) return
     event.preventDefault()
     if (!note && pictures) add(dropped)
   }
 
-  const asked = ticket.stop_asked && <StopAsked ticket={ticket} />
+  const stopQuestion = ticket.stop_asked && <StopAsked ticket={ticket} />
   if (barred && !note)
     return (
       <Barred ticket={ticket} reason={barred} draft={draft.text} onNote={() => focusOn('note')}>
-        {asked}
+        {stopQuestion}
       </Barred>
     )
 
   return (
     <div className={classes.dock}>
-      {asked}
-      {/* A place to drop files on; the paperclip does the same for the keyboard. */}
+      {stopQuestion}
+      {/* An area to drop files on; keyboard users attach files with the paperclip button. */}
       {/* oxlint-disable-next-line jsx-a11y/no-static-element-interactions */}
       <div
         className={classes.box}
         data-note={note || undefined}
         data-over={dropping || undefined}
-        data-long={over > 0 || undefined}
+        data-long={tooMany > 0 || undefined}
         onDragOver={(event) => {
           if (note || !pictures || !event.dataTransfer.types.includes('Files')) return
           event.preventDefault()
@@ -243,13 +243,13 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
               note ? t('inbox.notePlaceholder') : texting ? t('sms.placeholder') : t('inbox.replyPlaceholder')
             }
             aria-label={note ? t('inbox.note') : t('inbox.reply')}
-            // Mantine replaces a plain `aria-describedby` by the error's.
+            // Mantine would replace a plain `aria-describedby` by the id of the error.
             attributes={{
               input: { 'aria-describedby': describedBy || undefined },
             }}
             classNames={{ input: classes.input! }}
             dir="auto"
-            error={over > 0 && t('inbox.tooLong', { count: over })}
+            error={tooMany > 0 && t('inbox.tooLong', { count: tooMany })}
             errorProps={{ className: classes.error, id: errorId }}
           />
         </div>

@@ -18,11 +18,11 @@ export default function EmojiPicker({ onPick }: { onPick: (emoji: string) => voi
   const { t } = useTranslation()
   const recent = readJson<string[]>(storage, RECENT) ?? []
   const pick = (emoji: string) => {
-    const kept = [emoji, ...recent.filter((other) => other !== emoji)].slice(0, 16)
-    storage.set(RECENT, JSON.stringify(kept))
+    const newRecent = [emoji, ...recent.filter((previous) => previous !== emoji)].slice(0, 16)
+    storage.set(RECENT, JSON.stringify(newRecent))
     onPick(emoji)
   }
-  const groups = Object.entries(GROUPS).map(([name, all]) => [name, all.split(' ')] as const)
+  const groups = Object.entries(GROUPS).map(([name, emojis]) => [name, emojis.split(' ')] as const)
   return (
     <div className={`${classes.picker} thin-scroll`}>
       {recent.length > 0 && <Group name={t('inbox.emojis.recent')} emojis={recent} onPick={pick} />}

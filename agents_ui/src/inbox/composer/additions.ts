@@ -1,4 +1,4 @@
-/** What the composer shows only sometimes, in one file that is loaded after the inbox. */
+/** Parts that the composer shows only sometimes, in one file that is loaded after the inbox. */
 export { OtherDraft } from './OtherDraft'
 export { PastedPicture } from './PastedPicture'
 export { StopAsked } from './StopAsked'

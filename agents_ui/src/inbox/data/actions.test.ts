@@ -5,7 +5,7 @@ import { markRead, markUnread } from './actions'
 
 vi.mock('../../kernel/api', () => ({ api: { post: vi.fn() }, postUntilConfirmed: vi.fn() }))
 
-it('a read mark that is on its way is not overtaken by "Mark unread"', async () => {
+it('"Mark unread" is sent after a read mark that is still being sent', async () => {
   const answers: ((answer: object) => void)[] = []
   vi.mocked(api.post).mockReturnValue(new Promise((done) => answers.push(done)))
   vi.mocked(postUntilConfirmed).mockResolvedValue({ ticket: ticket(1, { rev: 3, unread: true }) })

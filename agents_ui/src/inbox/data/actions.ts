@@ -50,11 +50,11 @@ export async function assignTicket(ticket: TicketOut, user: number | null): Prom
   if (!(await act(`/api/tickets/${ticket.id}/assign`, { key: newKey(), user }))) applySummary(ticket)
 }
 
-/** By ticket: read marks on their way to the server. */
+/** By ticket: the request that marks it read, while it runs. */
 const reading = new Map<number, Promise<boolean>>()
 
 export async function markUnread(ticket: TicketOut): Promise<boolean> {
-  // A read mark that this window sent before must not arrive after it.
+  // Waits for an earlier read mark of this window, which must not arrive after "unread".
   await reading.get(ticket.id)
   return (await act(`/api/tickets/${ticket.id}/unread`, {})) !== null
 }

@@ -10,24 +10,24 @@ type Sent = { action: string; tickets: { id: number; seq: number }[]; user: numb
 let sent: Sent[] = []
 let codes: Record<number, string> = {}
 let undo: () => void = () => {}
-const said: string[] = []
+const shownTexts: string[] = []
 
 beforeAll(speakEnglish)
 beforeEach(() => {
   sent = []
   codes = {}
-  said.length = 0
+  shownTexts.length = 0
   vi.spyOn(api, 'post').mockImplementation(async (_, body) => {
     sent.push(body as Sent)
     const { tickets } = body as Sent
     return { results: tickets.map(({ id }) => ({ ticket: id, code: codes[id] ?? 'done' })) } as never
   })
   vi.spyOn(toasts, 'undoToast').mockImplementation((words, back) => {
-    said.push(words)
+    shownTexts.push(words)
     undo = back
     return ''
   })
-  vi.spyOn(toasts, 'toast').mockImplementation((words) => void said.push(words))
+  vi.spyOn(toasts, 'toast').mockImplementation((words) => void shownTexts.push(words))
 })
 afterEach(() => void vi.restoreAllMocks())
 
@@ -37,7 +37,9 @@ it('says how many were changed and why the others were not', async () => {
     'close',
     [1, 2, 3, 4].map((id) => ticket(id)),
   )
-  expect(said).toEqual(['1 ticket closed. 1 needed no change. 2 could not be changed: This chat has ended.'])
+  expect(shownTexts).toEqual([
+    '1 ticket closed. 1 needed no change. 2 could not be changed: This chat has ended.',
+  ])
 })
 
 it('undoes a close only for the tickets that it closed', async () => {
@@ -49,7 +51,7 @@ it('undoes a close only for the tickets that it closed', async () => {
   expect(sent[1]!.key).not.toBe(sent[0]!.key)
 })
 
-it('gives each ticket back to whoever had it', async () => {
+it('undo assigns each ticket to its previous assignee', async () => {
   await changeTickets('assign', [ticket(1, { assignee: 7 }), ticket(2), ticket(3, { assignee: 7 })], 9)
   expect(sent[0]).toMatchObject({ action: 'assign', user: 9 })
   undo()
@@ -60,9 +62,9 @@ it('gives each ticket back to whoever had it', async () => {
   ])
 })
 
-it('marks read only what was seen', async () => {
+it('marks tickets read only up to the messages that were on the screen', async () => {
   codes = { 1: 'newer_message' }
   await changeTickets('read', [ticket(1, { last_seq: 12 })])
   expect(sent[0]).toMatchObject({ action: 'read', tickets: [{ id: 1, seq: 12 }] })
-  expect(said).toEqual(['1 could not be changed: A new message has arrived.'])
+  expect(shownTexts).toEqual(['1 could not be changed: A new message has arrived.'])
 })

@@ -19,7 +19,7 @@ async function send(
   return (await postUntilConfirmed<BulkResults>('/api/tickets/bulk', body)).results
 }
 
-/** How to undo an action on these tickets, which are as they were before. */
+/** How to undo each action. `tickets`: the tickets as they were before it. */
 const UNDO: Partial<Record<Action, (tickets: readonly TicketOut[]) => Promise<BulkResult[]>>> = {
   close: (tickets) => send('undo_close', tickets),
   read: (tickets) => send('unread', tickets),
@@ -44,12 +44,12 @@ export async function changeTickets(
   try {
     const results = await send(action, tickets, user)
     const done = new Set(results.filter(({ code }) => code === 'done').map(({ ticket }) => ticket))
-    const words = say(results, (count) => i18n.t(`inbox.bulk.done.${action}`, { count }))
+    const words = resultText(results, (count) => i18n.t(`inbox.bulk.done.${action}`, { count }))
     const undo = async () => {
       try {
         const undone = await UNDO[action]!(tickets.filter(({ id }) => done.has(id)))
         if (undone.some(({ code }) => code !== 'done'))
-          toast(say(undone, (count) => i18n.t('inbox.bulk.undone', { count })))
+          toast(resultText(undone, (count) => i18n.t('inbox.bulk.undone', { count })))
       } catch (error) {
         toastError(error)
       }
@@ -63,5 +63,5 @@ export async function changeTickets(
   }
 }
 
-const say = (results: readonly BulkResult[], done: (count: number) => string) =>
+const resultText = (results: readonly BulkResult[], done: (count: number) => string) =>
   bulkResult(results, done, { newer_message: i18n.t('inbox.bulk.newer') })

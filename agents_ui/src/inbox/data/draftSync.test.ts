@@ -3,7 +3,7 @@ import type { Draft as DraftRow, KeptDraft } from '../../generated/inbox'
 import type { Store } from '../../kernel/storage'
 import { clearStored, DraftSync, type Ports } from './draftSync'
 
-/** A server with one agent's drafts, as `server/inbox/drafts.py` keeps them. */
+/** A mock server that stores one agent's drafts with the rules of `server/inbox/drafts.py`. */
 class Server {
   rows = new Map<number, DraftRow>()
   writes: string[] = []
@@ -26,13 +26,13 @@ class Server {
   text = (ticket: number) => this.rows.get(ticket)?.text
 }
 
-/** A browser: storage and locks that its tabs share, and word of what another tab has stored. */
+/** A mock browser: storage and locks that its tabs share, and `storage` events. */
 class Browser {
   items = new Map<string, string>()
   tabs = new Set<Tab>()
   lines = new Map<string, Promise<void>>()
   now = 1_000
-  /** Events that a test holds back; null: events arrive at once. */
+  /** `storage` events that a test delays; null: events arrive at once. */
   late: (() => void)[] | null = null
 
   constructor(readonly server: Server) {}
@@ -45,7 +45,7 @@ class Browser {
     return tab
   }
 
-  /** Delivers the events that were held back. */
+  /** Delivers the delayed events. */
   deliver(): void {
     const late = this.late ?? []
     this.late = null
@@ -65,7 +65,7 @@ class Browser {
 class Tab {
   readonly drafts: DraftSync
   timers = new Set<() => void>()
-  /** Answers of the server, held back by a test. */
+  /** Delays the server's responses until it resolves. */
   hold: Promise<void> | null = null
   lost = false
 
@@ -119,7 +119,7 @@ class Tab {
   }
 }
 
-/** All timers run out, and all writes are answered. */
+/** Runs all timers and waits for all writes. */
 async function settled(...tabs: Tab[]): Promise<void> {
   for (let round = 0; round < 4; round++) {
     for (const tab of tabs) for (const timer of new Set(tab.timers)) timer()
@@ -135,7 +135,7 @@ describe('drafts', () => {
     browser = new Browser(server)
   })
 
-  it('are followed by the other tabs of the browser, and written to the server once', async () => {
+  it('appear in the other tabs of the browser, and are written to the server once', async () => {
     const [one, two] = [await browser.tab(), await browser.tab()]
     one.drafts.set(1, { text: 'Dear Zoe' })
     expect(two.text()).toBe('Dear Zoe')
@@ -148,7 +148,7 @@ describe('drafts', () => {
     expect(one.other()).toBe(null)
   })
 
-  it('are brought to the server by another tab when the one they were typed in is closed', async () => {
+  it('are written to the server by another tab when their own tab is closed', async () => {
     const [one, two] = [await browser.tab(), await browser.tab()]
     one.drafts.set(1, { text: 'half a sen' })
     one.close()
@@ -156,7 +156,7 @@ describe('drafts', () => {
     expect(server.text(1)).toBe('half a sen')
   })
 
-  it('go when the reply is sent, in every tab and on every device', async () => {
+  it('are removed in every tab and on every device when the reply is sent', async () => {
     const elsewhere = await new Browser(server).tab()
     const [one, two] = [await browser.tab(), await browser.tab()]
     one.drafts.set(1, { text: 'On its way' })
@@ -175,7 +175,7 @@ describe('drafts', () => {
     expect(later.text()).toBe('')
   })
 
-  it('typed in a second tab survive the late news that the first tab sent its own', async () => {
+  it('typed in a second tab are kept when the event about the first tab’s sent draft arrives late', async () => {
     const [one, two] = [await browser.tab(), await browser.tab()]
     one.drafts.set(1, { text: 'from the first' })
     browser.late = []
@@ -190,7 +190,7 @@ describe('drafts', () => {
     expect((await browser.tab()).text()).toBe('from the second')
   })
 
-  it('stay on the screen and are stored again when an older write of another tab comes late', async () => {
+  it('stay on the screen and are stored again when another tab stores an older text late', async () => {
     const tab = await browser.tab()
     const name = 'threadline.draft.7.1'
     tab.drafts.set(1, { text: 'old' })
@@ -218,7 +218,7 @@ describe('drafts', () => {
     expect(tab.drafts.byTicket[1]?.rev).toBe(1)
   })
 
-  it('typed while a tab sends and another device writes wait for the decision of the agent', async () => {
+  it('typed while a tab sends and another device writes are a conflict that the agent decides', async () => {
     const phone = await new Browser(server).tab()
     const [one, two] = [await browser.tab(), await browser.tab()]
     one.drafts.set(1, { text: 'together' })
@@ -236,7 +236,7 @@ describe('drafts', () => {
     expect(server.text(1)).toBe('from the phone')
   })
 
-  it('typed in another tab stay when this tab takes over a text of the server before it can see them', async () => {
+  it('typed in another tab are kept when this tab accepts the server’s text before their event arrives', async () => {
     const name = 'threadline.draft.7.1'
     const phone = await new Browser(server).tab()
     const [one, two] = [await browser.tab(), await browser.tab()]
@@ -256,7 +256,7 @@ describe('drafts', () => {
     expect([one.text(), two.text()]).toEqual(['from the second', 'from the second'])
   })
 
-  it('typed in another tab are not emptied by sending the text that was shown here', async () => {
+  it('typed in another tab are kept when this tab sends the text that it shows', async () => {
     const [one, two] = [await browser.tab(), await browser.tab()]
     one.drafts.set(1, { text: 'sent' })
     browser.late = []
@@ -288,7 +288,7 @@ describe('drafts', () => {
     expect(two.other()?.text).toBe('from the phone')
   })
 
-  it('typed after the clock was set back are newer all the same', async () => {
+  it('typed after the clock was set back count as newer', async () => {
     const [one, two] = [await browser.tab(), await browser.tab()]
     one.drafts.set(1, { text: 'before' })
     browser.now = 1
@@ -298,7 +298,7 @@ describe('drafts', () => {
     expect(two.text()).toBe('')
   })
 
-  it('that were sent in one tab do not hide what a new tab loads from another device', async () => {
+  it('that were sent in one tab do not hide another device’s draft in a new tab', async () => {
     const phone = await new Browser(server).tab()
     const [tab, other] = [await browser.tab(), await browser.tab()]
     tab.drafts.set(1, { text: 'one' })
@@ -311,7 +311,7 @@ describe('drafts', () => {
     expect([later.text(), tab.text(), other.text()]).toEqual(Array(3).fill('from the phone'))
   })
 
-  it('of a tab of an earlier version are followed, and can be sent', async () => {
+  it('of a tab with an earlier version of the console are shown, and can be sent', async () => {
     const tab = await browser.tab()
     const name = 'threadline.draft.7.1'
     tab.drafts.set(1, { text: 'mine' })
@@ -324,7 +324,7 @@ describe('drafts', () => {
     expect(tab.text()).toBe('')
   })
 
-  it('are written in order: the next write waits for the answer to the one before', async () => {
+  it('are written in order: each write waits for the response to the previous one', async () => {
     const tab = await browser.tab()
     let answer!: () => void
     tab.hold = new Promise((done) => (answer = done))
@@ -338,7 +338,7 @@ describe('drafts', () => {
     expect(server.writes).toEqual(['one', 'one two'])
   })
 
-  it('that were sent do not come back when the answer to an earlier write was lost', async () => {
+  it('that were sent do not return when the response to an earlier write was lost', async () => {
     const tab = await browser.tab()
     tab.lost = true
     tab.drafts.set(1, { text: 'On its w' })
@@ -349,7 +349,7 @@ describe('drafts', () => {
     expect([server.text(1), tab.text(), tab.other()]).toEqual(['', '', null])
   })
 
-  it('keep what is typed after the reply was sent elsewhere', async () => {
+  it('keep text that is typed after the reply was sent elsewhere', async () => {
     const elsewhere = await new Browser(server).tab()
     const tab = await browser.tab()
     tab.drafts.set(1, { text: 'Hello' })
@@ -365,7 +365,7 @@ describe('drafts', () => {
     ])
   })
 
-  it('of two devices at the same time are both kept until the agent decides', async () => {
+  it('of two devices are both kept until the agent decides', async () => {
     for (const decision of ['keepMine', 'takeOther'] as const) {
       server = new Server()
       const phone = await new Browser(server).tab()
@@ -390,7 +390,7 @@ describe('drafts', () => {
     }
   })
 
-  it('give the place to what another device wrote when the own one is sent', async () => {
+  it('are replaced by another device’s draft when this device’s draft is sent', async () => {
     const phone = await new Browser(server).tab()
     const desk = await browser.tab()
     phone.drafts.set(1, { text: 'from the phone' })
@@ -402,7 +402,7 @@ describe('drafts', () => {
     expect([desk.text(), server.text(1)]).toEqual(['from the phone', 'from the phone'])
   })
 
-  it('of an earlier version of the console are taken over, whatever the clock says', async () => {
+  it('of an earlier version of the console are loaded, whatever the clock shows', async () => {
     server.put(1, 'same words', 'note', 0)
     server.put(2, 'newer on the server', 'reply', 0)
     for (const [ticket, text, mode] of [
@@ -421,7 +421,7 @@ describe('drafts', () => {
     expect(server.text(3)).toBe('only here')
   })
 
-  it('write nothing that is blank, and nothing twice', async () => {
+  it('that are blank or unchanged are not written', async () => {
     const tab = await browser.tab()
     tab.drafts.set(1, { text: '  ' })
     tab.drafts.set(2, { mode: 'note' })
@@ -438,7 +438,7 @@ describe('drafts', () => {
     expect(server.writes).toEqual(['x', 'x'])
   })
 
-  it('leave nothing in the browser when they are cleared', async () => {
+  it('are removed from the browser completely when they are cleared', async () => {
     const tab = await browser.tab()
     tab.drafts.set(1, { text: 'x', files: [{ token: 'f' } as never] })
     await settled(tab)

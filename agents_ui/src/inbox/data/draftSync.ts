@@ -61,8 +61,8 @@ const NO_BASE: Base = { rev: 0, saved: { text: '', mode: 'reply' }, tried: [], o
 const SYNC_MS = 1_500
 /** After this time another tab has written its text to the server, unless it was closed. */
 const OTHERS_SYNC_MS = 6_000
-const MOST_TRIED = 10
-const MOST_TURNS = 5
+const MAX_TRIED = 10
+const MAX_ATTEMPTS = 5
 
 const draftsOf = (user: number) => `threadline.draft.${user}.`
 const basesOf = (user: number) => `threadline.draftBase.${user}.`
@@ -76,8 +76,8 @@ export function clearStored(store: Store, user: number): void {
 const isBlank = (text: string) => text.trim() === ''
 
 /** Whether the server treats two drafts as equal: it stores no blank draft, and the mode of an empty one does not matter. */
-const same = (one: Words, two: Words) =>
-  isBlank(one.text) ? isBlank(two.text) : one.text === two.text && one.mode === two.mode
+const same = (a: Words, b: Words) =>
+  isBlank(a.text) ? isBlank(b.text) : a.text === b.text && a.mode === b.mode
 
 export class DraftSync {
   readonly #user: number
@@ -112,16 +112,17 @@ export class DraftSync {
 
   /** Applies what other devices wrote, sent and deleted; newer drafts of this browser are written to the server. */
   async pull(): Promise<void> {
-    const known = new Map([...this.#bases].map(([ticket, base]) => [ticket, base.rev]))
+    const knownRevs = new Map([...this.#bases].map(([ticket, base]) => [ticket, base.rev]))
     const rows = await this.#ports.list()
     if (this.#stopped) return
-    for (const ticket of new Set([...rows.map((row) => row.ticket), ...known.keys()])) this.#readDraft(ticket)
+    for (const ticket of new Set([...rows.map((row) => row.ticket), ...knownRevs.keys()]))
+      this.#readDraft(ticket)
     for (const row of rows)
-      if (row.rev > this.#base(row.ticket).rev && this.#isSaved(row.ticket)) this.#adopt(row)
-    const there = new Set(rows.map((row) => row.ticket))
-    for (const [ticket, rev] of known)
-      if (!there.has(ticket) && rev > 0 && this.#base(ticket).rev === rev && this.#isSaved(ticket))
-        this.#show(ticket, { text: '' })
+      if (row.rev > this.#base(row.ticket).rev && this.#isSaved(row.ticket)) this.#takeServerText(row)
+    const onServer = new Set(rows.map((row) => row.ticket))
+    for (const [ticket, rev] of knownRevs)
+      if (!onServer.has(ticket) && rev > 0 && this.#base(ticket).rev === rev && this.#isSaved(ticket))
+        this.#changeDraft(ticket, { text: '' })
     for (const ticket of Object.keys(this.#drafts).map(Number))
       if (!this.#isSaved(ticket)) this.#sync(ticket, 0)
   }
@@ -129,9 +130,9 @@ export class DraftSync {
   set(ticket: number, change: Partial<Pick<Draft, 'text' | 'mode' | 'files'>>): void {
     const sent = change.text === ''
     const shown = this.#draft(ticket).text
-    // What was sent is the text shown here, not the one typed in another tab meanwhile: that one stays.
+    // Only the text shown in this tab was sent; text typed in another tab meanwhile stays.
     if (this.#readDraft(ticket) && sent && this.#draft(ticket).text !== shown) return
-    this.#show(ticket, change, this.#ports.now())
+    this.#changeDraft(ticket, change, this.#ports.now())
     if (sent && this.#base(ticket).other) this.takeOther(ticket)
     else if (change.text !== undefined || change.mode !== undefined) this.#sync(ticket, sent ? 0 : SYNC_MS)
   }
@@ -151,31 +152,31 @@ export class DraftSync {
 
   /** Resolves the conflict with this device's text. */
   keepMine(ticket: number): void {
-    this.#keepBase(ticket, { ...this.#base(ticket), other: null })
+    this.#storeBase(ticket, { ...this.#base(ticket), other: null })
     this.#sync(ticket, 0)
   }
 
   /** Resolves the conflict with the other device's text. */
   takeOther(ticket: number): void {
     const { other, ...base } = this.#base(ticket)
-    this.#keepBase(ticket, { ...base, other: null })
-    if (other) this.#show(ticket, other, this.#ports.now())
+    this.#storeBase(ticket, { ...base, other: null })
+    if (other) this.#changeDraft(ticket, other, this.#ports.now())
   }
 
   /** Writes all drafts that the server does not have yet. */
   async flush(): Promise<void> {
     const waiting = [...this.#timers.keys()]
-    this.#giveUpTimers()
+    this.#cancelTimers()
     await Promise.all(waiting.map((ticket) => this.#push(ticket)))
   }
 
   stop(): void {
     this.#stopped = true
-    this.#giveUpTimers()
+    this.#cancelTimers()
   }
 
-  #giveUpTimers(): void {
-    for (const giveUp of this.#timers.values()) giveUp()
+  #cancelTimers(): void {
+    for (const cancel of this.#timers.values()) cancel()
     this.#timers.clear()
   }
 
@@ -191,47 +192,48 @@ export class DraftSync {
   /** Writes one draft to the server. A failed write is repeated with the next key stroke or after a reconnect. */
   async #push(ticket: number): Promise<void> {
     const write = async () => {
-      for (let turn = 0; turn < MOST_TURNS && !this.#stopped; turn++) if (await this.#pushOnce(ticket)) return
+      for (let attempt = 0; attempt < MAX_ATTEMPTS && !this.#stopped; attempt++)
+        if (await this.#pushOnce(ticket)) return
     }
     await this.#ports.exclusively(draftsOf(this.#user) + ticket, write).catch(() => {})
   }
 
   /** Sends one write; returns whether nothing is left to write. */
   async #pushOnce(ticket: number): Promise<boolean> {
-    // Another tab may have written both meanwhile.
+    // Another tab may have written text and revision meanwhile.
     this.#readBase(ticket)
     const { text, mode } = this.#draft(ticket)
     const before = this.#base(ticket)
     if (before.other || this.#isSaved(ticket)) {
-      this.#tidy(ticket)
+      this.#removeIfSaved(ticket)
       return true
     }
-    this.#keepBase(ticket, { ...before, tried: [...before.tried, { text, mode }].slice(-MOST_TRIED) })
+    this.#storeBase(ticket, { ...before, tried: [...before.tried, { text, mode }].slice(-MAX_TRIED) })
     if (!this.#stored(ticket)) this.#store(ticket)
     const { kept, draft: newest } = await this.#ports.put(ticket, { text, mode, rev: before.rev })
     if (this.#stopped) return true
     const saved = { text: newest.text, mode: newest.mode }
     if (kept) {
-      this.#keepBase(ticket, { rev: newest.rev, saved, tried: [], other: null })
-      this.#tidy(ticket)
+      this.#storeBase(ticket, { rev: newest.rev, saved, tried: [], other: null })
+      this.#removeIfSaved(ticket)
       // Text typed meanwhile has its own timer.
       return true
     }
     this.#readDraft(ticket)
-    const now = this.#draft(ticket)
-    const ours = [...before.tried, before.saved].some((words) => same(words, saved))
-    // Empty: it was sent or deleted elsewhere; text typed here since then stays.
-    const goesOn = ours || isBlank(saved.text) || same(now, saved)
-    const asks = !goesOn && !isBlank(now.text)
-    this.#keepBase(ticket, { rev: newest.rev, saved, tried: [], other: asks ? saved : null })
-    if (!goesOn && !asks) this.#show(ticket, saved)
-    return !goesOn
+    const current = this.#draft(ticket)
+    const isOwnEarlierText = [...before.tried, before.saved].some((words) => same(words, saved))
+    // An empty draft was sent or deleted elsewhere; text typed here since then stays.
+    const keepsText = isOwnEarlierText || isBlank(saved.text) || same(current, saved)
+    const isConflict = !keepsText && !isBlank(current.text)
+    this.#storeBase(ticket, { rev: newest.rev, saved, tried: [], other: isConflict ? saved : null })
+    if (!keepsText && !isConflict) this.#changeDraft(ticket, saved)
+    return !keepsText
   }
 
-  #adopt(row: DraftRow): void {
+  #takeServerText(row: DraftRow): void {
     const { text, mode } = row
-    this.#keepBase(row.ticket, { rev: row.rev, saved: { text, mode }, tried: [], other: null })
-    this.#show(row.ticket, { text, mode })
+    this.#storeBase(row.ticket, { rev: row.rev, saved: { text, mode }, tried: [], other: null })
+    this.#changeDraft(row.ticket, { text, mode })
   }
 
   #draft(ticket: number): Draft {
@@ -248,7 +250,7 @@ export class DraftSync {
     return tried.length === 0 && same(this.#draft(ticket), saved)
   }
 
-  #put(ticket: number, change: Partial<Draft>): void {
+  #setDraft(ticket: number, change: Partial<Draft>): void {
     const { rev, other } = this.#base(ticket)
     this.#drafts = { ...this.#drafts, [ticket]: { ...this.#draft(ticket), ...change, rev, other } }
   }
@@ -257,8 +259,8 @@ export class DraftSync {
    * Changes the text, here and for the other tabs. An empty draft is stored, too, until the server has it.
    * `typed`: when the agent made the change; 0: the server made it.
    */
-  #show(ticket: number, change: Partial<Pick<Draft, 'text' | 'mode' | 'files'>>, typed = 0): void {
-    this.#put(ticket, change)
+  #changeDraft(ticket: number, change: Partial<Pick<Draft, 'text' | 'mode' | 'files'>>, typed = 0): void {
+    this.#setDraft(ticket, change)
     this.#stamps.set(ticket, Math.max(typed, this.#stamp(ticket) + 1))
     this.#store(ticket)
     this.#ports.changed(this.#drafts)
@@ -283,7 +285,7 @@ export class DraftSync {
     return stored.stamp ?? this.#stamp(ticket) + 1
   }
 
-  #keepBase(ticket: number, base: Base): void {
+  #storeBase(ticket: number, base: Base): void {
     this.#bases.set(ticket, base)
     this.#ports.store.set(basesOf(this.#user) + ticket, JSON.stringify(base))
     this.#refresh(ticket)
@@ -291,11 +293,11 @@ export class DraftSync {
 
   #refresh(ticket: number): void {
     if (!this.#drafts[ticket]) return
-    this.#put(ticket, {})
+    this.#setDraft(ticket, {})
     this.#ports.changed(this.#drafts)
   }
 
-  #tidy(ticket: number): void {
+  #removeIfSaved(ticket: number): void {
     // Another tab may have stored a text whose event has not arrived here.
     this.#readDraft(ticket)
     const { text, files } = this.#draft(ticket)
@@ -319,7 +321,7 @@ export class DraftSync {
     if (typeof text !== 'string' || stamp < this.#stamp(ticket)) return false
     const newer = stamp > this.#stamp(ticket)
     this.#stamps.set(ticket, stamp)
-    this.#put(ticket, { text, mode, files })
+    this.#setDraft(ticket, { text, mode, files })
     if (!newer) return false
     this.#ports.changed(this.#drafts)
     // The tab that stored it writes it to the server; this tab does so only if the server still does not have it later.
@@ -329,7 +331,7 @@ export class DraftSync {
 
   #readBase(ticket: number): void {
     const base = readJson<Base>(this.#ports.store, basesOf(this.#user) + ticket)
-    // An older value comes from a tab that was late; a removed value is no news.
+    // An older value comes from a tab that was late, and a removed value changes nothing: both are ignored.
     if (!base || base.rev < this.#base(ticket).rev) return
     this.#bases.set(ticket, base)
     this.#refresh(ticket)

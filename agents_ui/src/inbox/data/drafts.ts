@@ -1,4 +1,4 @@
-/** The drafts of the signed-in agent, wired to the API, this browser's other tabs and the screen. */
+/** Connects the drafts of the signed-in agent with the API, this browser's other tabs and the screen. */
 import { create } from 'zustand'
 import type { Drafts, KeptDraft } from '../../generated/inbox'
 import { api } from '../../kernel/api'
@@ -16,7 +16,7 @@ let unlisten: () => void = () => {}
 
 export async function loadDrafts(user: number): Promise<void> {
   forgetDrafts()
-  const mine = new DraftSync(user, {
+  const newSync = new DraftSync(user, {
     store: storage,
     list: async () => (await api.get<Drafts>('/api/drafts')).drafts,
     put: async (ticket, words) => {
@@ -31,8 +31,8 @@ export async function loadDrafts(user: number): Promise<void> {
     changed: (byTicket) => useDrafts.setState({ byTicket }),
     now: Date.now,
   })
-  sync = mine
-  const stored = ({ key }: StorageEvent) => key !== null && mine.storedElsewhere(key)
+  sync = newSync
+  const stored = ({ key }: StorageEvent) => key !== null && newSync.storedElsewhere(key)
   const shown = () => document.visibilityState === 'visible' && void pullDrafts()
   window.addEventListener('storage', stored)
   document.addEventListener('visibilitychange', shown)
@@ -40,7 +40,7 @@ export async function loadDrafts(user: number): Promise<void> {
     window.removeEventListener('storage', stored)
     document.removeEventListener('visibilitychange', shown)
   }
-  mine.load()
+  newSync.load()
   await pullDrafts()
 }
 

@@ -5,16 +5,16 @@ import { dice, entry, sending, ticket } from '../../testing/made'
 import { Outbox, pending, type Ports, type Sending } from './outbox'
 
 function memory(): Store {
-  const kept = new Map<string, string>()
+  const values = new Map<string, string>()
   return {
-    get: (name) => kept.get(name) ?? null,
-    set: (name, value) => void kept.set(name, value),
-    remove: (name) => void kept.delete(name),
-    names: (prefix) => [...kept.keys()].filter((name) => name.startsWith(prefix)),
+    get: (name) => values.get(name) ?? null,
+    set: (name, value) => void values.set(name, value),
+    remove: (name) => void values.delete(name),
+    names: (prefix) => [...values.keys()].filter((name) => name.startsWith(prefix)),
   }
 }
 
-/** A server that keeps one entry per key, as ours does; `fate` may refuse or lose the answer. */
+/** A mock server that stores one entry per key; `fate` may refuse a message or lose its response. */
 class Server {
   readonly stored: { key: string; text: string }[] = []
   fate: (item: Sending) => 'ok' | 'lost' | 'unreached' | ApiError = () => 'ok'
@@ -47,7 +47,7 @@ const settled = (box: Outbox) =>
   vi.waitFor(() => expect(box.items.every((item) => item.state === 'sent')).toBe(true))
 
 describe('the outbox', () => {
-  it('sends in order, each key once, however many answers are lost', async () => {
+  it('sends in order and stores each key once, even if responses are lost', async () => {
     const server = new Server()
     const random = dice(3)
     server.fate = () => (random() < 0.35 ? 'lost' : random() < 0.3 ? 'unreached' : 'ok')
@@ -57,7 +57,7 @@ describe('the outbox', () => {
     expect(server.stored.map((one) => one.key)).toEqual(Array.from({ length: 40 }, (_, i) => `key-${i}`))
   })
 
-  it('survives a reload: what was not acknowledged is sent with its old key', async () => {
+  it('survives a reload: an unacknowledged message is sent again with its key', async () => {
     const server = new Server()
     const store = memory()
     server.fate = () => 'lost'
@@ -74,7 +74,7 @@ describe('the outbox', () => {
     expect(store.names('threadline.outbox.')).toEqual([])
   })
 
-  it('keeps the order of writing over a reload, also when the clock was set back in between', async () => {
+  it('keeps the order of writing after a reload, also if the clock was set back in between', async () => {
     const store = memory()
     const before = outboxWith(new Server(), store, { post: () => new Promise(() => {}) })
     before.add(sending('first', { at: '2026-03-02T10:00:00Z' }))
@@ -88,7 +88,7 @@ describe('the outbox', () => {
     expect(server.stored.map((one) => one.key)).toEqual(['first', 'second', 'third'])
   })
 
-  it('keeps a refused message with its reason, and does not hold up the next one', async () => {
+  it('keeps a refused message with its reason, and sends the next message', async () => {
     const server = new Server()
     server.fate = (item) => (item.key === 'bad' ? new ApiError(422, 'too_long', 'Too long.') : 'ok')
     const box = outboxWith(server, memory())
@@ -117,7 +117,7 @@ describe('the outbox', () => {
     expect(server.stored).toHaveLength(1)
   })
 
-  it('gives a failed message back for editing and forgets it', async () => {
+  it('returns a failed message for editing and removes it', async () => {
     const server = new Server()
     const store = memory()
     server.fate = () => new ApiError(409, 'chat_ended', 'This chat has ended.')
@@ -128,7 +128,7 @@ describe('the outbox', () => {
     expect([box.items, store.names('')]).toEqual([[], []])
   })
 
-  it('keeps one ticket waiting without holding up another', async () => {
+  it('delays only the ticket whose message waits', async () => {
     const server = new Server()
     server.fate = (item) => (item.ticket === 1 ? 'unreached' : 'ok')
     const box = outboxWith(server, memory(), { wait: () => new Promise(() => {}) })
@@ -138,7 +138,7 @@ describe('the outbox', () => {
     box.stop()
   })
 
-  it('tries every ticket at once when the line is back', async () => {
+  it('retries every ticket at once when the connection is back', async () => {
     const server = new Server()
     server.fate = () => 'unreached'
     const box = outboxWith(server, memory(), { wait: () => new Promise(() => {}) })
@@ -150,7 +150,7 @@ describe('the outbox', () => {
     expect(server.stored).toHaveLength(3)
   })
 
-  it('asks before it sends what has waited for more than twelve hours', async () => {
+  it('asks before it sends a message that waited for more than twelve hours', async () => {
     const server = new Server()
     const store = memory()
     let now = Date.parse('2026-03-06T17:00:00Z')
@@ -161,7 +161,7 @@ describe('the outbox', () => {
     await vi.waitFor(() => expect(friday.items[0]?.state).toBe('waiting'))
     server.fate = () => 'ok'
     now = Date.parse('2026-03-09T08:00:00Z')
-    // Also in a tab that stayed open and only slept.
+    // Also in a tab that stayed open while the computer slept.
     friday.hurry()
     await vi.waitFor(() => expect(friday.items[0]?.problem?.code).toBe('waited'))
     friday.stop()
@@ -175,7 +175,7 @@ describe('the outbox', () => {
     expect(server.stored.map((one) => one.key)).toEqual(['fresh', 'weekend'])
   })
 
-  it('forgets one that was given up when the thread shows that it had arrived', () => {
+  it('removes a failed message when the thread shows that it had arrived', () => {
     const store = memory()
     const box = outboxWith(new Server(), store)
     store.set('threadline.outbox.1.lost', JSON.stringify(sending('lost', { state: 'failed' })))
@@ -185,7 +185,7 @@ describe('the outbox', () => {
     expect([box.items, store.names('')]).toEqual([[], []])
   })
 
-  it('shows each key once: the optimistic bubble goes when the entry stands in the thread', () => {
+  it('shows each key once: the optimistic bubble is removed when the thread has the entry', () => {
     const items = [sending('a', { state: 'sent' }), sending('b'), sending('c', { thread: 5 })]
     expect(pending(items, 1_001, [entry(1, { key: 'a' })]).map((item) => item.key)).toEqual(['b'])
     const box = outboxWith(new Server(), memory(), { post: () => new Promise(() => {}) })

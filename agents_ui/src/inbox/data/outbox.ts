@@ -21,19 +21,19 @@ export interface Sending {
   files: File[]
   /** The revision of the draft that was sent; missing in items of an earlier version. */
   draft?: number
-  /** When it was written, for display only: clocks may be set back, so it gives no order. */
+  /** When it was written. For display only: clocks may be set back, so messages are not sorted by it. */
   at: string
-  /** Its place in the order of sending. */
+  /** The message's position in the order of sending. */
   turn: number
   state: 'waiting' | 'sending' | 'sent' | 'failed'
-  /** Why it failed, in the server's code and words. */
+  /** Why the message failed: the server's code. */
   problem: { code: string } | null
 }
 
 export interface Ports {
   store: Store
   post(item: Sending): Promise<{ entry: EntryOut; ticket: TicketOut }>
-  /** An answer arrived. */
+  /** The server stored the message and returned its entry. */
   acknowledged(item: Sending, answer: { entry: EntryOut; ticket: TicketOut }): void
   changed(items: readonly Sending[]): void
   wait(attempt: number): Promise<void>
@@ -56,7 +56,7 @@ export class Outbox {
   readonly #prefix: string
   #items: readonly Sending[] = []
   readonly #busy = new Set<number>()
-  /** By ticket: ends the pause before the next try. */
+  /** By ticket: ends the pause before the next attempt. */
   readonly #wakes = new Map<number, () => void>()
   #stopped = false
 
@@ -71,7 +71,7 @@ export class Outbox {
 
   /** Loads what an earlier page stored. */
   load(): void {
-    const kept = this.#ports.store
+    const stored = this.#ports.store
       .names(this.#prefix)
       .map((name) => readJson<Sending>(this.#ports.store, name))
       .filter((item) => item !== null && typeof item.key === 'string')
@@ -80,7 +80,7 @@ export class Outbox {
       .map((item) => (item.state === 'failed' ? item : { ...item, state: 'waiting' as const }))
       .toSorted((a, b) => a.turn - b.turn || (a.at < b.at ? -1 : 1))
     const keys = new Set(this.#items.map((item) => item.key))
-    this.#set([...kept.filter((item) => !keys.has(item.key)), ...this.#items])
+    this.#set([...stored.filter((item) => !keys.has(item.key)), ...this.#items])
     for (const item of this.#items) void this.#pump(item.ticket)
   }
 

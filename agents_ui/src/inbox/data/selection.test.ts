@@ -7,7 +7,7 @@ const chosen = () => [...useSelection.getState().ids]
 
 beforeEach(clearSelection)
 
-it('chooses a ticket and takes it back', () => {
+it('selects and deselects a ticket', () => {
   choose(rows, 4, false)
   choose(rows, 2, false)
   expect(chosen()).toEqual([4, 2])
@@ -15,7 +15,7 @@ it('chooses a ticket and takes it back', () => {
   expect(chosen()).toEqual([2])
 })
 
-it('chooses a range from the ticket chosen last, upwards and downwards', () => {
+it('selects a range from the ticket selected last, upwards and downwards', () => {
   choose(rows, 4, false)
   choose(rows, 2, true)
   expect(chosen()).toEqual([4, 3, 2])
@@ -23,13 +23,13 @@ it('chooses a range from the ticket chosen last, upwards and downwards', () => {
   expect(chosen().toSorted()).toEqual([2, 3, 4, 5])
 })
 
-it('begins no range at a ticket that has left the list', () => {
+it('does not start a range at a ticket that has left the list', () => {
   choose(rows, 4, false)
   choose(rows.slice(2), 1, true)
   expect(chosen()).toEqual([4, 1])
 })
 
-it('never chooses more than one request takes', () => {
+it('never selects more tickets than one request may contain', () => {
   const many = Array.from({ length: MOST_CHOSEN + 1 }, (_, id) => ticket(id + 1))
   choose(many, 1, false)
   choose(many, MOST_CHOSEN + 1, true)

@@ -2,12 +2,12 @@
 import { create } from 'zustand'
 import type { TicketOut } from '../../generated/protocol'
 
-/** What one request takes. */
+/** The most tickets that one request may contain. */
 export const MOST_CHOSEN = 500
 
 interface Selection {
   ids: ReadonlySet<number>
-  /** The ticket chosen last, where a range begins. */
+  /** The ticket selected last, where a range begins. */
   from: number | null
 }
 
@@ -20,7 +20,7 @@ export const clearSelection = () => useSelection.setState(NOTHING)
 export const chooseOnly = (rows: readonly TicketOut[]) =>
   useSelection.setState({ ids: new Set(rows.slice(0, MOST_CHOSEN).map(({ id }) => id)), from: null })
 
-/** Chooses a ticket or takes it back. `range`: chooses all rows between the ticket chosen last and this one. */
+/** Selects or deselects a ticket. `range`: selects all rows between the ticket selected last and this one. */
 export function choose(rows: readonly TicketOut[], id: number, range: boolean): void {
   const { ids, from } = useSelection.getState()
   const next = new Set(ids)

@@ -1,4 +1,4 @@
-/** The outbox of the signed-in agent, wired to the API, the threads and the screen. */
+/** Connects the outbox of the signed-in agent with the API, the threads and the screen. */
 import { create } from 'zustand'
 import type { EntryOut, File, TicketOut } from '../../generated/protocol'
 import { api } from '../../kernel/api'
@@ -43,7 +43,7 @@ export function startOutbox(user: number): void {
     now: Date.now,
   })
   outbox.load()
-  // A sent bubble stays until the thread shows its entry, or the thread is no longer kept.
+  // A sent bubble stays until the thread shows its entry, or the thread is dropped from memory.
   unfollow = useThreads.subscribe(({ byId }) => {
     const keys = new Set<string>()
     for (const item of useOutbox.getState().items) {

@@ -7,7 +7,7 @@ import { follow, followThread, leaveThread } from '../../live/store'
 import { applyEntry, fromPage, type Hole, isLoaded, type Timeline, withPage } from './timeline'
 
 const PAGE = 50
-/** While the agent scrolls, pages are larger than the first one, because more of them follow. */
+/** Entries of a page that is fetched while the agent scrolls: larger than the first page, because more pages follow. */
 const FILLING_PAGE = 100
 const KEPT_THREADS = 30
 const MARKED_MS = 2_400
@@ -123,7 +123,7 @@ export async function fetchAroundJump(): Promise<void> {
     const page = await fetchPage(jump.thread, { around: jump.seq }, PAGE)
     if (useThreads.getState().jump !== jump) return
     putPage(jump.thread, page)
-    // An address may name a message that does not exist.
+    // A URL may name a message that does not exist.
     if (!isLoaded(loadedThread(jump.thread).timeline!, jump.seq)) useThreads.setState({ jump: null })
   } catch {
     if (useThreads.getState().jump === jump) useThreads.setState({ jump: null })
@@ -193,7 +193,7 @@ function applyFrame(frame: Out): void {
     else if (jump) void fetchAroundJump()
     else void fetchNewest(open)
   } else if (frame.type === 'reset') {
-    // We are too far behind. The open thread is fetched again; its old entries stay on the screen until then.
+    // `reset`: this client is too far behind. The open thread is fetched again; its old entries stay on the screen until then.
     const stale = typeof frame.thread === 'number' ? [frame.thread] : [...byId.keys()]
     const remaining = new Map(byId)
     for (const thread of stale) if (thread !== open) remaining.delete(thread)

@@ -8,7 +8,7 @@ import {
   countOf,
   keyboardRow,
   neighbour,
-  place,
+  withTicket,
   stepFrom,
   type TicketList,
   withPage,
@@ -17,13 +17,13 @@ import { DEFAULT_FILTER, type Filter, SORTS } from '../address'
 
 const ME = 7
 const ids = (list: TicketList) => list.rows.map((row) => row.id)
-const known = (...tickets: TicketOut[]) => new Map(tickets.map((one) => [one.id, one]))
+const summaries = (...tickets: TicketOut[]) => new Map(tickets.map((item) => [item.id, item]))
 const list = (rows: TicketOut[], cursor: string | null = null): TicketList => ({ rows, cursor })
 
 describe('the ticket list', () => {
   it('contains the tickets that match status, view and channel', () => {
-    const fits = (one: TicketOut, change: Partial<Filter>) =>
-      belongs(one, { ...DEFAULT_FILTER, ...change }, ME)
+    const fits = (item: TicketOut, change: Partial<Filter>) =>
+      belongs(item, { ...DEFAULT_FILTER, ...change }, ME)
     expect(fits(ticket(1), {})).toBe(true)
     expect(fits(ticket(1, { status: 'closed' }), {})).toBe(false)
     expect(fits(ticket(1, { assignee: ME }), { view: 'mine' })).toBe(true)
@@ -32,35 +32,35 @@ describe('the ticket list', () => {
     expect(fits(ticket(1, { channel: 'sms' }), { channel: 'webchat' })).toBe(false)
   })
 
-  it('lets a chat go while its close is delayed, and takes it back on undo', () => {
-    const withoutClosing = place(
+  it('removes a chat while its close is delayed, and adds it again on undo', () => {
+    const withoutClosing = withTicket(
       list([ticket(2), ticket(1)]),
       ticket(2, { rev: 2, closing_at: '2026-03-02T10:00:05Z' }),
       DEFAULT_FILTER,
       ME,
     )
     expect(ids(withoutClosing)).toEqual([1])
-    expect(ids(place(withoutClosing, ticket(2, { rev: 3 }), DEFAULT_FILTER, ME))).toEqual([2, 1])
+    expect(ids(withTicket(withoutClosing, ticket(2, { rev: 3 }), DEFAULT_FILTER, ME))).toEqual([2, 1])
   })
 
-  it('moves a ticket to where its newest message belongs', () => {
+  it('moves a ticket according to its newest message', () => {
     const before = list([ticket(3), ticket(2), ticket(1)])
     const moved = ticket(1, { rev: 2, last_message_at: '2026-03-02T12:00:00Z' })
-    expect(ids(place(before, moved, DEFAULT_FILTER, ME))).toEqual([1, 3, 2])
+    expect(ids(withTicket(before, moved, DEFAULT_FILTER, ME))).toEqual([1, 3, 2])
   })
 
-  it('keeps the higher rev', () => {
+  it('ignores a summary with a lower rev', () => {
     const before = list([ticket(1, { rev: 5 })])
-    expect(place(before, ticket(1, { rev: 4, status: 'closed' }), DEFAULT_FILTER, ME)).toBe(before)
+    expect(withTicket(before, ticket(1, { rev: 4, status: 'closed' }), DEFAULT_FILTER, ME)).toBe(before)
   })
 
-  it('leaves tickets that sort after the last loaded row to the next page', () => {
+  it('does not insert tickets below the last loaded row, because the next page brings them', () => {
     const before = list([ticket(9), ticket(8)], 'cursor')
-    expect(ids(place(before, ticket(1), DEFAULT_FILTER, ME))).toEqual([9, 8])
-    expect(ids(place(list([ticket(9), ticket(8)]), ticket(1), DEFAULT_FILTER, ME))).toEqual([9, 8, 1])
+    expect(ids(withTicket(before, ticket(1), DEFAULT_FILTER, ME))).toEqual([9, 8])
+    expect(ids(withTicket(list([ticket(9), ticket(8)]), ticket(1), DEFAULT_FILTER, ME))).toEqual([9, 8, 1])
   })
 
-  it('puts those who wait longest first, and those who do not wait last', () => {
+  it('sorts by waiting time: longest first, not waiting last', () => {
     const rows = [
       ticket(1),
       ticket(2, { waiting_since: '2026-03-02T09:30:00Z' }),
@@ -69,19 +69,19 @@ describe('the ticket list', () => {
     expect(rows.toSorted((a, b) => compare('waiting', a, b)).map((row) => row.id)).toEqual([3, 2, 1])
   })
 
-  it('compares times, not their spelling', () => {
+  it('compares times as times, not as text', () => {
     const short = ticket(1, { last_message_at: '2026-03-02T09:00:00Z' })
     const long = ticket(2, { last_message_at: '2026-03-02T09:00:00.500Z' })
     expect(compare('newest', short, long)).toBeGreaterThan(0)
   })
 
-  it('goes to the one below, at the end to the one above', () => {
+  it('goes to the ticket below, at the end to the ticket above', () => {
     const rows = list([ticket(3), ticket(2), ticket(1)])
     expect([neighbour(rows, 3)?.id, neighbour(rows, 1)?.id]).toEqual([2, 2])
     expect(neighbour(list([ticket(1)]), 1)).toBeNull()
   })
 
-  it('is counted as it is looked at', () => {
+  it('shows the count of the current filter', () => {
     const three = [ticket(3), ticket(2), ticket(1)]
     const count = (change: Partial<Filter>, cursor: string | null = null) =>
       countOf({ ...DEFAULT_FILTER, ...change }, list(three, cursor), 120)
@@ -92,45 +92,48 @@ describe('the ticket list', () => {
     expect(countOf({ ...DEFAULT_FILTER, view: 'mine' }, list([]), 120)).toBe('')
   })
 
-  it('keeps the keyboard where it was when its row has gone', () => {
+  it('keeps the keyboard’s position when its row has left the list', () => {
     const rows = Array.from({ length: 30 }, (_, at) => ticket(at + 1))
     expect(keyboardRow(rows, 20, 5)).toBe(19)
     // Row 20 was closed with the keyboard on it; the next one is open now.
-    const left = rows.filter(({ id }) => id !== 20)
-    expect(left[keyboardRow(left, 20, 21)]?.id).toBe(21)
-    expect(keyboardRow(left, 20, null)).toBe(-1)
-    expect([left[stepFrom(-1, 19, 1, left.length)]?.id, left[stepFrom(-1, 19, -1, left.length)]?.id]).toEqual(
-      [21, 19],
-    )
+    const remaining = rows.filter(({ id }) => id !== 20)
+    expect(remaining[keyboardRow(remaining, 20, 21)]?.id).toBe(21)
+    expect(keyboardRow(remaining, 20, null)).toBe(-1)
+    expect([
+      remaining[stepFrom(-1, 19, 1, remaining.length)]?.id,
+      remaining[stepFrom(-1, 19, -1, remaining.length)]?.id,
+    ]).toEqual([21, 19])
     expect([stepFrom(28, 0, 1, 29), stepFrom(0, 0, -1, 29), stepFrom(-1, 0, 1, 29)]).toEqual([28, 0, 0])
   })
 
-  it('shows nothing twice when a page overlaps', () => {
+  it('shows no ticket twice when pages overlap', () => {
     expect(ids(withPage(list([ticket(3), ticket(2)], 'x'), [ticket(2), ticket(1)], null))).toEqual([3, 2, 1])
   })
 
-  it('drops an answered ticket from those that wait', () => {
+  it('removes an answered ticket from the waiting order', () => {
     const filter: Filter = { ...DEFAULT_FILTER, sort: 'waiting' }
     const waiting = ticket(1, { waiting_since: '2026-03-02T09:10:00Z' })
-    expect(ids(place(list([waiting]), { ...waiting, rev: 9, waiting_since: null }, filter, ME))).toEqual([])
-    expect(ids(place(list([]), ticket(2, { waiting_since: null }), filter, ME))).toEqual([])
+    expect(ids(withTicket(list([waiting]), { ...waiting, rev: 9, waiting_since: null }, filter, ME))).toEqual(
+      [],
+    )
+    expect(ids(withTicket(list([]), ticket(2, { waiting_since: null }), filter, ME))).toEqual([])
   })
 
-  it('keeps what the socket told while a page was on its way', () => {
-    const before = known(ticket(3), ticket(2), ticket(1))
+  it('keeps changes that the socket brought while a page was being fetched', () => {
+    const before = summaries(ticket(3), ticket(2), ticket(1))
     const came = list([ticket(3), ticket(2), ticket(1)], 'x')
     const after = (...changed: TicketOut[]) =>
-      caughtUp(came, before, new Map([...before, ...known(...changed)]), DEFAULT_FILTER, ME)
+      caughtUp(came, before, new Map([...before, ...summaries(...changed)]), DEFAULT_FILTER, ME)
     expect(ids(after(ticket(4)))).toEqual([4, 3, 2, 1])
     expect(ids(after(ticket(2, { rev: 9, status: 'closed' })))).toEqual([3, 1])
     const better = ticket(3, { rev: 9, preview: 'newer' })
     expect(after(better).rows[0]).toBe(better)
     expect(after()).toBe(came)
-    const older = caughtUp(list([better]), known(), known(ticket(3)), DEFAULT_FILTER, ME)
+    const older = caughtUp(list([better]), summaries(), summaries(ticket(3)), DEFAULT_FILTER, ME)
     expect(older.rows).toEqual([better])
   })
 
-  it.each(SORTS)('ends like a fresh list after any stream of changes (%s)', (sort) => {
+  it.each(SORTS)('equals a newly fetched list after any sequence of changes (%s)', (sort) => {
     const random = dice(sort.length)
     const filter: Filter = { ...DEFAULT_FILTER, sort }
     const state = new Map<number, TicketOut>()
@@ -152,17 +155,17 @@ describe('the ticket list', () => {
     }
     // Two summaries of one ticket may arrive in the wrong order.
     const shuffled = stream
-      .map((one, index) => [one, index + random() * 6] as const)
+      .map((item, index) => [item, index + random() * 6] as const)
       .toSorted((a, b) => a[1] - b[1])
     const byId = new Map<number, TicketOut>()
-    for (const [one] of shuffled) {
-      if ((byId.get(one.id)?.rev ?? 0) > one.rev) continue
-      byId.set(one.id, one)
-      live = place(live, one, filter, ME)
+    for (const [item] of shuffled) {
+      if ((byId.get(item.id)?.rev ?? 0) > item.rev) continue
+      byId.set(item.id, item)
+      live = withTicket(live, item, filter, ME)
     }
-    const fresh = [...state.values()]
-      .filter((one) => belongs(one, filter, ME))
+    const fetched = [...state.values()]
+      .filter((item) => belongs(item, filter, ME))
       .toSorted((a, b) => compare(sort, a, b))
-    expect(ids(live)).toEqual(fresh.map((one) => one.id))
+    expect(ids(live)).toEqual(fetched.map((item) => item.id))
   })
 })

@@ -25,25 +25,25 @@ export function belongs(ticket: TicketOut, filter: Filter, me: number): boolean 
 
 /** Order of two tickets; ties by id, as on the server, so that pages fit together. */
 export function compare(sort: Filter['sort'], a: TicketOut, b: TicketOut): number {
-  if (sort === 'oldest') return order(a.last_message_at, b.last_message_at) || a.id - b.id
-  if (sort === 'newest') return order(b.last_message_at, a.last_message_at) || b.id - a.id
+  if (sort === 'oldest') return compareTimes(a.last_message_at, b.last_message_at) || a.id - b.id
+  if (sort === 'newest') return compareTimes(b.last_message_at, a.last_message_at) || b.id - a.id
   if (a.waiting_since !== null && b.waiting_since !== null)
-    return order(a.waiting_since, b.waiting_since) || a.id - b.id
+    return compareTimes(a.waiting_since, b.waiting_since) || a.id - b.id
   if (a.waiting_since !== null) return -1
   if (b.waiting_since !== null) return 1
-  return order(b.last_message_at, a.last_message_at) || b.id - a.id
+  return compareTimes(b.last_message_at, a.last_message_at) || b.id - a.id
 }
 
 /** Applies a changed ticket: it appears, moves, stays or leaves. An older `rev` changes nothing. */
-export function place(list: TicketList, ticket: TicketOut, filter: Filter, me: number): TicketList {
+export function withTicket(list: TicketList, ticket: TicketOut, filter: Filter, me: number): TicketList {
   const at = list.rows.findIndex((row) => row.id === ticket.id)
   if (at >= 0 && list.rows[at]!.rev > ticket.rev) return list
-  const rest = at >= 0 ? list.rows.toSpliced(at, 1) : list.rows
-  if (!belongs(ticket, filter, me)) return at >= 0 ? { ...list, rows: rest } : list
-  const to = position(rest, ticket, filter.sort)
+  const others = at >= 0 ? list.rows.toSpliced(at, 1) : list.rows
+  if (!belongs(ticket, filter, me)) return at >= 0 ? { ...list, rows: others } : list
+  const to = position(others, ticket, filter.sort)
   // Below the last loaded row there may be rows that are not loaded yet, so the next page brings this one. */
-  if (to === rest.length && list.cursor !== null) return at >= 0 ? { ...list, rows: rest } : list
-  return { ...list, rows: rest.toSpliced(to, 0, ticket) }
+  if (to === others.length && list.cursor !== null) return at >= 0 ? { ...list, rows: others } : list
+  return { ...list, rows: others.toSpliced(to, 0, ticket) }
 }
 
 /** Appends a page below the loaded rows. */
@@ -63,10 +63,10 @@ export function caughtUp(
   filter: Filter,
   me: number,
 ): TicketList {
-  let found = list
+  let result = list
   for (const ticket of now.values())
-    if (before.get(ticket.id) !== ticket) found = place(found, ticket, filter, me)
-  return found
+    if (before.get(ticket.id) !== ticket) result = withTicket(result, ticket, filter, me)
+  return result
 }
 
 /** The ticket to go to when `id` leaves the list: the one below, else the one above. */
@@ -79,9 +79,9 @@ export function neighbour(list: TicketList, id: number): TicketOut | null {
 /** The number of tickets in the list, if it is known. `open`: the number of all open tickets. */
 export function countOf(filter: Filter, { rows, cursor }: TicketList, open: number): string {
   if (filter.status !== 'open') return ''
-  const whole = filter.view === 'all' && !filter.channel
-  const count = whole ? open : rows.length
-  return count === 0 ? '' : `${count}${whole || cursor === null ? '' : '+'}`
+  const isWholeInbox = filter.view === 'all' && !filter.channel
+  const count = isWholeInbox ? open : rows.length
+  return count === 0 ? '' : `${count}${isWholeInbox || cursor === null ? '' : '+'}`
 }
 
 /** The row from which the keyboard moves: the focused one, else the open one; -1 if neither is in the list. */
@@ -109,6 +109,6 @@ function position(rows: readonly TicketOut[], ticket: TicketOut, sort: Filter['s
 }
 
 /** RFC 3339 in UTC sorts as text only with equal precision; times are compared as times. */
-function order(a: string, b: string): number {
+function compareTimes(a: string, b: string): number {
   return a === b ? 0 : Date.parse(a) - Date.parse(b) || (a < b ? -1 : 1)
 }

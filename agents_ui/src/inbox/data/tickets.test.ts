@@ -26,7 +26,7 @@ afterEach(() => {
 
 const ids = () => useTickets.getState().list.rows.map((row) => row.id)
 
-it('shows a ticket that begins while the list is fetched, though the answer was read before it', async () => {
+it('shows a ticket that begins while the list is fetched, even if the response does not contain it', async () => {
   const fetched = refreshList()
   applySummary(ticket(3))
   answers[0]!([ticket(2), ticket(1)])
@@ -34,7 +34,7 @@ it('shows a ticket that begins while the list is fetched, though the answer was 
   expect(ids()).toEqual([3, 2, 1])
 })
 
-it('lets a ticket go that was closed while the list is fetched', async () => {
+it('removes a ticket that was closed while the list is fetched', async () => {
   const fetched = refreshList()
   applySummary(ticket(2, { rev: 9, status: 'closed' }))
   answers[0]!([ticket(2), ticket(1)])
@@ -54,7 +54,7 @@ it('shows a ticket that moves below the loaded rows while the next page is fetch
   expect(ids()).toEqual([5, 4, 3, 2, 1])
 })
 
-it('believes the count that the socket told meanwhile', async () => {
+it('keeps the count that the socket brought meanwhile', async () => {
   setCounts({ unread: 7, open: 9 })
   const alone = refreshList()
   answers[0]!([])

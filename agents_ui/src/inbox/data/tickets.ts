@@ -6,7 +6,7 @@ import type { TicketOut } from '../../generated/protocol'
 import { api, query } from '../../kernel/api'
 import type { TicketPage } from '../../generated/inbox'
 import { setCounts, useLive } from '../../live/store'
-import { caughtUp, EMPTY_LIST, place, type TicketList, withPage } from './ticketLists'
+import { caughtUp, EMPTY_LIST, type TicketList, withPage, withTicket } from './ticketLists'
 import { DEFAULT_FILTER, type Filter } from '../address'
 
 const PAGE = 50
@@ -36,9 +36,9 @@ export const useTickets = create<TicketsState>(() => ({
 
 /** Lists shown before are drawn at once from here and then fetched again. */
 const seenLists = new Map<string, TicketList>()
-let load = 0
+let loadNumber = 0
 /** The open ticket: its summary is kept, however many others are applied. */
-let shown: number | null = null
+let openTicketId: number | null = null
 
 const nameOf = (filter: Filter) => JSON.stringify([filter.status, filter.view, filter.channel, filter.sort])
 const me = () => useSession.getState().user?.id ?? 0
@@ -51,8 +51,8 @@ export function showList(filter: Filter): void {
   const state = useTickets.getState()
   if (state.phase !== 'loading' && nameOf(state.filter) === nameOf(filter)) return
   if (state.phase === 'ready') keepList(state.filter, state.list)
-  const kept = seenLists.get(nameOf(filter))
-  useTickets.setState({ filter, list: kept ?? EMPTY_LIST, phase: kept ? 'ready' : 'loading' })
+  const cached = seenLists.get(nameOf(filter))
+  useTickets.setState({ filter, list: cached ?? EMPTY_LIST, phase: cached ? 'ready' : 'loading' })
   void refreshList()
 }
 
@@ -66,28 +66,33 @@ function keepList(filter: Filter, list: TicketList): void {
 
 /** Fetches the loaded rows again; changes that live frames brought meanwhile win. */
 export async function refreshList(): Promise<void> {
-  const mine = ++load
+  const myLoad = ++loadNumber
   const { filter, list, byId } = useTickets.getState()
   const { unread, open } = useLive.getState()
-  const wanted = Math.min(Math.max(list.rows.length, 1), REFRESH_ROWS)
+  const rowCount = Math.min(Math.max(list.rows.length, 1), REFRESH_ROWS)
   try {
-    let fresh: TicketList = EMPTY_LIST
+    let fetched: TicketList = EMPTY_LIST
     do {
-      const answer = await page(filter, fresh.cursor)
-      if (mine !== load) return
-      fresh = withPage(fresh, answer.tickets, answer.after)
-      // Counts that a frame brought meanwhile are newer.
+      const answer = await page(filter, fetched.cursor)
+      if (myLoad !== loadNumber) return
+      fetched = withPage(fetched, answer.tickets, answer.after)
+      // Counts that a frame brought while the list was being fetched are newer.
       const counted = useLive.getState()
       if (counted.unread === unread && counted.open === open) setCounts(answer.counts)
-    } while (fresh.cursor !== null && fresh.rows.length < wanted)
-    show(fresh, byId, fresh.rows)
+    } while (fetched.cursor !== null && fetched.rows.length < rowCount)
+    showFetched(fetched, byId, fetched.rows)
   } catch {
-    if (mine === load && useTickets.getState().phase === 'loading') useTickets.setState({ phase: 'failed' })
+    if (myLoad === loadNumber && useTickets.getState().phase === 'loading')
+      useTickets.setState({ phase: 'failed' })
   }
 }
 
 /** Shows a fetched list; `before`: every summary known when it was requested. */
-function show(list: TicketList, before: ReadonlyMap<number, TicketOut>, tickets: readonly TicketOut[]): void {
+function showFetched(
+  list: TicketList,
+  before: ReadonlyMap<number, TicketOut>,
+  tickets: readonly TicketOut[],
+): void {
   const { filter, byId } = useTickets.getState()
   useTickets.setState({
     list: caughtUp(list, before, byId, filter, me()),
@@ -99,12 +104,12 @@ function show(list: TicketList, before: ReadonlyMap<number, TicketOut>, tickets:
 export async function nextPage(): Promise<void> {
   const { filter, list, paging, byId } = useTickets.getState()
   if (paging || list.cursor === null) return
-  const mine = load
+  const myLoad = loadNumber
   useTickets.setState({ paging: true })
   try {
     const answer = await page(filter, list.cursor)
-    if (mine !== load) return
-    show(withPage(useTickets.getState().list, answer.tickets, answer.after), byId, answer.tickets)
+    if (myLoad !== loadNumber) return
+    showFetched(withPage(useTickets.getState().list, answer.tickets, answer.after), byId, answer.tickets)
   } catch {
     // The next scroll repeats the request.
   } finally {
@@ -112,29 +117,29 @@ export async function nextPage(): Promise<void> {
   }
 }
 
-/** A summary arrived, from the socket or as an answer. */
+/** Applies a ticket summary from the socket or from a response. */
 export function applySummary(ticket: TicketOut): void {
   const { byId, list, filter } = useTickets.getState()
-  const known = byId.get(ticket.id)
-  if (known && known.rev > ticket.rev) return
+  const current = byId.get(ticket.id)
+  if (current && current.rev > ticket.rev) return
   seenLists.clear()
   useTickets.setState({
     byId: withSummaries(byId, [ticket]),
-    list: place(list, ticket, filter, me()),
+    list: withTicket(list, ticket, filter, me()),
   })
 }
 
 /** The open ticket, live. */
 export function useTicket(id: number | null): TicketOut | null {
   useEffect(() => {
-    shown = id
-    return () => void (shown = null)
+    openTicketId = id
+    return () => void (openTicketId = null)
   }, [id])
   return useTickets((state) => (id === null ? null : (state.byId.get(id) ?? null)))
 }
 
 export function forgetTickets(): void {
-  load++
+  loadNumber++
   seenLists.clear()
   useTickets.setState({ list: EMPTY_LIST, phase: 'loading', byId: new Map() })
 }
@@ -145,15 +150,15 @@ function withSummaries(
 ): ReadonlyMap<number, TicketOut> {
   const next = new Map(byId)
   for (const ticket of tickets) {
-    const known = next.get(ticket.id)
-    if (known && known.rev > ticket.rev) continue
+    const current = next.get(ticket.id)
+    if (current && current.rev > ticket.rev) continue
     // Most recently applied last.
     next.delete(ticket.id)
     next.set(ticket.id, ticket)
   }
   for (const id of next.keys()) {
     if (next.size <= KEPT_TICKETS) break
-    if (id !== shown) next.delete(id)
+    if (id !== openTicketId) next.delete(id)
   }
   return next
 }

@@ -21,7 +21,7 @@ const seqs = (timeline: Timeline) => timeline.entries.map((one) => one.seq)
 describe('a timeline', () => {
   const three = fromPage(page([entry(1), entry(2), entry(3)]))
 
-  it('takes the next entry and moves its bookmark', () => {
+  it('adds the next entry and moves its bookmark', () => {
     const applied = applyEntry(three, entry(4))
     expect(applied.kind === 'applied' && [seqs(applied.timeline), applied.timeline.last]).toEqual([
       [1, 2, 3, 4],
@@ -29,16 +29,16 @@ describe('a timeline', () => {
     ])
   })
 
-  it('takes nothing twice', () => {
+  it('adds no entry twice', () => {
     expect(applyEntry(three, entry(3))).toEqual({ kind: 'known' })
     expect(applyEntry(three, entry(1))).toEqual({ kind: 'known' })
   })
 
-  it('does not step over a gap but asks from its bookmark', () => {
+  it('does not skip a gap, but subscribes again from its bookmark', () => {
     expect(applyEntry(three, entry(5))).toEqual({ kind: 'gap', after: 3 })
   })
 
-  it('joins pages that touch, and keeps a hole between those that do not', () => {
+  it('joins adjacent pages, and keeps a hole between others', () => {
     const end = fromPage(page(some(80, 90)))
     expect(holes(end)).toEqual([{ after: 0, before: 80 }])
     const middle = withPage(end, page(some(40, 50), 90))
@@ -51,7 +51,7 @@ describe('a timeline', () => {
     expect(seqs(joined)).toEqual(some(1, 90).map(({ seq }) => seq))
   })
 
-  it('takes what arrives also while one is in the middle', () => {
+  it('adds live entries also while the reader is in the middle of the thread', () => {
     const middle = fromPage(page(some(40, 50), 90))
     expect([middle.last, endIsLoaded(middle), isLoaded(middle, 45)]).toEqual([90, false, true])
     const applied = applyEntry(middle, entry(91))
@@ -63,23 +63,23 @@ describe('a timeline', () => {
     expect(endIsLoaded(applied.timeline)).toBe(true)
   })
 
-  it('keeps what points back from a hole, and takes it once when the hole is filled', () => {
-    const gone = entry(70, { kind: 'redacted', ref: 45 })
-    const middle = fromPage({ ...page(some(40, 50), 90), entries: [...some(40, 50), gone] })
+  it('keeps entries that refer to entries in a hole, and applies them once when the hole is filled', () => {
+    const redaction = entry(70, { kind: 'redacted', ref: 45 })
+    const middle = fromPage({ ...page(some(40, 50), 90), entries: [...some(40, 50), redaction] })
     expect([...redacted(middle)]).toEqual([45])
     const filled = withPage(middle, {
-      ...page([...some(51, 69), gone, ...some(71, 90)]),
+      ...page([...some(51, 69), redaction, ...some(71, 90)]),
       first: 51,
       last: 90,
     })
     expect(seqs(filled)).toEqual(some(40, 90).map(({ seq }) => seq))
   })
 
-  it('leaves out a page from before a reset: what refers to it was never seen', () => {
+  it('ignores a page from before a reset, because entries that refer to it are missing', () => {
     const late = page(some(1, 10), 50)
     const after = fromPage(page(some(80, 90)))
     expect(withPage(after, late)).toBe(after)
-    // All live entries since the request for the page are loaded.
+    // All live entries since the page was requested are loaded.
     const followed = applyEntry(fromPage(page(some(40, 50))), entry(51))
     if (followed.kind !== 'applied') throw new Error(followed.kind)
     expect(isLoaded(withPage(followed.timeline, late), 5)).toBe(true)
@@ -91,7 +91,7 @@ describe('a timeline', () => {
     expect(more.entries.find(({ seq }) => seq === 12)).toBe(first.entries[2])
   })
 
-  it('knows how far the visitor has read and what was taken out', () => {
+  it('returns how far the visitor has read and which messages were redacted', () => {
     const timeline = fromPage(
       page([
         entry(1),
@@ -106,7 +106,7 @@ describe('a timeline', () => {
   })
 })
 
-/** A server with a thread that grows, behind a line that loses, repeats and shuffles. */
+/** A mock server with a growing thread, behind a connection that loses, repeats and reorders frames. */
 class Line {
   readonly thread: EntryOut[] = []
   #inFlight: EntryOut[] = []
@@ -117,9 +117,9 @@ class Line {
   }
 
   write(): void {
-    const made = entry(this.thread.length + 1)
-    this.thread.push(made)
-    this.#inFlight.push(made)
+    const newEntry = entry(this.thread.length + 1)
+    this.thread.push(newEntry)
+    this.#inFlight.push(newEntry)
   }
 
   open(after: number): void {
@@ -143,18 +143,18 @@ class Line {
 describe('what the team has seen', () => {
   const reply = entry(2, { author: { type: 'agent', id: 1, name: 'Anna' } })
 
-  it('is not everything before a reply: the message may have arrived while it was written', () => {
+  it('does not include everything before a reply: a message may have arrived while the reply was written', () => {
     expect(unseenByTeam(fromPage(page([entry(1), reply])))).toBe(true)
   })
 
-  it('is what an agent’s mark points to', () => {
+  it('is everything up to an agent’s read mark', () => {
     const mark = entry(3, { kind: 'seen', ref: 1, data: { by: 'agent' } })
     expect(unseenByTeam(fromPage(page([entry(1), reply, mark])))).toBe(false)
     expect(unseenByTeam(fromPage(page([entry(1), reply, mark, entry(4)])))).toBe(true)
   })
 })
 
-describe('whatever the line does', () => {
+describe('whatever the connection does', () => {
   it.each(Array.from({ length: 60 }, (_, seed) => seed))(
     'the client ends with the whole thread, in order (%i)',
     (seed) => {
@@ -171,7 +171,7 @@ describe('whatever the line does', () => {
         if (applied.kind === 'gap' && random() < 0.3) line.open(applied.after)
         expect(timeline.last).toBe(timeline.entries.at(-1)!.seq)
       }
-      // The line settles: the client comes back with its bookmark and hears everything after it.
+      // The connection becomes stable: the client reconnects with its bookmark and receives everything after it.
       for (const missed of line.thread.slice(timeline.last)) {
         const applied = applyEntry(timeline, missed)
         if (applied.kind === 'applied') timeline = applied.timeline
@@ -191,9 +191,9 @@ describe('whatever pages come, from anywhere, in any order', () => {
       const seq = this.thread.length + 1
       const refers = seq > 3 && this.random() < 0.2
       const ref = refers ? 1 + Math.floor(this.random() * (seq - 1)) : null
-      const made = entry(seq, refers ? { kind: 'redacted', ref } : {})
-      this.thread.push(made)
-      return made
+      const newEntry = entry(seq, refers ? { kind: 'redacted', ref } : {})
+      this.thread.push(newEntry)
+      return newEntry
     }
 
     page(first: number, last: number) {
@@ -214,13 +214,13 @@ describe('whatever pages come, from anywhere, in any order', () => {
     }
   }
 
-  it.each(Array.from({ length: 60 }, (_, seed) => seed))('each run is whole (%i)', (seed) => {
+  it.each(Array.from({ length: 60 }, (_, seed) => seed))('each run of entries is complete (%i)', (seed) => {
     const random = dice(seed)
     const server = new Server(random)
-    const place = () => 1 + Math.floor(random() * server.thread.length)
+    const randomSeq = () => 1 + Math.floor(random() * server.thread.length)
     for (let i = 0; i < 60; i++) server.write()
-    const begin = place()
-    let timeline = fromPage(server.page(begin, begin + 8))
+    const startSeq = randomSeq()
+    let timeline = fromPage(server.page(startSeq, startSeq + 8))
     let waiting: EntryOut[] = []
     let late = server.page(1, 5)
     for (let step = 0; step < 150; step++) {
@@ -235,7 +235,7 @@ describe('whatever pages come, from anywhere, in any order', () => {
           waiting = rest
         }
       } else if (chance < 0.6) {
-        const at = place()
+        const at = randomSeq()
         late = server.page(at, at + 9)
       } else if (chance < 0.7) timeline = withPage(timeline, late)
       else if (chance < 0.95) {
@@ -244,7 +244,7 @@ describe('whatever pages come, from anywhere, in any order', () => {
         const low = random() < 0.5 ? hole.after + 1 : Math.max(hole.after + 1, hole.before - 7)
         timeline = withPage(timeline, server.page(low, Math.min(low + 6, hole.before - 1)))
       } else {
-        // A reset: everything is fetched anew, and what was missed meanwhile does not come any more.
+        // A reset: the newest page is fetched again, and missed entries are not sent any more.
         timeline = fromPage(server.page(server.thread.length - 8, server.thread.length))
         waiting = []
         late = server.page(1, 5)
@@ -257,7 +257,7 @@ describe('whatever pages come, from anywhere, in any order', () => {
       const expected = server.thread.filter(
         ({ seq, ref }) => loaded(seq) || (ref != null && loaded(ref) && seq <= timeline.last),
       )
-      // Later ones that a page brought ahead of the line may be there, too.
+      // Later entries that a page brought before the socket did may be loaded, too.
       expect(seqs(timeline).filter((seq) => seq <= timeline.last || loaded(seq))).toEqual(
         expected.map(({ seq }) => seq),
       )

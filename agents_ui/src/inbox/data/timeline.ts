@@ -71,13 +71,13 @@ function withEntries(entries: readonly EntryOut[], added: readonly EntryOut[]): 
 
 function withRun(runs: readonly Run[], { first, last }: Run): readonly Run[] {
   if (last < first) return runs
-  const apart = runs.filter((run) => run.last + 1 < first || last + 1 < run.first)
-  const overlapping = runs.filter((run) => !apart.includes(run))
+  const otherRuns = runs.filter((run) => run.last + 1 < first || last + 1 < run.first)
+  const overlapping = runs.filter((run) => !otherRuns.includes(run))
   const joinedRun = {
     first: Math.min(first, ...overlapping.map((run) => run.first)),
     last: Math.max(last, ...overlapping.map((run) => run.last)),
   }
-  return [...apart, joinedRun].toSorted((a, b) => a.first - b.first)
+  return [...otherRuns, joinedRun].toSorted((a, b) => a.first - b.first)
 }
 
 export function holes({ runs, last }: Timeline): readonly Hole[] {

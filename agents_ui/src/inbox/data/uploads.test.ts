@@ -7,7 +7,7 @@ const files = (count: number) =>
   Array.from({ length: count }, (_, n) => new File(['x'], `${n}.png`, { type: 'image/png' }))
 const uploads = (ticket = 1) => useUploads.getState().byTicket[ticket] ?? []
 
-/** Uploads that arrive when a test says so. */
+/** Uploads that finish when the test calls them. */
 const arrivals: (() => void)[] = []
 const signals: AbortSignal[] = []
 
@@ -32,7 +32,7 @@ describe('uploads', () => {
     clearDrafts(7)
   })
 
-  it('are ten for a message, those on their way counted', async () => {
+  it('are limited to ten per message, running uploads included', async () => {
     addUploads(1, files(7))
     addUploads(1, files(7))
     expect(signals).toHaveLength(10)
@@ -47,7 +47,7 @@ describe('uploads', () => {
     expect(signals, 'of another ticket').toHaveLength(13)
   })
 
-  it('stand in the draft they were added to, whatever is open when they arrive', async () => {
+  it('are added to the draft in which they were chosen, whichever ticket is open when they finish', async () => {
     addUploads(1, files(1))
     setDraft(2, { text: 'another ticket' })
     expect(uploadsUnderWay()).toBe(1)
@@ -57,7 +57,7 @@ describe('uploads', () => {
     expect(useDrafts.getState().byTicket[2]?.files).toEqual([])
   })
 
-  it('that are removed, and all of them at the end of a session, are aborted and leave nothing', async () => {
+  it('are aborted when they are removed or the session ends, and leave nothing behind', async () => {
     addUploads(1, files(2))
     removeUpload(1, uploads()[0]!.id)
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, false])

@@ -62,8 +62,8 @@ async function upload(ticket: number, file: File, unfit?: Unfit): Promise<void> 
   running.set(id, control)
   try {
     const stored = await api.upload<Stored>('/api/files', file, file.name, control.signal)
-    const found = unfit?.(stored) ?? null
-    if (found !== null) failed(found)
+    const problem = unfit?.(stored) ?? null
+    if (problem !== null) failed(problem)
     else {
       setDraft(ticket, { files: [...(useDrafts.getState().byTicket[ticket]?.files ?? []), stored] })
       removeUpload(ticket, id)

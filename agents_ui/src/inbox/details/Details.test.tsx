@@ -38,12 +38,12 @@ describe('details', () => {
     page_title: null as string | null,
   }
   let page: string
-  let asked: ReturnType<typeof vi.spyOn>
+  let fetchSpy: ReturnType<typeof vi.spyOn>
 
   beforeEach(() => {
     page = 'https://shop.example/one'
     vi.stubGlobal('WebSocket', Line)
-    asked = vi
+    fetchSpy = vi
       .spyOn(api, 'get')
       .mockImplementation(async () => ({ ticket: shown, details: { ...about, page_url: page } }) as never)
     useSession.setState({ user: { id: 7 } as never, capabilities: ['inbox'] })
@@ -58,12 +58,12 @@ describe('details', () => {
     vi.useRealTimers()
   })
 
-  it('are asked for again when the visitor goes to another page or leaves; a colleague who looks changes nothing', async () => {
+  it('are fetched again when the visitor opens another page or leaves, and not when a colleague views the ticket', async () => {
     await screen.findByText('shop.example/one')
     page = 'https://shop.example/two'
-    const times = asked.mock.calls.length
+    const times = fetchSpy.mock.calls.length
     arrives({ type: 'presence', thread: shown.thread, user: 3, online: true })
-    expect(asked.mock.calls.length).toBe(times)
+    expect(fetchSpy.mock.calls.length).toBe(times)
     // Fields that do not apply are omitted.
     arrives({ type: 'presence', thread: shown.thread, online: true })
     await screen.findByText('shop.example/two')
@@ -72,7 +72,7 @@ describe('details', () => {
     await screen.findByText('shop.example/three')
   })
 
-  it('tell each earlier time that the ticket was open, and not the current one', async () => {
+  it('list each earlier time that the ticket was open, but not the current one', async () => {
     const open = { opened_by: person('Maja'), first_reply_at: null, first_reply_by: null, assignee: null }
     about.episodes = [
       { ...open, opened_at: '2026-03-02T09:00:00Z', closed_at: null, closed_by: null },
@@ -100,7 +100,7 @@ describe('details', () => {
     about.episodes = []
   })
 
-  it('name the host of a page that calls itself anything', async () => {
+  it('name the host of a page, because its title can claim anything', async () => {
     await screen.findByText('shop.example/one')
     about.page_title = 'Your bank: sign in'
     arrives({ type: 'presence', thread: shown.thread, online: false })

@@ -41,7 +41,7 @@ import { ConsentPanel } from '../../messaging'
 import { copyText } from '../../ui/copyText'
 import { DetailsPane, type DetailsProps, DetailsSkeleton } from './DetailsPane'
 
-/** Loaded after the pane: most of its data has arrived then. */
+/** Loaded after the pane, because its data comes later than the rest. */
 const Orders = lazyPart(async () => (await import('./Orders')).Orders, { frame: () => null })
 
 const MergedContacts = lazyPart(async () => (await loadMerging()).MergedContacts)
@@ -93,7 +93,7 @@ export function Details({ ticket, onClose }: DetailsProps) {
           </Badge>
         ) : (
           <Tooltip label={t('inbox.unverifiedHint')} multiline maw={260}>
-            {/* Focusable for its explanation. */}
+            {/* Focusable, so that keyboard users can read the tooltip. */}
             {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
             <Badge variant="default" tt="none" fw={500} tabIndex={0}>
               {t('inbox.unverified')}

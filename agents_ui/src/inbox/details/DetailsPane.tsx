@@ -11,7 +11,7 @@ export interface DetailsProps {
   onClose: () => void
 }
 
-/** The pane beside the thread, whatever it shows. */
+/** The frame of the pane beside the thread. */
 export function DetailsPane({ onClose, children }: { onClose: () => void; children: ReactNode }) {
   const { t } = useTranslation()
   return (

@@ -32,30 +32,30 @@ function candidates(found: Found, except: number): Candidate[] {
   return [...byId.values()]
 }
 
-/** The contact that is known better remains. */
+/** How well a contact is known: in a merge the contact with the higher rank remains. */
 const rank = ({ verified, phone }: ContactBrief) => (verified ? 2 : 0) + (phone ? 1 : 0)
 
 export function MergeForm({ contact, onDone }: MergeFormProps) {
   const { t } = useTranslation()
   const [typed, setTyped] = useState('')
-  const [asked] = useDebouncedValue(typed.trim(), PAUSE_MS)
+  const [searchText] = useDebouncedValue(typed.trim(), PAUSE_MS)
   const [chosen, setChosen] = useState<Candidate | null>(null)
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState('')
   const cache = useQueryClient()
   const { data, isFetching } = useQuery({
-    queryKey: ['merge-search', asked],
-    queryFn: () => api.get<Found>(`/api/find${query({ q: asked })}`),
-    enabled: asked !== '',
+    queryKey: ['merge-search', searchText],
+    queryFn: () => api.get<Found>(`/api/find${query({ q: searchText })}`),
+    enabled: searchText !== '',
   })
-  const people = asked && data ? candidates(data, contact.id) : []
+  const people = searchText && data ? candidates(data, contact.id) : []
 
   async function merge(other: Candidate) {
     setBusy(true)
     setProblem('')
     try {
-      const [kept, merged] = rank(other) > rank(contact) ? [other, contact] : [contact, other]
-      await api.post<WholeContact>(`/api/contacts/${kept.id}/merge`, { contact: merged.id })
+      const [remaining, merged] = rank(other) > rank(contact) ? [other, contact] : [contact, other]
+      await api.post<WholeContact>(`/api/contacts/${remaining.id}/merge`, { contact: merged.id })
       await cache.invalidateQueries()
       toast(t('merging.done'))
       onDone()
@@ -110,7 +110,7 @@ export function MergeForm({ contact, onDone }: MergeFormProps) {
             </span>
           </button>
         ))}
-        {asked && !isFetching && people.length === 0 && (
+        {searchText && !isFetching && people.length === 0 && (
           <Text size="sm" c="dimmed">
             {t('common.nothingFound')}
           </Text>

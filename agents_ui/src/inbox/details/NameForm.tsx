@@ -15,14 +15,14 @@ export function NameForm({ contact, onDone }: NameFormProps) {
   const saved = { name: contact.name, email: contact.email ?? '' }
   const form = useServerForm({
     saved,
-    // Only what was changed: what a visitor typed does not become known by being looked at.
+    // Only changed fields: saving the form must not confirm a name that only the visitor claimed.
     send: ({ name, email }) =>
       api.put(`/api/contacts/${contact.id}`, {
         ...(name.trim() !== saved.name && { name }),
         ...(email.trim() !== saved.email && { email }),
       }),
     onSaved: onDone,
-    guarded: false,
+    asksBeforeLeaving: false,
     words: { bad_email: t('inbox.badEmail'), unreadable: t('inbox.badName'), long: t('inbox.badName') },
   })
 

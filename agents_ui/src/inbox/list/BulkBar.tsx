@@ -34,7 +34,7 @@ export function BulkBar({ rows, chosen }: BulkBarProps) {
     setBusy(false)
   }
   const close = () => void change('close', chosen)
-  // They act on all chosen tickets, not on the open one.
+  // While tickets are selected, these shortcuts act on them and not on the open ticket.
   useShortcut('close', close, true, true)
   useShortcut('assign', () => setAssigning(true), true, true)
   useShortcut('leave', clearSelection, true, true)

@@ -68,7 +68,7 @@ export function TicketList({ filter, onFilter, selected, onOpen }: TicketListPro
     rangeExtractor: (range) => withRow(range, at),
     getItemKey: (index) => rows[index]?.id ?? `ahead ${index}`,
   })
-  const { fresh, toTop } = useListAnchor(box, rows, filter, height)
+  const { newAbove, toTop } = useListAnchor(box, rows, filter, height)
   useEffect(() => virtual.measure(), [virtual, height])
 
   const items = virtual.getVirtualItems()
@@ -176,7 +176,7 @@ export function TicketList({ filter, onFilter, selected, onOpen }: TicketListPro
           </div>
         )}
       </div>
-      {fresh > 0 && (
+      {newAbove > 0 && (
         <Button
           className={classes.fresh}
           size="compact-sm"
@@ -184,7 +184,7 @@ export function TicketList({ filter, onFilter, selected, onOpen }: TicketListPro
           leftSection={<IconArrowUp size={14} />}
           onClick={toTop}
         >
-          {t('inbox.fresh', { count: fresh })}
+          {t('inbox.fresh', { count: newAbove })}
         </Button>
       )}
     </section>

@@ -40,11 +40,11 @@ const START = '2026-03-02T09:00:00Z'
 const NOW = Date.parse('2026-03-02T09:12:00Z')
 const nothing = () => {}
 
-function rowOf(more: Partial<TicketOut>, selected = false): string {
-  const one = ticket(1, { last_message_at: START, ...more })
+function rowOf(changes: Partial<TicketOut>, selected = false): string {
+  const shownTicket = ticket(1, { last_message_at: START, ...changes })
   const { unmount } = show(
     <TicketRow
-      ticket={one}
+      ticket={shownTicket}
       selected={selected}
       mine={false}
       now={NOW}
@@ -59,23 +59,23 @@ function rowOf(more: Partial<TicketOut>, selected = false): string {
 }
 
 describe('a row of the list', () => {
-  it('does not say on every row that nobody has it', () => {
+  it('does not show "Unassigned" on every row', () => {
     expect(rowOf({})).not.toMatch(/unassigned/i)
   })
 
-  it('tells one time: how long they wait, else how old the last message is', () => {
+  it('shows one time: how long the customer waits, else the age of the last message', () => {
     expect(rowOf({})).toMatch(/12\sm/)
     const waits = rowOf({ waiting_since: START })
     expect(waits).toMatch(/waiting 12\sm/)
     expect(waits.match(/12\sm/g)).toHaveLength(1)
   })
 
-  it('tells until when a snoozed one sleeps', () => {
+  it('shows until when a ticket is snoozed', () => {
     const text = rowOf({ status: 'snoozed', snoozed_until: '2026-03-03T09:00:00Z' })
     expect(text).toMatch(/until Tue/)
   })
 
-  it('shows what we have begun to write, but not over what is unread, nor beside its box', () => {
+  it('shows the beginning of our draft, unless the ticket is unread or open', () => {
     setDraft(1, { text: 'Let me look' })
     expect(rowOf({ preview: 'hello' })).toMatch(/Draft: Let me look$/)
     expect(rowOf({ preview: 'hello' }, true)).toMatch(/hello$/)
@@ -86,13 +86,13 @@ describe('a row of the list', () => {
 })
 
 describe('the open ticket', () => {
-  it('shows the number of somebody whose name is known, and each number once', () => {
+  it('shows the number of a person with a name, and each number once', () => {
     const contact = { ...ticket(1).contact, phone: '+12025550143', phone_shown: '+1 202-555-0143' }
     const header = (name: string) => {
-      const one = ticket(1, { channel: 'sms', contact: { ...contact, name } })
+      const shownTicket = ticket(1, { channel: 'sms', contact: { ...contact, name } })
       show(
         <Header
-          ticket={one}
+          ticket={shownTicket}
           onBack={nothing}
           onDetails={nothing}
           onClose={nothing}
@@ -107,20 +107,22 @@ describe('the open ticket', () => {
     expect(screen.getAllByText('+1 202-555-0143')).toHaveLength(2)
   })
 
-  it('tells once who is typing: the customer in the thread, a colleague above the box', () => {
-    const one = ticket(1)
+  it('shows once who is typing: the customer in the thread, a colleague above the composer', () => {
+    const shownTicket = ticket(1)
     const timeline = fromPage(entryPage([]))
-    useThreads.setState({ byId: new Map([[one.thread, { timeline, phase: 'ready', paging: false }]]) })
+    useThreads.setState({
+      byId: new Map([[shownTicket.thread, { timeline, phase: 'ready', paging: false }]]),
+    })
     const until = performance.now() + 5_000
     const typists = [
       { author: { type: 'agent' as const, id: 2, name: 'Olga' }, until },
       { author: { type: 'visitor' as const, id: null, name: '' }, until },
     ]
-    useLive.setState({ typing: { [one.thread]: typists } })
+    useLive.setState({ typing: { [shownTicket.thread]: typists } })
     show(
       <>
-        <Thread ticket={one} pending={[]} onEdit={nothing} />
-        <Viewers thread={one.thread} />
+        <Thread ticket={shownTicket} pending={[]} onEdit={nothing} />
+        <Viewers thread={shownTicket.thread} />
       </>,
     )
     expect(screen.getAllByText(/Olga/)).toHaveLength(1)

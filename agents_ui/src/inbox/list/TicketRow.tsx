@@ -21,7 +21,7 @@ interface TicketRowProps {
   onChoose: (ticket: number, range: boolean) => void
 }
 
-/** A row of two lines with what helps to choose a ticket. */
+/** A row of the ticket list, two lines high. */
 export const TicketRow = memo(function TicketRow({
   ticket,
   selected,

@@ -22,19 +22,19 @@ export function shift(
   before: readonly TicketOut[],
   after: readonly TicketOut[],
   firstVisible: number,
-): { rows: number; fresh: number[] } {
-  const places = new Map(after.map((row, index) => [row.id, { index, rev: row.rev }]))
+): { rows: number; newAbove: number[] } {
+  const placeById = new Map(after.map((row, index) => [row.id, { index, rev: row.rev }]))
   for (let i = firstVisible; i < before.length; i++) {
-    const now = places.get(before[i]!.id)
-    if (!now || now.rev !== before[i]!.rev) continue
+    const newPlace = placeById.get(before[i]!.id)
+    if (!newPlace || newPlace.rev !== before[i]!.rev) continue
     const revs = new Map(before.slice(0, i).map((row) => [row.id, row.rev]))
-    const fresh = after
-      .slice(0, now.index)
+    const newAbove = after
+      .slice(0, newPlace.index)
       .filter((row) => revs.get(row.id) !== row.rev)
       .map((row) => row.id)
-    return { rows: now.index - i, fresh }
+    return { rows: newPlace.index - i, newAbove }
   }
-  return { rows: 0, fresh: [] }
+  return { rows: 0, newAbove: [] }
 }
 
 export function useListAnchor(
@@ -42,19 +42,19 @@ export function useListAnchor(
   rows: readonly TicketOut[],
   filter: Filter,
   height: number,
-): { fresh: number; toTop: () => void } {
-  const [fresh, setFresh] = useState<ReadonlySet<number>>(NONE)
+): { newAbove: number; toTop: () => void } {
+  const [newAbove, setFresh] = useState<ReadonlySet<number>>(NONE)
   const lastRows = useRef(rows)
-  const name = JSON.stringify(filter)
-  const shown = useRef(name)
+  const filterName = JSON.stringify(filter)
+  const shownFilter = useRef(filterName)
 
   useLayoutEffect(() => {
     const element = box.current
     const before = lastRows.current
     lastRows.current = rows
     if (!element || before === rows) return
-    if (shown.current !== name) {
-      shown.current = name
+    if (shownFilter.current !== filterName) {
+      shownFilter.current = filterName
       element.scrollTop = 0
       setFresh(NONE)
       return
@@ -62,21 +62,21 @@ export function useListAnchor(
     if (element.scrollTop <= AT_TOP_PX) return
     const moved = shift(before, rows, Math.floor(element.scrollTop / height))
     if (moved.rows) element.scrollTop += moved.rows * height
-    if (moved.fresh.length > 0 && filter.sort === 'newest')
-      setFresh((earlier) => new Set([...earlier, ...moved.fresh]))
-  }, [box, rows, name, filter.sort, height])
+    if (moved.newAbove.length > 0 && filter.sort === 'newest')
+      setFresh((earlier) => new Set([...earlier, ...moved.newAbove]))
+  }, [box, rows, filterName, filter.sort, height])
 
   useEffect(() => {
     const element = box.current
     if (!element) return
-    const look = () => element.scrollTop <= AT_TOP_PX && setFresh(NONE)
-    element.addEventListener('scroll', look, { passive: true })
-    return () => element.removeEventListener('scroll', look)
+    const clearAtTop = () => element.scrollTop <= AT_TOP_PX && setFresh(NONE)
+    element.addEventListener('scroll', clearAtTop, { passive: true })
+    return () => element.removeEventListener('scroll', clearAtTop)
   }, [box])
 
   const toTop = useCallback(() => {
     box.current?.scrollTo({ top: 0, behavior: 'smooth' })
     setFresh(NONE)
   }, [box])
-  return { fresh: fresh.size, toTop }
+  return { newAbove: newAbove.size, toTop }
 }

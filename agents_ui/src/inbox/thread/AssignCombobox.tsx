@@ -16,7 +16,7 @@ import { AssignButton } from './AssignButton'
 
 const NOBODY = '0'
 
-/** Who answers this one: oneself first, then the team, then nobody. Opens when it appears. */
+/** Chooses who answers this ticket: oneself first, then the team, then nobody. Opens when it appears. */
 export function AssignCombobox({ ticket }: { ticket: TicketOut }) {
   const { t } = useTranslation()
   const me = useMe()
@@ -45,9 +45,9 @@ export function AssignCombobox({ ticket }: { ticket: TicketOut }) {
   const { openDropdown } = box
   useEffect(openDropdown, [openDropdown])
 
-  const wanted = search.trim().toLocaleLowerCase()
-  const shown = colleagues
-    .filter((user) => user.name.toLocaleLowerCase().includes(wanted))
+  const searchText = search.trim().toLocaleLowerCase()
+  const matching = colleagues
+    .filter((user) => user.name.toLocaleLowerCase().includes(searchText))
     .toSorted((a, b) => Number(b.id === me.id) - Number(a.id === me.id) || a.name.localeCompare(b.name))
 
   return (
@@ -75,7 +75,7 @@ export function AssignCombobox({ ticket }: { ticket: TicketOut }) {
           aria-label={t('inbox.findColleague')}
         />
         <Combobox.Options mah={280} style={{ overflowY: 'auto' }} aria-label={t('inbox.assign')}>
-          {shown.map((user) => (
+          {matching.map((user) => (
             <Combobox.Option key={user.id} value={String(user.id)} active={user.id === ticket.assignee}>
               <span className={classes.option}>
                 <Face
@@ -93,7 +93,7 @@ export function AssignCombobox({ ticket }: { ticket: TicketOut }) {
               </span>
             </Combobox.Option>
           ))}
-          {!wanted && (
+          {!searchText && (
             <Combobox.Option value={NOBODY} active={ticket.assignee === null}>
               <span className={classes.option}>
                 <IconUserOff size={18} stroke={1.6} className={classes.nobody} />
@@ -102,7 +102,7 @@ export function AssignCombobox({ ticket }: { ticket: TicketOut }) {
               </span>
             </Combobox.Option>
           )}
-          {wanted && shown.length === 0 && <Combobox.Empty>{t('common.nothingFound')}</Combobox.Empty>}
+          {searchText && matching.length === 0 && <Combobox.Empty>{t('common.nothingFound')}</Combobox.Empty>}
         </Combobox.Options>
       </Combobox.Dropdown>
     </Combobox>

@@ -34,7 +34,7 @@ export function Attachments({ files }: { files: readonly File[] }) {
   )
 }
 
-/** Reserves the picture's place before it has loaded, so that nothing jumps. */
+/** Reserves the picture's space before it has loaded, so that nothing moves. */
 function Picture({ file, onOpen }: { file: File; onOpen: () => void }) {
   const { t } = useTranslation()
   const [failed, setFailed] = useState(false)

@@ -22,13 +22,16 @@ const drawn = (text: string, data: Record<string, unknown> = {}) => {
   show(<BubbleView row={row as Bubble} contact="Maya" channel="sms" onEdit={() => {}} />)
 }
 
-describe('a text', () => {
-  it.each(['', ' ', '\u200b'])('with nothing in it (%j) says so instead of an empty bubble', (text) => {
-    drawn(text)
-    expect(screen.getByText('They sent an empty text.')).toBeTruthy()
-  })
+describe('a text message', () => {
+  it.each(['', ' ', '\u200b'])(
+    'without content (%j) is shown as such instead of as an empty bubble',
+    (text) => {
+      drawn(text)
+      expect(screen.getByText('They sent an empty text.')).toBeTruthy()
+    },
+  )
 
-  it('with a picture, a hidden picture or words is not called empty', () => {
+  it('with a picture, a hidden picture or text is not shown as empty', () => {
     drawn('', { files: [{ token: 'x', name: 'a.png', type: 'image/png', size: 1 }] })
     drawn('', { media_hidden: 1 })
     drawn('hello')

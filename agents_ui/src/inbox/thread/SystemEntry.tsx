@@ -70,7 +70,7 @@ export const AutomaticCard = memo(function AutomaticCard({ entry, delivery }: Au
 
 export const ChangeLine = memo(function ChangeLine({ line }: { line: Line }) {
   const { entry } = line
-  const words = useWords(line)
+  const words = useLineText(line)
   return (
     <div className={classes.line} title={exactTime(entry.at)}>
       {words} <time dateTime={entry.at}>{clock(entry.at)}</time>
@@ -78,17 +78,17 @@ export const ChangeLine = memo(function ChangeLine({ line }: { line: Line }) {
   )
 })
 
-function useWords({ entry, purposes, names }: Line): ReactNode {
+function useLineText({ entry, purposes, names }: Line): ReactNode {
   const { t } = useTranslation()
   const agent = oneLine(entry.author.name, 60) || t('people.someone')
   const user = typeof entry.data.user === 'number' ? entry.data.user : null
-  const found = useUserName(user)
+  const currentName = useUserName(user)
   const { to, by, email, name } = entry.data
   if (entry.kind === 'assigned') {
     if (user === null) return t('inbox.lines.unassigned', { agent })
     if (user === entry.author.id) return t('inbox.lines.took', { agent })
     const stored = typeof entry.data.user_name === 'string' ? oneLine(entry.data.user_name, 60) : ''
-    return t('inbox.lines.assigned', { agent, name: stored || found })
+    return t('inbox.lines.assigned', { agent, name: stored || currentName })
   }
   if (entry.kind === 'consent')
     return consentWords(entry.data, purposes, names, entry.author.type === 'agent' ? agent : '')
@@ -98,17 +98,17 @@ function useWords({ entry, purposes, names }: Line): ReactNode {
       if (typeof other === 'string')
         return t(`inbox.lines.${change}`, { agent, name: oneLine(other, 80) || t('people.nameless') })
     }
-    const said = [name, email]
+    const details = [name, email]
       .filter((part) => typeof part === 'string' && part)
       .map((part) => oneLine(part as string, 120))
-    const text = said.join(', ')
+    const text = details.join(', ')
     if (entry.author.type === 'agent')
       return text ? t('inbox.lines.named', { agent, text }) : t('inbox.lines.unnamed', { agent })
     if (!entry.data.signed_in) return t('inbox.lines.contact', { text })
     return text ? t('inbox.lines.signedInAs', { text }) : t('inbox.lines.signedIn')
   }
-  const who = by === 'visitor' ? 'visitor' : by === 'agent' || by === 'contact' ? by : 'system'
-  if (to === 'closed') return t(`inbox.lines.closed.${who}`, { agent })
+  const actor = by === 'visitor' ? 'visitor' : by === 'agent' || by === 'contact' ? by : 'system'
+  if (to === 'closed') return t(`inbox.lines.closed.${actor}`, { agent })
   if (to === 'snoozed') return t('inbox.lines.snoozed', { agent })
-  return t(`inbox.lines.opened.${who}`, { agent })
+  return t(`inbox.lines.opened.${actor}`, { agent })
 }

@@ -46,9 +46,9 @@ export function Thread({ ticket, pending, onEdit }: ThreadProps) {
     endLoaded,
     (hole, from) => void fillHole(ticket.thread, hole, from),
   )
-  const found = useJump(ticket.thread, timeline, rows, goTo)
+  const highlightedKey = useJump(ticket.thread, timeline, rows, goTo)
   const below = useNewBelow(rows, timeline, atEnd)
-  useOwnWords(pending, goToEnd)
+  useScrollToOwnMessage(pending, goToEnd)
 
   if (!timeline && phase === 'failed') {
     return (
@@ -93,7 +93,7 @@ export function Thread({ ticket, pending, onEdit }: ThreadProps) {
                 rows={rows}
                 start={shown.start}
                 end={shown.end}
-                found={found}
+                highlightedKey={highlightedKey}
                 contact={ticketName(ticket)}
                 channel={ticket.channel}
                 onEdit={onEdit}
@@ -129,8 +129,10 @@ function useJump(
   const jump = useThreads((state) => (state.jump?.thread === thread ? state.jump : null))
   useLayoutEffect(() => {
     if (!jump || !timeline || !isLoaded(timeline, jump.seq)) return
-    // An entry without a row of its own is shown in an earlier row.
-    const row = rows.findLast((one) => 'entry' in one && one.entry !== null && one.entry.seq <= jump.seq)
+    // An entry without its own row is shown in an earlier row.
+    const row = rows.findLast(
+      (candidate) => 'entry' in candidate && candidate.entry !== null && candidate.entry.seq <= jump.seq,
+    )
     if (row) goTo(row.key)
     jumped(row?.key ?? null)
   }, [jump, timeline, rows, goTo])
@@ -140,30 +142,30 @@ function useJump(
 /** How many messages arrived since the reader left the end. */
 function useNewBelow(rows: readonly Row[], timeline: Timeline | null, atEnd: boolean): number {
   const last = timeline?.last ?? 0
-  const [left, setLeft] = useState(last)
-  const [was, setWas] = useState(atEnd)
-  if (was !== atEnd) {
-    setWas(atEnd)
-    setLeft(last)
+  const [lastSeqAtEnd, setLastSeqAtEnd] = useState(last)
+  const [wasAtEnd, setWasAtEnd] = useState(atEnd)
+  if (wasAtEnd !== atEnd) {
+    setWasAtEnd(atEnd)
+    setLastSeqAtEnd(last)
   }
   if (atEnd) return 0
   let count = 0
   for (let at = rows.length - 1; at >= 0; at--) {
     const row = rows[at]!
     if (!('entry' in row) || row.entry === null) continue
-    if (row.entry.seq <= left) break
+    if (row.entry.seq <= lastSeqAtEnd) break
     if (row.kind !== 'line') count++
   }
   return count
 }
 
 /** Scrolls to the end when the agent's own message is sent. */
-function useOwnWords(pending: readonly Sending[], goToEnd: () => void): void {
+function useScrollToOwnMessage(pending: readonly Sending[], goToEnd: () => void): void {
   const newest = pending.at(-1)?.key
-  const known = useRef(newest)
+  const lastKey = useRef(newest)
   useLayoutEffect(() => {
-    if (newest !== undefined && newest !== known.current) goToEnd()
-    known.current = newest
+    if (newest !== undefined && newest !== lastKey.current) goToEnd()
+    lastKey.current = newest
   }, [newest, goToEnd])
 }
 
@@ -174,10 +176,10 @@ function useRows(
   pending: readonly Sending[],
   visitorSeen: number,
 ): readonly Row[] {
-  const [keep] = useState(rowKeeper)
+  const [keepEqualRows] = useState(rowKeeper)
   return useMemo(() => {
     if (!timeline) return NO_ROWS
-    const fresh = rowsOf(timeline.entries, pending, {
+    const newRows = rowsOf(timeline.entries, pending, {
       seenUpTo: Math.max(visitorSeen, seenByVisitor(timeline)),
       redacted: redacted(timeline),
       deliveries: deliveries(timeline),
@@ -185,8 +187,8 @@ function useRows(
       holes: holes(timeline),
       dayOf,
     })
-    return keep(fresh)
-  }, [timeline, pending, visitorSeen, keep])
+    return keepEqualRows(newRows)
+  }, [timeline, pending, visitorSeen, keepEqualRows])
 }
 
 interface RowsProps {
@@ -194,8 +196,8 @@ interface RowsProps {
   /** Index of the first rendered row, and of the first row after the last. */
   start: number
   end: number
-  /** The key of the row that is marked. */
-  found: string | null
+  /** The key of the row that is highlighted after a jump. */
+  highlightedKey: string | null
   /** The contact's name. */
   contact: string
   channel: TicketOut['channel']
@@ -203,12 +205,12 @@ interface RowsProps {
 }
 
 /** A component of its own: the thread is rendered for every frame of its ticket, and most frames change no row. */
-const Rows = memo(function Rows({ rows, start, end, found, contact, channel, onEdit }: RowsProps) {
+const Rows = memo(function Rows({ rows, start, end, highlightedKey, contact, channel, onEdit }: RowsProps) {
   return rows.slice(start, end).map((row) => (
     <div
       key={row.key}
       data-key={row.key}
-      data-found={row.key === found || undefined}
+      data-found={row.key === highlightedKey || undefined}
       data-hole={row.kind === 'hole' || undefined}
       // Rows that disappear with others cannot be the anchor of the scroll.
       data-passing={row.kind === 'hole' || row.kind === 'day' || undefined}
@@ -229,7 +231,7 @@ const Rows = memo(function Rows({ rows, start, end, found, contact, channel, onE
   ))
 })
 
-/** Messages that are on their way. */
+/** A placeholder for messages that are being loaded. */
 const HoleRow = memo(function HoleRow() {
   const { t } = useTranslation()
   return (
@@ -273,16 +275,16 @@ function Announcer({ ticket }: { ticket: TicketOut }) {
   const { timeline } = useThread(ticket.thread)
   const [words, setWords] = useState('')
   const name = ticketName(ticket)
-  const heard = useRef<number | null>(null)
+  const lastSeq = useRef<number | null>(null)
   useEffect(() => {
     if (!timeline) return
-    const from = heard.current
-    heard.current = timeline.last
+    const previousSeq = lastSeq.current
+    lastSeq.current = timeline.last
     const entry = timeline.entries.at(-1)
     if (
-      from === null ||
+      previousSeq === null ||
       !entry ||
-      entry.seq <= from ||
+      entry.seq <= previousSeq ||
       entry.kind !== 'message' ||
       // Automatic replies are not announced.
       (entry.author.type !== 'visitor' && entry.author.type !== 'contact')

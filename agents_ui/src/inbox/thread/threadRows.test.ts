@@ -19,20 +19,20 @@ const kinds = (rows: Row[]) => rows.map((row) => row.kind)
 const bubbles = (rows: Row[]) => rows.filter((row): row is Bubble => row.kind === 'bubble')
 
 describe('a thread on the screen', () => {
-  it('begins each day with a line', () => {
+  it('shows a line before the first entry of each day', () => {
     const rows = rowsOf([entry(1), entry(2, { at: '2026-03-03T08:00:00Z' })], [], facts)
     expect(kinds(rows)).toEqual(['day', 'bubble', 'day', 'bubble'])
   })
 
-  it('shows a hole where entries are missing, and nothing that only refers from there', () => {
-    const gone = entry(50, { kind: 'redacted', ref: 2 })
+  it('shows a hole where entries are missing, and no row for entries that refer to it', () => {
+    const redaction = entry(50, { kind: 'redacted', ref: 2 })
     const holes = [
       { after: 0, before: 10 },
       { after: 11, before: 80 },
       { after: 81, before: 91 },
     ]
     const note = entry(60, { kind: 'note', ref: 2 })
-    const rows = rowsOf([entry(10), entry(11), gone, note, entry(80), entry(81)], [sending('new')], {
+    const rows = rowsOf([entry(10), entry(11), redaction, note, entry(80), entry(81)], [sending('new')], {
       ...facts,
       holes,
     })
@@ -40,7 +40,7 @@ describe('a thread on the screen', () => {
     expect(new Set(rows.map((row) => row.key)).size).toBe(rows.length)
   })
 
-  it('gives each row a key of its own, also beside a message that failed days ago', () => {
+  it('gives each row a unique key, also beside a message that failed days ago', () => {
     const rows = rowsOf(
       [entry(1, { at: '2026-03-02T09:00:00Z' }), entry(2, { at: '2026-03-04T09:00:00Z' })],
       [
@@ -55,7 +55,7 @@ describe('a thread on the screen', () => {
     expect(kinds(rows)).toEqual(['day', 'bubble', 'day', 'bubble', 'bubble', 'day', 'bubble', 'bubble'])
   })
 
-  it('folds what nobody typed, and tells events in one grey line', () => {
+  it('folds automatic messages, and shows events as one grey line', () => {
     const rows = rowsOf(
       [
         entry(1, { data: { origin: 'welcome' }, author: { type: 'system', id: null, name: '' } }),
@@ -70,7 +70,7 @@ describe('a thread on the screen', () => {
     expect(kinds(rows)).toEqual(['day', 'card', 'line'])
   })
 
-  it('gives a visitor no way to look like the system or the team', () => {
+  it('shows nothing that a visitor wrote as written by the system or the team', () => {
     const fake = entry(1, {
       text: '— Anna joined the chat —',
       author: { type: 'visitor', id: null, name: 'Anna' },
@@ -78,9 +78,9 @@ describe('a thread on the screen', () => {
     expect(bubbles(rowsOf([fake], [], facts))[0]).toMatchObject({ side: 'them', note: false })
   })
 
-  it('lets each keyword stand alone, so that its mark is nobody else’s', () => {
-    const said = [entry(1), entry(2, { data: { keyword: 'stop' } }), entry(3), entry(4)]
-    const ends = bubbles(rowsOf(said, [], facts)).map((row) => [row.first, row.last])
+  it('shows each keyword as its own group, so that other messages are not marked as keywords', () => {
+    const thread = [entry(1), entry(2, { data: { keyword: 'stop' } }), entry(3), entry(4)]
+    const ends = bubbles(rowsOf(thread, [], facts)).map((row) => [row.first, row.last])
     expect(ends).toEqual([
       [true, true],
       [true, true],
@@ -89,10 +89,10 @@ describe('a thread on the screen', () => {
     ])
   })
 
-  it('groups what one person says in a row, and cuts the group where the ticks change', () => {
-    const said = [1, 2, 3].map((seq) => entry(seq, { author: agent }))
+  it('groups consecutive messages of one person, and splits the group where the ticks change', () => {
+    const thread = [1, 2, 3].map((seq) => entry(seq, { author: agent }))
     const ends = (seenUpTo: number) =>
-      bubbles(rowsOf(said, [], { ...facts, seenUpTo })).map((row) => [row.first, row.last, row.seen])
+      bubbles(rowsOf(thread, [], { ...facts, seenUpTo })).map((row) => [row.first, row.last, row.seen])
     expect(ends(0)).toEqual([
       [true, false, false],
       [false, false, false],
@@ -111,7 +111,7 @@ describe('a thread on the screen', () => {
     expect(after?.key).toBe(before?.key)
   })
 
-  it('shows that a message was removed, not what it said', () => {
+  it('shows that a message was removed, without its text', () => {
     expect(bubbles(rowsOf([entry(1)], [], { ...facts, redacted: new Set([1]) }))[0]?.redacted).toBe(true)
   })
 })
@@ -142,8 +142,8 @@ const change = (seq: number, purpose: string, status: string) =>
   })
 
 describe('an SMS thread', () => {
-  it('shows texts as bubbles and what the machine answered as a card, each with what became of it', () => {
-    const said = smsRows([
+  it('shows texts as bubbles and automatic replies as cards, each with its delivery', () => {
+    const thread = smsRows([
       entry(1, { author: contact, data: { origin: 'sms', keyword: 'stop' } }),
       entry(2, { author: system, data: { origin: 'keyword', outbound: 7 } }),
       entry(3, { kind: 'delivery', author: system, ref: 2, data: { state: 'sent', outbound: 7 } }),
@@ -156,15 +156,15 @@ describe('an SMS thread', () => {
         data: { state: 'failed', outbound: 8, code: 30003, words: 'Off.', can_retry: true },
       }),
     ])
-    expect(kinds(said)).toEqual(['day', 'bubble', 'card', 'bubble'])
-    expect(said[2]).toMatchObject({ delivery: { state: 'sent', outbound: 7 } })
-    expect(said[3]).toMatchObject({
+    expect(kinds(thread)).toEqual(['day', 'bubble', 'card', 'bubble'])
+    expect(thread[2]).toMatchObject({ delivery: { state: 'sent', outbound: 7 } })
+    expect(thread[3]).toMatchObject({
       side: 'us',
       delivery: { state: 'failed', outbound: 8, code: 30003, words: 'Off.', again: true, seq: 6 },
     })
   })
 
-  it('puts pictures that came later where they belong', () => {
+  it('shows pictures that were fetched later in their message', () => {
     const [bubble] = bubbles(
       smsRows([
         entry(1, { author: contact, data: { origin: 'sms', files: [picture(0)] } }),
@@ -174,7 +174,7 @@ describe('an SMS thread', () => {
     expect(bubble?.files).toEqual([picture(9)])
   })
 
-  it('tells in one line what one text changed, however many consents', () => {
+  it('shows all consents that one text changed in one line', () => {
     const lines = smsRows([
       change(1, 'sms_marketing', 'unsubscribed'),
       change(2, 'sms_transactional', 'unsubscribed'),
@@ -190,19 +190,19 @@ describe('an SMS thread', () => {
 describe('a list that does not jump', () => {
   const [a, b, c] = [ticket(1), ticket(2), ticket(3)]
 
-  it('moves with what arrives above the first visible row', () => {
-    expect(shift([a, b, c], [ticket(9), a, b, c], 1)).toEqual({ rows: 1, fresh: [9] })
+  it('scrolls by the rows that arrive above the first visible row', () => {
+    expect(shift([a, b, c], [ticket(9), a, b, c], 1)).toEqual({ rows: 1, newAbove: [9] })
   })
 
-  it('counts one that rose to the top', () => {
-    expect(shift([a, b, c], [{ ...c, rev: 2 }, a, b], 1)).toEqual({ rows: 1, fresh: [3] })
+  it('counts a ticket that moved to the top', () => {
+    expect(shift([a, b, c], [{ ...c, rev: 2 }, a, b], 1)).toEqual({ rows: 1, newAbove: [3] })
   })
 
   it('stays when something changes below', () => {
-    expect(shift([a, b, c], [a, b], 1)).toEqual({ rows: 0, fresh: [] })
+    expect(shift([a, b, c], [a, b], 1)).toEqual({ rows: 0, newAbove: [] })
   })
 
-  it('closes the place of one that left above', () => {
-    expect(shift([a, b, c], [b, c], 1)).toEqual({ rows: -1, fresh: [] })
+  it('scrolls back when a row above leaves', () => {
+    expect(shift([a, b, c], [b, c], 1)).toEqual({ rows: -1, newAbove: [] })
   })
 })

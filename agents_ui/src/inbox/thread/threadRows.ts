@@ -29,9 +29,9 @@ export interface Line {
   kind: 'line'
   key: string
   entry: EntryOut
-  /** Of a change of consent: every purpose that changed with it. */
+  /** For a change of consent: every purpose that changed at once. */
   purposes: readonly string[]
-  /** Beside each purpose: what the owner calls it, "" for a built-in one. */
+  /** For each purpose the name that the owner gave it, "" for built-in purposes. */
   names: readonly string[]
 }
 
@@ -51,41 +51,41 @@ export interface Facts {
   fetched: ReadonlyMap<number, File[]>
   /** In order. An entry that refers to an earlier one is shown in the earlier row and has no row of its own. */
   holes: readonly Hole[]
-  /** The local day of a time, as anything comparable. */
+  /** Returns the local day of a time in any comparable form. */
   dayOf: (at: string) => string
 }
 
 export function rowsOf(entries: readonly EntryOut[], pending: readonly Sending[], facts: Facts): Row[] {
   const rows: Row[] = []
   let day = ''
-  // The same day may begin again below a hole.
-  let below = ''
-  const turn = (at: string) => {
+  // After a hole the line of the same day is repeated.
+  let keySuffix = ''
+  const addDayLine = (at: string) => {
     const today = facts.dayOf(at)
-    if (today !== day) rows.push({ kind: 'day', key: `day ${today}${below}`, at })
+    if (today !== day) rows.push({ kind: 'day', key: `day ${today}${keySuffix}`, at })
     day = today
   }
-  let next = 0
-  const open = (hole: Hole) => {
+  let holeIndex = 0
+  const addHole = (hole: Hole) => {
     rows.push({ kind: 'hole', key: `hole ${hole.before}`, ...hole })
     day = ''
-    below = ` below ${hole.before}`
+    keySuffix = ` keySuffix ${hole.before}`
   }
   for (const entry of entries) {
-    for (let hole = facts.holes[next]; hole && hole.before <= entry.seq; hole = facts.holes[++next])
-      open(hole)
-    const here = facts.holes[next]
-    if (here && here.after < entry.seq) continue
+    for (let hole = facts.holes[holeIndex]; hole && hole.before <= entry.seq; hole = facts.holes[++holeIndex])
+      addHole(hole)
+    const nextHole = facts.holes[holeIndex]
+    if (nextHole && nextHole.after < entry.seq) continue
     const row = rowOf(entry, facts)
     if (!row) continue
-    turn(entry.at)
+    addDayLine(entry.at)
     if (!sameChange(rows.at(-1), row)) rows.push(row)
   }
-  for (const hole of facts.holes.slice(next)) open(hole)
+  for (const hole of facts.holes.slice(holeIndex)) addHole(hole)
   let newest = entries.at(-1)?.at
   for (const sending of pending) {
     // An old message that failed is below newer entries and gets no line for its day.
-    if (!newest || Date.parse(sending.at) > Date.parse(newest)) turn((newest = sending.at))
+    if (!newest || Date.parse(sending.at) > Date.parse(newest)) addDayLine((newest = sending.at))
     rows.push(bubbleOf(sending))
   }
   return grouped(rows)
@@ -112,14 +112,14 @@ export function rowKeeper(): (rows: readonly Row[]) => readonly Row[] {
 
 /** Equal by identity, or by fields down to `depth` levels, for objects that are created on each call. */
 function sameFields(a: object, b: object, depth: number): boolean {
-  const [one, other] = [Object.entries(a), b as Record<string, unknown>]
+  const [entries, otherFields] = [Object.entries(a), b as Record<string, unknown>]
   return (
-    one.length === Object.keys(b).length &&
-    one.every(([name, value]) => {
-      const found = other[name]
-      if (Object.is(value, found)) return true
-      if (depth === 0 || !isObject(value) || !isObject(found)) return false
-      return sameFields(value, found, depth - 1)
+    entries.length === Object.keys(b).length &&
+    entries.every(([name, value]) => {
+      const otherValue = otherFields[name]
+      if (Object.is(value, otherValue)) return true
+      if (depth === 0 || !isObject(value) || !isObject(otherValue)) return false
+      return sameFields(value, otherValue, depth - 1)
     })
   )
 }
@@ -222,7 +222,7 @@ export const isKeyword = (entry: EntryOut | null) =>
 function together(above: Bubble, row: Bubble): boolean {
   if (above.side !== row.side || above.note !== row.note) return false
   if (Date.parse(row.at) - Date.parse(above.at) > TOGETHER_MS) return false
-  // A group shows its kind once, at its end, so a keyword is its own group, or other messages would look like keywords (INB-51).
+  // A group shows its label once, at its end. A keyword is its own group, or other messages would look like keywords (INB-51).
   if (isKeyword(above.entry) || isKeyword(row.entry)) return false
   return row.sending !== null || above.entry === null || above.entry.author.id === row.entry?.author.id
 }

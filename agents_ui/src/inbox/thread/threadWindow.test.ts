@@ -3,13 +3,13 @@ import { dice } from '../../testing/made'
 import { rowAt, shownAt, starts } from './threadWindow'
 
 describe('the rows of a long thread that are drawn', () => {
-  it('are those in view and around it, and the rest is room', () => {
+  it('are the rows in and near the view; empty space replaces the others', () => {
     const begins = starts(Array.from({ length: 100 }, () => 50))
     expect(shownAt(begins, 1_000, 200, 100)).toEqual({ start: 18, end: 27, above: 900, below: 3_650 })
     expect(shownAt(begins, 0, 200, 0)).toEqual({ start: 0, end: 5, above: 0, below: 4_750 })
   })
 
-  it('are the last ones when the view is beyond the end, as after a long one was taken away', () => {
+  it('are the last rows when the view is beyond the end, for example after a long row was removed', () => {
     const begins = starts([50, 50, 50])
     expect(shownAt(begins, 9_000, 100, 0)).toEqual({ start: 1, end: 3, above: 50, below: 0 })
     expect(shownAt(begins, 0, 500, 0)).toEqual({ start: 0, end: 3, above: 0, below: 0 })
@@ -17,7 +17,7 @@ describe('the rows of a long thread that are drawn', () => {
   })
 
   it.each(Array.from({ length: 40 }, (_, seed) => seed))(
-    'cover the view, whatever the heights (%i)',
+    'cover the view for rows of any height (%i)',
     (seed) => {
       const random = dice(seed)
       const heights = Array.from({ length: Math.floor(random() * 300) }, () => Math.floor(random() * 400))

@@ -32,9 +32,9 @@ export function estimate(row: Row): number {
 
 /** The upper edge of each row, and at the end the lower edge of the last one. */
 export function starts(heights: readonly number[]): readonly number[] {
-  const found = [0]
-  for (const height of heights) found.push(found.at(-1)! + height)
-  return found
+  const edges = [0]
+  for (const height of heights) edges.push(edges.at(-1)! + height)
+  return edges
 }
 
 /** The row at this height: the last one that begins at or above it. */

@@ -22,44 +22,44 @@ const NEAR_END_PX = 80
 const NEAR_HOLE_PX = 700
 const FAR_VIEWS = 2
 /** Rows that become the anchor if those before them are removed. */
-const ANCHORS = 6
-const DRAWN_AGAIN = 3
+const MAX_ANCHORS = 6
+const MAX_REDRAWS = 3
 
 type From = 'above' | 'below'
 
-/** What the component needs to render. */
-interface Spot {
+/** State that makes the component render. */
+interface ViewState {
   atEnd: boolean
   /** Whether the view is so far from the end that a button to the end is shown. */
   far: boolean
-  times: number
+  renders: number
 }
 
 class View {
-  spot: Spot = { atEnd: true, far: false, times: 0 }
+  state: ViewState = { atEnd: true, far: false, renders: 0 }
   shown: Shown = { start: 0, end: 0, above: 0, below: 0 }
-  #places: readonly Place[] = ['end']
-  #drawnInVain = 0
-  #changed = () => {}
+  #anchors: readonly Place[] = ['end']
+  #redraws = 0
+  #notify = () => {}
   #heights = new Map<string, number>()
   #height = 900
   #rows: readonly Row[] = []
   #begins: readonly number[] = [0]
   /** The scroll position when it was last read or set. */
-  #known = NaN
+  #lastScrollTop = NaN
 
   readonly subscribe = (changed: () => void) => {
-    this.#changed = changed
-    return () => void (this.#changed = () => {})
+    this.#notify = changed
+    return () => void (this.#notify = () => {})
   }
 
   draw(): void {
-    this.#see({ ...this.spot, times: this.spot.times + 1 })
+    this.#setState({ ...this.state, renders: this.state.renders + 1 })
   }
 
-  #see(spot: Spot): void {
-    this.spot = spot
-    this.#changed()
+  #setState(state: ViewState): void {
+    this.state = state
+    this.#notify()
   }
 
   /** The rows to render now. */
@@ -76,89 +76,89 @@ class View {
 
   #top(): number {
     const index = new Map(this.#rows.map((row, at) => [row.key, at]))
-    for (const place of this.#places) {
-      if (place === 'end') break
-      const at = index.get(place.key)
-      if (at !== undefined) return this.#begins[at]! - place.offset
+    for (const anchor of this.#anchors) {
+      if (anchor === 'end') break
+      const at = index.get(anchor.key)
+      if (at !== undefined) return this.#begins[at]! - anchor.offset
     }
     return this.#begins.at(-1)! - this.#height
   }
 
   /** After rendering: measures the rows and scrolls so that the anchor stays in place. */
   settle(box: HTMLElement): void {
-    // On a phone the thread has no size while the list is shown.
+    // On a phone the thread has no height while the list is shown.
     if (!box.clientHeight) return
     this.#height = box.clientHeight
     const drawn = rowsOf(box)
     for (const element of drawn)
       this.#heights.set(element.dataset.key!, element.getBoundingClientRect().height)
     const top = box.getBoundingClientRect().top
-    for (const place of this.#places) {
-      if (place === 'end') {
+    for (const anchor of this.#anchors) {
+      if (anchor === 'end') {
         box.scrollTop = box.scrollHeight
         break
       }
-      const element = drawn.find(({ dataset }) => dataset.key === place.key)
+      const element = drawn.find(({ dataset }) => dataset.key === anchor.key)
       if (!element) continue
-      const off = element.getBoundingClientRect().top - top - place.offset
+      const off = element.getBoundingClientRect().top - top - anchor.offset
       if (Math.abs(off) >= 1) box.scrollTop += off
       break
     }
-    this.#known = box.scrollTop
+    this.#lastScrollTop = box.scrollTop
   }
 
   /** Whether the user scrolled since the last read or set position. */
   moved(box: HTMLElement): boolean {
-    return !(Math.abs(box.scrollTop - this.#known) < 1)
+    return !(Math.abs(box.scrollTop - this.#lastScrollTop) < 1)
   }
 
   /** Makes the first visible row the anchor. */
-  remember(box: HTMLElement, endHeld: boolean): void {
-    this.#known = box.scrollTop
-    this.#drawnInVain = 0
-    if (endHeld && toEnd(box) < NEAR_END_PX) {
-      this.#places = ['end']
+  remember(box: HTMLElement, endIsLoaded: boolean): void {
+    this.#lastScrollTop = box.scrollTop
+    this.#redraws = 0
+    if (endIsLoaded && toEnd(box) < NEAR_END_PX) {
+      this.#anchors = ['end']
       return
     }
     const { top, bottom } = box.getBoundingClientRect()
-    const places: Place[] = []
+    const anchors: Place[] = []
     for (const element of rowsOf(box)) {
       const rect = element.getBoundingClientRect()
       if (rect.bottom <= top || element.dataset.passing !== undefined) continue
-      if (rect.top >= bottom || places.length === ANCHORS) break
-      places.push({ key: element.dataset.key!, offset: rect.top - top })
+      if (rect.top >= bottom || anchors.length === MAX_ANCHORS) break
+      anchors.push({ key: element.dataset.key!, offset: rect.top - top })
     }
-    if (places.length === 0 && this.#rows.length > DRAWN_WHOLE) {
+    if (anchors.length === 0 && this.#rows.length > DRAWN_WHOLE) {
       // Scrolled beyond all rendered rows.
       const at = box.scrollTop - this.#lead(box)
       const row = rowAt(this.#begins, at)
-      places.push({ key: this.#rows[row]!.key, offset: this.#begins[row]! - at })
+      anchors.push({ key: this.#rows[row]!.key, offset: this.#begins[row]! - at })
     }
-    if (places.length > 0) this.#places = places
+    if (anchors.length > 0) this.#anchors = anchors
   }
 
   /** Renders again if too little is rendered around the view; at most a few times, in case heights are always wrong. */
   drawMore(box: HTMLElement): void {
     const { above, below } = this.shown
     const at = box.scrollTop - this.#lead(box)
-    const left = this.#begins.at(-1)! - below - (at + box.clientHeight)
-    const bare = (above > 0 && at - above < KEPT_PX) || (below > 0 && left < KEPT_PX)
-    if (!bare) this.#drawnInVain = 0
-    else if (this.#drawnInVain++ < DRAWN_AGAIN) this.draw()
+    const drawnBelow = this.#begins.at(-1)! - below - (at + box.clientHeight)
+    const tooLittle = (above > 0 && at - above < KEPT_PX) || (below > 0 && drawnBelow < KEPT_PX)
+    if (!tooLittle) this.#redraws = 0
+    else if (this.#redraws++ < MAX_REDRAWS) this.draw()
   }
 
   /** From which side to fill a hole: from the anchor's, so that the rest of the hole is out of view. */
   sideOf(hole: string): From {
-    const [place] = this.#places
-    if (place === 'end' || !place) return 'below'
+    const [anchor] = this.#anchors
+    if (anchor === 'end' || !anchor) return 'below'
     const at = (key: string) => this.#rows.findIndex((row) => row.key === key)
-    return at(hole) < at(place.key) ? 'below' : 'above'
+    return at(hole) < at(anchor.key) ? 'below' : 'above'
   }
 
   lookAround(box: HTMLElement): void {
-    const atEnd = this.#places[0] === 'end'
+    const atEnd = this.#anchors[0] === 'end'
     const far = !atEnd && toEnd(box) > FAR_VIEWS * box.clientHeight
-    if (this.spot.atEnd !== atEnd || this.spot.far !== far) this.#see({ ...this.spot, atEnd, far })
+    if (this.state.atEnd !== atEnd || this.state.far !== far) this.#setState({ ...this.state, atEnd, far })
   }
 
   /** The height of the elements above the rows. */
@@ -168,15 +168,15 @@ class View {
   }
 
   goToEnd(): void {
-    this.#places = ['end']
-    this.#see({ atEnd: true, far: false, times: this.spot.times + 1 })
+    this.#anchors = ['end']
+    this.#setState({ atEnd: true, far: false, renders: this.state.renders + 1 })
   }
 
   /** Puts the row in the middle of the view. */
   goTo(key: string): void {
     const half = (this.#height - (this.#heights.get(key) ?? 60)) / 2
-    this.#places = [{ key, offset: Math.max(12, half) }]
-    this.#see({ ...this.spot, atEnd: false, times: this.spot.times + 1 })
+    this.#anchors = [{ key, offset: Math.max(12, half) }]
+    this.#setState({ ...this.state, atEnd: false, renders: this.state.renders + 1 })
   }
 }
 
@@ -195,17 +195,17 @@ export interface ThreadWindow {
 export function useThreadWindow(
   box: RefObject<HTMLDivElement | null>,
   rows: readonly Row[],
-  endHeld: boolean,
+  endIsLoaded: boolean,
   onHole: (hole: Hole, from: From) => void,
 ): ThreadWindow {
   const [view] = useState(() => new View())
-  const { atEnd, far } = useSyncExternalStore(view.subscribe, () => view.spot)
-  const now = useRef({ rows, endHeld, onHole })
-  const filled = rows.length > 0
+  const { atEnd, far } = useSyncExternalStore(view.subscribe, () => view.state)
+  const latest = useRef({ rows, endIsLoaded, onHole })
+  const hasRows = rows.length > 0
   const shown = view.show(rows)
 
   useLayoutEffect(() => {
-    now.current = { rows, endHeld, onHole }
+    latest.current = { rows, endIsLoaded, onHole }
   })
 
   const lookAround = useCallback(() => {
@@ -216,9 +216,9 @@ export function useThreadWindow(
     for (const hole of element.querySelectorAll<HTMLElement>('[data-hole]')) {
       const rect = hole.getBoundingClientRect()
       if (rect.bottom < top - NEAR_HOLE_PX || rect.top > bottom + NEAR_HOLE_PX) continue
-      const row = now.current.rows.find(({ key }) => key === hole.dataset.key)
+      const row = latest.current.rows.find(({ key }) => key === hole.dataset.key)
       if (row?.kind !== 'hole') continue
-      now.current.onHole(row, view.sideOf(row.key))
+      latest.current.onHole(row, view.sideOf(row.key))
     }
   }, [box, view])
 
@@ -235,7 +235,7 @@ export function useThreadWindow(
     if (!element) return
     const scrolled = () => {
       if (view.moved(element)) {
-        view.remember(element, now.current.endHeld)
+        view.remember(element, latest.current.endIsLoaded)
         view.drawMore(element)
       }
       lookAround()
@@ -249,7 +249,7 @@ export function useThreadWindow(
       element.removeEventListener('scroll', scrolled)
       sizes.disconnect()
     }
-  }, [box, view, filled, lookAround])
+  }, [box, view, hasRows, lookAround])
 
   const goToEnd = useCallback(() => view.goToEnd(), [view])
   const goTo = useCallback((key: string) => view.goTo(key), [view])

@@ -1,4 +1,4 @@
-/** Settings → General: what holds for the whole account. */
+/** Settings → General: settings of the whole account. */
 import { Button, Select, Text } from '@mantine/core'
 import { useTranslation } from 'react-i18next'
 import type { VersionedAccount } from '../../generated/accounts'
@@ -29,7 +29,7 @@ function TimeZone({ saved }: { saved: VersionedAccount }) {
   })
   const { values, change, errors } = form
   const now = useNow()
-  const own = new Intl.DateTimeFormat().resolvedOptions().timeZone
+  const browserZone = new Intl.DateTimeFormat().resolvedOptions().timeZone
   const time = clockIn(values.time_zone || 'UTC', now)
   return (
     <>
@@ -44,7 +44,7 @@ function TimeZone({ saved }: { saved: VersionedAccount }) {
             limit={200}
             nothingFoundMessage={t('settings.general.notFound')}
             onChange={(time_zone) => change({ time_zone: time_zone ?? '' })}
-            data={zones(values.time_zone, own)}
+            data={zones(values.time_zone, browserZone)}
             maw={360}
           />
           {time && (
@@ -52,10 +52,10 @@ function TimeZone({ saved }: { saved: VersionedAccount }) {
               {t('settings.general.timeThere', { time })}
             </Text>
           )}
-          {own && own !== values.time_zone && (
+          {browserZone && browserZone !== values.time_zone && (
             <div>
-              <Button variant="default" size="compact-md" onClick={() => change({ time_zone: own })}>
-                {t('settings.general.useMine', { zone: own.replaceAll('_', ' ') })}
+              <Button variant="default" size="compact-md" onClick={() => change({ time_zone: browserZone })}>
+                {t('settings.general.useMine', { zone: browserZone.replaceAll('_', ' ') })}
               </Button>
             </div>
           )}
@@ -66,7 +66,7 @@ function TimeZone({ saved }: { saved: VersionedAccount }) {
   )
 }
 
-function zones(chosen: string, own: string): { value: string; label: string }[] {
-  const names = new Set(['UTC', ...Intl.supportedValuesOf('timeZone'), own, chosen].filter(Boolean))
+function zones(chosen: string, browserZone: string): { value: string; label: string }[] {
+  const names = new Set(['UTC', ...Intl.supportedValuesOf('timeZone'), browserZone, chosen].filter(Boolean))
   return [...names].sort().map((value) => ({ value, label: value.replaceAll('_', ' ') }))
 }

@@ -141,7 +141,7 @@ function Signing({ saved }: { saved: MailDomainOut }) {
   const locked = !useCan('secrets')
   const [busy, setBusy] = useState('')
 
-  /** Runs a change of the keys and shows the domain as it is afterwards. */
+  /** Runs a change of the keys and shows the changed domain. */
   async function run(name: string, request: () => Promise<MailDomainOut>) {
     setBusy(name)
     try {

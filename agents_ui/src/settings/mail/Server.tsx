@@ -40,7 +40,7 @@ export function ServerForm({ server }: { server: MailServerOut }) {
   const { values, change, errors } = form
   const locked = !useCan('secrets')
 
-  /** Changes the port, too, if it is the usual one. */
+  /** Changes the encryption, and the port as well if it is the default of the previous encryption. */
   function changeSecurity(security: Security) {
     const usual = values.port === USUAL_PORTS[values.security]
     change(usual ? { security, port: USUAL_PORTS[security] } : { security })

@@ -12,7 +12,7 @@ const LANGUAGES = ['en', 'ko', 'pl', 'ru']
 const SENT = ['accepted', 'sent', 'delivered']
 const ENDED = ['failed', 'skipped', 'undelivered', 'unknown']
 
-/** Sends a test mail to the agent's own address and shows what became of it. */
+/** Sends a test mail to the user's own address and shows the outcome. */
 export function TestMail({ disabled }: { disabled: boolean }) {
   const { t } = useTranslation()
   const [result, setResult] = useState<TestMailOut | null>(null)

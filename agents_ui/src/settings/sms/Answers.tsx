@@ -14,32 +14,36 @@ const KINDS = ['stop', 'start', 'help', 'confirm_ask', 'confirmed'] as const
 export function AnswersSection({ values, change, errors }: Editing<Keywords>) {
   const { t } = useTranslation()
   const [country, setCountry] = useState(values.countries[0]?.country ?? 'US')
-  const place = values.countries.find((one) => one.country === country)
-  const [wanted, setWanted] = useState('')
-  const language = place?.languages.includes(wanted) ? wanted : (place?.languages[0] ?? 'en')
-  const defaults = values.defaults.find((one) => one.language === language)?.texts ?? {}
+  const chosenCountry = values.countries.find((item) => item.country === country)
+  const [wantedLanguage, setWantedLanguage] = useState('')
+  const language = chosenCountry?.languages.includes(wantedLanguage)
+    ? wantedLanguage
+    : (chosenCountry?.languages[0] ?? 'en')
+  const defaults = values.defaults.find((texts) => texts.language === language)?.texts ?? {}
   // The company name may be typed and not saved yet.
-  const ours = Object.fromEntries(
+  const defaultTexts = Object.fromEntries(
     Object.entries(defaults).map(([kind, text]) => [
       kind,
       text.replaceAll('{brand}', values.brand || '{brand}'),
     ]),
   )
 
-  const own = (kind: string) =>
-    values.texts.find((one) => one.country === country && one.language === language && one.kind === kind)
+  const ownReply = (kind: string) =>
+    values.texts.find(
+      (reply) => reply.country === country && reply.language === language && reply.kind === kind,
+    )
   const write = (kind: KeywordText['kind'], text: string) => {
-    const others = values.texts.filter((one) => one !== own(kind))
-    const same = text.trim() === '' || text === ours[kind]
+    const others = values.texts.filter((reply) => reply !== ownReply(kind))
+    const same = text.trim() === '' || text === defaultTexts[kind]
     change({ texts: same ? others : [...others, { country, language, kind, text }] })
   }
 
   // The error ("texts.2.text") may concern a reply of another country, which is then named.
-  const wrong = values.texts.find((_, at) => errors[`texts.${at}.text`])
-  const wrongHere = wrong !== undefined && wrong === own(wrong.kind)
-  const wrongPlace =
-    wrong && !wrongHere
-      ? `${countryName(wrong.country)}, ${languageName(wrong.language)}: ${errors.texts}`
+  const wrongReply = values.texts.find((_, at) => errors[`texts.${at}.text`])
+  const isWrongHere = wrongReply !== undefined && wrongReply === ownReply(wrongReply.kind)
+  const errorText =
+    wrongReply && !isWrongHere
+      ? `${countryName(wrongReply.country)}, ${languageName(wrongReply.language)}: ${errors.texts}`
       : errors.texts
 
   return (
@@ -50,33 +54,33 @@ export function AnswersSection({ values, change, errors }: Editing<Keywords>) {
           searchable
           value={country}
           onChange={(code) => code && setCountry(code)}
-          data={values.countries.map((one) => ({ value: one.country, label: countryName(one.country) }))}
+          data={values.countries.map((item) => ({ value: item.country, label: countryName(item.country) }))}
           w={220}
         />
         <Select
           label={t('frame.language')}
           value={language}
-          onChange={(code) => code && setWanted(code)}
-          data={(place?.languages ?? []).map((code) => ({ value: code, label: languageName(code) }))}
+          onChange={(code) => code && setWantedLanguage(code)}
+          data={(chosenCountry?.languages ?? []).map((code) => ({ value: code, label: languageName(code) }))}
           w={180}
         />
       </Group>
-      {errors.texts && !wrongHere && (
+      {errors.texts && !isWrongHere && (
         <Text c="red" size="sm" mb="sm" role="alert">
-          {wrongPlace}
+          {errorText}
         </Text>
       )}
       <div className={frame.stack}>
         {KINDS.map((kind) => {
-          const editable = place?.editable.includes(kind) ?? false
-          const text = own(kind)?.text ?? ours[kind] ?? ''
+          const editable = chosenCountry?.editable.includes(kind) ?? false
+          const text = ownReply(kind)?.text ?? defaultTexts[kind] ?? ''
           return (
             <div key={kind}>
               <Textarea
                 label={
                   <Group gap={8} component="span" display="inline-flex">
                     {t(`settings.sms.kinds.${kind}`)}
-                    {own(kind) && (
+                    {ownReply(kind) && (
                       <Badge variant="light" tt="none" fw={500} size="sm">
                         {t('settings.sms.yours')}
                       </Badge>
@@ -85,7 +89,7 @@ export function AnswersSection({ values, change, errors }: Editing<Keywords>) {
                 }
                 description={editable ? undefined : t('settings.sms.carrierSays')}
                 value={text}
-                error={wrongHere && wrong.kind === kind && errors.texts}
+                error={isWrongHere && wrongReply.kind === kind && errors.texts}
                 disabled={!editable}
                 onChange={(event) => write(kind, event.currentTarget.value)}
                 autosize
@@ -98,7 +102,7 @@ export function AnswersSection({ values, change, errors }: Editing<Keywords>) {
               {editable && (
                 <Stack gap={0}>
                   <TextCost text={text} />
-                  {own(kind) && (
+                  {ownReply(kind) && (
                     <div>
                       <Button size="compact-xs" variant="subtle" color="gray" onClick={() => write(kind, '')}>
                         {t('settings.sms.backToOurs')}

@@ -1,4 +1,4 @@
-/** How texts are read, and which words subscribe (KEY-5, KEY-10, AMB-1). */
+/** The opt-out mode, and the keywords that subscribe (KEY-5, KEY-10, AMB-1). */
 import '@mantine/core/styles/Radio.layer.css'
 import { ActionIcon, Button, Radio, Select, Stack, Text, TextInput } from '@mantine/core'
 import { IconAlertTriangle, IconTrash } from '@tabler/icons-react'
@@ -86,7 +86,7 @@ export function SubscribeSection({ values, change, errors }: Editing<Keywords>) 
     },
     savedBy: () => ({ word: '' }),
     onSaved: (word) => change({ subscribe: [...values.subscribe, { word, opt_in: 'double', text: '' }] }),
-    guarded: false,
+    asksBeforeLeaving: false,
   })
 
   const put = (word: string, more: Partial<SubscribeKeyword>) =>

@@ -9,7 +9,7 @@ import classes from './Sms.module.css'
 
 const PATH = '/api/links/settings'
 
-/** Where short links stand (CAM-26). */
+/** The domain of short links (CAM-26). */
 export function LinksSection() {
   const { data } = useSettings<VersionedLinks>(PATH)
   return data ? <Domain saved={data} /> : null
@@ -21,7 +21,7 @@ function Domain({ saved }: { saved: VersionedLinks }) {
 
   return (
     <Section title={t('settings.sms.links')} text={t('settings.sms.linksText')}>
-      <Form form={form} className={classes.add} problemElsewhere>
+      <Form form={form} className={classes.add} problemShownElsewhere>
         <TextInput
           flex={1}
           maw={360}

@@ -32,7 +32,7 @@ function Numbers({ list }: { list: Litigators }) {
     saved: { lines: '' },
     send: ({ lines }) => add(lines),
     savedBy: () => ({ lines: '' }),
-    guarded: false,
+    asksBeforeLeaving: false,
   })
   const [find, setFind] = useState('')
   const [busy, setBusy] = useState(false)
@@ -61,16 +61,18 @@ function Numbers({ list }: { list: Litigators }) {
   const add = (lines: string) =>
     change(async () => {
       const sum: Outcome = { added: 0, known: 0, refused: [] }
-      let now: Litigators = list
+      let latest: Litigators = list
       for (const slice of inSlices(lines)) {
-        const said = await api.post<ListedNow>(PATH, { lines: slice.lines })
-        now = said
-        sum.added += said.added
-        sum.known += said.known
-        sum.refused.push(...said.refused.map((one) => ({ ...one, line: one.line + slice.before })))
+        const response = await api.post<ListedNow>(PATH, { lines: slice.lines })
+        latest = response
+        sum.added += response.added
+        sum.known += response.known
+        sum.refused.push(
+          ...response.refused.map((refusal) => ({ ...refusal, line: refusal.line + slice.before })),
+        )
         setOutcome({ ...sum })
       }
-      return now
+      return latest
     })
 
   async function upload(file: File | null) {

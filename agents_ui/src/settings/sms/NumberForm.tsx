@@ -10,7 +10,7 @@ import { ConflictDialog } from '../ConflictDialog'
 import { countryName } from '../../kernel/names'
 
 interface NumberFormProps {
-  /** Null: a new one. */
+  /** The number to edit; null to add one. */
   sender: SenderOut | null
   countries: readonly string[]
   onDone: () => void
@@ -37,7 +37,7 @@ export function NumberForm({ sender, countries, onDone }: NumberFormProps) {
       return sender ? api.put(`/api/sms/senders/${sender.id}`, body) : api.post('/api/sms/senders', body)
     },
     onSaved: onDone,
-    guarded: false,
+    asksBeforeLeaving: false,
   })
   const { address } = form.values
   const can = sender && form.values
@@ -137,7 +137,7 @@ function chosenOf({ address, kind, country }: Typed) {
   return { kind: kind ?? guess.kind, country: country ?? guess.country }
 }
 
-/** From what is typed; whoever knows better chooses. */
+/** Guesses kind and country from the typed number; the user can change both. */
 function guessed(typed: string): { kind: SenderKind; country: string | null } {
   const address = typed.replace(/[\s()-]/g, '')
   const country = CODES.find(([code]) => address.startsWith(code))?.[1] ?? null

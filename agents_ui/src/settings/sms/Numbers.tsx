@@ -1,4 +1,4 @@
-/** The sending numbers and the countries that each serves (CAM-50, CAM-51). */
+/** The sending numbers, and the countries to which each sends (CAM-50, CAM-51). */
 import { ActionIcon, Badge, Button, Menu, Text } from '@mantine/core'
 import { modals } from '@mantine/modals'
 import {
@@ -31,7 +31,7 @@ export function NumbersSection({ prices }: { prices: SmsOut }) {
   const queries = useQueryClient()
   const { data, waiting } = useSettings<{ senders: SenderOut[] }>(PATH)
   if (!data) return waiting
-  const again = () => void queries.invalidateQueries({ queryKey: ['settings', PATH] })
+  const refetchList = () => void queries.invalidateQueries({ queryKey: ['settings', PATH] })
   const priced = Object.keys({ ...prices.list_prices, ...prices.prices })
 
   const open = (sender: SenderOut | null) => {
@@ -45,7 +45,7 @@ export function NumbersSection({ prices }: { prices: SmsOut }) {
           countries={priced}
           onDone={() => {
             modals.close(id)
-            again()
+            refetchList()
             toast(i18n.t('common.saved'))
           }}
         />
@@ -59,10 +59,10 @@ export function NumbersSection({ prices }: { prices: SmsOut }) {
       await api.put(`${PATH}/${sender.id}`, {
         address, kind, country, countries, mms, inbound, rate, version, enabled: true, start: true,
       }) // prettier-ignore
-      again()
+      refetchList()
     } catch (error) {
       toastError(error)
-      again()
+      refetchList()
     }
   }
 
@@ -75,7 +75,7 @@ export function NumbersSection({ prices }: { prices: SmsOut }) {
         cancel: i18n.t('common.cancel'),
       },
       confirmProps: { color: 'red' },
-      onConfirm: () => void api.delete(`${PATH}/${sender.id}`).then(again).catch(toastError),
+      onConfirm: () => void api.delete(`${PATH}/${sender.id}`).then(refetchList).catch(toastError),
     })
 
   return (

@@ -19,11 +19,11 @@ export function PausedCountries({ account }: { account: SmsOut }) {
   const paused = Object.entries(account.paused_countries)
   if (paused.length === 0) return null
 
-  async function start(code: string) {
+  async function resume(code: string) {
     setBusy(code)
     try {
-      const rest = paused.map(([other]) => other).filter((other) => other !== code)
-      const saved = await api.put<SmsOut>(PATH, { ...valuesOf(account), paused_countries: rest })
+      const stillPaused = paused.map(([otherCode]) => otherCode).filter((otherCode) => otherCode !== code)
+      const saved = await api.put<SmsOut>(PATH, { ...valuesOf(account), paused_countries: stillPaused })
       queries.setQueryData(['settings', PATH], saved)
       toast(t('common.saved'))
     } catch (error) {
@@ -46,7 +46,7 @@ export function PausedCountries({ account }: { account: SmsOut }) {
             variant="default"
             loading={busy === code}
             aria-label={`${t('settings.sms.sendAgainThere')}: ${countryName(code)}`}
-            onClick={() => void start(code)}
+            onClick={() => void resume(code)}
           >
             {t('settings.sms.sendAgainThere')}
           </Button>

@@ -9,7 +9,7 @@ export type Keys = Record<string, string | null>
 
 interface SharedKeysProps {
   saved: readonly string[]
-  /** Null: unchanged. */
+  /** The edited keys; null if nothing was changed. */
   keys: Keys | null
   locked: boolean
   error: string | undefined
@@ -22,12 +22,12 @@ export function SharedKeys({ saved, keys, locked, error, onChange }: SharedKeysP
   const { t } = useTranslation()
   const [name, setName] = useState('')
   const [key, setKey] = useState('')
-  const known = keys ?? Object.fromEntries(saved.map((one) => [one, null]))
-  const names = Object.keys(known)
-  const ready = name.trim() !== '' && key !== '' && (names.length < MOST || name.trim() in known)
+  const keyByName = keys ?? Object.fromEntries(saved.map((keyName) => [keyName, null]))
+  const names = Object.keys(keyByName)
+  const ready = name.trim() !== '' && key !== '' && (names.length < MOST || name.trim() in keyByName)
 
   function add() {
-    onChange({ ...known, [name.trim()]: key })
+    onChange({ ...keyByName, [name.trim()]: key })
     setName('')
     setKey('')
   }
@@ -41,21 +41,25 @@ export function SharedKeys({ saved, keys, locked, error, onChange }: SharedKeysP
       <Text size="sm" c="dimmed">
         {t('settings.sms.sharedKeysText')}
       </Text>
-      {names.map((one) => (
-        <div key={one} className={classes.word}>
+      {names.map((keyName) => (
+        <div key={keyName} className={classes.word}>
           <span className={classes.code} dir="ltr">
-            {one}
+            {keyName}
           </span>
           <Text size="sm" c="dimmed" flex={1}>
-            {known[one] === null ? t('settings.sms.keySet') : t('settings.sms.keyNew')}
+            {keyByName[keyName] === null ? t('settings.sms.keySet') : t('settings.sms.keyNew')}
           </Text>
           {!locked && (
             <Button
               variant="default"
               size="compact-md"
-              aria-label={`${t('settings.sms.forget')}: ${one}`}
+              aria-label={`${t('settings.sms.forget')}: ${keyName}`}
               onClick={() =>
-                onChange(Object.fromEntries(Object.entries(known).filter(([other]) => other !== one)))
+                onChange(
+                  Object.fromEntries(
+                    Object.entries(keyByName).filter(([otherName]) => otherName !== keyName),
+                  ),
+                )
               }
             >
               {t('settings.sms.forget')}

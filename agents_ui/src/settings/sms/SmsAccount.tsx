@@ -30,11 +30,11 @@ interface Values {
 
 type SecretName = 'auth_token' | 'secondary_token' | 'api_secret'
 
-/** The saved values; all secrets are kept. */
+/** The form's initial values: the saved account, with null (keep) for each secret. */
 export function valuesOf(account: SmsOut): Values {
   const { on, account_sid, api_key, messaging_service, monthly_credits, prices, version } = account
-  const kept = { auth_token: null, secondary_token: null, shared_keys: null, api_secret: null }
-  return { on, account_sid, api_key, messaging_service, monthly_credits, prices, version, ...kept }
+  const keptSecrets = { auth_token: null, secondary_token: null, shared_keys: null, api_secret: null }
+  return { on, account_sid, api_key, messaging_service, monthly_credits, prices, version, ...keptSecrets }
 }
 
 export function SmsAccountForm({ account }: { account: SmsOut }) {

@@ -7,9 +7,9 @@ export interface Refused {
   reason: string
 }
 
-export const MOST_REFUSED = 100 // shown; the count tells of all
+export const MOST_REFUSED = 100 // refused lines that are shown; the count includes all
 const LINES = 4_000
-const CHARACTERS = 60_000 // of up to three bytes: a body has 256 KB
+const CHARACTERS = 60_000 // characters of up to three bytes, because a request body has at most 256 KB
 const LONGEST = 200
 
 /** `before`: the number of lines before the portion, so that a refused line gets its number in the whole list. */

@@ -44,7 +44,7 @@ export function IdentitySection() {
     }
   }
 
-  const ask = () =>
+  const askRotate = () =>
     modals.openConfirmModal({
       title: t('settings.widget.rotateTitle'),
       children: <Text>{t('settings.widget.rotateText')}</Text>,
@@ -77,7 +77,7 @@ export function IdentitySection() {
         >
           {shown ? t('settings.widget.hideSecret') : t('settings.widget.showSecret')}
         </Button>
-        <Button variant="default" leftSection={<IconRefresh size={16} />} onClick={ask}>
+        <Button variant="default" leftSection={<IconRefresh size={16} />} onClick={askRotate}>
           {t('settings.widget.rotate')}
         </Button>
       </Group>

@@ -21,7 +21,7 @@ export function SitesSection({ values, change, errors }: WidgetEditing) {
     onSaved: (origin) => {
       if (!values.sites.includes(origin)) change({ sites: [...values.sites, origin] })
     },
-    guarded: false,
+    asksBeforeLeaving: false,
   })
 
   return (
