@@ -324,7 +324,7 @@ class Web:
             await webhook(scope, receive, send)
         else:
             assert self._http is not None and self._router is not None and self._links is not None
-            if await self._links.answers(scope):
+            if await self._links.handles(scope):
                 await self._links(scope, receive, send)
                 return
             match = self._router.find(scope["method"], scope["path"])
@@ -375,7 +375,7 @@ def starlette(app: App) -> Starlette:
     async def refused(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status == 404:
-            if (redirect := await server.links.http.below(app, request)) is not None:
+            if (redirect := await server.links.http.follow_below_l(app, request)) is not None:
                 return redirect
             if (page := pages.not_found_page(app, request)) is not None:
                 return page

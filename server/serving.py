@@ -161,7 +161,7 @@ async def command(settings: Settings, name: str, args: dict[str, Any]) -> Any:
     """Runs a command in the running server, or in this process if none runs. Raises `Refused`."""
     if settings.database_url is None:
         try:
-            return await control.ask(settings, name, args, seconds=LONG_COMMANDS.get(name, control.RESPONSE_S))
+            return await control.run_command(settings, name, args, seconds=LONG_COMMANDS.get(name, control.RESPONSE_S))
         except control.NotRunning:
             pass
     app = await build(settings)
@@ -176,7 +176,7 @@ async def doctor(settings: Settings) -> dict[str, Any]:
     """Findings of the running server, or of this process if none runs."""
     if settings.database_url is None:
         try:
-            return dict(await control.ask(settings, "doctor", {}))
+            return dict(await control.run_command(settings, "doctor", {}))
         except control.NotRunning:
             pass
         if not settings.sqlite_path().is_file():

@@ -26,5 +26,5 @@ def add_contact(tx: Tx, *, verified: bool = True, **values: Any) -> int:
 
 
 def add_address(tx: Tx, contact: int, kind: str, value: str, *, verified: bool = True) -> None:
-    named = {"contact_id": contact, "kind": str(kind), "value": value, "verified": verified}
-    tx.run(insert(addresses).values(**named, created_at=tx.now, active_at=tx.now))
+    row = {"contact_id": contact, "kind": str(kind), "value": value, "verified": verified}
+    tx.run(insert(addresses).values(**row, created_at=tx.now, active_at=tx.now))

@@ -59,9 +59,9 @@ def fill(settings: Settings, rows: int, queued: int = 60) -> None:
             connection.execute(text("SET LOCAL session_replication_role = replica"))  # disables the foreign keys
         connection.execute(text(ADD_SENDERS), {"rows": SENDERS})
         for statement in FILL:
-            named = {"rows": people if "INTO contacts" in statement else rows, "people": people, "queued": queued}
+            params = {"rows": people if "INTO contacts" in statement else rows, "people": people, "queued": queued}
             connection.execute(
-                text(statement), {name: value for name, value in named.items() if f":{name}" in statement}
+                text(statement), {name: value for name, value in params.items() if f":{name}" in statement}
             )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))

@@ -95,11 +95,11 @@ def _drop_database(name: str) -> None:
 
 
 def _execute(statement: LiteralString, *names: str) -> None:
-    with psycopg.connect(_plain(postgres_url()), autocommit=True) as connection:
+    with psycopg.connect(_libpq_url(postgres_url()), autocommit=True) as connection:
         connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
-def _plain(url: str) -> str:
+def _libpq_url(url: str) -> str:
     """`url` as libpq reads it, without SQLAlchemy's driver name."""
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 

@@ -484,7 +484,7 @@ class Guest:
 
 
 async def upload(app: App, owner: str, data: bytes, name: str) -> str:
-    row, sha256 = await storage.keep(app, owner, name, data)
+    row, sha256 = await storage.store_bytes(app, owner, name, data)
     await app.write(rows.store_file, row, sha256)
     return row.token
 

@@ -51,8 +51,8 @@ def mail_link(tx: Tx, requested: LinkRequested) -> None:
 # --- composers --------------------------------------------------------------------------------------
 
 
-def look(conn: Conn, language: str) -> Look:
-    """The brand as Settings → Chat widget has it."""
+def brand_look(conn: Conn, language: str) -> Look:
+    """Name and colours of the brand, from Settings → Chat widget."""
     widget = WIDGET.load(conn)
     return Look(widget.brand, widget.color, language)
 
@@ -61,7 +61,7 @@ def _written(tx: Tx, row: MailRow, url: str, **values: Any) -> Composed:
     texts = TEXTS[row.template]
     language = row.data.get("language", "en")
     language = language if language in texts else "en"
-    mail = write(texts[language], values, look(tx, language), url)
+    mail = write(texts[language], values, brand_look(tx, language), url)
     return Composed(mail.subject, mail.text, mail.html)
 
 

@@ -156,7 +156,7 @@ async def session(app: App, call: Call) -> Any:
 
 async def setup(app: App, call: Call) -> Any:
     """Create the first account with the token of the set-up link that the server printed (C26)."""
-    # The client's address could prove nothing behind a proxy.
+    # The client's address is no proof, because behind a proxy all clients have the proxy's.
     body: Setup = call.body
     if await app.read(queries.owner_id) is not None:
         raise actions.setup_done()
@@ -239,7 +239,7 @@ async def end_other_sessions(app: App, call: Call) -> Any:
 
 
 async def use_link(app: App, call: Call) -> Any:
-    """Use a one-time link: sign in, or see which invitation or reset it is for."""
+    """Use a one-time link: sign in, or show which invitation or reset the link is for."""
     body: UseLink = call.body
     used = await single_use_links.use(app, body.token, _browser(call))
     if isinstance(used, SignedIn):

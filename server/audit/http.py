@@ -25,10 +25,10 @@ async def audit_log(app: App, call: Call) -> Any:
     """Read who did what to accounts and settings, newest first."""
     limit = whole_number(call, "limit", 50, 200)
     paging = Paging(app, "audit", 1)
-    place = paging.place(call)
-    older_than = place.after[0] if place.after else 2**62
-    lines = await app.read(queries.page, limit + 1, older_than, place.before[0] if place.before else None)
-    page = paging.page(lines, limit, place, lambda line: (line.id,))
+    requested = paging.place(call)
+    older_than = requested.after[0] if requested.after else 2**62
+    lines = await app.read(queries.page, limit + 1, older_than, requested.before[0] if requested.before else None)
+    page = paging.page(lines, limit, requested, lambda line: (line.id,))
     return {
         "lines": [{**asdict(line), "at": rfc3339(line.at), "contact": _customer(line.contact)} for line in page.rows],
         **page.cursors,

@@ -40,7 +40,7 @@ class Bounce:
     fate: Fate
     status: str = ""  # such as 5.1.1, or the code of SMTP
     dead: bool = False  # the address does not exist
-    detail: str = ""  # the server's words, without addresses
+    detail: str = ""  # the server's explanation, without addresses
     addresses: tuple[str, ...] = ()
     message_ids: tuple[str, ...] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -118,7 +118,7 @@ def _standard(report: bytes) -> tuple[Fate, str, bool, str, dict[str, str]]:
 
 
 def _word(text: str) -> str:
-    """`failed` of "failed (bad destination)"."""
+    """The first word: `failed` of "failed (bad destination)"."""
     return text.split("(")[0].strip().lower()
 
 

@@ -12,7 +12,7 @@ MAX_CHARS = 4_096  # of one value
 
 @dataclass(frozen=True, slots=True)
 class TxtAnswer:
-    """The values of a name; none if it has no TXT record. `answered` False: no server gave an answer."""
+    """The values of a name's TXT records; empty if it has none. `answered` False: no server responded."""
 
     values: tuple[str, ...] = ()
     answered: bool = True

@@ -89,7 +89,7 @@ class HttpClient:
         self._limits, self._sent, self._tls = limits, sent, tls
         self._pools: dict[_Origin, _Pool] = {}
 
-    async def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> HttpResponse:
+    async def send_request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> HttpResponse:
         """Sends one request and returns its response, whatever its status, without retries or redirects.
 
         Raises `NotConnected` or `NoResponse`.
@@ -106,11 +106,11 @@ class HttpClient:
             raise InvalidRequest("a header beyond Latin-1") from None
         loop, pool = asyncio.get_running_loop(), self._pool(origin)
         until = loop.time() + self._limits.total_s
-        connection = await pool.take()
+        connection = await pool.acquire()
         if loop.time() >= until:
-            pool.free(connection)
+            pool.release(connection)
             raise NotConnected("TimeoutError")
-        return await connection.ask(raw, until, self._sent)
+        return await connection.exchange(raw, until, self._sent)
 
     def _pool(self, origin: _Origin) -> _Pool:
         pool = self._pools.get(origin)
@@ -145,7 +145,7 @@ class _Pool:
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def take(self) -> _Connection:
+    async def acquire(self) -> _Connection:
         while True:
             while self._free:
                 connection = self._free.pop()
@@ -154,22 +154,22 @@ class _Pool:
             if len(self._connections) + self._connecting < self.limits.connections:
                 self._connecting += 1
                 return await self._connect()
-            handed_over = await self._wait_for_place()
-            if handed_over is None:
+            released = await self._wait_for_connection()
+            if released is None:
                 return await self._connect()
-            # else the connection closed while it was handed over, and its place was given to the next request
-            if handed_over.open:
-                return handed_over
+            # If the connection closed while it was passed on, its place was given to the next request, and this one waits again.
+            if released.open:
+                return released
 
-    async def _wait_for_place(self) -> _Connection | None:
-        place: asyncio.Future[_Connection | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+    async def _wait_for_connection(self) -> _Connection | None:
+        waiter: asyncio.Future[_Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
         try:
             async with asyncio.timeout(self.limits.connect_s):
-                return await place
+                return await waiter
         except BaseException as error:
-            if place.done() and not place.cancelled() and place.exception() is None:
-                self._return(place.result())  # it was assigned just as the wait ended
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._return(waiter.result())  # the connection was assigned just as the wait ended
             if isinstance(error, TimeoutError):
                 raise NotConnected("TimeoutError") from None
             raise
@@ -205,7 +205,7 @@ class _Pool:
             self._addresses = asyncio.ensure_future(lookup)
         return await asyncio.shield(self._addresses)
 
-    def free(self, connection: _Connection) -> None:
+    def release(self, connection: _Connection) -> None:
         """Returns a connection whose response is complete. If it is closed by now, `on_disconnected` has returned its place."""
         if connection.open and not self._hand_over(connection):
             loop = asyncio.get_running_loop()
@@ -224,16 +224,16 @@ class _Pool:
 
     def _return(self, connection: _Connection | None) -> None:
         if connection is not None:
-            self.free(connection)
+            self.release(connection)
         elif not self._hand_over(None):
             self._connecting -= 1
 
     def _hand_over(self, connection: _Connection | None) -> bool:
-        """Gives a place to the request that waits longest; returns False if none waits."""
+        """Gives the connection, or the permission to open one, to the request that waits longest; returns False if none waits."""
         while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(connection)
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
                 return True
         return False
 
@@ -289,7 +289,7 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def ask(self, raw: bytes, until: float, sent: Callable[[], None] | None) -> HttpResponse:
+    async def exchange(self, raw: bytes, until: float, sent: Callable[[], None] | None) -> HttpResponse:
         if self._transport is None or self._transport.is_closing():
             raise NotConnected("closed")
         loop = asyncio.get_running_loop()
@@ -356,7 +356,7 @@ class _Connection(asyncio.Protocol):
         if self._keep and self.open:
             # In the next turn of the loop, because then it is known whether the server closed the connection with its
             # response.
-            asyncio.get_running_loop().call_soon(self._pool.free, self)
+            asyncio.get_running_loop().call_soon(self._pool.release, self)
         else:
             self.abort()
         response.set_result(complete)
@@ -374,8 +374,8 @@ class _Connection(asyncio.Protocol):
         if 100 <= self._parser.get_status_code() < 200:
             return
         self._head = False
-        named = {name.lower() for name, _ in self._headers}
-        self._until_close = not named & {b"content-length", b"transfer-encoding"}
+        names = {name.lower() for name, _ in self._headers}
+        self._until_close = not names & {b"content-length", b"transfer-encoding"}
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes_left -= len(body)

@@ -129,12 +129,12 @@ def _list(value: Any, what: str) -> list[Any]:
 
 
 def deleted_order(value: Any) -> str:
-    """Of `orders/delete`: the order's id."""
+    """The id of the deleted order, from the payload of `orders/delete`."""
     return _id(_object(value, "the order").get("id"), "the order")
 
 
 def _id(value: Any, what: str) -> str:
-    """Ids are numbers in webhooks, and end a path ("gid://shopify/Order/17") in the Admin API."""
+    """The id as text. Webhooks have a number, the Admin API a path that ends with it ("gid://shopify/Order/17")."""
     if isinstance(value, bool) or not isinstance(value, int | str) or not str(value):
         raise BadPayload(f"{what} has no id")
     return str(value).rpartition("/")[2].partition("?")[0][:100]
@@ -147,7 +147,7 @@ def _text(value: Any, most: int = _TEXT) -> str:
 
 
 def amount(value: Any, what: str) -> int:
-    """A decimal text or a number."""
+    """An amount in ten-thousandths, from a decimal text or a number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise BadPayload(f"{what} is no amount")
     try:
@@ -189,7 +189,7 @@ def _consent(value: Any) -> MarketingConsent | None:
 
 
 def customer(value: Any) -> Customer:
-    """Of `customers/create` and `customers/update`, or the customer of an order."""
+    """The customer in the payload of `customers/create` or `customers/update`, or in that of an order."""
     person = _object(value, "the customer")
     name = f"{_text(person.get('first_name'))} {_text(person.get('last_name'))}".strip()
     return Customer(
@@ -203,7 +203,7 @@ def customer(value: Any) -> Customer:
 
 
 def consent_change(value: Any) -> Customer:
-    """Of `customers_email_marketing_consent/update` and `customers_marketing_consent/update`."""
+    """The changed consent, from the payload of `customers_email_marketing_consent/update` or `customers_marketing_consent/update`."""
     change = _object(value, "the consent")
     return Customer(
         _id(change.get("customer_id"), "the consent"),
@@ -245,7 +245,7 @@ def _lines(value: Any, what: str) -> tuple[Line, ...]:
 
 
 def order(value: Any) -> Order:
-    """Of all topics `orders/…` but `orders/delete`."""
+    """The order, from the payload of any topic `orders/…` except `orders/delete`."""
     payload = _object(value, "the order")
     own_id, money = _id(payload.get("id"), "the order"), currency(payload.get("currency"))
     placed_at = moment(payload.get("processed_at") or payload.get("created_at"), "the time of the order")
@@ -273,7 +273,7 @@ def _link(value: Any) -> str:
 
 
 def refund(value: Any, order_currency: str = "", order_id: str | None = None) -> Refund:
-    """Of `refunds/create`. The amount is what was paid back; without payments, the value of the returned lines."""
+    """The refund, from the payload of `refunds/create`. The amount is what was paid back; without payments, the value of the returned lines."""
     payload = _object(value, "the refund")
     total, money = 0, order_currency
     payments = [_object(item, "a payment") for item in _list(payload.get("transactions"), "the payments")]
@@ -294,7 +294,7 @@ def refund(value: Any, order_currency: str = "", order_id: str | None = None) ->
 
 
 def checkout(value: Any) -> Checkout:
-    """Of `checkouts/create` and `checkouts/update`."""
+    """The cart, from the payload of `checkouts/create` or `checkouts/update`."""
     payload = _object(value, "the checkout")
     started_at = moment(payload.get("created_at"), "the time of the checkout")
     return Checkout(

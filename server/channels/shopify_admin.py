@@ -24,7 +24,7 @@ from server.channels.shopify import (
 from server.errors import ChannelError
 
 VERSION = "2025-10"
-PAGE = 25  # orders; a page of them costs less than the smallest bucket of a shop
+PAGE = 25  # orders; one page costs less than the smallest rate limit of a shop
 LINES = 50  # of one order
 MAX_BODY = 16 * 1024 * 1024
 
@@ -52,7 +52,7 @@ class OrdersPage:
 
 
 class Throttled(ChannelError):
-    """The shop's bucket is empty. `wait_s`: until it has enough for the request again."""
+    """The shop's rate limit is used up. `wait_s`: seconds until the request may be repeated."""
 
     def __init__(self, wait_s: float) -> None:
         super().__init__("Shopify answers too many requests.")
@@ -75,12 +75,12 @@ class AdminApi:
         await self._client.close()
 
     async def shop_name(self) -> str:
-        return str((await self._ask(_SHOP, {})).get("shop", {}).get("name", ""))
+        return str((await self._query(_SHOP, {})).get("shop", {}).get("name", ""))
 
     async def orders(self, since: datetime, after: str | None) -> OrdersPage:
-        """Orders that were created since then, oldest first. Raises `ChannelError`."""
+        """A page of the orders that were created since `since`, oldest first. Raises `ChannelError`."""
         search = f"created_at:>='{since.isoformat(timespec='seconds')}'"
-        data = await self._ask(_ORDERS, {"after": after, "search": search})
+        data = await self._query(_ORDERS, {"after": after, "search": search})
         listed = data.get("orders")
         if not isinstance(listed, dict) or not isinstance(listed.get("nodes"), list):
             raise ChannelError("Shopify's answer has no orders.")
@@ -94,10 +94,10 @@ class AdminApi:
         page = listed.get("pageInfo") or {}
         return OrdersPage(orders, unreadable, page.get("endCursor") if page.get("hasNextPage") else None)
 
-    async def _ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    async def _query(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         body = orjson.dumps({"query": query, "variables": dict(variables)})
         try:
-            answer = await self._client.ask("POST", self._url, self._headers, body)
+            answer = await self._client.send_request("POST", self._url, self._headers, body)
         except (NotConnected, NoResponse) as error:
             raise ChannelError(f"Shopify cannot be reached: {error}.") from None
         if answer.status in (401, 403):
@@ -145,7 +145,7 @@ def _number(gid: Any) -> str:
     return gid.rpartition("/")[2].partition("?")[0]
 
 
-def _money(value: Any, what: str) -> tuple[int, str]:
+def _amount_and_currency(value: Any, what: str) -> tuple[int, str]:
     shop = (value or {}).get("shopMoney") or {}
     return amount(shop.get("amount"), what), str(shop.get("currencyCode") or "")
 
@@ -165,8 +165,8 @@ def _consent(value: Any) -> MarketingConsent | None:
 
 def order_of(node: Any) -> Order:
     """An order of the Admin API in the form that a webhook has."""
-    own_id, total = _number(node.get("id")), _money(node.get("currentTotalPriceSet"), "the total")
-    money = currency(total[1] or node.get("currencyCode"))
+    own_id, total = _number(node.get("id")), _amount_and_currency(node.get("currentTotalPriceSet"), "the total")
+    currency_code = currency(total[1] or node.get("currencyCode"))
     buyer = node.get("customer") or {}
     customer = Customer(
         _number(buyer["id"]) if buyer.get("id") else None,
@@ -183,7 +183,7 @@ def order_of(node: Any) -> Order:
             str(item.get("variantTitle") or "")[:300],
             str(item.get("sku") or "")[:300],
             int(item.get("quantity") or 0),
-            _money(item.get("originalUnitPriceSet"), "a price")[0],
+            _amount_and_currency(item.get("originalUnitPriceSet"), "a price")[0],
         )
         for item in (node.get("lineItems") or {}).get("nodes") or []
     )
@@ -191,8 +191,8 @@ def order_of(node: Any) -> Order:
         Refund(
             _number(item.get("id")),
             own_id,
-            _money(item.get("totalRefundedSet"), "a refund")[0],
-            money,
+            _amount_and_currency(item.get("totalRefundedSet"), "a refund")[0],
+            currency_code,
             moment(item.get("createdAt"), "a refund"),
         )
         for item in node.get("refunds") or []
@@ -203,7 +203,7 @@ def order_of(node: Any) -> Order:
         own_id,
         str(node.get("name") or f"#{own_id}")[:300],
         customer,
-        money,
+        currency_code,
         total[0],
         _state(node.get("displayFinancialStatus")) or "pending",
         _state(node.get("displayFulfillmentStatus")) or "unfulfilled",

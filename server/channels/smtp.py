@@ -74,7 +74,7 @@ class SmtpChannel:
             return Rejected(None, refused.message, Verdict.FAIL)
         if mail.dkim is not None:
             content = await asyncio.to_thread(sign, content, mail.dkim)  # some milliseconds
-        async with self._place(mail.urgent):
+        async with self._reserve(mail.urgent):
             try:
                 return await self._send(mail, sender, recipient, content, self._take_idle())
             except _StaleConnection:
@@ -98,7 +98,7 @@ class SmtpChannel:
     # --- connections
 
     @contextlib.asynccontextmanager
-    async def _place(self, urgent: bool) -> AsyncIterator[None]:
+    async def _reserve(self, urgent: bool) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             if not urgent:
                 await stack.enter_async_context(self._places_not_urgent)
@@ -113,7 +113,7 @@ class SmtpChannel:
             connection.smtp.close()
         return None
 
-    async def _keep(self, connection: _KeptConnection) -> None:
+    async def _keep_open(self, connection: _KeptConnection) -> None:
         if self._closed or connection.used >= MAILS_PER_CONNECTION or not connection.smtp.is_connected:
             await _quit(connection)
         else:
@@ -216,7 +216,7 @@ class SmtpChannel:
             return NotSent(f"The connection to the mail server was lost ({type(error).__name__}).")
         finally:
             if keep:
-                await self._keep(connection)
+                await self._keep_open(connection)
             else:
                 smtp.close()
 

@@ -73,9 +73,9 @@ async def read(
                         raise ChannelError(f"The list of deactivated numbers could not be fetched ({answer.status}).")
                     lines = Lines()
                     async for chunk in answer.content.iter_chunked(65_536):
-                        if not lines.take(chunk):
+                        if not lines.parse_chunk(chunk):
                             return BadList("The list of deactivated numbers is longer than expected.")
-                    return lines.end()
+                    return lines.finish()
     except (TimeoutError, OSError, aiohttp.ClientError) as error:
         raise ChannelError(f"The list of deactivated numbers could not be fetched ({type(error).__name__}).") from None
     return BadList("The list of deactivated numbers redirects in a loop.")
@@ -87,10 +87,10 @@ class Lines:
     def __init__(self) -> None:
         self._numbers = array("Q")
         self._rest = b""
-        self._bytes = self._lines = self._unread = 0
+        self._bytes = self._lines = self._invalid_lines = 0
         self._skipping = False  # inside a line that is too long
 
-    def take(self, chunk: bytes) -> bool:
+    def parse_chunk(self, chunk: bytes) -> bool:
         """Parses one chunk; returns False if the file is too long."""
         self._bytes += len(chunk)
         if self._bytes > MAX_BYTES:
@@ -100,7 +100,7 @@ class Lines:
             self._line(line)
         if len(self._rest) > MAX_LINE:
             if not self._skipping:
-                self._unread += 1
+                self._invalid_lines += 1
             self._rest, self._skipping = b"", True
         return self._lines <= MAX_LINES
 
@@ -114,13 +114,13 @@ class Lines:
         self._lines += 1
         match = _NUMBER.fullmatch(line)
         if match is None:
-            self._unread += 1
+            self._invalid_lines += 1
         else:
             self._numbers.append(int(match[1] or b"1" + match[2]))
 
-    def end(self) -> DeactivatedNumbers | BadList:
+    def finish(self) -> DeactivatedNumbers | BadList:
         """The numbers; `BadList` if most lines are not numbers (an HTML page, for example)."""
         self._line(self._rest)
-        if self._unread > len(self._numbers):
+        if self._invalid_lines > len(self._numbers):
             return BadList("The downloaded file is not a list of deactivated numbers.")
-        return DeactivatedNumbers(self._numbers, self._unread)
+        return DeactivatedNumbers(self._numbers, self._invalid_lines)

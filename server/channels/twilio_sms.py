@@ -212,7 +212,7 @@ class TwilioSms:
     async def deactivated_numbers(self, day: date) -> DeactivatedNumbers | NoList | BadList:
         client = self._sdk()
 
-        async def ask() -> str | None:
+        async def fetch_redirect() -> str | None:
             try:
                 resource = await client.messaging.v1.deactivations().fetch_async(date=day)
             except _ErrorAnswer as refusal:
@@ -221,7 +221,7 @@ class TwilioSms:
                 raise
             return str(resource.redirect_to or "")
 
-        address = await self._read(ask())
+        address = await self._read(fetch_redirect())
         if address is None:
             return NoList()
         return await twilio_lists.read(self._files(), address, self._base, self._follow_redirect)
@@ -311,7 +311,7 @@ class _SdkTransport:
         address = at_base(url, self._base)
         if params:
             address += f"{'&' if '?' in address else '?'}{urlencode(params, doseq=True)}"
-        answer = await self._http.ask(
+        answer = await self._http.send_request(
             method,
             address,
             {**(headers or {}), "Authorization": self._authorization},

@@ -123,9 +123,9 @@ def _algorithm_and_keys(signing_keys: Keys, settings: str) -> tuple[str, tuple[b
 
 
 def _body_hash_matches(query: str, body: bytes) -> bool:
-    named = [value for name, value in parse_qsl(query) if name == "bodySHA256"]
+    sent_hashes = [value for name, value in parse_qsl(query) if name == "bodySHA256"]
     digest = hashlib.sha256(body).hexdigest().encode()
-    return len(named) == 1 and hmac.compare_digest(digest, named[0].lower().encode("utf-8", "replace"))
+    return len(sent_hashes) == 1 and hmac.compare_digest(digest, sent_hashes[0].lower().encode("utf-8", "replace"))
 
 
 _PORT_AT_END = re.compile(r"([^/]*//.*[^:/]):\d+")

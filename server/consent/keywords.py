@@ -72,8 +72,8 @@ Meaning = Stop | StopRequest | Start | Help | Confirm | Subscribe | Plain
 def without_accents(text: str) -> str:
     if text.isascii():
         return text
-    apart = unicodedata.normalize("NFD", text.replace("ı", "i"))
-    return "".join(char for char in apart if unicodedata.category(char) != "Mn")
+    decomposed = unicodedata.normalize("NFD", text.replace("ı", "i"))
+    return "".join(char for char in decomposed if unicodedata.category(char) != "Mn")
 
 
 def _by_word(table: vocabulary.Table) -> dict[str, str]:

@@ -377,8 +377,8 @@ def _consent(purpose: str, name: str | None, channel: str, required: bool, row: 
 def _history(conn: Conn, contact: int) -> tuple[LedgerRow, ...]:
     rows = conn.all(_HISTORY, contact=contact)
     ids = {user_id for row in rows if (user_id := rules.user_of_source(row.source)) is not None}
-    named = conn.all(select(users.c.id, users.c.name).where(users.c.id.in_(sorted(ids)))) if ids else []
-    names = {row.id: row.name for row in named}
+    user_rows = conn.all(select(users.c.id, users.c.name).where(users.c.id.in_(sorted(ids)))) if ids else []
+    names = {row.id: row.name for row in user_rows}
     fields = [name for name in LedgerRow.__dataclass_fields__ if name != "who"]
     return tuple(
         LedgerRow(**{name: getattr(row, name) for name in fields}, who=names.get(rules.user_of_source(row.source)))

@@ -52,8 +52,8 @@ _MIN_QUOTED_WORDS = (
 
 def _plain(text: str) -> str:
     """Lower case without accents, which phones and carriers may drop."""
-    apart = unicodedata.normalize("NFD", text.casefold())
-    letters = "".join(char for char in apart if unicodedata.category(char) not in ("Mn", "Cf"))
+    decomposed = unicodedata.normalize("NFD", text.casefold())
+    letters = "".join(char for char in decomposed if unicodedata.category(char) not in ("Mn", "Cf"))
     return unicodedata.normalize("NFC", letters)  # NFD decomposed Korean syllables too
 
 
@@ -74,15 +74,15 @@ def words_around_quotation(text: str, folded: str) -> str | None:
         return None
     if marked := _HAIR_SPACED.match(text.strip("\n")):
         return f"{marked[1]} {marked[2]}".strip().casefold()
-    parts = _parts(_LABEL.sub(r" \1 ", folded, count=1)) or _parts(folded)
+    parts = _split_quotation(_LABEL.sub(r" \1 ", folded, count=1)) or _split_quotation(folded)
     if parts is None:
         return None
     around, quoted = parts
     return around if _written_by_phone(around, len(_WORD.findall(quoted))) else None
 
 
-def _parts(folded: str) -> tuple[str, str] | None:
-    """The text around its only quotation, and the quotation, whose end may be missing."""
+def _split_quotation(folded: str) -> tuple[str, str] | None:
+    """The text around the only quotation, and the quotation itself, whose end may be missing."""
     opening = _OPENING.search(folded)
     if opening is None:
         return None

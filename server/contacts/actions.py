@@ -44,7 +44,7 @@ class Found(NamedTuple):
     others: list[int]
 
     @property
-    def everybody(self) -> list[int]:
+    def all_contacts(self) -> list[int]:
         return [self.contact, *self.others]
 
 
@@ -258,15 +258,15 @@ def _find_or_create_one(
     overwrite: bool,
     find_by: frozenset[AddressKind],
 ) -> Found:
-    everybody: list[int] = []
+    matching_contacts: list[int] = []
     chosen: int | None = None
     for kind, value in person.addresses:
         for contact in known.contacts_with(kind, value):
-            if contact not in everybody:
-                everybody.append(contact)
+            if contact not in matching_contacts:
+                matching_contacts.append(contact)
             if chosen is None and kind in find_by and (kind in UNIQUE_KINDS or not known.contradicts(contact, person)):
                 chosen = contact
-    others = [contact for contact in everybody if contact != chosen]
+    others = [contact for contact in matching_contacts if contact != chosen]
     # An id that another contact has stays with that contact.
     missing = [
         (kind, value)

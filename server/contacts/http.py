@@ -65,7 +65,7 @@ class MergeBody(BaseModel):
 
 
 class NameBody(BaseModel):
-    """A missing field stays as it is."""
+    """A missing field is not changed."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 

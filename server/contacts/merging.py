@@ -124,7 +124,7 @@ def merge(tx: Tx, actor: Agent | ApiKey, survivor: int, contact: int, address: s
 
 
 def remember(tx: Tx, merge_id: int, before: Mapping[str, Any]) -> None:
-    """Stores what the caller needs to undo its own changes."""
+    """Stores the data with which the caller can undo its own changes."""
     tx.run(_SET_BEFORE, merge=merge_id, new_before=dict(before))
 
 
@@ -139,7 +139,7 @@ def undo(tx: Tx, actor: Agent | ApiKey, merge_id: int, address: str) -> Undone:
         return Undone(row.survivor_id, row.contact_id, {}, repeated=True)
     merged_before = merges_of(tx, row.contact_id)
     tx.run(_SET_UNDONE, merge=merge_id, now=tx.now)
-    separated = _below(row.contact_id, [merge for merge in merged_before if merge.id != merge_id])
+    separated = _subtree(row.contact_id, [merge for merge in merged_before if merge.id != merge_id])
     for member in sorted(separated):
         new_root = None if member == row.contact_id else row.contact_id
         tx.run(_SET_ROOT, contact=member, new_root=new_root)
@@ -147,8 +147,8 @@ def undo(tx: Tx, actor: Agent | ApiKey, merge_id: int, address: str) -> Undone:
     return Undone(row.survivor_id, row.contact_id, row.before)
 
 
-def _below(top: int, live_merges: Sequence[Merge]) -> set[int]:
-    """This contact and all that were merged into it, directly or not."""
+def _subtree(top: int, live_merges: Sequence[Merge]) -> set[int]:
+    """This contact and all contacts that were merged into it, directly or indirectly."""
     found = {top}
     while new := {merge.contact for merge in live_merges if merge.survivor in found} - found:
         found |= new

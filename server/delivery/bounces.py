@@ -40,10 +40,10 @@ class Applied:
 
 def apply_bounce(tx: Tx, bounce: Bounce) -> Applied:
     """Stores the report and settles its mail. An address that does not exist gets no more mail."""
-    found = _find(tx, bounce)
-    if found is None or bounce.fate is Fate.OTHER:
-        return Applied(bounce.fate, found)
-    row = queries.by_id(tx, found, lock=True)
+    outbound_id = _find_outbound(tx, bounce)
+    if outbound_id is None or bounce.fate is Fate.OTHER:
+        return Applied(bounce.fate, outbound_id)
+    row = queries.by_id(tx, outbound_id, lock=True)
     if row is None or row.channel != "email":
         return Applied(bounce.fate, None)
     tx.run(
@@ -62,11 +62,13 @@ def apply_bounce(tx: Tx, bounce: Bounce) -> Applied:
     return Applied(bounce.fate, row.id, bounce.dead and _suppress(tx, row, bounce))
 
 
-def _find(tx: Tx, bounce: Bounce) -> int | None:
+def _find_outbound(tx: Tx, bounce: Bounce) -> int | None:
     key = tx.key(mail.PURPOSE)
-    found = (mail.bounced(key, address) for address in bounce.addresses)
-    named = (mail.identified(key, message_id) for message_id in bounce.message_ids)
-    return next((outbound for ids in (found, named) for outbound in ids if outbound is not None), None)
+    from_return_paths = (mail.bounced(key, address) for address in bounce.addresses)
+    from_message_ids = (mail.identified(key, message_id) for message_id in bounce.message_ids)
+    return next(
+        (message for ids in (from_return_paths, from_message_ids) for message in ids if message is not None), None
+    )
 
 
 def _suppress(tx: Tx, row: Outbound, bounce: Bounce) -> bool:

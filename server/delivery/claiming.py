@@ -228,7 +228,7 @@ def _assign_senders(tx: Tx, senders: list[Sender]) -> None:
     that number, except urgent ones, which fail at once. If no number serves the country, messages are skipped."""
     rows = tx.all(_LOCK_UNASSIGNED, now=tx.now)
     if rows:
-        moving.place(tx, rows, None, senders)
+        moving.assign_numbers(tx, rows, None, senders)
     if len(rows) == UNASSIGNED_AT_ONCE:
         wake_pump(tx, tx.now)
 
@@ -332,7 +332,7 @@ def _without_stopped(tx: Tx, rows: list[Row]) -> list[Row]:
     for row in rows:
         if row.sender not in usable:
             requeue(tx, row, tx.now)
-            moving.place(tx, [row], row.sender, senders)
+            moving.assign_numbers(tx, [row], row.sender, senders)
     return [row for row in rows if row.sender in usable]
 
 

@@ -155,11 +155,11 @@ async def change_settings(app: App, call: Call) -> Any:
     secrets = body.secrets()
     if secrets:
         authorise(call.actor, Can.SECRETS)
-    plain = body.model_dump(include=set(settings_actions.PLAIN))
+    values = body.model_dump(include=set(settings_actions.PLAIN))
     saved = await app.write(
         settings_actions.change_settings,
         call.agent,
-        plain,
+        values,
         secrets,
         body.paused_countries,
         body.version,

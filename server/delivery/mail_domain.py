@@ -134,9 +134,9 @@ def remove_key(tx: Tx, agent: Agent, selector: str, address: str) -> DkimSetting
     if settings.signing == "own" and settings.active == selector:
         raise Conflict("key_in_use", "Mail is signed with this key. Use another key first.")
     record(tx, agent.id, "dkim_key_removed", selector, address)
-    kept = [key for key in settings.dkim_keys if key.selector != selector]
+    remaining = [key for key in settings.dkim_keys if key.selector != selector]
     active = "" if settings.active == selector else settings.active
-    return DKIM.save(tx, settings.model_copy(update={"dkim_keys": kept, "active": active}))
+    return DKIM.save(tx, settings.model_copy(update={"dkim_keys": remaining, "active": active}))
 
 
 # --- records in DNS ---------------------------------------------------------------------------------
@@ -150,9 +150,9 @@ async def look_up(app: App) -> list[RecordCheck]:
         return []
     bounce_domain = document.return_path.rpartition("@")[2] or domain
     spf, dkim, dmarc = await asyncio.gather(
-        _found(app, bounce_domain),
+        _look_up_txt(app, bounce_domain),
         _dkim(app, domain, settings),
-        asyncio.gather(*(_found(app, name) for name in dmarc_names(domain))),
+        asyncio.gather(*(_look_up_txt(app, name) for name in dmarc_names(domain))),
     )
     return [check_spf(spf, document.host), dkim, check_dmarc(dmarc)]
 
@@ -163,7 +163,7 @@ async def key_published(app: App, selector: str) -> RecordCheck:
     key = settings.key(selector)
     if key is None:
         raise NotFound()
-    return check_dkim(await _found(app, dkim_name(selector, domain_of(document))), key.public)
+    return check_dkim(await _look_up_txt(app, dkim_name(selector, domain_of(document))), key.public)
 
 
 async def _dkim(app: App, domain: str, settings: DkimSettings) -> RecordCheck:
@@ -171,9 +171,9 @@ async def _dkim(app: App, domain: str, settings: DkimSettings) -> RecordCheck:
     selector = key.selector if key is not None else settings.relay_selector
     if not selector:
         return RecordCheck("dkim", dkim_name("…", domain), "unknown", "dkim_no_selector")
-    return check_dkim(await _found(app, dkim_name(selector, domain)), key.public if key is not None else "")
+    return check_dkim(await _look_up_txt(app, dkim_name(selector, domain)), key.public if key is not None else "")
 
 
-async def _found(app: App, name: str) -> Found:
+async def _look_up_txt(app: App, name: str) -> Found:
     answer = await app.part(Dns, lambda app: Dns()).txt(name)
     return Found(name, answer.values, answer.answered)

@@ -140,9 +140,9 @@ class TestMailOut(BaseModel):
 
 
 def server_out(document: MailSettings, version: str) -> MailServerOut:
-    plain = document.model_dump(include=set(settings_actions.SERVER))
+    values = document.model_dump(include=set(settings_actions.SERVER))
     return MailServerOut(
-        **plain, password=Secret(set=bool(document.password_sealed)), stopped=document.stopped, version=version
+        **values, password=Secret(set=bool(document.password_sealed)), stopped=document.stopped, version=version
     )
 
 

@@ -1,4 +1,4 @@
-"""What SPF, DKIM and DMARC records a domain needs, and what is wrong with those that it has. Pure."""
+"""What SPF, DKIM and DMARC records a domain needs, and what is wrong with its present ones. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The TXT records of one name. `answered` False: DNS did not answer."""
+    """The TXT records of one name. `answered` False: DNS did not respond."""
 
     name: str
     values: Sequence[str] = ()

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, func, null, select, text, tuple_, update
 
 from server.delivery import queries, rules, settling
 from server.delivery.actions import move_messages, wake_pump
-from server.delivery.rules import Lane, Placed, Sender, State
+from server.delivery.rules import AssignedNumber, Lane, Sender, State
 from server.kernel import jobs
 from server.kernel.columns import EPOCH, Instant, from_micros, to_micros
 from server.kernel.context import App
@@ -142,18 +142,18 @@ def _move_back(tx: Tx, ids: Sequence[int], address: str) -> None:
 def _move_away(tx: Tx, rows: Sequence[Row], address: str) -> None:
     senders = queries.all_senders(tx)
     if not any(sender.address == address and sender.usable for sender in senders):
-        place(tx, rows, address, senders)
+        assign_numbers(tx, rows, address, senders)
 
 
-def place(tx: Tx, rows: Sequence[Row], address: str | None, senders: Sequence[Sender]) -> None:
+def assign_numbers(tx: Tx, rows: Sequence[Row], address: str | None, senders: Sequence[Sender]) -> None:
     """Moves queued messages of an unusable number to other numbers and ends messages that no number can send; the others
     wait. `address` None: the messages have no number yet."""
     targets: dict[str, list[int]] = defaultdict(list)
     for row in rows:
-        match rules.place(senders, row.recipient, Lane(row.lane), mms=bool(row.media)):
-            case Placed(sender):
+        match rules.assign_number(senders, row.recipient, Lane(row.lane), mms=bool(row.media)):
+            case AssignedNumber(sender):
                 targets[sender].append(row.id)
-            case rules.Unplaced(reason, message, failed):
+            case rules.NoNumber(reason, message, failed):
                 (settling.fail if failed else settling.skip)(tx, row.id, reason, message)
     # Messages do not return to a removed number, because it never starts again.
     home = address if any(sender.address == address for sender in senders) else None

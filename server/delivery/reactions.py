@@ -9,7 +9,7 @@ from server.kernel.sql import Tx
 
 
 def note_outcome(tx: Tx, event: OutboundSettled) -> None:
-    """A thread's delivery entry records the event of its message (`sms/reactions.py`)."""
+    """Records the outcome of a message that no thread shows. Messages of threads are recorded with their delivery entry (`sms/reactions.py`)."""
     if event.contact is not None and event.metric is not None and (event.thread is None or event.seq is None):
         data = {"outbound": event.outbound, "reason": event.reason}
         record(tx, [NewEvent(event.contact, event.metric, event.channel, data=data)])

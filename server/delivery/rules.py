@@ -36,7 +36,7 @@ class Lane(IntEnum):
         return self <= Lane.SERVICE
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         return self.name.lower()
 
 
@@ -383,14 +383,14 @@ def reachable(senders: Iterable[Sender], country: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class AssignedNumber:
     """The number that sends the message, or that it waits for."""
 
     sender: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unplaced:
+class NoNumber:
     """Why no number sends the message: a code and a sentence. `failed`: the message fails, because somebody waits for it
     and must see an error; otherwise it is skipped."""
 
@@ -399,19 +399,19 @@ class Unplaced:
     failed: bool
 
 
-def place(senders: Sequence[Sender], recipient: str, lane: Lane, *, mms: bool) -> Placed | Unplaced:
+def assign_number(senders: Sequence[Sender], recipient: str, lane: Lane, *, mms: bool) -> AssignedNumber | NoNumber:
     """The number for a message that has no usable number (CAM-50)."""
     country = country_of(recipient)
     sender = choose_sender(senders, country, mms=mms)
     if sender is not None:
-        return Placed(sender.address)
+        return AssignedNumber(sender.address)
     stopped = choose_stopped(senders, country, mms=mms)
     if stopped is None and not (lane.urgent and reachable(senders, country)):
-        return Unplaced(*no_sender(senders, country, mms), failed=False)
+        return NoNumber(*no_sender(senders, country, mms), failed=False)
     if lane.urgent:
-        return Unplaced("sender_stopped", SENDER_STOPPED, failed=True)
+        return NoNumber("sender_stopped", SENDER_STOPPED, failed=True)
     assert stopped is not None
-    return Placed(stopped.address)
+    return AssignedNumber(stopped.address)
 
 
 def no_sender(senders: Iterable[Sender], country: str, mms: bool) -> tuple[str, str]:

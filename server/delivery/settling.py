@@ -169,7 +169,7 @@ def _announce(tx: Tx, row: Outbound | Row, state: State, reason: str, detail: st
     thread, contact = (row.thread, row.contact) if isinstance(row, Outbound) else (row.thread_id, row.contact_id)
     if row.channel == "sms":
         metrics.SMS_SENT.labels(state.value).inc()
-    metrics.OUTBOUND.labels(row.channel, Lane(row.lane).word, state.value).inc()
+    metrics.OUTBOUND.labels(row.channel, Lane(row.lane).label, state.value).inc()
     tx.announce(OutboundSettled(row.id, thread, row.seq, contact, row.kind, state, reason, detail, row.channel))
 
 

@@ -1,4 +1,4 @@
-"""The test mail: queued like all other mail, so that it tests the same way out."""
+"""The test mail: queued like all other mail, so that it tests the real way of sending."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def queue_test(tx: Tx, recipient: str, language: str = "en") -> int:
 
 
 async def outcome(app: App, outbound: int, seconds: float) -> Outbound:
-    """The mail when it has an outcome or was refused for now; as it is after `seconds` otherwise."""
+    """Waits until the mail has an outcome or was refused for now, at most `seconds`; returns its row."""
 
     def load(conn: Conn) -> Outbound:
         row = queries.by_id(conn, outbound)

@@ -30,7 +30,7 @@ FEW = 16  # events that are stored together with the events of other calls
 # Events in one transaction of a large call. Slices that adapt to the duration shrink to one event while the disk is slow, and
 # then each event waits for its own commit.
 SLICE = 50
-CHECKED_AT_ONCE = 20  # between two turns of the event loop; one event takes up to 0.2 ms
+CHECKED_AT_ONCE = 20  # events checked before other tasks run; checking one takes up to 0.2 ms
 
 
 class EventsBody(BaseModel):
@@ -94,19 +94,19 @@ async def receive(app: App, call: Call) -> Any:
         checked.append(incoming.check(raw, key.id, now))
         if len(checked) % CHECKED_AT_ONCE == 0:
             await asyncio.sleep(0)
-    good = [event for event in checked if isinstance(event, Incoming)]
+    valid = [event for event in checked if isinstance(event, Incoming)]
     results: list[Stored | BadEvent] = []
-    if 0 < len(good) <= FEW:
-        results = await app.write_joined(incoming.store, good, key)
-    elif good:
-        for some in chunks(good, SLICE):
-            part, _ = await app.write_bulk(incoming.store_slice, some, key)
-            results += part
+    if 0 < len(valid) <= FEW:
+        results = await app.write_joined(incoming.store, valid, key)
+    elif valid:
+        for chunk in chunks(valid, SLICE):
+            stored_chunk, _ = await app.write_bulk(incoming.store_slice, chunk, key)
+            results += stored_chunk
     stored = iter(results)
-    return _answer([next(stored) if isinstance(event, Incoming) else event for event in checked])
+    return _response([next(stored) if isinstance(event, Incoming) else event for event in checked])
 
 
-def _answer(results: list[Stored | BadEvent]) -> dict[str, Any]:
+def _response(results: list[Stored | BadEvent]) -> dict[str, Any]:
     errors, shared, new = [], [], 0
     for index, result in enumerate(results):
         if isinstance(result, BadEvent):

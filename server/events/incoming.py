@@ -186,14 +186,14 @@ def store_slice(tx: Tx, events: Sequence[Incoming], actor: Agent | ApiKey) -> li
 
 
 def _store(tx: Tx, events: Sequence[Incoming], actor: Agent | ApiKey) -> list[Stored | BadEvent]:
-    named = [event.person for event in events if event.person is not None]
-    found = iter(people.find_or_create_many(tx, named, actor.by) if named else ())
+    identified = [event.person for event in events if event.person is not None]
+    found_people = iter(people.find_or_create_many(tx, identified, actor.by) if identified else ())
     ids = sorted({event.contact for event in events if event.contact is not None})
     survivors: Mapping[int, int] = dict(tx.all(_SURVIVORS, people=ids)) if ids else {}
     owners: list[tuple[int, tuple[int, ...]] | None] = []
     for event in events:
         if event.person is not None:
-            match = next(found)
+            match = next(found_people)
             owners.append((match.contact, tuple(match.others)))
         else:
             survivor = survivors.get(event.contact or 0)

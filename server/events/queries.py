@@ -39,7 +39,7 @@ _before = tuple_(events.c.happened_at, events.c.id) < tuple_(
 _with_metric = events.c.metric == bindparam("metric")
 _NEWEST = Statement(_newest_first, into=Activity, uses=("ix_events_contact",))
 _NEXT = Statement(_newest_first.where(_before), into=Activity, uses=("ix_events_contact",))
-# These read the other events of the contact, too. A second index would slow down every message.
+# With a metric, the contact's other events are read, too: a second index would slow down every message.
 _NEWEST_OF_METRIC = Statement(_newest_first.where(_with_metric), into=Activity)
 _NEXT_OF_METRIC = Statement(_newest_first.where(_with_metric, _before), into=Activity)
 

@@ -12,7 +12,7 @@ _METRICS = {Status.SUBSCRIBED: Metric.SUBSCRIBED, Status.UNSUBSCRIBED: Metric.UN
 
 
 def note_consent(tx: Tx, event: ConsentChanged) -> None:
-    """A consent that ended without becoming a refusal, for example because START undid a STOP, is no event."""
+    """Records a changed consent as an event, except one that ended without a refusal, for example because START undid a STOP."""
     record(
         tx,
         [
@@ -29,7 +29,7 @@ def note_consent(tx: Tx, event: ConsentChanged) -> None:
 
 
 def note_clicks(tx: Tx, event: LinksClicked) -> None:
-    """Clicks by programs and on links without a contact are no events."""
+    """Records people's clicks on links of a contact as events."""
     record(
         tx,
         [

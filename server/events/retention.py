@@ -75,7 +75,7 @@ def delete_slice(tx: Tx, ids: list[int], statement: Statement) -> int:
 
 
 async def delete_expired(app: App, table: _Expiring, before: datetime) -> tuple[int, bool]:
-    """Deletes what is older than `before`. Returns the number of rows, and whether there may be more."""
+    """Deletes rows older than `before`. Returns the number of deleted rows, and whether there may be more."""
     deleted, after = 0, 0
     for _ in range(MAX_PAGES):
         ids = await app.read_slowly(expired_page, table, after, before)
@@ -102,10 +102,10 @@ async def run(app: App, job: Job) -> None:
         more = more or unfinished
         if deleted:
             log.info("expired_deleted", table=name, rows=deleted)
-    await app.write(_again, job, more)
+    await app.write(_schedule_next, job, more)
 
 
-def _again(tx: Tx, job: Job, soon: bool) -> None:
+def _schedule_next(tx: Tx, job: Job, soon: bool) -> None:
     jobs.reschedule(tx, job, {}, run_at=tx.now if soon else next_night(tx.now))
 
 

@@ -60,7 +60,7 @@ def clean_name(raw: str) -> str:
 
 
 class Incoming:
-    """A file that is being received: its bytes go to a `.part` file, and `place` renames it after the inspection."""
+    """A file that is being received: its bytes go to a `.part` file, and `move_into_place` renames it after the inspection."""
 
     def __init__(self, app: App, token: str) -> None:
         self.token, self.size, self.head = token, 0, b""
@@ -73,7 +73,7 @@ class Incoming:
         self._discarded = False
         self._lock = threading.Lock()  # a cancelled request discards the file while a thread may still write to it
 
-    async def take(self, chunk: bytes) -> None:
+    async def write_chunk(self, chunk: bytes) -> None:
         """Appends bytes. Raises `StorageFull`."""
         self.size += len(chunk)
         self._buffer += chunk
@@ -127,7 +127,7 @@ class Incoming:
         )
         return row, sha256
 
-    async def place(self) -> None:
+    async def move_into_place(self) -> None:
         """Moves the file to its final path."""
         await _on_disk(self.received.rename, self.path)
 
@@ -152,12 +152,14 @@ async def incoming(app: App, token: str | None = None) -> AsyncIterator[Incoming
         await _on_disk(file.discard)
 
 
-async def keep(app: App, owner: str, name: str, data: bytes, *, token: str | None = None) -> tuple[Attachment, str]:
+async def store_bytes(
+    app: App, owner: str, name: str, data: bytes, *, token: str | None = None
+) -> tuple[Attachment, str]:
     """Inspects and places `data`. Returns the row to store and its SHA-256. Raises as `Incoming.inspect`."""
     async with incoming(app, token) as file:
-        await file.take(data)
+        await file.write_chunk(data)
         row_and_hash = await file.inspect(owner, name)
-        await file.place()
+        await file.move_into_place()
         return row_and_hash
 
 

@@ -1,7 +1,7 @@
 """Receives uploads within limits and writes them to the disk piece by piece.
 
 Visitors are not trusted: uploads are limited per visitor, per address and in total (counted in memory), and visitors'
-files may take only a share of the disk, so that messages can always be stored. `web.strangers` limits the rate.
+files may take only a share of the disk, so that messages can always be stored. `web.visitor_limits` limits the rate.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from server.files.rows import Attachment
 from server.kernel.context import App
 from server.web.http import expected_size, receive_body
 from server.web.limits import ConcurrencyLimit, Rate
-from server.web.strangers import MIN_WAIT_S, SUBJECTS, strangers, too_many
+from server.web.visitor_limits import MAX_SUBJECTS, MIN_WAIT_S, too_many, visitor_limits
 
 log = structlog.get_logger()
 
@@ -41,13 +41,13 @@ class Uploads:
         self._agents = ConcurrencyLimit(PER_AGENT, settings.max_uploads)
         self._visitors = ConcurrencyLimit(PER_VISITOR, settings.max_uploads)
         self._addresses = ConcurrencyLimit(settings.address_uploads, settings.max_uploads)
-        self._strangers = strangers(app)
+        self._visitor_limits = visitor_limits(app)
         self._files = Rate(app.clock, settings.uploads_per_minute, 60, subjects=1)
         # Counted by the announced size. A file of the largest permitted size always fits.
         a_visitor = max(settings.visitor_upload_mb * MB, largest)
         an_address = max(settings.address_upload_mb * MB, largest)
-        self._by_visitor = Rate(app.clock, a_visitor, 3600, subjects=SUBJECTS)
-        self._by_address = Rate(app.clock, an_address, 3600, subjects=SUBJECTS)
+        self._by_visitor = Rate(app.clock, a_visitor, 3600, subjects=MAX_SUBJECTS)
+        self._by_address = Rate(app.clock, an_address, 3600, subjects=MAX_SUBJECTS)
 
     @contextmanager
     def of_agent(self, user: int) -> Iterator[None]:
@@ -62,7 +62,7 @@ class Uploads:
         with _slot(self._visitors, key), _slot(self._addresses, address):
             if wait := max(rate.wait(subject, cost) for rate, subject, cost in counts):
                 raise too_many(max(wait, MIN_WAIT_S))
-            self._strangers.take("POST /widget/files", key, address)
+            self._visitor_limits.count_or_refuse("POST /widget/files", key, address)
             for rate, subject, cost in counts:
                 rate.take(subject, cost)
             yield
@@ -138,9 +138,9 @@ async def from_visitor(app: App, request: Request, key: str, address: str) -> At
 async def _receive(app: App, request: Request, owner: str) -> Attachment:
     name = unquote(request.headers.get("x-file-name", "")[:3_000], errors="replace")
     async with storage.incoming(app) as file:
-        await receive_body(request, app.settings.max_upload_mb * MB, file.take)
+        await receive_body(request, app.settings.max_upload_mb * MB, file.write_chunk)
         row, sha256 = await file.inspect(owner, name)
         # The row first: after a crash a row without bytes is swept one day, but bytes without a row never are.
         await app.write(rows.store_file, row, sha256)
-        await file.place()
+        await file.move_into_place()
     return row

@@ -26,7 +26,7 @@ class BadgeCache:
         self._generation += 1
 
     def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None:
-        """Tickets are never broadcast, only published."""
+        """Does nothing, because tickets are published and never broadcast."""
 
     async def get(self) -> Badge:
         if self._cached is None or self._cached[0] != self._generation:

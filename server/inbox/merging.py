@@ -47,7 +47,7 @@ def merge(tx: Tx, actor: Agent | ApiKey, contact: int, other: int, address: str)
     if live is not None and other_live is not None:
         before |= _take_over(tx, live, other_live, author)
     merging.remember(tx, merged.id, before)
-    _note(tx, merged.survivor, author, {"merged": _name(tx, merged.contact)})
+    _append_line(tx, merged.survivor, author, {"merged": _name(tx, merged.contact)})
     _update_tickets(tx, merged.survivor)
     return merged.survivor
 
@@ -64,22 +64,22 @@ def undo(tx: Tx, actor: Agent | ApiKey, merge_id: int, address: str) -> int:
     for before, after, thread in _changed_tickets(undone.before):
         _restore(tx, thread, before, after, author)
     for side, gone in ((undone.survivor, undone.contact), (undone.contact, undone.survivor)):
-        _note(tx, side, author, {"separated": _name(tx, gone)})
+        _append_line(tx, side, author, {"separated": _name(tx, gone)})
         _update_tickets(tx, side)
     return undone.survivor
 
 
-def _take_over(tx: Tx, live: SmsThread, other: SmsThread, author: Author) -> dict[str, Any]:
-    """Continues the conversation of `other` in `live`. Returns what undo needs."""
-    tx.run(_CONTINUE, thread=other.id, live=live.id)
-    locked = {thread: tickets.lock_by_thread(tx, thread) for thread in sorted((live.id, other.id))}
-    ticket, other_ticket = locked[live.id], locked[other.id]
+def _take_over(tx: Tx, remaining: SmsThread, other: SmsThread, author: Author) -> dict[str, Any]:
+    """Continues the conversation of `other` in `remaining`. Returns the data that undo needs."""
+    tx.run(_CONTINUE, thread=other.id, live=remaining.id)
+    locked = {thread: tickets.lock_by_thread(tx, thread) for thread in sorted((remaining.id, other.id))}
+    ticket, other_ticket = locked[remaining.id], locked[other.id]
     if other_ticket is None:
         return {}
-    taken: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     if ticket is None and other_ticket.status != "closed":
-        open_ticket(tx, live.id, live.contact, "sms")
-        ticket = tickets.lock_by_thread(tx, live.id)
+        open_ticket(tx, remaining.id, remaining.contact, "sms")
+        ticket = tickets.lock_by_thread(tx, remaining.id)
     if ticket is not None:
         new = rules.taken_over(_state(ticket), _state(other_ticket))
         if new != _state(ticket):
@@ -87,12 +87,12 @@ def _take_over(tx: Tx, live: SmsThread, other: SmsThread, author: Author) -> dic
             if new["status"] != ticket.status:
                 appended = status_entry(tx, ticket, author, str(new["status"]), None)
             changed = change_ticket(tx, ticket, appended, **_columns(new))
-            taken["live"] = [live.id, _stored(_state(ticket)), _stored(_state(changed))]
+            changes["live"] = [remaining.id, _stored(_state(ticket)), _stored(_state(changed))]
     if other_ticket.status != "closed":
         appended = status_entry(tx, other_ticket, author, "closed", None)
         changed = change_ticket(tx, other_ticket, appended, **_columns(rules.closed(_state(other_ticket), tx.now)))
-        taken["other"] = [other.id, _stored(_state(other_ticket)), _stored(_state(changed))]
-    return taken
+        changes["other"] = [other.id, _stored(_state(other_ticket)), _stored(_state(changed))]
+    return changes
 
 
 def _changed_tickets(before: Mapping[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any], int]]:
@@ -158,7 +158,7 @@ def _name(tx: Tx, contact: int) -> str:
     return person.name or person.email or person.phone or ""
 
 
-def _note(tx: Tx, contact: int, author: Author, data: dict[str, Any]) -> None:
+def _append_line(tx: Tx, contact: int, author: Author, data: dict[str, Any]) -> None:
     """Appends a line to the set's newest conversations. Visitors do not see it."""
     for ticket in sorted(tickets.tickets_of_contact(tx, contact), key=lambda ticket: ticket.thread):
         append(tx, ticket.thread, "contact", author, data=data, public=False)

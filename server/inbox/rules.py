@@ -58,14 +58,14 @@ def _earliest(*moments: datetime | None) -> datetime | None:
 
 def closed(ticket: TicketState, now: datetime) -> dict[str, Any]:
     """The other ticket after a merge. It keeps its assignee."""
-    gone = {"unread": False, "waiting_since": None, "snoozed_until": None, "stop_asked": False}
-    return {**ticket, **gone, "status": "closed", "closed_at": now}
+    settled = {"unread": False, "waiting_since": None, "snoozed_until": None, "stop_asked": False}
+    return {**ticket, **settled, "status": "closed", "closed_at": now}
 
 
 def restored(before: TicketState, after: TicketState, now: TicketState) -> dict[str, Any]:
     """A ticket after the merge is undone. What somebody changed since the merge stays; a new message counts as a change
     of everything except the assignee. `after`: as the merge left it."""
     assignee = before["assignee"] if now["assignee"] == after["assignee"] else now["assignee"]
-    rest = [name for name in TAKEN_OVER if name != "assignee"]
-    untouched = all(now[name] == after[name] for name in rest)
+    other_fields = [name for name in TAKEN_OVER if name != "assignee"]
+    untouched = all(now[name] == after[name] for name in other_fields)
     return {**(before if untouched else now), "assignee": assignee}

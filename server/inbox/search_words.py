@@ -95,14 +95,14 @@ def cut(body: str, marked: re.Pattern[str]) -> list[Piece]:
     pieces: list[Piece] = []
     if start:
         pieces.append(Piece("…", False))
-    place = start
+    position = start
     for result in marked.finditer(folded, start, end):
-        if result.start() > place:
-            pieces.append(Piece(flat[place : result.start()], False))
+        if result.start() > position:
+            pieces.append(Piece(flat[position : result.start()], False))
         pieces.append(Piece(flat[result.start() : result.end()], True))
-        place = result.end()
-    if place < end:
-        pieces.append(Piece(flat[place:end], False))
+        position = result.end()
+    if position < end:
+        pieces.append(Piece(flat[position:end], False))
     if end < len(flat):
         pieces.append(Piece("…", False))
     return pieces

@@ -103,7 +103,7 @@ async def serve(
     return Server(server, path)
 
 
-async def ask(
+async def run_command(
     settings: Settings, name: str, args: dict[str, Any], *, seconds: float = RESPONSE_S, report: Report | None = None
 ) -> Any:
     """Runs a command in the server that owns the data folder. Raises `NotRunning` or `Refused`."""

@@ -137,9 +137,9 @@ class _Compiled:
         exported = getattr(stmt, "exported_columns", None)
         if exported is not None and len(exported):
             keys = [str(key) for key in exported.keys()]
-            named: Any = namedtuple  # the fields are known only now
+            row_class: Any = namedtuple  # the fields are known only now
             # Equal to `_make`, without its check of the length.
-            self.make_row = partial(tuple.__new__, into or named("Row", keys, rename=True))
+            self.make_row = partial(tuple.__new__, into or row_class("Row", keys, rename=True))
             for index, column in enumerate(exported):
                 convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
                 if convert is not None:
@@ -187,8 +187,8 @@ class _Compiled:
     def _repeat(self) -> _Repeat:
         row = _VALUES_ROW.search(self.sql)
         # With a list, or a "?" inside a constant, values would be bound to the wrong placeholders.
-        plain = not self.lists and self.sql.count(self.placeholder) == len(self.names)
-        assert row is not None and plain, "no row of VALUES that can be repeated"
+        repeatable = not self.lists and self.sql.count(self.placeholder) == len(self.names)
+        assert row is not None and repeatable, "no row of VALUES that can be repeated"
         start, after = row.span(1)
         first = self.sql.count(self.placeholder, 0, start)
         end = first + row[1].count(self.placeholder)
@@ -229,7 +229,7 @@ class Statement:
 
     `columns`: the columns that an `insert` or `update` without `.values()` sets. `into`: the named tuple for rows; by
     default one with the columns' names. `uses`: the indexes of a statement that must stay fast while its tables grow
-    (tests/actions/test_plans.py checks that it reads nothing else).
+    (tests/actions/test_query_plans.py checks that it reads nothing else).
     """
 
     __slots__ = ("_compiled", "_into", "_stmt", "columns", "uses")

@@ -99,8 +99,8 @@ def _wrong_codes(app: App) -> Rate:
 _BELOW_L = re.compile(r"/+l(?:/+(.*))?", re.IGNORECASE | re.DOTALL)
 
 
-async def below(app: App, request: Request) -> Response | None:
-    """Answers all other paths below /l ("/l/CODE/", "/l"), so that a customer never sees the console. Returns None for
+async def follow_below_l(app: App, request: Request) -> Response | None:
+    """Responds to all other paths below /l ("/l/CODE/", "/l"), so that a customer never sees the console. Returns None for
     paths that are not below /l."""
     match = _BELOW_L.fullmatch(request.scope["path"])
     if match is None or request.method not in ("GET", "HEAD"):
@@ -123,7 +123,7 @@ class OwnDomain:
         self._app = app
         self._settings = LINKS.cached(app)
 
-    async def answers(self, scope: Scope) -> bool:
+    async def handles(self, scope: Scope) -> bool:
         if self._settings.stale:
             # Every request passes here, so a slow database must not block it: use the cached settings.
             with contextlib.suppress(Busy, TimeoutError):

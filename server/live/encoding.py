@@ -44,7 +44,7 @@ class Encoder:
         self._size = size
         self._cache: OrderedDict[tuple[Any, ...], str] = OrderedDict()
 
-    def _keep(self, key: tuple[Any, ...], text: str) -> str:
+    def _put(self, key: tuple[Any, ...], text: str) -> str:
         self._cache[key] = text
         if len(self._cache) > self._size:
             self._cache.popitem(last=False)
@@ -57,14 +57,14 @@ class Encoder:
         if cached is not None:
             return cached
         frame = {"type": "entry", "thread": entry.thread, "entry": entry.for_agents(media=media)}
-        return self._keep(key, dump(frame))
+        return self._put(key, dump(frame))
 
     def entry_for_visitor(self, entry: Entry, token: str) -> str:
         key = (token, entry.seq)
         cached = self._cache.get(key)
         if cached is not None:
             return cached
-        return self._keep(key, dump({"type": "entry", "thread": token, "entry": entry.for_visitor()}))
+        return self._put(key, dump({"type": "entry", "thread": token, "entry": entry.for_visitor()}))
 
     def ticket(self, ticket: Ticket, now: datetime, barred: str | None) -> str:
         """`barred`: as in `Ticket.wire`."""
@@ -72,4 +72,4 @@ class Encoder:
         cached = self._cache.get(key)
         if cached is not None:
             return cached
-        return self._keep(key, dump({"type": "ticket", "ticket": ticket.wire(now, barred)}))
+        return self._put(key, dump({"type": "ticket", "ticket": ticket.wire(now, barred)}))

@@ -63,10 +63,12 @@ async def _open(app: App, call: Call, hello: frames.Hello, collected: _FrameColl
         raise RateLimited(TOO_MANY_CONNECTIONS, max(wait, RETRY_S))
     header = call.request.headers.get("authorization", "")
     token = header[7:].strip() if header.lower().startswith("bearer ") else hello.token
-    named = hello.model_copy(
+    complete_hello = hello.model_copy(
         update={"token": token, "identity": call.request.headers.get("x-threadline-identity", hello.identity)}
     )
-    return await open_session(hub, collected.send, collected.end, _nothing, named, call.address, call.request.headers)
+    return await open_session(
+        hub, collected.send, collected.end, _nothing, complete_hello, call.address, call.request.headers
+    )
 
 
 async def poll(app: App, call: Call) -> Any:
@@ -141,7 +143,7 @@ async def send(app: App, call: Call) -> Any:
         raise Refused("bad_frame", "Send hello to /widget/poll.")
     settings = await hub.settings.get()
     identity = await auth.visitor_identity(app, _bearer(call), call.request.headers.get("x-threadline-identity"))
-    hub.strangers.take("POST /widget/send", identity.key, call.address)
+    hub.visitor_limits.count_or_refuse("POST /widget/send", identity.key, call.address)
     if settings.signed_in_only and not identity.verified:
         raise SignInRequired("Please sign in to chat with us.", "signin_required")
     connection = VisitorConnection(hub, collected.send, collected.end, _nothing, identity.key)
@@ -169,7 +171,7 @@ async def older(app: App, call: Call) -> Any:
     """Returns at most 50 messages of the visitor's current chat before `before`; `more`: older messages exist."""
     hub, body = hub_of(app), call.body
     key = call.visitor.key
-    hub.strangers.take("POST /widget/older", key, call.address)
+    hub.visitor_limits.count_or_refuse("POST /widget/older", key, call.address)
     identity = await auth.visitor_identity(app, _bearer(call), call.request.headers.get("x-threadline-identity"))
     if (await hub.settings.get()).signed_in_only and not identity.verified:
         raise SignInRequired("Please sign in to chat with us.", "signin_required")

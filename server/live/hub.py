@@ -35,7 +35,7 @@ from server.sms.eligibility import concerns_numbers
 from server.sms.rules import OurNumbers
 from server.threads import entries, tickets
 from server.web import auth, limits
-from server.web.strangers import VisitorAddresses, strangers
+from server.web.visitor_limits import VisitorAddresses, visitor_limits
 from server.webchat import hours
 from server.webchat import presence as webchat_presence
 from server.webchat.hours import HOURS
@@ -75,7 +75,7 @@ class Hub(Context):
         self._open: Counter[str] = Counter()  # open connections by visitor key
         self.waiting_hello: dict[Callable[[], None], float] = {}  # function that closes the socket -> waiting since
         self.settings = WIDGET.cached(app)
-        self.strangers = strangers(app)
+        self.visitor_limits = visitor_limits(app)
         self.visitor_addresses = app.part(VisitorAddresses, lambda app: VisitorAddresses())
         self.connect_rate = limits.Rate(app.clock, app.settings.address_connects_per_minute, 60)
         self.address_places = limits.ConcurrencyLimit(app.settings.address_sockets, app.settings.max_sockets)
@@ -202,7 +202,7 @@ class Hub(Context):
                 await self.tick(tick)
             except Refused as refusal:
                 log.warning("housekeeping_busy", code=refusal.code)
-            except Exception:  # housekeeping must go on
+            except Exception:  # an error must not end the housekeeping
                 log.exception("housekeeping_failed")
 
     async def tick(self, tick: int) -> None:
@@ -321,8 +321,8 @@ class Hub(Context):
         """Publishes everything that changed since the last sweep, with overlap; connections skip what they have sent."""
         now = self.now()
         # The wall clock may have been set back since the last sweep (G23).
-        usual = now - timedelta(seconds=SWEEP_S)
-        after = min(self._last_sweep, usual) - timedelta(seconds=5)
+        one_interval_ago = now - timedelta(seconds=SWEEP_S)
+        after = min(self._last_sweep, one_interval_ago) - timedelta(seconds=5)
         since, last = after, 0
         while True:
             changed = await self.app.read(tickets.changed_since, since, last)

@@ -26,7 +26,7 @@ from server.live.hub import Hub
 from server.live.visitor import TYPING_EVERY_S, VisitorSession
 from server.threads import entries, tickets
 from server.web import auth, limits
-from server.web.strangers import DOCTOR
+from server.web.visitor_limits import DOCTOR_USER_AGENT
 
 log = structlog.get_logger()
 
@@ -279,7 +279,7 @@ async def open_session(
         identity = auth.visitor_key(hub.app, token, None)
     if not hub.visitor_places.take(identity.key):
         raise RateLimited("This chat is open in too many tabs. Close one of them.", TABS_RETRY_S)
-    if headers.get("user-agent") != DOCTOR:
+    if headers.get("user-agent") != DOCTOR_USER_AGENT:
         hub.visitor_addresses.record(identity.key, address)
     connection = VisitorConnection(hub, send, end, abort, identity.key)
     session = VisitorSession(hub, connection, identity, address, headers.get("user-agent", ""))

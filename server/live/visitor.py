@@ -20,7 +20,7 @@ from server.threads import entries, ticket_rules
 from server.threads.entries import MAX_RESUMED_ENTRIES
 from server.threads.tickets import Written
 from server.web import auth
-from server.web.strangers import NEW_CHAT
+from server.web.visitor_limits import NEW_CHAT
 from server.webchat import actions, hours, receiving, signing_in, visitors
 from server.webchat import rules as webchat_rules
 from server.webchat.actions import VisitorInfo
@@ -178,7 +178,7 @@ class VisitorSession:
         Raises `Refused` for an invalid frame and above the rate limit; errors of the database are sent as a frame.
         """
         failpoints.reach("in_frame")
-        self.hub.strangers.take(frame.type, self.identity.key, self._address)
+        self.hub.visitor_limits.count_or_refuse(frame.type, self.identity.key, self._address)
         on_settled = settled or _nothing
         match frame:
             case frames.Say():
@@ -216,8 +216,8 @@ class VisitorSession:
         if frame.files and not settings.visitor_files:
             raise NotFound("Files cannot be sent in this chat.")
         # Whether this message begins a chat is known only when it is stored; until then it counts as a new chat.
-        beginning = (NEW_CHAT, self.identity.key, self._address)
-        chat_wait = hub.strangers.wait(*beginning)
+        new_chat_event = (NEW_CHAT, self.identity.key, self._address)
+        chat_wait = hub.visitor_limits.count_or_wait(*new_chat_event)
         available = hours.availability(hub.app)
         message = Inbound(
             key=self.identity.key,
@@ -234,7 +234,7 @@ class VisitorSession:
         def ended(opened: bool) -> None:
             self._pending_messages -= 1
             if not chat_wait and not opened:
-                hub.strangers.give_back(*beginning)
+                hub.visitor_limits.uncount(*new_chat_event)
 
         def settle(written: Written | None, error: BaseException | None) -> None:
             ended(written is not None and written.opened)

@@ -79,7 +79,9 @@ def _key_fingerprint(settings: Settings) -> str:
     return fingerprint(key) if key else ""
 
 
-def take(settings: Settings, target: Path, *, with_key: bool = False, report: Report = no_report) -> BackupResult:
+def take_backup(
+    settings: Settings, target: Path, *, with_key: bool = False, report: Report = no_report
+) -> BackupResult:
     """Writes the backup to `target`, which must not exist. Blocks; call it in a thread.
 
     Raises `Refused` `exists`, `no_database`, `no_space`, `no_pg_dump`, `dump_failed`, `copy_damaged`; `StorageFull`.

@@ -44,7 +44,7 @@ def backup(
     """Copy everything as of one moment into a folder, whether or not the server is running."""
     from server.kernel import control
     from server.kernel.db import lock_data_dir
-    from server.operations.backup import DUMP_S, default_target, take
+    from server.operations.backup import DUMP_S, default_target, take_backup
 
     settings = settings_or_exit()
     configure_log(settings)
@@ -55,11 +55,11 @@ def backup(
             try:
                 if settings.database_url is not None:
                     raise control.NotRunning  # pg_dump asks the database itself
-                result = asyncio.run(control.ask(settings, "backup", args, seconds=DUMP_S, report=report))
+                result = asyncio.run(control.run_command(settings, "backup", args, seconds=DUMP_S, report=report))
             except control.NotRunning:
                 release = lock_data_dir(settings.data_dir) if settings.database_url is None else None
                 try:
-                    result = asdict(take(settings, target, with_key=with_key, report=report))
+                    result = asdict(take_backup(settings, target, with_key=with_key, report=report))
                 finally:
                     if release is not None:
                         release()

@@ -13,7 +13,7 @@ from server.delivery import testing_mail
 from server.delivery.pump import MailPump
 from server.errors import Busy
 from server.kernel.context import App
-from server.operations.backup import Report, no_report, take
+from server.operations.backup import Report, no_report, take_backup
 from server.operations.doctor import as_json, examine
 
 REPORT_EVERY_S = 0.2
@@ -34,7 +34,9 @@ async def backup(app: App, target: str, with_key: bool = False, report: Report =
             report(progress)
 
     try:
-        result = await asyncio.to_thread(take, app.settings, Path(target), with_key=with_key, report=report_progress)
+        result = await asyncio.to_thread(
+            take_backup, app.settings, Path(target), with_key=with_key, report=report_progress
+        )
     finally:
         stop.set()
     return asdict(result)

@@ -65,7 +65,7 @@ class Progress(BaseModel):
     jobs: list[JobProgress]
 
 
-LONG_JOBS = [PAIRS_JOB]  # their payload says how far they are
+LONG_JOBS = [PAIRS_JOB]  # jobs whose payload contains their progress
 
 
 @dataclass
@@ -101,7 +101,7 @@ async def test_shop(app: App, call: Call) -> Any:
 
 
 async def dead_jobs(app: App, call: Call) -> Any:
-    """List the jobs that gave up after their last attempt, newest first."""
+    """List the jobs that failed at their last attempt, newest first."""
     listed: list[jobs.DeadJob] = await app.read(jobs.list_dead, MAX_SHOWN)
     count: int = await app.read(jobs.dead_count)
     shown = [
@@ -119,7 +119,7 @@ async def dead_jobs(app: App, call: Call) -> Any:
 
 
 async def progress(app: App, call: Call) -> Any:
-    """Show how far long jobs are that wait or run."""
+    """Show the progress of long jobs that wait or run."""
     return {"jobs": [asdict(job) for job in await app.read(jobs.progress, LONG_JOBS)]}
 
 

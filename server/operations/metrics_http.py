@@ -64,9 +64,9 @@ async def refresh(app: App) -> None:
     metrics.OUTBOUND_WAITING.clear()  # an empty lane is not exported
     metrics.OUTBOUND_LATE_SECONDS.clear()
     for queued in waiting:
-        metrics.OUTBOUND_WAITING.labels(queued.channel, queued.lane.word).set(queued.count)
+        metrics.OUTBOUND_WAITING.labels(queued.channel, queued.lane.label).set(queued.count)
         overdue = (app.clock.now() - queued.due_at).total_seconds()
-        metrics.OUTBOUND_LATE_SECONDS.labels(queued.channel, queued.lane.word).set(max(overdue, 0.0))
+        metrics.OUTBOUND_LATE_SECONDS.labels(queued.channel, queued.lane.label).set(max(overdue, 0.0))
     late_s = (app.clock.now() - next_due_at).total_seconds() if next_due_at is not None else 0.0
     metrics.JOBS_LATE_SECONDS.set(max(late_s, 0.0))
 

@@ -310,7 +310,7 @@ class _Move:
             self._compare(target, contents, total)
             ledger = self._verify(source, target, derive(secret, chain.PURPOSE))
             failpoints.reach("move_finishing")
-            self._note(target, "finished_at", rfc3339(SystemClock().now()))
+            self._store_state(target, "finished_at", rfc3339(SystemClock().now()))
         return Moved(total, len(contents), not_moved, ledger, time.monotonic() - started)
 
     # --- the state in the target
@@ -341,8 +341,8 @@ class _Move:
                         sql.Identifier(MOVE_STATE)
                     )
                 )
-                self._note(target, "installation", installation)
-                self._note(target, "revision", revision)
+                self._store_state(target, "installation", installation)
+                self._store_state(target, "revision", revision)
         elif MOVE_STATE not in names:
             raise Refused(
                 "not_empty",
@@ -370,7 +370,7 @@ class _Move:
             )
         failpoints.reach("move_claimed")
 
-    def _note(self, target: Target, name: str, value: str) -> None:
+    def _store_state(self, target: Target, name: str, value: str) -> None:
         target.execute(
             sql.SQL(
                 "INSERT INTO {} (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -388,8 +388,8 @@ class _Move:
         migrate.run(self.settings.model_copy(update={"database_url": self.address}), moving=True)
         with target.transaction():
             names = [name for name in _names(target, TABLES) if name not in (MOVE_STATE, "alembic_version")]
-            self._note(target, "tables", json.dumps(names))
-            self._note(target, "structure", json.dumps(target.execute(_STRUCTURE).fetchall()))
+            self._store_state(target, "tables", json.dumps(names))
+            self._store_state(target, "structure", json.dumps(target.execute(_STRUCTURE).fetchall()))
             self._empty(target)
         failpoints.reach("move_prepared")
 
@@ -426,7 +426,7 @@ class _Move:
                         copy.write(b"".join([line for row in rows if (line := lines.line(row)) is not None]))
                         progress.add(len(rows))
                         failpoints.reach("move_copying")
-                self._note(target, f"table:{table.name}", contents[table.name].digest)
+                self._store_state(target, f"table:{table.name}", contents[table.name].digest)
             failpoints.reach("move_copied")
 
     def _finish_structure(self, target: Target) -> None:
@@ -464,7 +464,7 @@ class _Move:
                         progress.add(ROWS)
             progress.add(found.rows % ROWS)
             if found.digest != contents[table.name].digest:
-                self._note(target, f"table:{table.name}", "different")
+                self._store_state(target, f"table:{table.name}", "different")
                 raise Refused(
                     "contents_differ",
                     f"The table {table.name} has {contents[table.name].rows} rows in SQLite and {found.rows} in PostgreSQL, "

@@ -16,7 +16,7 @@ from server.frames import PROTOCOL_VERSION
 from server.kernel.context import App
 from server.operations.findings import Finding, fail, ok, warn
 from server.web.pages import INSTALLATION, installation_id
-from server.web.strangers import ADDRESS_SHARE, DOCTOR, VisitorAddresses
+from server.web.visitor_limits import ADDRESS_SHARE, DOCTOR_USER_AGENT, VisitorAddresses
 
 TIMEOUT_S = 4.0
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -36,7 +36,7 @@ def reach(url: str) -> Reached:
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     with closing(kind(parts.hostname, parts.port, timeout=TIMEOUT_S)) as connection:
         try:
-            connection.request("GET", "/healthz", headers={"user-agent": DOCTOR})
+            connection.request("GET", "/healthz", headers={"user-agent": DOCTOR_USER_AGENT})
             answer = connection.getresponse()
             answer.read(1024)
         except http.client.HTTPException as error:
@@ -134,7 +134,7 @@ async def websocket(app: App) -> list[Finding]:
             asyncio.timeout(TIMEOUT_S * 2),
             connect(
                 url, origin=Origin(app.settings.public_url), compression=None, proxy=None, open_timeout=TIMEOUT_S, close_timeout=1,
-                user_agent_header=DOCTOR,
+                user_agent_header=DOCTOR_USER_AGENT,
             ) as socket,
         ):  # fmt: skip
             await socket.send(json.dumps({"type": "hello", "version": PROTOCOL_VERSION}))

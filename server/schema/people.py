@@ -98,8 +98,8 @@ Index(
 
 def merged_set(contact: BindParameter[Any]) -> CompoundSelect[Any]:
     """The ids of all contacts that are merged with this one, and its own."""
-    one = contacts.alias("one")
-    root = select(func.coalesce(one.c.merged_into, one.c.id)).where(one.c.id == contact).scalar_subquery()
+    member = contacts.alias("one")
+    root = select(func.coalesce(member.c.merged_into, member.c.id)).where(member.c.id == contact).scalar_subquery()
     remaining, others = contacts.alias("remaining"), contacts.alias("others")
     return (
         select(remaining.c.id)

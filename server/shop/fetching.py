@@ -29,7 +29,7 @@ def admin_api(app: App, shop: Connection) -> AdminApi:
 
 
 def start(tx: Tx) -> None:
-    """Begins to fetch; called when the shop or its token changes."""
+    """Schedules the fetch; called when the shop or its token changes."""
     since = tx.now - timedelta(days=DAYS)
     FETCH.save(tx, FetchState(since=since))
     payload = {"since": since.isoformat(), "after": None}
@@ -37,7 +37,7 @@ def start(tx: Tx) -> None:
 
 
 def stop(tx: Tx) -> None:
-    """Without a token nothing is fetched: what is known began with the first webhook."""
+    """Ends the fetch, because there is no token. Known orders then begin with the first webhook."""
     jobs.cancel(tx, JOB)
     FETCH.save(tx, FetchState())
 

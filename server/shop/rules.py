@@ -1,4 +1,4 @@
-"""What an order, a refund and a stated consent mean. Pure."""
+"""The events and consents that follow from an order, a refund and a stated consent. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from server.consent.rules import Purpose, Status
 from server.events.rules import Metric
 
 WEBHOOK = "/webhooks/shopify"
-# Topics that Threadline needs. Others are answered and ignored.
+# Topics that Threadline needs. Webhooks of other topics are acknowledged and ignored.
 TOPICS = (
     "customers/create",
     "customers/update",
@@ -22,7 +22,7 @@ TOPICS = (
     "checkouts/update",
 )
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.myshopify\.com")
-# Statements that change a consent. The others ("not_subscribed", "pending") state none (IMP-7).
+# Shopify's states that change a consent. Other states ("not_subscribed", "pending") change nothing (IMP-7).
 STATED = {"subscribed": Status.SUBSCRIBED, "unsubscribed": Status.UNSUBSCRIBED}
 CONSENTS = {"email": Purpose.EMAIL_MARKETING, "sms": Purpose.SMS_MARKETING}
 

@@ -1,4 +1,4 @@
-"""Stores what the shop says: customers, orders, refunds and carts, in whatever order it arrives.
+"""Stores customers, orders, refunds and carts of the shop, in whatever order they arrive.
 
 Each step can be repeated: rows have the shop's id, an older state never replaces a newer one, and events have keys.
 """
@@ -117,7 +117,7 @@ def store_customer(tx: Tx, customer: Customer) -> int | None:
 
 
 def identifiers(customer: Customer) -> Identifiers:
-    """A wrong address is left out: the other identifiers still say who it is."""
+    """The person's identifiers. An invalid address is left out, because the other identifiers may suffice."""
     email = clean_email(customer.email) if customer.email else None
     phone = normal_phone(customer.phone) if customer.phone else None
     known = phone if isinstance(phone, Phone) else None
@@ -131,7 +131,7 @@ def identifiers(customer: Customer) -> Identifiers:
 
 
 def _record_consents(tx: Tx, contact: int, customer: Customer, person: Identifiers) -> None:
-    """Nothing but what the shop states: an order or a cart is no consent (IMP-7). A repeated statement is recorded once."""
+    """Records the consents that the shop states. An order or a cart is no consent (IMP-7). A repeated statement is recorded once."""
     source = f"{SOURCE}:{customer.id or ''}"
     for channel, stated, address in (
         ("email", customer.email_consent, person.email),
@@ -266,7 +266,7 @@ def store_checkout(tx: Tx, checkout: Checkout) -> None:
 
 
 def store_orders(tx: Tx, some: Sequence[Order]) -> int:
-    """Orders that were fetched."""
+    """Stores orders that were fetched with the Admin API."""
     for order in some:
         store_order(tx, order)
     return len(some)

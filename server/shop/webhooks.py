@@ -1,4 +1,4 @@
-"""Receives Shopify's webhooks: the signature covers the raw bytes, and nothing is read before it is right."""
+"""Receives Shopify's webhooks. The signature over the raw bytes is verified before anything else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LARGE_BODY = 64 * 1024
 
 
 async def receive(app: App, request: WebhookRequest) -> StatusCode:
-    """401 for a wrong signature, 403 for another shop, 422 for what no shop sends. A repeat is answered 200."""
+    """Stores one webhook. 401 for a wrong signature, 403 for another shop, 422 for an invalid body; 200 also for a repeat."""
     if request.method != "POST":
         return count_refusal(405, "bad_webhook")
     shop = await settings.current(app)

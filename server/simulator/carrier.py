@@ -176,7 +176,7 @@ class Carrier:
         account = rules.AccountState(senders, self.account.service, frozenset(self.state.opted_out))
         return rules.check_request(request, account, self.now())
 
-    def take(self, request: rules.SendRequest) -> Message:
+    def accept(self, request: rules.SendRequest) -> Message:
         """Accepts a message that `check_request` found valid, and starts its delivery."""
         now = self.now()
         sender = request.sender or self._choose_sender(request.to or "", bool(request.media))
@@ -199,8 +199,8 @@ class Carrier:
         return numbers[0].address
 
     def _add(self, message: Message) -> None:
-        self.state.places += 1
-        message.place = self.state.places
+        self.state.arrivals += 1
+        message.place = self.state.arrivals
         self.state.messages[message.sid] = message
         while len(self.state.messages) > MAX_MESSAGES:
             self.forget(next(iter(self.state.messages.values())))
@@ -383,11 +383,11 @@ class Carrier:
             elif keyword_result.blocks is False:
                 self.state.opted_out.discard((to, person.number))
             if keyword_result.answer:
-                self._answer(message, keyword_result.answer)
+                self._send_to_phone(message, keyword_result.answer)
         self._spawn(self._report_inbound(message, number))
         return message
 
-    def _answer(self, message: Message, body: str) -> Message:
+    def _send_to_phone(self, message: Message, body: str) -> Message:
         """Sends a text to the phone: the carrier's own reply, or one from a TwiML response."""
         now = self.now().isoformat()
         message_to_phone = Message(
@@ -430,7 +430,7 @@ class Carrier:
         for result in results:
             if 200 <= result.status < 300:
                 for body in replies(result):
-                    self._answer(message, body)
+                    self._send_to_phone(message, body)
 
 
 def of(app: App) -> Carrier:

@@ -123,7 +123,7 @@ async def _receive(app: App, carrier: Carrier, text: InboundText) -> None:
 
 async def _uploaded(app: App, agent: Agent) -> str:
     """Uploads a picture as the agent and returns its token."""
-    row, sha256 = await storage.keep(app, f"agent:{agent.id}", "new-parcel.jpg", demo_pictures.new_parcel())
+    row, sha256 = await storage.store_bytes(app, f"agent:{agent.id}", "new-parcel.jpg", demo_pictures.new_parcel())
     await app.write(rows.store_file, row, sha256)
     return row.token
 

@@ -103,7 +103,7 @@ class Catcher:
                 int(path.stem), sender, recipient, datetime.fromisoformat(received_at), content
             )
 
-    def _keep(self, sender: str, recipients: list[str], content: bytes) -> None:
+    def _store_mail(self, sender: str, recipients: list[str], content: bytes) -> None:
         for recipient in recipients:
             number = next(reversed(self._mails), 0) + 1
             caught = Caught(number, sender, recipient, self._app.clock.now(), content)
@@ -167,7 +167,7 @@ class Catcher:
                 case "DATA" if recipients:
                     await answer("354 end with a dot")
                     content = await reader.readuntil(b"\r\n.\r\n")
-                    self._keep(sender, recipients, content.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n."))
+                    self._store_mail(sender, recipients, content.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n."))
                     await self._announce()
                     sender, recipients = "", []
                     await answer("250 kept")

@@ -16,7 +16,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def serve_file(path: Path, kind: str, headers: Mapping[str, str]) -> Handler:
-    """Answers with the file. `kind`: its media type."""
+    """A handler that returns the file. `kind`: its media type."""
 
     async def answer(request: Request) -> Response:
         return FileResponse(path, media_type=kind, headers=headers)
@@ -25,7 +25,7 @@ def serve_file(path: Path, kind: str, headers: Mapping[str, str]) -> Handler:
 
 
 def with_refusals(app: App, handler: Handler) -> Handler:
-    """Answers a `Refused` of the handler as the API does."""
+    """A handler that turns a `Refused` of `handler` into the API's error response."""
 
     async def answer(request: Request) -> Response:
         try:

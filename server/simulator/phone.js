@@ -117,7 +117,7 @@ function bubble(message) {
     make('time', { className: 'when', dateTime: message.at, textContent: clock(message.at) }))
 }
 
-let down = true // whoever reads further up is left there
+let down = true // someone who reads further up is not scrolled down
 
 function stayDown() {
   if (down) $('talk').scrollTop = $('talk').scrollHeight
@@ -140,7 +140,7 @@ function showTalk() {
   const messages = talkOf(me(), other())
   const fresh = list.dataset.which !== which
   if (fresh) {
-    list.ariaLive = 'off' // a change of phone is no news
+    list.ariaLive = 'off' // switching to another phone must not look like new messages
     list.replaceChildren()
     list.dataset.which = which
   }

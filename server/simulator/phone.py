@@ -148,7 +148,7 @@ class Phones:
     # --- writes
 
     async def _body(self, request: Request) -> Any:
-        """The JSON body. Checks type and origin, so that pages of other sites cannot send requests."""
+        """The JSON body. Also checks content type and origin, so that pages of other sites cannot send requests."""
         settings = self.app.settings
         if request.headers.get("origin") not in (settings.public_url, settings.demo_url):
             raise Forbidden("This request came from another site.", "cross_site")

@@ -127,7 +127,7 @@ class State:
     opted_out: set[tuple[str, str]] = field(default_factory=set)  # (our number, theirs)
     given_up: dict[str, str] = field(default_factory=dict)  # number → the day (UTC) its list names it
     switches: Switches = field(default_factory=Switches)
-    places: int = 0
+    arrivals: int = 0  # how many messages have arrived; numbers the next one
     version: int = 0
 
 
@@ -150,7 +150,7 @@ class Store:
             state.opted_out = {(our_number, their_number) for our_number, their_number in stored["opted_out"]}
             state.given_up = dict(stored.get("given_up", {}))
             state.switches = Switches.model_validate(stored["switches"])
-            state.places = stored["places"]
+            state.arrivals = stored["places"]
         except FileNotFoundError:
             return state
         except (ValueError, TypeError, KeyError) as error:
@@ -166,7 +166,7 @@ class Store:
             "opted_out": sorted(state.opted_out),
             "given_up": state.given_up,
             "switches": state.switches.model_dump(),
-            "places": state.places,
+            "places": state.arrivals,
         }
         return orjson.dumps(fields)
 

@@ -111,7 +111,7 @@ class RestApi:
             # The response is the same as for "broken", where the message is sent.
             carrier.log_event("Message lost", f"to {send_request.to}, with a 500", ok=False)
             return problem(rules.BROKEN)
-        message = carrier.take(send_request)
+        message = carrier.accept(send_request)
         carrier.log_event("Message accepted", f"{message.sid[:8]}… to {message.to}, {message.segments} segment(s)")
         if carrier.state.switches.callbacks_shuffled:
             await carrier.report_early(message)

@@ -131,7 +131,7 @@ async def fetch(app: App, job: Job, channel: SmsChannel) -> None:
         try:
             async with asyncio.timeout_at(end):
                 data, _ = await channel.fetch_media(file["url"], max_bytes)
-                row, sha256 = await storage.keep(app, owner_of[token], "", data, token=token)
+                row, sha256 = await storage.store_bytes(app, owner_of[token], "", data, token=token)
         except TimeoutError as late:
             failure = late
             break

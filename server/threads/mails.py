@@ -1,4 +1,4 @@
-"""The mail thread of a contact: what was mailed to them, with the state of its delivery (HIS-2). It has no ticket.
+"""The mail thread of a contact: the mails sent to them, with the state of delivery (HIS-2). It has no ticket.
 
 `history` reads it together with another thread of the contact, so that the console can show both by time.
 """
@@ -113,18 +113,22 @@ def history(conn: Conn, thread: int, limit: int, before: int | None = None, mail
     if mail_thread_id is None:
         return History(page.entries, [], page.first, end, page.more)
     rows = conn.all(_MAILS, thread=mail_thread_id, before=end, n=limit + 1)
-    own = [entry for entry in page.entries if page.first <= entry.seq <= page.last]
+    entries_in_stretch = [entry for entry in page.entries if page.first <= entry.seq <= page.last]
     first = page.first
     # The stretch begins where the shorter of the two pages begins.
-    if page.more and own:
-        rows = [row for row in rows if row.at >= own[0].at]
+    if page.more and entries_in_stretch:
+        rows = [row for row in rows if row.at >= entries_in_stretch[0].at]
     more_mails = len(rows) > limit
     rows = rows[:limit]
     if more_mails:
-        own = [entry for entry in own if entry.at >= rows[-1].at]
-        first = own[0].seq if own else page.last + 1
-    kept = {entry.seq for entry in own}
-    shown = [entry for entry in page.entries if entry.seq in kept or (entry.seq > page.last and entry.ref_seq in kept)]
+        entries_in_stretch = [entry for entry in entries_in_stretch if entry.at >= rows[-1].at]
+        first = entries_in_stretch[0].seq if entries_in_stretch else page.last + 1
+    own_seqs = {entry.seq for entry in entries_in_stretch}
+    shown = [
+        entry
+        for entry in page.entries
+        if entry.seq in own_seqs or (entry.seq > page.last and entry.ref_seq in own_seqs)
+    ]
     mails = _with_states(conn, mail_thread_id, rows)
     first_mail = mails[0].seq if mails else end
     more = first > 1 or more_mails or bool(conn.all(_MAILS, thread=mail_thread_id, before=first_mail, n=1))
@@ -134,8 +138,8 @@ def history(conn: Conn, thread: int, limit: int, before: int | None = None, mail
 def _with_states(conn: Conn, thread: int, rows: list[Row]) -> list[SentMail]:
     """The mails in order of time, each with its last delivery state."""
     deliveries: dict[int, dict[str, str]] = defaultdict(dict)
-    found = conn.all(_DELIVERIES, thread=thread, low=rows[-1].seq, high=rows[0].seq) if rows else []
-    for delivery in sorted(found, key=lambda row: int(row.seq)):
+    delivery_rows = conn.all(_DELIVERIES, thread=thread, low=rows[-1].seq, high=rows[0].seq) if rows else []
+    for delivery in sorted(delivery_rows, key=lambda row: int(row.seq)):
         deliveries[delivery.ref_seq] = delivery.data
     return [
         SentMail(

@@ -33,7 +33,7 @@ class MessageReceived(NamedTuple):
 
 
 def metric_of_message(author: str, data: Mapping[str, Any]) -> Metric | None:
-    """The event that a message is. The greeting is none: the page showed it to everybody."""
+    """The metric of a message; None for the greeting, which every visitor of the page sees."""
     if author in ("visitor", "contact"):
         return Metric.MESSAGE_RECEIVED
     return None if data.get("origin") == "welcome" else Metric.MESSAGE_SENT

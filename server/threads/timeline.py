@@ -240,13 +240,13 @@ def append_messages(tx: Tx, messages: Sequence[NewMessage], *, public: bool) -> 
     """
     if not messages:
         return []
-    taken = {"threads": [message.thread for message in messages], "public": int(public), "at": tx.now}
+    params = {"threads": [message.thread for message in messages], "public": int(public), "at": tx.now}
     metric = Metric.MESSAGE_RECEIVED.value
     if tx.postgres:
-        rows_of_threads = tx.all(_TAKE_SEQS_AND_RECORD, metric=metric, **taken)
+        rows_of_threads = tx.all(_TAKE_SEQS_AND_RECORD, metric=metric, **params)
     else:
-        rows_of_threads = tx.all(_TAKE_SEQS, **taken)
-        tx.run(_RECORD_EVENTS, threads=taken["threads"], metric=metric, at=tx.now)
+        rows_of_threads = tx.all(_TAKE_SEQS, **params)
+        tx.run(_RECORD_EVENTS, threads=params["threads"], metric=metric, at=tx.now)
     counters = {row[0]: row[1:4] for row in rows_of_threads}
     rows: list[dict[str, Any]] = []
     stored: list[tuple[Entry, int]] = []

@@ -125,7 +125,7 @@ class _Cache:
             del self._agents[token_hash]
 
     def on_broadcast(self, topic: str, payload: dict[str, Any]) -> None:
-        """Does nothing: no broadcast is about users."""
+        """Does nothing, because broadcasts are never about users."""
 
 
 def _cache(app: App) -> _Cache:
@@ -195,7 +195,7 @@ def _submit_without_waiting(app: App, step: Step, *args: Any) -> None:
     try:
         app.submit(step, *args, done=_ignore)
     except Busy:
-        log.info("note_left_out", step=step.__name__)
+        log.info("step_skipped_writer_busy", step=step.__name__)
 
 
 def _ignore(result: Any, error: BaseException | None) -> None:

@@ -53,13 +53,13 @@ class Visiting:
 
 
 class EmptyBody(BaseModel):
-    """The body of a write whose address says everything: `{}`."""
+    """The body of a write that needs no data: `{}`."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
 class Done(BaseModel):
-    """The response of a write that has nothing to return."""
+    """The response of a write that returns no data."""
 
 
 PUBLIC = Public()
@@ -86,7 +86,7 @@ class Call:
 
     @property
     def changer(self) -> Agent | ApiKey:
-        """Who calls an endpoint that is open to API keys."""
+        """The agent or API key that changes something, for endpoints that are open to API keys."""
         assert isinstance(self.actor, Agent | ApiKey)
         return self.actor
 

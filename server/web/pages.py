@@ -94,7 +94,7 @@ def installation_id(app: App) -> str:
     return app.key("installation").hex()[:16]
 
 
-# Paths that programs request; at other unknown paths the console shows its own "not found" page.
+# Paths that only programs request. At other unknown paths browsers get the console's "not found" page.
 PROGRAM_PATHS = ("/api/", "/widget/", "/static/", "/files/", "/ws/", "/metrics", "/healthz", "/readyz", "/demo")
 
 

@@ -161,8 +161,10 @@ async def test_an_unknown_address_gets_the_same_answer_and_no_mail(world: World)
     for email in (ANA, "nobody@else.example"):
         await mailed_links.request(world.app, "reset", email, "en", "203.0.113.9")
     waiting = await world.rows(jobs)
-    asked = [row for row in waiting if row.kind == mailed_links.REQUEST_JOB]
-    assert len(asked) == 2 and "nobody@else.example" not in repr(waiting), "the same work, and nothing typed is stored"
+    requests = [row for row in waiting if row.kind == mailed_links.REQUEST_JOB]
+    assert len(requests) == 2 and "nobody@else.example" not in repr(waiting), (
+        "the same work, and nothing typed is stored"
+    )
     await world.advance()
     assert [message.recipient for message in server.mails] == [ANA]
     assert "nobody@else.example" not in repr([await world.rows(table) for table in (audit, outbound, links, jobs)])

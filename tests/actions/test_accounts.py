@@ -28,14 +28,14 @@ OLGA = "olga@shop.example"
 
 
 async def test_one_of_twenty_concurrent_setups_becomes_the_owner(app: App) -> None:
-    async def one(n: int) -> str:
+    async def set_up_once(n: int) -> str:
         try:
             await actions.set_up(app, f"owner{n}@shop.example", f"Number {n}", PASSWORD, HOME)
         except Conflict as refusal:
             return refusal.code
         return "won"
 
-    outcomes = await asyncio.gather(*(one(n) for n in range(20)))
+    outcomes = await asyncio.gather(*(set_up_once(n) for n in range(20)))
 
     assert sorted(outcomes) == ["setup_done"] * 19 + ["won"]
     assert [row.role for row in await rows(app, users)] == ["owner"]

@@ -42,9 +42,9 @@ async def contact_row(world: World, contact: int) -> Any:
 
 
 async def test_an_unknown_person_becomes_a_contact_with_all_identifiers_and_a_guid(world: World) -> None:
-    found = await find(world, shop="77", email=MAIL, phone=PHONE, name="Maria Silva", country="US")
-    assert found.created and found.others == []
-    row = await contact_row(world, found.contact)
+    result = await find(world, shop="77", email=MAIL, phone=PHONE, name="Maria Silva", country="US")
+    assert result.created and result.others == []
+    row = await contact_row(world, result.contact)
     assert (row.name, row.name_key, row.email, row.phone, row.country) == (
         "Maria Silva",
         "maria silva",
@@ -53,7 +53,7 @@ async def test_an_unknown_person_becomes_a_contact_with_all_identifiers_and_a_gu
         "US",
     )
     assert UUID(row.guid).version == 4 and not row.verified
-    assert await identifiers_of(world, found.contact) == {("shop", "77"), ("email", MAIL), ("phone", PHONE)}
+    assert await identifiers_of(world, result.contact) == {("shop", "77"), ("email", MAIL), ("phone", PHONE)}
     other = await find(world, crm="1")
     assert (await contact_row(world, other.contact)).guid != row.guid
 
@@ -65,8 +65,8 @@ async def test_each_identifier_finds_its_contact_which_gets_the_ones_it_lacks(
     world: World, known: dict[str, str]
 ) -> None:
     first = await find(world, **known)
-    found = await find(world, **{"external": "e-1", "email": MAIL, "phone": PHONE, "name": "Maria"}, **{k: v for k, v in known.items() if k not in ("email", "phone")})  # fmt: skip
-    assert (found.contact, found.created) == (first.contact, False)
+    result = await find(world, **{"external": "e-1", "email": MAIL, "phone": PHONE, "name": "Maria"}, **{k: v for k, v in known.items() if k not in ("email", "phone")})  # fmt: skip
+    assert (result.contact, result.created) == (first.contact, False)
     row = await contact_row(world, first.contact)
     assert (row.email, row.phone, row.name, row.verified) == (MAIL, PHONE, "Maria", True)
     assert await identifiers_of(world, first.contact) == {
@@ -94,8 +94,8 @@ async def test_a_shared_address_means_the_contact_that_was_active_with_it_last(w
         await find(world, shop=last, email=MAIL)
         await world.advance(minutes=1)
         expected = (parents if last == "1" else child).contact
-        found = await find(world, email=MAIL)
-        assert found.contact == expected and set(found.everybody) == {parents.contact, child.contact}
+        result = await find(world, email=MAIL)
+        assert result.contact == expected and set(result.all_contacts) == {parents.contact, child.contact}
 
 
 async def test_an_email_of_a_contact_with_another_shop_id_creates_a_second_contact(world: World) -> None:
@@ -109,8 +109,8 @@ async def test_an_email_of_a_contact_with_another_shop_id_creates_a_second_conta
 
 async def test_an_id_of_another_contact_stays_there(world: World) -> None:
     first, second = await find(world, crm="c-1"), await find(world, shop="77")
-    found = await find(world, shop="77", crm="c-1")
-    assert found == (second.contact, False, [first.contact])
+    result = await find(world, shop="77", crm="c-1")
+    assert result == (second.contact, False, [first.contact])
     assert await identifiers_of(world, first.contact) == {("crm", "c-1")}
 
 
@@ -144,8 +144,8 @@ async def test_idn_1_a_signed_email_leads_to_no_contact_of_another_source(world:
     written = await mallory.says("Where is my parcel?")
     assert written.ticket.contact != victim.contact and written.ticket.verified
     assert (await find(world, external="mallory")).others == []
-    again = await world.visitor(identity="mallory")
-    assert (await again.says("Hello?")).ticket.contact == written.ticket.contact
+    second_tab = await world.visitor(identity="mallory")
+    assert (await second_tab.says("Hello?")).ticket.contact == written.ticket.contact
 
 
 async def test_idn_1_what_is_typed_into_the_widget_is_no_address(world: World) -> None:
@@ -170,10 +170,10 @@ async def test_an_agents_email_identifies_until_it_is_replaced(world: World) -> 
 
 
 async def test_a_verified_address_stays_verified(world: World) -> None:
-    found = await find(world, phone=PHONE)
+    result = await find(world, phone=PHONE)
     for verified in (False, True, False):
         await find(world, phone=PHONE, verified=verified)
-        (row,) = await world.rows(addresses, addresses.c.contact_id == found.contact)
+        (row,) = await world.rows(addresses, addresses.c.contact_id == result.contact)
     assert row.verified
 
 
@@ -188,9 +188,9 @@ async def test_a_merged_contacts_addresses_mean_the_survivor(world: World) -> No
 
 
 async def test_simultaneous_orders_of_a_new_person_create_one_contact(world: World) -> None:
-    found = await at_once(*(find(world, email=MAIL, phone=PHONE) for _ in range(8)))
-    assert not [item for item in found if isinstance(item, Exception)]
-    assert len({item.contact for item in found}) == 1 and sum(item.created for item in found) == 1
+    result = await at_once(*(find(world, email=MAIL, phone=PHONE) for _ in range(8)))
+    assert not [item for item in result if isinstance(item, Exception)]
+    assert len({item.contact for item in result}) == 1 and sum(item.created for item in result) == 1
     ids = await at_once(*(find(world, shop="9") for _ in range(8)))
     assert not [item for item in ids if isinstance(item, Exception)]
     assert len({item.contact for item in ids}) == 1
@@ -207,11 +207,11 @@ async def test_one_call_for_many_people_gives_what_single_calls_give(world: Worl
         Identifiers(crm="c-2", email=MAIL),
         *(Identifiers(email=f"{n}@mail.example") for n in range(150)),
     ]
-    first, maria, by_phone, again, by_crm, second, *rest = await world.app.write(
+    first, maria, by_phone, second_tab, by_crm, second, *rest = await world.app.write(
         people.find_or_create_many, batch, SHOP
     )
     assert first.contact == by_phone.contact and not first.created and maria.created
-    assert maria.contact == again.contact == by_crm.contact and not again.created
+    assert maria.contact == second_tab.contact == by_crm.contact and not second_tab.created
     assert second.created and second.others == [maria.contact]
     assert len({item.contact for item in rest}) == 150 and all(item.created for item in rest)
     assert [item.contact for item in await world.app.write(people.find_or_create_many, batch[6:], SHOP)] == [
@@ -220,11 +220,11 @@ async def test_one_call_for_many_people_gives_what_single_calls_give(world: Worl
 
 
 async def test_the_maker_announces_what_changed(world: World) -> None:
-    heard: list[Any] = []
+    announced: list[Any] = []
 
     def step(tx: Tx, person: Identifiers, **options: Any) -> Found:
         services = tx._services
-        tx._services = services.__class__(lambda _, event: heard.append(event), services.ids, services.key)
+        tx._services = services.__class__(lambda _, event: announced.append(event), services.ids, services.key)
         return people.find_or_create(tx, person, SHOP, **options)
 
     created = await world.app.write(step, Identifiers(shop="1", email=MAIL))
@@ -234,7 +234,7 @@ async def test_the_maker_announces_what_changed(world: World) -> None:
         lambda tx: step(tx, Identifiers(shop="1", email="b@mail.example", name="Mary"), overwrite=True)
     )
     mail, shop = (AddressKind.EMAIL, MAIL), (AddressKind.SHOP, "1")
-    assert heard == [
+    assert announced == [
         ContactCreated(created.contact, SHOP, (shop, mail)),
         ContactChanged(created.contact, SHOP, "Maria", None, ((AddressKind.PHONE, PHONE),)),
         ContactChanged(created.contact, SHOP, "Mary", "b@mail.example", ((AddressKind.EMAIL, "b@mail.example"),)),

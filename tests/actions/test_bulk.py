@@ -102,7 +102,7 @@ async def test_a_bulk_read_leaves_a_ticket_with_a_newer_message_unread(world: Wo
     assert (await world.ticket(second)).unread
 
 
-async def test_somebody_who_loses_the_inbox_changes_no_further_ticket(world: World) -> None:
+async def test_a_bulk_change_stops_when_its_agent_loses_the_inbox(world: World) -> None:
     ana, olga = await world.agent("ana"), await world.agent("olga")
     ticket = await world.sms_ticket()
     for values in ({"role": "analyst"}, {"role": "support", "disabled_at": world.now}):

@@ -121,11 +121,11 @@ async def test_many_messages_take_as_many_statements_as_one(world: World, monkey
     for person in people:
         await person.says("Hello")
     executed: list[str] = []
-    real = Statements.__call__
+    original = Statements.__call__
 
     def noted(self: Statements, sql: str, values: Any) -> Any:
         executed.append(sql)
-        return real(self, sql, values)
+        return original(self, sql, values)
 
     monkeypatch.setattr(Statements, "__call__", noted)
 

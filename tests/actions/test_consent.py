@@ -434,8 +434,8 @@ async def test_g14_verify_names_every_manual_change_to_the_ledger(
     anna = await history(world)
     await execute_raw(world, statement.format(anna=anna))
     result = await verify_ledger(world)
-    named = {(finding.kind, finding.n) for finding in result if finding.kind != "standing"}
-    assert named == expected
+    found_errors = {(finding.kind, finding.n) for finding in result if finding.kind != "standing"}
+    assert found_errors == expected
 
 
 async def test_g14_verify_names_a_consent_that_the_ledger_does_not_support(world: World) -> None:

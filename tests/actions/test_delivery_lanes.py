@@ -85,7 +85,7 @@ async def test_a_claim_never_takes_mail(world: World) -> None:
 
 
 def test_every_kind_has_a_lane_and_people_are_served_first() -> None:
-    assert [lane.word for lane in Lane] == ["reply", "keyword", "service", "flow", "campaign"]
+    assert [lane.label for lane in Lane] == ["reply", "keyword", "service", "flow", "campaign"]
     assert set(LANES.values()) == set(Lane)
     assert [lane for lane in Lane if lane.urgent] == [Lane.REPLY, Lane.KEYWORD, Lane.SERVICE]
 

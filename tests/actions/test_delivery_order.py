@@ -22,7 +22,7 @@ TOO_MANY = Rejected(20429, "too many", Verdict.RETRY)
 
 
 async def talk(world: World, *bodies: str) -> list[Queued]:
-    """Queues replies to one person in one transaction."""
+    """Queues replies to one person in one transaction, in this order."""
     contact = await person(world)
     thread = await world.app.write(new_thread, contact, PHONE)
 
@@ -39,14 +39,14 @@ def bodies_sent(fake: FakeChannel) -> list[str]:
     return [text.body for text in fake.texts]
 
 
-def alone(fake: FakeChannel, turns: int, answer: Sent) -> Callable[[Text], Awaitable[Sent]]:
+def one_at_a_time(fake: FakeChannel, turns: int, answer: Sent) -> Callable[[Text], Awaitable[Sent]]:
     """A provider that responds after `turns` turns of the event loop and fails if two texts are being sent at once."""
 
     async def respond_slowly(text: Text) -> Sent:
-        begun = len(fake.texts)
+        sent_before = len(fake.texts)
         for _ in range(turns):
             await asyncio.sleep(0)
-        assert len(fake.texts) == begun, "another reply was sent before this one was settled"
+        assert len(fake.texts) == sent_before, "another reply was sent before this one was settled"
         return answer
 
     return respond_slowly
@@ -55,7 +55,9 @@ def alone(fake: FakeChannel, turns: int, answer: Sent) -> Callable[[Text], Await
 async def test_six_replies_leave_in_order_however_slow_each_response_is(world: World) -> None:
     fake = await open_sms(world, FAST)
     random_source = Random(6)
-    fake.answers.extend(alone(fake, random_source.randrange(400), Accepted(f"SM{n}", "queued")) for n in range(6))
+    fake.answers.extend(
+        one_at_a_time(fake, random_source.randrange(400), Accepted(f"SM{n}", "queued")) for n in range(6)
+    )
     sent = await talk(world, *"012345")
     await world.advance()
     assert bodies_sent(fake) == [*"012345"]
@@ -64,7 +66,7 @@ async def test_six_replies_leave_in_order_however_slow_each_response_is(world: W
 
 async def test_a_reply_waiting_for_a_retry_delays_the_replies_behind_it(world: World) -> None:
     fake = await open_sms(world, FAST)
-    fake.answers.extend([TOO_MANY, TOO_MANY, alone(fake, 50, Unclear("no answer"))])
+    fake.answers.extend([TOO_MANY, TOO_MANY, one_at_a_time(fake, 50, Unclear("no answer"))])
     sent = await talk(world, *"012345")
     await world.advance()
     await world.advance(seconds=0.9)
@@ -77,7 +79,9 @@ async def test_a_reply_waiting_for_a_retry_delays_the_replies_behind_it(world: W
 
 async def test_an_unclear_reply_does_not_delay_the_replies_behind_it(world: World) -> None:
     fake = await open_sms(world, FAST)
-    fake.answers.extend([TOO_MANY, *(alone(fake, 30, Accepted(f"SM{n}", "queued")) for n in range(2)), Unclear("cut")])
+    fake.answers.extend(
+        [TOO_MANY, *(one_at_a_time(fake, 30, Accepted(f"SM{n}", "queued")) for n in range(2)), Unclear("cut")]
+    )
     sent = await talk(world, *"012345")
     for _ in range(6):
         await world.advance(seconds=1)

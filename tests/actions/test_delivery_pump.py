@@ -449,8 +449,8 @@ async def test_a_reply_waits_for_few_texts_of_a_long_campaign(world: World) -> N
     answered.set()
     await world.worker.idle()
     await world.advance()
-    place = [text.body for text in fake.texts].index("reply")
-    assert place <= pump.CONNECTIONS + pump.BEGUN_AHEAD + pump.MAX_CLAIMS
+    position = [text.body for text in fake.texts].index("reply")
+    assert position <= pump.CONNECTIONS + pump.BEGUN_AHEAD + pump.MAX_CLAIMS
     assert {row.state for row in await world.rows(outbound)} == {"accepted"} and len(fake.texts) == 501
 
 

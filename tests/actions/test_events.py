@@ -233,15 +233,15 @@ def _writer(app: App, number: int, committed: list[str]) -> None:
     database.connection.close()
 
 
-def _reader(app: App, read: Reader, seen: list[str], done: threading.Event, committed: list[str]) -> None:
-    """Reads until the writers are done and everything was read; a reader that missed some gives up."""
+def _reader(app: App, read: Reader, read_by: list[str], done: threading.Event, committed: list[str]) -> None:
+    """Reads until the writers have ended and every event was read; gives up if events were missed."""
     random_ = random.Random(99)
     database = _Postgres(app)
     last_event = time.monotonic()
-    while not done.is_set() or (len(seen) < len(committed) and time.monotonic() - last_event < PATIENCE_S):
+    while not done.is_set() or (len(read_by) < len(committed) and time.monotonic() - last_event < PATIENCE_S):
         page = database.run(lambda tx: read(tx, read.__name__, 7), 0, random_.random() < 0.8)
         if page:
-            seen += [event.data["key"] for event in page if event.data]
+            read_by += [event.data["key"] for event in page if event.data]
             last_event = time.monotonic()
     database.connection.close()
 
@@ -252,10 +252,10 @@ def test_eight_writers_that_commit_in_any_order_reach_a_reader_once_each_and_a_b
     async def run() -> tuple[list[str], dict[str, list[str]]]:
         async with open_world(tmp_path / "data", "postgres") as world:
             committed: list[str] = []
-            seen: dict[str, list[str]] = {"read": [], "read_by_id": []}
+            read_by: dict[str, list[str]] = {"read": [], "read_by_id": []}
             done = threading.Event()
             reading = [
-                threading.Thread(target=_reader, args=(world.app, read, seen[read.__name__], done, committed))
+                threading.Thread(target=_reader, args=(world.app, read, read_by[read.__name__], done, committed))
                 for read in (readers.read, read_by_id)
             ]
             writing = [
@@ -268,15 +268,15 @@ def test_eight_writers_that_commit_in_any_order_reach_a_reader_once_each_and_a_b
             done.set()
             for thread in reading:
                 await asyncio.to_thread(thread.join)
-            return committed, seen
+            return committed, read_by
 
-    committed, seen = asyncio.run(run())
+    committed, read_by = asyncio.run(run())
     assert len(committed) > WRITERS * TRANSACTIONS // 2
-    counts = Counter(seen["read"])
+    counts = Counter(read_by["read"])
     assert [key for key in committed if key not in counts] == [], "missed"
     assert [key for key, count in counts.items() if count > 1] == [], "doubled"
     assert counts.keys() == set(committed), "read what was rolled back"
-    assert set(committed) - set(seen["read_by_id"]), "the load does not show why a bookmark of ids is wrong"
+    assert set(committed) - set(read_by["read_by_id"]), "the load does not show why a bookmark of ids is wrong"
 
 
 async def count_read(world: World, expected: int) -> int:
@@ -327,16 +327,16 @@ async def test_new_events_follow_the_old_ones_after_a_restore_into_another_serve
     """There the ids of transactions begin at a lower number."""
     await world.app.write(record, [NewEvent(1, "viewed", "key:1")] * 3)
     assert await count_read(world, 3) == 3
-    far = 10**12
+    id_offset = 10**12
     if world.app.settings.database_url:  # as if the rows came from a server with far more transactions
 
         def restore(tx: Tx) -> None:
-            tx.run(update(events).values(tx_id=events.c.tx_id + far))
-            tx.run(update(event_bookmarks).values(tx_id=event_bookmarks.c.tx_id + far))
+            tx.run(update(events).values(tx_id=events.c.tx_id + id_offset))
+            tx.run(update(event_bookmarks).values(tx_id=event_bookmarks.c.tx_id + id_offset))
 
         await world.app.write(restore)
     for _ in range(2):
         await world.app.write(readers.keep_order)
     await world.app.write(record, [NewEvent(1, "viewed", "key:1")] * 2)
     assert await count_read(world, 2) == 2
-    assert (await world.app.read(readers.offset) > far) == bool(world.app.settings.database_url)
+    assert (await world.app.read(readers.offset) > id_offset) == bool(world.app.settings.database_url)

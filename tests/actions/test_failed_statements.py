@@ -237,7 +237,7 @@ async def test_a_step_cannot_turn_a_failed_statement_into_a_result(world: World,
         await asyncio.sleep(0)
         occupied.release()
         results = await at_once(*waiting)
-    # The result is not `Refused`: the database failed, and every caller gets that error.
+    # Whatever the step does, every caller gets the database's error.
     assert isinstance(results.pop(place), sqlite3.OperationalError | pg.UndefinedTable)
     assert results == ["one", "two"] and {"one", "two"} <= await stored(world) and "bad" not in await stored(world)
 

@@ -14,7 +14,7 @@ from server.web import auth
 from tests.world import World
 
 
-async def _named(world: World, secret: str) -> Any:
+async def _identify(world: World, secret: str) -> Any:
     claims = {"sub": "customer-1", "exp": int((world.clock.now() + timedelta(minutes=5)).timestamp())}
     return await auth.visitor_identity(world.app, None, jwt.encode(claims, secret, algorithm="HS256"))
 
@@ -26,8 +26,8 @@ async def test_both_secrets_are_valid_for_a_day_after_a_rotation_and_then_only_t
     auth.expire_rotation(world.app)
     new = auth.identity_secret(world.app, rotated.number)
     assert new != old_secret
-    assert (await _named(world, new)).key == (await _named(world, old_secret)).key == "ext:customer-1"
+    assert (await _identify(world, new)).key == (await _identify(world, old_secret)).key == "ext:customer-1"
     await world.advance(hours=25)
-    assert (await _named(world, new)).key == "ext:customer-1"
+    assert (await _identify(world, new)).key == "ext:customer-1"
     with pytest.raises(SignInRequired):
-        await _named(world, old_secret)
+        await _identify(world, old_secret)

@@ -40,11 +40,11 @@ async def busy_desk(world: World) -> tuple[Desk, Desk]:
 async def read_pages(ana: Desk, limit: int, meanwhile: Any = None, **wanted: Any) -> list[Ticket]:
     """Loads page after page as the console does; calls `meanwhile` between two pages."""
     tickets_found: list[Ticket] = []
-    place = Place()
-    while page := await ana.lists(limit=limit, place=place, **wanted):
+    requested = Place()
+    while page := await ana.lists(limit=limit, place=requested, **wanted):
         tickets_found += page
         last = page[-1]
-        place = Place(after=lists.key_of(last, str(wanted.get("sort", "newest"))))
+        requested = Place(after=lists.key_of(last, str(wanted.get("sort", "newest"))))
         if meanwhile is not None:
             await meanwhile(tickets_found)
     return tickets_found
@@ -183,9 +183,9 @@ async def test_pages_lead_down_and_up_again_without_gap_or_repeat(world: World, 
     all_ids = [ticket.id for ticket in await ana.lists(sort=sort, limit=100)]
     paging = Paging(world.app, f"tickets {sort}", 2)
 
-    async def page(place: Place) -> Page[Ticket]:
-        rows = await ana.lists(sort=sort, limit=5, place=place)
-        return paging.page(rows, 4, place, lambda ticket: lists.key_of(ticket, sort))
+    async def page(requested: Place) -> Page[Ticket]:
+        rows = await ana.lists(sort=sort, limit=5, place=requested)
+        return paging.page(rows, 4, requested, lambda ticket: lists.key_of(ticket, sort))
 
     pages_down = [await page(Place())]
     while pages_down[-1].after:
@@ -361,7 +361,11 @@ NOW = START
 PLANS = {
     "a page's first message": (entries._PAGE_START, {"thread": 1, "before": 10, "n": 51}, "ix_timeline_messages"),
     "a page's last message": (entries._PAGE_END, {"thread": 1, "low": 10, "n": 51}, "ix_timeline_messages"),
-    "what points back": (entries._REFERRING_ENTRIES, {"thread": 1, "low": 1, "before": 10}, "ix_timeline_ref"),
+    "later entries that refer to a page": (
+        entries._REFERRING_ENTRIES,
+        {"thread": 1, "low": 1, "before": 10},
+        "ix_timeline_ref",
+    ),
     "after a bookmark": (entries._SINCE, {"thread": 1, "after": 3, "n": 201}, "autoindex_timeline"),
     "after a visitor's bookmark": (
         entries._SINCE_PUBLIC,
@@ -375,7 +379,7 @@ PLANS = {
 }
 
 
-SORTED = {"what points back"}  # sorts one page after the index was used
+SORTED = {"later entries that refer to a page"}  # sorts one page after the index was used
 
 
 @pytest.mark.parametrize("what", PLANS)

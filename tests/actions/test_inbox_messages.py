@@ -345,9 +345,9 @@ async def test_a_signed_identity_takes_precedence_over_typed_data(world: World) 
 
 async def test_a_typed_email_selects_no_existing_contact(world: World) -> None:
     """IDN-1: identity comes from a signed token only; the agent sees who it might be."""
-    real = await world.visitor(identity="customer-7", name="Zoe Q")
-    real.info = VisitorInfo(name="Zoe Q", email="zoe@example.com")
-    real_ticket = (await real.says("Hello")).ticket
+    customer = await world.visitor(identity="customer-7", name="Zoe Q")
+    customer.info = VisitorInfo(name="Zoe Q", email="zoe@example.com")
+    real_ticket = (await customer.says("Hello")).ticket
     stranger, ticket = await world.conversation()
     await stranger.introduces(email="zoe@example.com")
     ticket = await world.ticket(ticket)

@@ -31,14 +31,14 @@ class OutdatedReads:
     def patch(self, module: ModuleType, name: str, outdated: Callable[..., Any], times: int = 1) -> None:
         """The module's function `name` returns `outdated(current, *args)` at its first `times` calls, where `current` is its
         real result."""
-        real: Look = getattr(module, name)
+        original: Look = getattr(module, name)
         calls = 0
 
         def read_outdated(conn: Any, *args: Any) -> Any:
             nonlocal calls
             calls += 1
             self.runs = max(self.runs, calls)
-            result = real(conn, *args)
+            result = original(conn, *args)
             return outdated(result, *args) if calls <= times else result
 
         self._monkeypatch.setattr(module, name, read_outdated)
@@ -115,11 +115,11 @@ async def test_a_message_joins_the_chat_that_another_commit_began(world: World, 
     dedupe = visitor_dedupe(zoe.key, "x")
     chats, _ = await world.app.write(lambda tx: visitors.lock_current_chats(tx, [zoe.key], [dedupe]))
     assert chats[zoe.key].thread == closed and view_before is not None and view_before.thread == closed
-    begun = await zoe.says("Begins the next")
+    first_message = await zoe.says("Begins the next")
     outdated.patch(visitors, "lock_current_chats", lambda *_: (chats, set()))
     outdated.patch(visitors, "visitor_view", lambda *_: view_before)
     written = await zoe.says("Thinks it begins the next")
-    assert written.ticket.id == begun.ticket.id
+    assert written.ticket.id == first_message.ticket.id
     bodies = [entry.body for entry in await zoe.entries() if entry.kind == "message"]
     assert bodies == ["Begins the next", "Thinks it begins the next"]
     assert len(await world.rows(threads)) == 2

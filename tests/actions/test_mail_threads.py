@@ -92,8 +92,8 @@ async def test_mail_to_a_user_is_in_no_thread(world: World) -> None:
 
 async def test_two_mails_at_once_share_one_thread(world: World) -> None:
     contact = await world.app.write(new_person)
-    found = await asyncio.gather(*(world.app.write(mails.mail_thread, contact) for _ in range(6)))
-    assert len(set(found)) == 1
+    thread_ids = await asyncio.gather(*(world.app.write(mails.mail_thread, contact) for _ in range(6)))
+    assert len(set(thread_ids)) == 1
     assert await world.app.read(lambda conn: conn.value(select(func.count()).select_from(threads))) == 1
 
 
@@ -114,7 +114,7 @@ async def test_pages_over_both_sequences_miss_and_repeat_nothing(world: World) -
             else:
                 await world.app.write(lambda tx, t=text: mails.append_mail(tx, ticket.contact_id, 1, "campaign", t))
     for limit in (1, 2, 3, 5, 50):
-        seen: list[str] = []
+        read_texts: list[str] = []
         cursors: dict[str, int] = {}
         newest_of_the_page_before = None
         for _ in range(80):
@@ -124,9 +124,9 @@ async def test_pages_over_both_sequences_miss_and_repeat_nothing(world: World) -
             both.sort()
             if both and newest_of_the_page_before is not None:
                 assert both[-1][0] <= newest_of_the_page_before, "a page is older than the one after it"
-            seen = [text for _, text in both if text in written] + seen
+            read_texts = [text for _, text in both if text in written] + read_texts
             newest_of_the_page_before = both[0][0] if both else newest_of_the_page_before
             cursors = {"before": page.first, "mail_before": page.first_mail}
             if not page.more:
                 break
-        assert seen == written, limit
+        assert read_texts == written, limit

@@ -125,8 +125,8 @@ async def test_a_remaining_contact_without_texts_gets_the_merged_contacts_thread
     await bob.says("Again")
     (thread,) = await world.rows(threads, threads.c.channel == "sms")
     assert thread.continued_in is None and thread.last_seq >= 2
-    found = await world.app.read(tickets.tickets_of_contact, chat.contact)
-    assert {item.id for item in found} == {(await ticket_of(bob)).id, chat.id}
+    result = await world.app.read(tickets.tickets_of_contact, chat.contact)
+    assert {item.id for item in result} == {(await ticket_of(bob)).id, chat.id}
 
 
 async def test_an_agent_cannot_reply_in_the_ended_thread(world: World) -> None:
@@ -147,8 +147,8 @@ async def test_agents_read_the_whole_set(world: World) -> None:
     await merge(ana, first, second)
     assert (await ticket_of(bob)).contact_name == "Maria Silva"
     for contact in (first, second):
-        found = {(row.kind, row.value) for row in await world.app.read(queries.addresses_of, contact)}
-        assert found == {("phone", maria.number), ("phone", bob.number), ("email", "bob@mail.example")}
+        result = {(row.kind, row.value) for row in await world.app.read(queries.addresses_of, contact)}
+        assert result == {("phone", maria.number), ("phone", bob.number), ("email", "bob@mail.example")}
         assert len(await world.app.read(tickets.tickets_of_contact, contact)) == 2
         panel = await world.app.read(consents.contact_consents, contact)
         assert panel is not None and len(panel.history) == 2
@@ -243,7 +243,7 @@ async def test_an_opt_out_from_before_the_merge_bars_the_set_until_the_undo(worl
     assert (await ticket_of(bob)).barred == "opted_out"
 
 
-async def test_without_an_own_no_the_newest_word_of_the_set_counts(world: World) -> None:
+async def test_without_a_refusal_by_text_the_newest_statement_of_the_set_counts(world: World) -> None:
     ana, (maria, _, first, second) = await world.agent("ana"), await two_texters(world)
     await merge(ana, first, second)
 
@@ -258,7 +258,7 @@ async def test_without_an_own_no_the_newest_word_of_the_set_counts(world: World)
     assert await entry(second, Status.SUBSCRIBED) == "subscribed"
 
 
-async def test_words_by_text_stay_with_the_owner_of_the_number(world: World) -> None:
+async def test_keywords_by_text_stay_with_the_owner_of_the_number(world: World) -> None:
     ana, (maria, bob, first, second) = await world.agent("ana"), await two_texters(world)
     await merge(ana, first, second)
     await world.app.write(lambda tx: consent.ask_opt_in(tx, second, wording="Reply YES", source="form"))
@@ -282,8 +282,8 @@ async def test_g15_a_merge_changes_nothing_that_a_visitors_token_reaches(world: 
     await merge(ana, await maria.contact(), chats[1].contact)
     await world.app.write(people.set_name, ana.agent, await maria.contact(), "Maria", "maria@mail.example", "")
     assert [await _reach(world, guest) for guest in (anonymous, signed)] == before
-    again = (await signed.says("Me again")).ticket
-    assert again.thread == chats[1].thread and again.contact == chats[1].contact
+    message_ticket = (await signed.says("Me again")).ticket
+    assert message_ticket.thread == chats[1].thread and message_ticket.contact == chats[1].contact
 
 
 async def _reach(world: World, guest: Guest) -> Any:
@@ -307,7 +307,7 @@ _step = st.one_of(
 
 
 class Story:
-    """One world, and what the merges should have made of it."""
+    """One world, and the expected result of its merges."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -324,10 +324,10 @@ class Story:
         self.contacts = [*[await texter.contact() for texter in self.texters], *[chat.contact for chat in chats]]
 
     def set_of(self, contact: int) -> set[int]:
-        found = {contact}
-        while new := {end for edge in self.edges.values() if found & {*edge} for end in edge} - found:
-            found |= new
-        return found
+        result = {contact}
+        while new := {end for edge in self.edges.values() if result & {*edge} for end in edge} - result:
+            result |= new
+        return result
 
     async def take(self, step: tuple[str, int, Any]) -> None:
         await self.world.advance(seconds=1)
@@ -430,7 +430,7 @@ def _state(ticket: Ticket) -> Any:
 
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize(("database", "examples"), [("sqlite", 10), ("postgres", 3)])
-def test_any_story_of_merges_and_undos_keeps_the_rules(database: str, examples: int) -> None:
+def test_any_sequence_of_merges_and_undos_keeps_the_rules(database: str, examples: int) -> None:
     async def tell(steps: list[tuple[str, int, Any]]) -> None:
         with tempfile.TemporaryDirectory(prefix="merging-") as folder:
             async with open_world(Path(folder) / "data", database) as world:
@@ -444,7 +444,7 @@ def test_any_story_of_merges_and_undos_keeps_the_rules(database: str, examples: 
                 assert {row.continued_in for row in await world.rows(threads)} == {None}
                 assert (await world.app.read(proof.verify, world.app.key(chain.PURPOSE))).findings == ()
 
-    # Shrinking would tell many more stories, which takes minutes.
+    # Without shrinking, which would run many more stories and take minutes.
     @settings(
         max_examples=examples,
         deadline=None,

@@ -142,8 +142,8 @@ def test_messages_from_before_lanes_get_theirs_and_credits_are_added_up_by_day(e
     with engine.begin() as connection:
         contact = connection.execute(text("INSERT INTO contacts (name, country, language, created_at) VALUES ('', '', '', 0) RETURNING id")).scalar()  # fmt: skip
         for place, (kind, priority) in enumerate(kinds.items()):
-            named = {"kind": kind, "priority": priority, "contact": contact}
-            outbound_id = connection.execute(text(OLD_OUTBOUND), named).scalar()
+            values = {"kind": kind, "priority": priority, "contact": contact}
+            outbound_id = connection.execute(text(OLD_OUTBOUND), values).scalar()
             for_day = {"outbound": outbound_id, "at": DAY * 20_000 + (place % 2) * DAY + place, "kind": "reply"}
             connection.execute(text(OLD_CREDITS), for_day)
     migrate.run(empty)

@@ -298,7 +298,7 @@ async def test_older_entries_are_indexed_newest_first_in_slices_that_go_on_after
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await everything_said(world)
-    whole = await paired_words_indexed(world)
+    expected = await paired_words_indexed(world)
     total = await world.app.read(search_index.newest)
     await world.app.write(lambda tx: tx.run(Statement(delete(table("timeline_fts_pairs")))))
     assert await results(world, "订单") == []
@@ -312,7 +312,7 @@ async def test_older_entries_are_indexed_newest_first_in_slices_that_go_on_after
     assert await world.worker.claim_batch() == 1
     await world.worker.idle()
     indexed_so_far = await paired_words_indexed(world)
-    assert indexed_so_far == {number: words for number, words in whole.items() if number > total - 3}
+    assert indexed_so_far == {number: words for number, words in expected.items() if number > total - 3}
     (progress,) = await world.app.read(jobs.progress, [search_index.PAIRS_JOB])
     assert progress == jobs.Progress(search_index.PAIRS_JOB, 3, total)
     # Killed after a slice and before its progress was stored: the next run repeats the slice.
@@ -322,7 +322,7 @@ async def test_older_entries_are_indexed_newest_first_in_slices_that_go_on_after
     await world.advance(seconds=1)
     assert await world.app.read(jobs.progress, [search_index.PAIRS_JOB]) == []
     indexed = await paired_words_indexed(world)
-    assert {number: words for number, words in indexed.items() if number <= total} == whole
+    assert {number: words for number, words in indexed.items() if number <= total} == expected
     assert await results(world, "订单") == ["新订单", SAID[11], SAID[2], SAID[0]]
 
 
@@ -409,7 +409,7 @@ async def test_a_nameless_ticket_is_found_by_its_number_and_among_the_nameless(w
 
 
 async def test_an_upgrade_gives_names_their_keys_and_indexes_pairs_later(tmp_path: Path, database: str) -> None:
-    """From the database of the revision before, with what was written there."""
+    """Starts with a database of the previous revision and rows that were written with it."""
     async with open_world(tmp_path / "data", database) as world:
         settings = world.app.settings
         await everything_said(world)

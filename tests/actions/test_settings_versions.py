@@ -134,7 +134,7 @@ async def test_a_sender_is_not_overwritten_from_an_older_version(world: World) -
 async def test_a_defined_consent_is_not_overwritten_from_an_older_version(world: World) -> None:
     adam, mona = await person(world, "adam"), await person(world, "mona")
     definition = ConsentDefinition(name="Profiling", channel="sms")
-    made = await world.app.write(definitions.add, adam, definition, ADDRESS)
+    consent = await world.app.write(definitions.add, adam, definition, ADDRESS)
     other = await world.app.write(definitions.add, adam, ConsentDefinition(name="Advice"), ADDRESS)
 
     def change(who: Agent, kind: int, version: str | None, **values: Any) -> Any:
@@ -142,11 +142,11 @@ async def test_a_defined_consent_is_not_overwritten_from_an_older_version(world:
         return world.app.write(definitions.change, who, kind, wanted, ADDRESS)
 
     await change(mona, other.id, other.version, name="Advice by phone")
-    newer = await change(adam, made.id, made.version, name="Taste", required=True)
-    conflict = await refused_save(change(mona, made.id, made.version, description="What you like"))
+    newer = await change(adam, consent.id, consent.version, name="Taste", required=True)
+    conflict = await refused_save(change(mona, consent.id, consent.version, description="What you like"))
     assert (conflict["current"]["name"], conflict["current"]["version"]) == ("Taste", newer.version)
     assert [(one["who"]["id"], one["fields"]) for one in conflict["changes"]] == [(adam.id, ["name", "required"])]
-    await refused_save(change(mona, made.id, None, description="What you like"))
+    await refused_save(change(mona, consent.id, None, description="What you like"))
     assert (await world.app.read(definitions.defined))[0].name == "Taste"
 
 

@@ -161,12 +161,12 @@ async def test_a_text_that_fails_does_not_fail_the_others(world: World, monkeypa
     people = [await world.texter() for _ in range(6)]
     for person in people:
         await person.says("Hello")
-    real = receiving._store_and_act
+    original = receiving._store_and_act
 
     def act(tx: Tx, texts_in_call: Any) -> Any:
         if any(item.body == "breaks" for item in texts_in_call):
             raise LookupError("a text that breaks us")
-        return real(tx, texts_in_call)
+        return original(tx, texts_in_call)
 
     monkeypatch.setattr(receiving, "_store_and_act", act)
     texts = [person.text("breaks" if number == 2 else "fine") for number, person in enumerate(people)]

@@ -65,7 +65,7 @@ CASES = [("sms", act) for act in (*BOTH, *SMS)] + [("webchat", act) for act in (
 
 
 class Published:
-    """The newest summary that was published."""
+    """Records the newest summary that was published."""
 
     ticket: Ticket | None = None
 

@@ -39,10 +39,10 @@ def old(tmp_path: Path, database: str) -> Settings:
     settings.data_dir.mkdir(mode=0o700)
     command.upgrade(migrate.config(settings), "0010")
     engine = create_engine(settings.sqlalchemy_url())
-    was = MetaData()
-    was.reflect(engine, only=list(DATA))
+    old_metadata = MetaData()
+    old_metadata.reflect(engine, only=list(DATA))
     with engine.begin() as connection:
-        for table in was.sorted_tables:
+        for table in old_metadata.sorted_tables:
             flags = [column.name for column in table.columns if isinstance(column.type, Boolean)]
             rows = [{**row, **{name: bool(row[name]) for name in flags}} for row in DATA[table.name]]
             if table.name == "sessions":
@@ -64,15 +64,15 @@ def stored(engine: Engine, name: str, columns: list[str]) -> list[tuple[Any, ...
 
 def test_an_upgrade_keeps_every_row_and_value(old: Settings) -> None:
     engine = create_engine(old.sqlalchemy_url())
-    kept = {
+    rows_before = {
         name: [
             column for column in rows[0] if column in metadata.tables[name].columns and (name, column) not in CHANGED
         ]
         for name, rows in DATA.items()
     }
-    before = {name: stored(engine, name, columns) for name, columns in kept.items()}
+    before = {name: stored(engine, name, columns) for name, columns in rows_before.items()}
     migrate.run(old)
-    after = {name: stored(engine, name, columns) for name, columns in kept.items()}
+    after = {name: stored(engine, name, columns) for name, columns in rows_before.items()}
     engine.dispose()
     assert sum(map(len, before.values())) == sum(map(len, DATA.values())) >= 100
     assert after == before
@@ -109,6 +109,6 @@ async def test_the_upgraded_installation_goes_on(old: Settings) -> None:
         values = {(row.kind, row.value) for row in await world.rows(addresses)}
         assert {("phone", number), ("external", "customer-77")} <= values
         signed = await world.visitor(identity="customer-77", name="Max Customer")
-        again = await signed.says("Signed in again", key="signed in after the upgrade")
+        entry = await signed.says("Signed in again", key="signed in after the upgrade")
         old_contact = next(row["id"] for row in DATA["contacts"] if row["external_id"] == "customer-77")
-        assert again.ticket.contact == old_contact
+        assert entry.ticket.contact == old_contact

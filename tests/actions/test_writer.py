@@ -221,8 +221,8 @@ FAILURES = {
 @pytest.mark.parametrize("place", [0, 3, 5])
 async def test_a_function_that_fails_does_not_fail_the_others(world: World, what: str, place: int) -> None:
     fails, error = FAILURES[what]
-    good: list[Callable[[Tx], Any]] = [lambda tx, n=n: put(tx, f"good {n}") for n in range(5)]  # type: ignore[misc]
-    steps = [*good[:place], fails, *good[place:]]
+    succeeding: list[Callable[[Tx], Any]] = [lambda tx, n=n: put(tx, f"good {n}") for n in range(5)]  # type: ignore[misc]
+    steps = [*succeeding[:place], fails, *succeeding[place:]]
     async with batch(world, *steps) as results:
         pass
     assert isinstance(results[place], error)
@@ -556,11 +556,11 @@ async def test_the_file_is_free_again_when_its_owner_has_closed_it(tmp_path: Pat
 
 async def test_sqlite_is_opened_with_the_settings_that_the_guarantees_need(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data", sqlite_sync="FULL") as world:
-        asked = {
+        wanted_settings = {
             name: connection(world).execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
-    assert asked == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    assert wanted_settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
 async def test_a_statement_with_a_list_uses_the_list_of_each_call(world: World) -> None:
@@ -572,8 +572,8 @@ async def test_a_statement_with_a_list_uses_the_list_of_each_call(world: World) 
     for name in ("a", "b", "c"):
         await world.app.write(put, name)
 
-    def found(conn: Conn, *wanted: str) -> list[str]:
+    def matching(conn: Conn, *wanted: str) -> list[str]:
         return [row.name for row in conn.all(statement_in, wanted=list(wanted), now=world.app.clock.now())]
 
     for wanted in (("a", "b"), ("b", "c"), ("c",), (), ("a", "b"), ("c", *[str(n) for n in range(100)])):
-        assert await world.app.read(found, *wanted) == sorted(set(wanted) & {"a", "b", "c"})
+        assert await world.app.read(matching, *wanted) == sorted(set(wanted) & {"a", "b", "c"})

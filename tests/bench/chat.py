@@ -8,7 +8,7 @@ from typing import Any
 from tests.bench import floor
 from tests.bench.processes import drive
 from tests.bench.product import Product, floor_target
-from tests.bench.report import Line, beside
+from tests.bench.report import Line, compare
 from tests.bench.setting import Setting
 
 Rounds = tuple[list[dict[str, Any]], list[dict[str, Any]]]
@@ -37,18 +37,18 @@ def run(setting: Setting) -> list[Line]:
         assert not any(result["lost"] or result.get("twice") for result in (*floors, *products)), "messages were lost"
     row = "1 chat"
     return [
-        beside(row, "1 visitor", "messages/s", "per_s", *one_visitor),
-        beside(row, "1 visitor p50", "ms", "p50_ms", *one_visitor, better="less"),
-        beside(row, "100 visitors", "messages/s", "per_s", *crowd, gate=0.27, stretch=0.5),
-        beside(
+        compare(row, "1 visitor", "messages/s", "per_s", *one_visitor),
+        compare(row, "1 visitor p50", "ms", "p50_ms", *one_visitor, better="less"),
+        compare(row, "100 visitors", "messages/s", "per_s", *crowd, gate=0.27, stretch=0.5),
+        compare(
             row, "100 visitors, CPU per 1,000", "ms", "cpu_ms_per_1000", *crowd, better="less", gate=2.7, stretch=1.8
         ),
-        beside(row, "100 visitors p50", "ms", "p50_ms", *crowd, better="less"),
-        beside(row, "100 visitors p99", "ms", "p99_ms", *crowd, better="less"),
-        beside(row, "at 500/s p50", "ms", "p50_ms", *steady, better="less", gate=2.0),
-        beside(row, "at 500/s p99", "ms", "p99_ms", *steady, better="less", gate=2.5),
-        beside(row, "at 500/s, CPU per 1,000", "ms", "cpu_ms_per_1000", *steady, better="less"),
-        beside(row, "replies by HTTP", "requests/s", "per_s", *replies, gate=0.33, stretch=0.5),
-        beside(row, "replies, CPU per 1,000", "ms", "cpu_ms_per_1000", *replies, better="less"),
-        beside(row, "replies p99", "ms", "p99_ms", *replies, better="less"),
+        compare(row, "100 visitors p50", "ms", "p50_ms", *crowd, better="less"),
+        compare(row, "100 visitors p99", "ms", "p99_ms", *crowd, better="less"),
+        compare(row, "at 500/s p50", "ms", "p50_ms", *steady, better="less", gate=2.0),
+        compare(row, "at 500/s p99", "ms", "p99_ms", *steady, better="less", gate=2.5),
+        compare(row, "at 500/s, CPU per 1,000", "ms", "cpu_ms_per_1000", *steady, better="less"),
+        compare(row, "replies by HTTP", "requests/s", "per_s", *replies, gate=0.33, stretch=0.5),
+        compare(row, "replies, CPU per 1,000", "ms", "cpu_ms_per_1000", *replies, better="less"),
+        compare(row, "replies p99", "ms", "p99_ms", *replies, better="less"),
     ]

@@ -14,7 +14,7 @@ from tests.bench import floor
 from tests.bench.chats import ProductChat, token_in
 from tests.bench.processes import drive
 from tests.bench.product import Product, floor_target
-from tests.bench.report import Line, beside
+from tests.bench.report import Line, compare
 from tests.bench.setting import Setting
 
 SYNC_MS = 5
@@ -39,9 +39,9 @@ def slow(setting: Setting) -> list[Line]:
         steady = chat("chat_rate", visitors=100, rate=100, seconds=setting.few(5))
     row = f"slow disk, +{SYNC_MS} ms a sync"
     return [
-        beside(row, "100 visitors", "messages/s", "per_s", *crowd, gate=0.4),
-        beside(row, "at 100/s p50", "ms", "p50_ms", *steady, better="less", gate=10, absolute=True),
-        beside(row, "at 100/s p99", "ms", "p99_ms", *steady, better="less"),
+        compare(row, "100 visitors", "messages/s", "per_s", *crowd, gate=0.4),
+        compare(row, "at 100/s p50", "ms", "p50_ms", *steady, better="less", gate=10, absolute=True),
+        compare(row, "at 100/s p99", "ms", "p99_ms", *steady, better="less"),
     ]
 
 

@@ -46,7 +46,7 @@ def _received(setting: Setting, database: str) -> list[Line]:
     env = {"DATABASE_URL": create_database()} if database == "PostgreSQL" else None
     seconds = setting.few(9)
     with Product(setting.folder, env=env, name=f"events-{database}") as product, ThreadPoolExecutor(1) as chats:
-        secret = product.ask("POST", "/api/keys", {"name": "Bench", "scopes": ["contacts_edit"]})["secret"]
+        secret = product.request("POST", "/api/keys", {"name": "Bench", "scopes": ["contacts_edit"]})["secret"]
 
         def chat() -> dict[str, Any]:
             return drive("chat_rate", **product.target(), visitors=20, rate=CHAT_PER_S, seconds=seconds)

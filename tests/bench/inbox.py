@@ -9,11 +9,11 @@ from typing import Any
 from tests.bench import floor
 from tests.bench.processes import drive
 from tests.bench.product import Product, floor_target
-from tests.bench.report import Line, beside, middle
+from tests.bench.report import Line, compare, middle
 from tests.bench.setting import Setting
 
 PER_TICKET = 10  # messages
-OPEN_SHARE = 20  # one ticket in so many is open, the others are closed
+OPEN_TICKET_EVERY = 20  # each ticket whose number is a multiple of this is open, the others are closed
 BEGIN = 1_750_000_000_000_000  # microseconds; each message is one second after the previous one
 SECOND = 1_000_000
 COMMON = "order parcel monday thank you please size colour refund card where when".split()
@@ -34,13 +34,16 @@ def fill(database: sqlite3.Connection, tickets: int, messages: int = PER_TICKET)
         ((n, f"{n:064x}", n, n, BEGIN) for n in numbers),
     )
 
-    def last(ticket: int, total_tickets: int) -> int:
+    def last_message_at(ticket: int, total_tickets: int) -> int:
         return _last_at(ticket, total_tickets, messages)
 
     database.executemany(
         "INSERT INTO threads(id, token, channel, contact_id, visitor_id, last_seq, last_public_seq, rev, changed_at, created_at)"
         " VALUES(?, ?, 'webchat', ?, ?, ?, ?, ?, ?, ?)",
-        ((n, f"thread-{n:017d}", n, n, messages, messages, messages, last(n, tickets), BEGIN) for n in numbers),
+        (
+            (n, f"thread-{n:017d}", n, n, messages, messages, messages, last_message_at(n, tickets), BEGIN)
+            for n in numbers
+        ),
     )
     database.executemany(
         "INSERT INTO tickets(id, thread_id, contact_id, channel, status, unread, last_message_at, opened_at, preview, preview_by)"
@@ -50,9 +53,9 @@ def fill(database: sqlite3.Connection, tickets: int, messages: int = PER_TICKET)
                 n,
                 n,
                 n,
-                "open" if n % OPEN_SHARE == 0 else "closed",
-                n % (OPEN_SHARE * 4) == 0,
-                last(n, tickets),
+                "open" if n % OPEN_TICKET_EVERY == 0 else "closed",
+                n % (OPEN_TICKET_EVERY * 4) == 0,
+                last_message_at(n, tickets),
                 BEGIN,
                 _words(n),
             )
@@ -121,8 +124,8 @@ def run(setting: Setting) -> list[Line]:
             )
             gates = {"p50_ms": (10.0, None), "p99_ms": (10.0, None)} if kind.startswith("search") else GATES
             lines += [
-                beside(row, f"{kind}, p50", "ms", "p50_ms", [], one_by_one[1], better="less", gate=gates["p50_ms"][0], stretch=gates["p50_ms"][1]),
-                beside(row, f"{kind}, p99", "ms", "p99_ms", [], one_by_one[1], better="less", gate=gates["p99_ms"][0]),
+                compare(row, f"{kind}, p50", "ms", "p50_ms", [], one_by_one[1], better="less", gate=gates["p50_ms"][0], stretch=gates["p50_ms"][1]),
+                compare(row, f"{kind}, p99", "ms", "p99_ms", [], one_by_one[1], better="less", gate=gates["p99_ms"][0]),
                 Line(
                     row, f"{kind}, against {small:,} tickets", "p50", middle(one_by_one[1], "p50_ms"), middle(one_by_one[0], "p50_ms"),
                     better="less", gate=1.5,
@@ -137,7 +140,7 @@ def run(setting: Setting) -> list[Line]:
                 lambda paths=paths: fetch(large, paths, 8),
             )
             lines.append(
-                beside(
+                compare(
                     row,
                     f"{kind}, 8 at a time beside 'hello'",
                     "requests/s",

@@ -11,7 +11,7 @@ from typing import Any
 from tests.bench import floor
 from tests.bench.processes import Child, drive, memory
 from tests.bench.product import Product
-from tests.bench.report import Line, beside, middle, spread
+from tests.bench.report import Line, compare, middle, spread
 from tests.bench.setting import Setting
 
 
@@ -32,7 +32,7 @@ def start(setting: Setting) -> list[Line]:
     )
     row = "start"
     return [
-        beside(
+        compare(
             row,
             "until it answers",
             "s",
@@ -44,7 +44,7 @@ def start(setting: Setting) -> list[Line]:
             stretch=1.0,
             absolute=True,
         ),
-        beside(
+        compare(
             row,
             "memory then (RSS)",
             "MB",
@@ -103,8 +103,8 @@ def scale_out(setting: Setting) -> list[Line]:
     row = "scale-out, beside SQLite"
     extra_ms = middle(steady[1], "p50_ms") - middle(steady[0], "p50_ms")
     return [
-        beside(row, "100 visitors", "messages/s", "per_s", *crowd, gate=0.3),
-        beside(row, "100 visitors, CPU per 1,000", "ms", "cpu_ms_per_1000", *crowd, better="less"),
+        compare(row, "100 visitors", "messages/s", "per_s", *crowd, gate=0.3),
+        compare(row, "100 visitors, CPU per 1,000", "ms", "cpu_ms_per_1000", *crowd, better="less"),
         Line(
             row,
             "at 100/s p50, more than alone",

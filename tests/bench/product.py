@@ -84,7 +84,7 @@ class Product:
         connection.close()
         return answer.status, answer.getheader("set-cookie")
 
-    def ask(self, method: str, path: str, body: Any) -> Any:
+    def request(self, method: str, path: str, body: Any) -> Any:
         """Sends a request as the owner; returns the response body; raises if it is refused."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         headers = {"content-type": "application/json", "origin": self.origin, "cookie": self.cookie}

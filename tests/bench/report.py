@@ -62,7 +62,7 @@ def spread(rounds: list[dict[str, Any]], name: str) -> float:
     return float((max(values) - min(values)) / (median(values) or 1))
 
 
-def beside(
+def compare(
     row: str, what: str, unit: str, name: str, floor: list[dict[str, Any]], product: list[dict[str, Any]], **more: Any
 ) -> Line:
     """The median of one figure over all rounds, product beside floor."""
@@ -84,8 +84,8 @@ def _bound(line: Line, bound: float | None) -> str:
     if bound is None:
         return ""
     sign = "≥" if line.better == "more" else "≤"
-    plain = line.absolute or line.ratio is None
-    return f"{sign} {number(bound)}" + (f" {line.unit}" if plain else "×")
+    absolute_only = line.absolute or line.ratio is None
+    return f"{sign} {number(bound)}" + (f" {line.unit}" if absolute_only else "×")
 
 
 def show(lines: list[Line]) -> None:

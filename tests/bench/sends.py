@@ -26,7 +26,7 @@ from server.delivery.settings import SMS
 from server.kernel.bus import LocalBus
 from server.schema import outbound
 from server.settings import Settings
-from tests.bench.report import Line, beside
+from tests.bench.report import Line, compare
 from tests.bench.setting import Setting
 from tests.faults.carrier import carrier
 from tests.sms import ACCOUNT, TOKEN, TOLL_FREE, new_person, new_thread, settings_of
@@ -136,11 +136,11 @@ def run(setting: Setting) -> list[Line]:
         where = f"{delay_s * 1000:.0f} ms carrier"
         if delay_s:
             bound = [{"rate": IN_FLIGHT / delay_s}] * setting.rounds
-            lines.append(beside("5 sends", f"SDK, {where}, beside the bound of {IN_FLIGHT} in flight", "/s", "rate", bound, sdk, gate=0.9, stretch=0.95))  # fmt: skip
-            lines.append(beside("5 sends", f"whole send path, {where}, beside the bound", "/s", "rate", bound, send_path, gate=0.9, stretch=0.95))  # fmt: skip
+            lines.append(compare("5 sends", f"SDK, {where}, beside the bound of {IN_FLIGHT} in flight", "/s", "rate", bound, sdk, gate=0.9, stretch=0.95))  # fmt: skip
+            lines.append(compare("5 sends", f"whole send path, {where}, beside the bound", "/s", "rate", bound, send_path, gate=0.9, stretch=0.95))  # fmt: skip
         else:
-            lines.append(beside("5 sends", f"SDK, {where}, beside aiohttp", "/s", "rate", raw, sdk, gate=0.6, stretch=0.9))  # fmt: skip
-            lines.append(beside("5 sends", f"whole send path, {where}, beside aiohttp", "/s", "rate", raw, send_path, gate=0.6, stretch=0.9))  # fmt: skip
-        lines.append(beside("5 sends", f"SDK, {where}, CPU per 1,000, beside aiohttp", "ms", "cpu", raw, sdk, better="less"))  # fmt: skip
-        lines.append(beside("5 sends", f"whole send path, {where}, CPU per 1,000, beside aiohttp", "ms", "cpu", raw, send_path, better="less"))  # fmt: skip
+            lines.append(compare("5 sends", f"SDK, {where}, beside aiohttp", "/s", "rate", raw, sdk, gate=0.6, stretch=0.9))  # fmt: skip
+            lines.append(compare("5 sends", f"whole send path, {where}, beside aiohttp", "/s", "rate", raw, send_path, gate=0.6, stretch=0.9))  # fmt: skip
+        lines.append(compare("5 sends", f"SDK, {where}, CPU per 1,000, beside aiohttp", "ms", "cpu", raw, sdk, better="less"))  # fmt: skip
+        lines.append(compare("5 sends", f"whole send path, {where}, CPU per 1,000, beside aiohttp", "ms", "cpu", raw, send_path, better="less"))  # fmt: skip
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.bench import floor
 from tests.bench.processes import drive
 from tests.bench.product import Product, floor_target
-from tests.bench.report import Line, beside
+from tests.bench.report import Line, compare
 from tests.bench.setting import Setting
 
 
@@ -20,13 +20,13 @@ def run(setting: Setting) -> list[Line]:
     memory = (floors[:1], products[:1])
     row, visitors = "6 idle", f"{count + 200:,} visitors"
     return [
-        beside(
+        compare(
             row, "a socket, deflate offered", "KiB", "kib_per_socket", *memory, better="less", gate=1.4, stretch=1.1
         ),
-        beside(row, "connects with hello", "a second", "connects_per_s", floors, products, gate=0.5),
-        beside(row, "connects, CPU per 1,000", "ms", "connect_cpu_ms_per_1000", floors, products, better="less"),
-        beside(row, visitors, "MB", "pss_mb", *memory, better="less", gate=200, absolute=True),
-        beside(
+        compare(row, "connects with hello", "a second", "connects_per_s", floors, products, gate=0.5),
+        compare(row, "connects, CPU per 1,000", "ms", "connect_cpu_ms_per_1000", floors, products, better="less"),
+        compare(row, visitors, "MB", "pss_mb", *memory, better="less", gate=200, absolute=True),
+        compare(
             row, visitors, "% of a core", "idle_cpu_percent", floors, products, better="less", gate=2, absolute=True
         ),
     ]

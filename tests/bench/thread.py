@@ -15,7 +15,7 @@ from tests.bench.report import Line, middle, spread
 from tests.bench.setting import Setting
 from tests.services import Chromium
 
-TICKET = inbox.OPEN_SHARE  # an open ticket
+TICKET = inbox.OPEN_TICKET_EVERY  # an open ticket
 LENGTH = 3_000
 FRAMES = 15
 
@@ -121,10 +121,10 @@ async def _opened_at_hit(page: Page) -> float:
     await page.get_by_role("combobox", name="Search or run a command…").fill(f"message {LENGTH // 2}")
     hit = page.get_by_role("dialog").get_by_role("option").filter(has_text=f"{LENGTH // 2}").first
     await hit.wait_for()
-    begun = await page.evaluate("performance.now()")
+    started = await page.evaluate("performance.now()")
     await hit.click()
     await page.get_by_text(f"message {LENGTH // 2}:").first.wait_for()
-    return float(await page.evaluate("performance.now()") - begun)
+    return float(await page.evaluate("performance.now()") - started)
 
 
 async def _scrolled(page: Page, selector: str, by: int) -> dict[str, float]:
@@ -133,10 +133,10 @@ async def _scrolled(page: Page, selector: str, by: int) -> dict[str, float]:
 
 
 async def _opened(page: Page, row: Any) -> float:
-    begun = await page.evaluate("performance.now()")
+    started = await page.evaluate("performance.now()")
     await row.click()
     await page.get_by_text(f"message {LENGTH}:").first.wait_for()
-    return float(await page.evaluate("performance.now()") - begun)
+    return float(await page.evaluate("performance.now()") - started)
 
 
 # Scrolls the list to its end at once (a throw), and waits until the next page has arrived and rows fill the view.
@@ -168,8 +168,8 @@ async def _measure_list(product: Product, endpoint: str) -> dict[str, Any]:
 
 
 def _run_list(setting: Setting) -> list[Line]:
-    tickets = setting.few(100_000 * inbox.OPEN_SHARE // (inbox.OPEN_SHARE - 1))
-    closed = tickets - tickets // inbox.OPEN_SHARE
+    tickets = setting.few(100_000 * inbox.OPEN_TICKET_EVERY // (inbox.OPEN_TICKET_EVERY - 1))
+    closed = tickets - tickets // inbox.OPEN_TICKET_EVERY
     with Product(setting.folder, name="list") as product, Chromium() as endpoint:
         assert product.child is not None
         product.child.stop()

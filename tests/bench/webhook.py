@@ -9,7 +9,7 @@ from typing import Any
 from tests.bench import floor
 from tests.bench.processes import Child, drive, free_port
 from tests.bench.product import Product, floor_target
-from tests.bench.report import Line, beside
+from tests.bench.report import Line, compare
 from tests.bench.setting import Setting
 
 ACCOUNT, TOKEN, OURS = "AC" + "b" * 32, "auth-token-of-the-bench", "+18885550199"
@@ -18,10 +18,10 @@ LANES = 32
 
 def set_up(product: Product) -> None:
     """Sets SMS up as an owner does in Settings → SMS; sending stays off."""
-    version = product.ask("GET", "/api/sms/settings", None)["version"]
+    version = product.request("GET", "/api/sms/settings", None)["version"]
     settings = {"on": False, "account_sid": ACCOUNT, "auth_token": TOKEN, "version": version}
-    product.ask("PUT", "/api/sms/settings", settings)
-    product.ask("POST", "/api/sms/senders", {"address": OURS, "kind": "toll_free", "country": "US"})
+    product.request("PUT", "/api/sms/settings", settings)
+    product.request("POST", "/api/sms/senders", {"address": OURS, "kind": "toll_free", "country": "US"})
 
 
 def signed_floor(folder: Path) -> Child:
@@ -52,10 +52,10 @@ def run(setting: Setting) -> list[Line]:
         return {"better": "less", "gate": bound, "absolute": True}
 
     return [
-        beside(row, "32 connections", "texts/s", "per_s", *correct_token, gate=0.4, stretch=0.6),
-        beside(row, "32 connections, CPU per 1,000", "ms", "cpu_ms_per_1000", *correct_token, **limit(230)),
-        beside(row, "32 connections p99", "ms", "p99_ms", *correct_token, better="less"),
-        beside(row, "wrong signature", "requests/s", "per_s", *wrong_token, gate=0.4),
-        beside(row, "at 500/s p50", "ms", "p50_ms", *steady, **limit(2)),
-        beside(row, "at 500/s p99", "ms", "p99_ms", *steady, **limit(8)),
+        compare(row, "32 connections", "texts/s", "per_s", *correct_token, gate=0.4, stretch=0.6),
+        compare(row, "32 connections, CPU per 1,000", "ms", "cpu_ms_per_1000", *correct_token, **limit(230)),
+        compare(row, "32 connections p99", "ms", "p99_ms", *correct_token, better="less"),
+        compare(row, "wrong signature", "requests/s", "per_s", *wrong_token, gate=0.4),
+        compare(row, "at 500/s p50", "ms", "p50_ms", *steady, **limit(2)),
+        compare(row, "at 500/s p99", "ms", "p99_ms", *steady, **limit(8)),
     ]

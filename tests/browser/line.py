@@ -35,7 +35,7 @@ class Line:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self) -> None:
-        """Breaks every connection and refuses new ones until `mend`."""
+        """Breaks every connection and refuses new connections until `mend`."""
         self._cut = True
         self._abort()
 

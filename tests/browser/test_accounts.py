@@ -99,7 +99,7 @@ async def test_an_invited_colleague_joins_and_answers(people: People) -> None:
     await nora.replies("invited: Nora")
     await expect(visitor.frame.locator(".row.theirs .name", has_text="Nora New")).to_be_visible()
 
-    again = await (await people.context()).new_page()
+    other_browser = await (await people.context()).new_page()
     people.watch.forgive(r"status of 4\d\d .*api/links")
-    await again.goto(link.strip())
-    await expect(again.get_by_text("This link does not work")).to_be_visible()
+    await other_browser.goto(link.strip())
+    await expect(other_browser.get_by_text("This link does not work")).to_be_visible()

@@ -14,7 +14,7 @@ from tests.browser.phone import connect, phone
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-def named(page: Page, name: str) -> Locator:
+def row_of(page: Page, name: str) -> Locator:
     """The row of one consent."""
     return page.get_by_role("button", name=f"More actions for {name}", exact=True).locator("xpath=..")
 
@@ -45,8 +45,8 @@ async def test_consents_are_added_renamed_required_and_removed_unless_in_use(
     await page.get_by_role("option", name="SMS").click()
     assert await serious(page) == []
     await dialog.get_by_role("button", name="Save").click()
-    await expect(named(page, "Profiling")).to_contain_text("SMS · 0 people agreed")
-    await expect(named(page, "Profiling")).to_contain_text("We may look at what you buy")
+    await expect(row_of(page, "Profiling")).to_contain_text("SMS · 0 people agreed")
+    await expect(row_of(page, "Profiling")).to_contain_text("We may look at what you buy")
 
     # A second consent of the same name is refused with a message, and the typed name stays.
     await page.get_by_role("button", name="Add a consent").click()
@@ -67,7 +67,7 @@ async def test_consents_are_added_renamed_required_and_removed_unless_in_use(
         dialog.get_by_text("Nobody has given this consent yet, so from now on nobody gets these messages.")
     ).to_be_visible()
     await dialog.get_by_role("button", name="Save").click()
-    await expect(named(page, "Taste")).to_contain_text("Required for every message")
+    await expect(row_of(page, "Taste")).to_contain_text("Required for every message")
 
     await chooses(page, "Taste", "Remove")
     await expect(dialog.get_by_text("people who have not agreed would get messages")).to_be_visible()
@@ -76,7 +76,7 @@ async def test_consents_are_added_renamed_required_and_removed_unless_in_use(
     await chooses(page, "Taste", "Edit")
     await dialog.get_by_role("switch", name="Required for every message").uncheck(force=True)
     await dialog.get_by_role("button", name="Save").click()
-    await expect(named(page, "Taste")).not_to_contain_text("Required for every message")
+    await expect(row_of(page, "Taste")).not_to_contain_text("Required for every message")
     await chooses(page, "Taste", "Remove")
     await expect(dialog.get_by_text("the name cannot be used again")).to_be_visible()
     await dialog.get_by_role("button", name="Remove").click()
@@ -112,7 +112,7 @@ async def test_a_named_consent_is_shown_beside_the_ticket_and_in_the_thread_with
     await expect(side.get_by_text(re.compile(r"Advice by phone subscribed · .+ · by hand"))).to_be_visible()
     await expect(desk.log.get_by_text(re.compile("Advice by phone: subscribed"))).to_be_visible()
     await boss.page.reload()
-    await expect(named(boss.page, "Advice by phone")).to_contain_text("1 person agreed")
+    await expect(row_of(boss.page, "Advice by phone")).to_contain_text("1 person agreed")
 
 
 async def test_a_user_who_may_not_record_consent_has_no_page_for_it(people: People) -> None:

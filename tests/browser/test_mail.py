@@ -62,18 +62,18 @@ async def test_a_forgotten_password_is_replaced_through_a_mailed_link(own_people
     await page.wait_for_url("**/inbox")
     await signed_in.page.wait_for_url("**/login**")  # the other session has ended
 
-    again = await (await people.context()).new_page()
-    await again.goto(await link_in(mails, "reset"))
-    await expect(again.get_by_role("heading", name="This link does not work")).to_be_visible()
-    await again.goto(f"{people.site.console}/login")
+    other_browser = await (await people.context()).new_page()
+    await other_browser.goto(await link_in(mails, "reset"))
+    await expect(other_browser.get_by_role("heading", name="This link does not work")).to_be_visible()
+    await other_browser.goto(f"{people.site.console}/login")
     for typed, works in ((PASSWORD, False), (NEW_PASSWORD, True)):
-        await again.get_by_label("E-mail").fill(email_of("ben"))
-        await again.get_by_role("textbox", name="Password", exact=True).fill(typed)
-        await again.get_by_role("button", name="Sign in", exact=True).click()
+        await other_browser.get_by_label("E-mail").fill(email_of("ben"))
+        await other_browser.get_by_role("textbox", name="Password", exact=True).fill(typed)
+        await other_browser.get_by_role("button", name="Sign in", exact=True).click()
         if works:
-            await again.wait_for_url("**/inbox")
+            await other_browser.wait_for_url("**/inbox")
         else:
-            await expect(again.get_by_text("Wrong e-mail or password.")).to_be_visible()
+            await expect(other_browser.get_by_text("Wrong e-mail or password.")).to_be_visible()
 
 
 async def test_a_sign_in_link_is_mailed_in_the_language_of_the_page(people: People) -> None:
@@ -112,12 +112,12 @@ async def test_an_invitation_is_mailed_and_accepted(people: People) -> None:
 @pytest.mark.parametrize("width", [390, 1280])
 async def test_the_mail_page_shows_every_part_at_any_width(people: People, scheme: str, width: int) -> None:
     desk = await people.agent("adam")
-    made = await desk.page.request.post(
+    response = await desk.page.request.post(
         f"{people.site.console}/api/invites",
         data={"email": f"pia{width}{scheme}@shop.example", "role": "support"},
         headers={"origin": people.site.console},
     )
-    assert made.ok and (await made.json())["mailed"] is True
+    assert response.ok and (await response.json())["mailed"] is True
     mails = await mail_page(people, color_scheme=scheme, viewport={"width": width, "height": 800})
     assert await serious(mails) == []
     await newest(mails, f"pia{width}{scheme}@shop.example")

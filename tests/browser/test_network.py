@@ -153,10 +153,10 @@ WRONG = """(() => {
 async def test_with_a_clock_that_is_wrong_by_an_hour_chat_and_times_are_right(people: People, hours: int) -> None:
     people.watch.forgive(BROKEN_LINE)
     tag = f"skew {hours}:"
-    wrong = WRONG.replace("OFFSET", str(hours * 3_600_000))
+    wrong_clock = WRONG.replace("OFFSET", str(hours * 3_600_000))
     agent_context, visitor_context = await people.context(), await people.context()
     for context in (agent_context, visitor_context):
-        await context.add_init_script(wrong)
+        await context.add_init_script(wrong_clock)
     desk = Desk(people.site, await agent_context.new_page())
     await desk.signs_in("ana")
     await desk.goes()

@@ -412,17 +412,17 @@ async def test_saved_account_numbers_and_keywords_are_shown_again_without_the_se
     assert await serious(page) == []
 
     await page.get_by_role("tab", name="Keywords").click()
-    word = page.get_by_label("New keyword")
+    keyword_input = page.get_by_label("New keyword")
     for bad, reason in (
         ("NO", "Use 3 to 20 letters"),
         ("STOP", "This word is too common"),
         ("VODKA", "Carriers refuse"),
     ):
-        await word.fill(bad)
-        await word.press("Enter")
+        await keyword_input.fill(bad)
+        await keyword_input.press("Enter")
         await expect(page.get_by_text(reason)).to_be_visible()
-    await word.fill("kettle")
-    await word.press("Enter")
+    await keyword_input.fill("kettle")
+    await keyword_input.press("Enter")
     await expect(page.get_by_text("KETTLE", exact=True)).to_be_visible()
     await page.get_by_label("Name in the replies").fill("Fern & Kettle")
     # An invalid value is reported at its field.

@@ -22,30 +22,30 @@ async def test_a_visitor_reads_back_to_the_first_message(people: People) -> None
     await visitor.marked("back: 129", "sent")
     # A tab stores its newest fifty entries a moment after they arrived; later entries reach the next tab live.
     await visitor.frame.wait_for_function("() => localStorage['tl:anon:chat']?.includes('back: 129')")
-    again = await people.visitor(context=visitor.page.context)
-    await expect(again.bubble("back: 129")).to_be_in_viewport()
-    await expect(again.bubbles).to_have_count(50)
+    new_tab = await people.visitor(context=visitor.page.context)
+    await expect(new_tab.bubble("back: 129")).to_be_in_viewport()
+    await expect(new_tab.bubbles).to_have_count(50)
 
-    scroller = again.frame.get_by_role("log")
-    reading = again.bubble("back: 90")
+    scroller = new_tab.frame.get_by_role("log")
+    reading = new_tab.bubble("back: 90")
     await reading.scroll_into_view_if_needed()
     for _ in range(20):
-        if await again.bubble("back: 0").count():
+        if await new_tab.bubble("back: 0").count():
             break
         # Counted and scrolled in one script: the page may already have requested more.
         count = await scroller.evaluate(
             "log => { log.scrollTop = 120; return log.querySelectorAll('.row .text').length }"
         )
-        await expect(again.bubbles.nth(count)).to_be_attached()
+        await expect(new_tab.bubbles.nth(count)).to_be_attached()
         # The scroll position does not change.
         assert await scroller.evaluate("log => log.scrollTop") > 120
-    texts = await again.texts()
+    texts = await new_tab.texts()
     assert texts[-130:] == [f"back: {n}" for n in range(130)]
     assert len(texts) == len(set(texts))
-    await expect(again.frame.get_by_text(WELCOME)).to_have_count(1)
+    await expect(new_tab.frame.get_by_text(WELCOME)).to_have_count(1)
 
-    await again.says("back: and on")
-    await expect(again.bubble("back: and on")).to_be_in_viewport()
+    await new_tab.says("back: and on")
+    await expect(new_tab.bubble("back: and on")).to_be_in_viewport()
 
 
 async def test_signing_in_with_the_chat_open_continues_it(people: People) -> None:
@@ -109,9 +109,9 @@ async def test_two_signed_out_visitors_with_an_undefined_identity_have_separate_
 
     await olga.opens("nobody: my parcel")
     await olga.replies("nobody: on its way")
-    again = await people.visitor(context=first)
-    await expect(again.bubble("nobody: on its way")).to_be_visible()
-    await expect(again.bubble("nobody: another person")).to_have_count(0)
+    new_tab = await people.visitor(context=first)
+    await expect(new_tab.bubble("nobody: on its way")).to_be_visible()
+    await expect(new_tab.bubble("nobody: another person")).to_have_count(0)
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
@@ -226,10 +226,10 @@ async def test_a_customer_who_signs_out_leaves_nothing_behind(people: People) ->
     # The widget has not stored the typed text yet. If it stored the text after the shutdown, the text would come back.
     await visitor.page.evaluate("Threadline.shutdown()")
     await expect(visitor.page.locator("html > div")).to_have_count(0)
-    again = await people.visitor(context=visitor.page.context)
-    await expect(again.box).to_have_value("")
-    await expect(again.bubble("signs out: hello")).to_have_count(0)
-    assert await again.frame.evaluate("Object.keys(localStorage).filter(key => !key.endsWith(':token'))") == []
+    new_tab = await people.visitor(context=visitor.page.context)
+    await expect(new_tab.box).to_have_value("")
+    await expect(new_tab.bubble("signs out: hello")).to_have_count(0)
+    assert await new_tab.frame.evaluate("Object.keys(localStorage).filter(key => !key.endsWith(':token'))") == []
 
 
 # Counts the loader's running intervals and observers from outside; the driver has some of its own.

@@ -22,7 +22,7 @@ class DnsServer(asyncio.DatagramProtocol):
     """`records`: TXT values by name, or a fault. A name without an entry does not exist."""
 
     records: dict[str, list[str] | str] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     port: int = 0
     _transport: Any = None
 
@@ -34,7 +34,7 @@ class DnsServer(asyncio.DatagramProtocol):
         query = dns.message.from_wire(data)
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
-        self.asked.append(name)
+        self.queries.append(name)
         values = self.records.get(name)
         if values == HANG:
             return

@@ -98,9 +98,11 @@ def responding_with(*parts: bytes, close: bool = False) -> Callable[[bytes, Writ
 
 async def test_a_request_is_written_in_the_expected_form() -> None:
     async with peer(responding_with(OK)) as server, client() as http:
-        answer = await http.ask("POST", f"{server.url}/a/b?c=%20", {"X-One": "1", "X-Two": "zwö"}, b"\r\n\r\nbody")
+        answer = await http.send_request(
+            "POST", f"{server.url}/a/b?c=%20", {"X-One": "1", "X-Two": "zwö"}, b"\r\n\r\nbody"
+        )
         assert answer == HttpResponse(200, [(b"Content-Length", b"2")], b"ok")
-        assert (await http.ask("GET", server.url, {})).status == 200
+        assert (await http.send_request("GET", server.url, {})).status == 200
         host = server.url.removeprefix("http://").encode()
     assert server.requests == [
         b"POST /a/b?c=%20 HTTP/1.1\r\nHost: "
@@ -134,7 +136,7 @@ async def test_responses_of_every_form_are_parsed(
 ) -> None:
     async with peer(responding_with(*parts, close=close)) as server, client() as http:
         for _ in range(2):
-            answer = await http.ask("POST", server.url, {}, b"x")
+            answer = await http.send_request("POST", server.url, {}, b"x")
             assert (answer.status, answer.body) == (status, body)
         if status == 429:
             assert answer.header("retry-after") == "3"
@@ -173,9 +175,9 @@ async def test_responses_of_every_form_are_parsed(
 async def test_an_incomplete_response_is_never_reported_as_not_connected(parts: tuple[bytes, ...], close: bool) -> None:
     async with peer(responding_with(*parts, close=close)) as server, client() as http:
         with pytest.raises(NoResponse):
-            await http.ask("POST", server.url, {}, b"x")
+            await http.send_request("POST", server.url, {}, b"x")
         server.act = responding_with(OK)
-        assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
+        assert (await http.send_request("POST", server.url, {}, b"x")).body == b"ok"
     assert len(server.requests) == 2  # nothing is repeated
 
 
@@ -183,7 +185,7 @@ async def test_a_response_without_a_request_closes_the_connection() -> None:
     """On an open connection the next request would get the response of an earlier one."""
     async with peer(responding_with(OK + OK.replace(b"ok", b"no"))) as server, client() as http:
         for _ in range(3):
-            assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
+            assert (await http.send_request("POST", server.url, {}, b"x")).body == b"ok"
         assert server.connections == 3
 
     async def late(_: bytes, writer: Writer) -> None:
@@ -193,7 +195,7 @@ async def test_a_response_without_a_request_closes_the_connection() -> None:
 
     async with peer(late) as server, client() as http:
         for _ in range(3):
-            assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
+            assert (await http.send_request("POST", server.url, {}, b"x")).body == b"ok"
             await asyncio.sleep(0.05)
         assert server.connections == 3
 
@@ -202,7 +204,7 @@ async def test_a_response_without_a_request_closes_the_connection() -> None:
 async def test_bytes_after_a_response_do_not_change_it(after: bytes) -> None:
     async with peer(responding_with(OK + after)) as server, client() as http:
         for _ in range(2):
-            assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
+            assert (await http.send_request("POST", server.url, {}, b"x")).body == b"ok"
 
 
 async def test_a_connection_that_closes_with_its_response_is_not_used_again() -> None:
@@ -214,7 +216,7 @@ async def test_a_connection_that_closes_with_its_response_is_not_used_again() ->
         writer.close()
 
     async with peer(last_word) as server, client(Limits(2, 1.0, 2.0, 5.0, 100)) as http:
-        answers = await asyncio.gather(*(http.ask("POST", server.url, {}, b"%d" % n) for n in range(60)))
+        answers = await asyncio.gather(*(http.send_request("POST", server.url, {}, b"%d" % n) for n in range(60)))
     assert [answer.body for answer in answers] == [b"ok"] * 60
     assert len(server.requests) == 60
 
@@ -226,21 +228,21 @@ async def test_cancelling_a_request_as_its_response_arrives_disturbs_no_other() 
 
     async with peer(slowly) as server, client(Limits(1, 1.0, 2.0, 5.0, 100)) as http:
         for _ in range(50):
-            first = asyncio.create_task(http.ask("POST", server.url, {}, b"first"))
+            first = asyncio.create_task(http.send_request("POST", server.url, {}, b"first"))
             await asyncio.sleep(0.002)
             (pool,) = http._pools.values()
             async with asyncio.timeout(5):
                 while not pool._free:  # noqa: ASYNC110 - the very turn in which it is free again
                     await asyncio.sleep(0)
             first.cancel()
-            assert (await http.ask("POST", server.url, {}, b"second")).body == b"ok"
+            assert (await http.send_request("POST", server.url, {}, b"second")).body == b"ok"
             await asyncio.gather(first, return_exceptions=True)
     assert server.connections == 1
 
 
 async def test_a_close_does_not_complete_a_half_response() -> None:
     async with peer(responding_with(b'HTTP/1.1 201 Created\r\n\r\n{"sid":')) as server, client() as http:
-        asking = asyncio.create_task(http.ask("POST", server.url, {}, b"x"))
+        asking = asyncio.create_task(http.send_request("POST", server.url, {}, b"x"))
         await asyncio.sleep(0.05)
         await http.close()
         with pytest.raises(NoResponse):
@@ -248,21 +250,21 @@ async def test_a_close_does_not_complete_a_half_response() -> None:
 
 
 async def test_requests_share_one_dns_lookup_even_if_it_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = 0
+    lookups = 0
 
     async def hangs(*_: object, **__: object) -> list[object]:
-        nonlocal asked
-        asked += 1
+        nonlocal lookups
+        lookups += 1
         await asyncio.sleep(0.4)
         raise OSError("nobody knows")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hangs, raising=False)
     async with client(Limits(4, 0.1, 5.0, 5.0, 100)) as http:
         for _ in range(3):
-            asking = [http.ask("POST", "http://localhost:9", {}, b"x") for _ in range(4)]
+            asking = [http.send_request("POST", "http://localhost:9", {}, b"x") for _ in range(4)]
             results = await asyncio.gather(*asking, return_exceptions=True)
             assert [type(result) for result in results] == [NotConnected] * 4
-        assert asked == 1
+        assert lookups == 1
 
 
 async def test_a_refused_connection_is_reported_as_not_connected() -> None:
@@ -270,17 +272,17 @@ async def test_a_refused_connection_is_reported_as_not_connected() -> None:
         url = server.url
     async with client() as http:
         with pytest.raises(NotConnected, match="Error"):
-            await http.ask("POST", url, {}, b"x")
+            await http.send_request("POST", url, {}, b"x")
         with pytest.raises(NotConnected, match="gaierror"):
-            await http.ask("POST", "http://nobody.invalid", {}, b"x")
+            await http.send_request("POST", "http://nobody.invalid", {}, b"x")
 
 
 async def test_a_response_that_is_late_times_out() -> None:
     async with peer(responding_with()) as server, client(Limits(1, 0.2, 0.1, 5.0, 100)) as http:
         with pytest.raises(NoResponse, match="TimeoutError"):
-            await http.ask("POST", server.url, {}, b"x")
+            await http.send_request("POST", server.url, {}, b"x")
         server.act = responding_with(OK)
-        assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
+        assert (await http.send_request("POST", server.url, {}, b"x")).body == b"ok"
 
 
 async def test_a_request_that_times_out_in_the_queue_is_not_sent_and_blocks_nobody() -> None:
@@ -291,22 +293,22 @@ async def test_a_request_that_times_out_in_the_queue_is_not_sent_and_blocks_nobo
         writer.write(OK)
 
     async with peer(slowly) as server, client(Limits(2, 0.1, 5.0, 5.0, 100)) as http:
-        asking = [asyncio.create_task(http.ask("POST", server.url, {}, b"first")) for _ in range(2)]
+        asking = [asyncio.create_task(http.send_request("POST", server.url, {}, b"first")) for _ in range(2)]
         await asyncio.sleep(0.05)
         results = await asyncio.gather(
-            *(http.ask("POST", server.url, {}, b"late") for _ in range(5)), return_exceptions=True
+            *(http.send_request("POST", server.url, {}, b"late") for _ in range(5)), return_exceptions=True
         )
         assert [str(result) for result in results] == ["TimeoutError"] * 5
         assert all(isinstance(result, NotConnected) for result in results)
         may_continue.set()
         assert [answer.body for answer in await asyncio.gather(*asking)] == [b"ok"] * 2
-        assert (await http.ask("POST", server.url, {}, b"after")).body == b"ok"
+        assert (await http.send_request("POST", server.url, {}, b"after")).body == b"ok"
     assert not [request for request in server.requests if b"late" in request]
 
 
 async def test_connections_are_limited_and_every_request_gets_one() -> None:
     async with peer(responding_with(OK)) as server, client() as http:
-        answers = await asyncio.gather(*(http.ask("POST", server.url, {}, b"%d" % n) for n in range(100)))
+        answers = await asyncio.gather(*(http.send_request("POST", server.url, {}, b"%d" % n) for n in range(100)))
     assert [answer.body for answer in answers] == [b"ok"] * 100
     assert server.most == 4
     assert len(server.requests) == 100
@@ -314,20 +316,20 @@ async def test_connections_are_limited_and_every_request_gets_one() -> None:
 
 async def test_an_idle_connection_is_closed() -> None:
     async with peer(responding_with(OK)) as server, client(Limits(4, 1.0, 2.0, 0.1, 100)) as http:
-        await asyncio.gather(*(http.ask("POST", server.url, {}, b"x") for _ in range(4)))
+        await asyncio.gather(*(http.send_request("POST", server.url, {}, b"x") for _ in range(4)))
         for _ in range(8):  # keeps one connection in use
             await asyncio.sleep(0.04)
-            await http.ask("POST", server.url, {}, b"x")
+            await http.send_request("POST", server.url, {}, b"x")
         assert (server.connections, server.open) == (4, 1)
         await asyncio.sleep(0.3)
         assert server.open == 0
-        assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
+        assert (await http.send_request("POST", server.url, {}, b"x")).body == b"ok"
 
 
 async def test_cancelling_a_request_closes_its_connection() -> None:
     async with peer(responding_with()) as server, client(Limits(1, 1.0, 9.0, 5.0, 100)) as http:
-        first = asyncio.create_task(http.ask("POST", server.url, {}, b"x"))
-        second = asyncio.create_task(http.ask("POST", server.url, {}, b"x"))
+        first = asyncio.create_task(http.send_request("POST", server.url, {}, b"x"))
+        second = asyncio.create_task(http.send_request("POST", server.url, {}, b"x"))
         await asyncio.sleep(0.05)
         first.cancel()
         second.cancel()
@@ -335,13 +337,13 @@ async def test_cancelling_a_request_closes_its_connection() -> None:
             asyncio.CancelledError
         ] * 2
         server.act = responding_with(OK)
-        assert (await http.ask("POST", server.url, {}, b"x")).body == b"ok"
+        assert (await http.send_request("POST", server.url, {}, b"x")).body == b"ok"
         assert server.open == 1
 
 
 async def test_closing_the_client_fails_all_waiting_requests() -> None:
     async with peer(responding_with()) as server, client(Limits(1, 3.0, 9.0, 5.0, 100)) as http:
-        tasks = [asyncio.create_task(http.ask("POST", server.url, {}, b"x")) for _ in range(2)]
+        tasks = [asyncio.create_task(http.send_request("POST", server.url, {}, b"x")) for _ in range(2)]
         await asyncio.sleep(0.05)
         await http.close()
         started, waiting = await asyncio.gather(*tasks, return_exceptions=True)
@@ -367,7 +369,7 @@ async def test_closing_the_client_fails_all_waiting_requests() -> None:
 async def test_an_invalid_request_is_refused_unsent(url: str, headers: dict[str, str]) -> None:
     async with client() as http:
         with pytest.raises(NotConnected):  # NotConnected means that nothing was sent
-            await http.ask("GET", url, headers)
+            await http.send_request("GET", url, headers)
 
 
 def certificate(folder: Path, host: str) -> tuple[Path, Path]:
@@ -395,15 +397,15 @@ async def test_tls_verifies_the_certificate_and_its_host_name(tmp_path: Path) ->
     server_context.load_cert_chain(cert, key)
     async with peer(responding_with(OK), server_context) as server:
         async with client(tls=ssl.create_default_context(cafile=str(cert))) as http:
-            assert [(await http.ask("POST", server.url, {}, b"x")).body for _ in range(2)] == [b"ok"] * 2
+            assert [(await http.send_request("POST", server.url, {}, b"x")).body for _ in range(2)] == [b"ok"] * 2
             assert server.connections == 1
             with pytest.raises(NotConnected, match="SSLCertVerificationError"):  # another host name
-                await http.ask("POST", server.url.replace("localhost", "127.0.0.1"), {}, b"x")
+                await http.send_request("POST", server.url.replace("localhost", "127.0.0.1"), {}, b"x")
         async with client() as http:  # no trusted authority signed the certificate
             with pytest.raises(NotConnected, match="SSLCertVerificationError"):
-                await http.ask("POST", server.url, {}, b"x")
+                await http.send_request("POST", server.url, {}, b"x")
             with pytest.raises(NoResponse):
-                await http.ask("POST", server.url.replace("https", "http"), {}, b"x")
+                await http.send_request("POST", server.url.replace("https", "http"), {}, b"x")
     assert len(server.requests) == 2
 
 
@@ -442,7 +444,7 @@ async def test_a_failing_network_causes_no_repeat_and_no_wrong_report() -> None:
 
         async def ask(name: bytes) -> None:
             await asyncio.sleep(chance.random())
-            asking = asyncio.create_task(http.ask("POST", server.url, {}, name))
+            asking = asyncio.create_task(http.send_request("POST", server.url, {}, name))
             if chance.random() < 0.1:
                 asyncio.get_running_loop().call_later(chance.random() * 0.1, asking.cancel)
             result = (await asyncio.gather(asking, return_exceptions=True))[0]
@@ -450,7 +452,7 @@ async def test_a_failing_network_causes_no_repeat_and_no_wrong_report() -> None:
 
         await asyncio.gather(*(ask(b"%05d" % number) for number in range(600)))
         server.act = responding_with(OK)
-        last_answers = await asyncio.gather(*(http.ask("POST", server.url, {}, b"last") for _ in range(4)))
+        last_answers = await asyncio.gather(*(http.send_request("POST", server.url, {}, b"last") for _ in range(4)))
         assert [answer.body for answer in last_answers] == [b"ok"] * 4
         (pool,) = http._pools.values()
         assert (len(pool._connections), pool._connecting, len(pool._waiting)) == (4, 0, 0)

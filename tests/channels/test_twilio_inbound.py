@@ -154,14 +154,14 @@ async def test_a_text_that_cannot_be_stored_gets_503_and_is_stored_when_retried(
     online: Online, monkeypatch: Any
 ) -> None:
     await open_sms(online.world)
-    real = online.app.write_joined
+    original = online.app.write_joined
 
     async def busy(step: Any, *args: Any, **more: Any) -> Any:
         raise Busy()
 
     monkeypatch.setattr(online.app, "write_joined", busy)
     assert await post(online, payloads.text()) == 503
-    monkeypatch.setattr(online.app, "write_joined", real)
+    monkeypatch.setattr(online.app, "write_joined", original)
     assert await texts_shown(online) == []
     assert await post(online, payloads.text()) == 200
     assert await texts_shown(online) == ["Where is my parcel?"]
@@ -170,11 +170,11 @@ async def test_a_text_that_cannot_be_stored_gets_503_and_is_stored_when_retried(
 async def test_a_wrong_signature_causes_no_database_query(online: Online, monkeypatch: Any) -> None:
     await open_sms(online.world)
     assert await post(online, payloads.text()) == 200  # this loads the settings into the cache
-    asked: list[Any] = []
-    monkeypatch.setattr(online.app.db, "read", lambda *args: asked.append(args))
-    monkeypatch.setattr(online.app.db, "write", lambda *args, **more: asked.append(args))
+    statements: list[Any] = []
+    monkeypatch.setattr(online.app.db, "read", lambda *args: statements.append(args))
+    monkeypatch.setattr(online.app.db, "write", lambda *args, **more: statements.append(args))
     assert await post(online, payloads.text(), token="wrong") == 403
-    assert asked == []
+    assert statements == []
 
 
 # --- parsing ----------------------------------------------------------------------------------------------

@@ -101,24 +101,26 @@ def test_during_a_rotation_both_tokens_are_accepted_and_without_a_token_none() -
     assert not is_accepted(sign("", ORIGIN + PATH, TEXT), accepted_keys=keys(("",), (("", ""),)))
 
 
-def named(key: str = "webhooks_sharedkey_1", algorithm: str = "HMAC_SHA256") -> dict[str, str]:
+def settings_header(key: str = "webhooks_sharedkey_1", algorithm: str = "HMAC_SHA256") -> dict[str, str]:
     return {SIGNATURE_SETTINGS: f"key={key},algorithm={algorithm}"}
 
 
 def test_the_sha256_signature_is_checked_with_the_key_it_names() -> None:
     signature = RequestValidator("s3cret").compute_signature(ORIGIN + PATH, multi(TEXT), "HMAC_SHA256")
-    assert is_accepted(signature, headers=named())
-    assert is_accepted(signature, headers=named(algorithm="hmac_sha256"))
+    assert is_accepted(signature, headers=settings_header())
+    assert is_accepted(signature, headers=settings_header(algorithm="hmac_sha256"))
     assert not is_accepted(signature), "without the settings header the signature counts as SHA-1 and is wrong"
-    assert not is_accepted(signature, headers=named(key="webhooks_sharedkey_2"))
+    assert not is_accepted(signature, headers=settings_header(key="webhooks_sharedkey_2"))
     assert not is_accepted(signature, headers={SIGNATURE_SETTINGS: "algorithm=HMAC_SHA256"})
     with_token = RequestValidator(TOKEN).compute_signature(ORIGIN + PATH, multi(TEXT), "HMAC_SHA256")
-    assert not is_accepted(with_token, headers=named()), "the account's token must not be accepted as a shared key"
+    assert not is_accepted(with_token, headers=settings_header()), (
+        "the account's token must not be accepted as a shared key"
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["HMAC_SHA512", "none", "md5", "HMAC_SHA1 "])
 def test_an_unknown_algorithm_is_refused_and_the_usual_one_accepted(algorithm: str) -> None:
-    assert is_accepted(GOOD, headers=named(algorithm=algorithm)) is (algorithm.strip() == "HMAC_SHA1")
+    assert is_accepted(GOOD, headers=settings_header(algorithm=algorithm)) is (algorithm.strip() == "HMAC_SHA1")
 
 
 def test_a_json_body_is_signed_by_its_hash_in_the_address() -> None:

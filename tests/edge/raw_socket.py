@@ -96,7 +96,7 @@ class Raw:
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
 
-    async def rest(self, within: float = 5.0) -> list[ReceivedFrame]:
+    async def read_until_closed(self, within: float = 5.0) -> list[ReceivedFrame]:
         """All frames until the server closes the connection. Fails when it does not."""
         received = []
         while (result := await self.deliver(within)) is not None:

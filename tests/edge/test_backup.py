@@ -106,7 +106,7 @@ async def test_with_key_the_backup_contains_the_key_and_an_older_one_is_moved_as
     settings = Settings(_env_file=None, data_dir=data)
     migrate.run(settings)
     key = settings.make_secret()
-    backup.take(settings, tmp_path / "copy", with_key=True)
+    backup.take_backup(settings, tmp_path / "copy", with_key=True)
     new_settings = Settings(_env_file=None, data_dir=tmp_path / "new")
     other_key = new_settings.make_secret()
     restored = restore(new_settings, tmp_path / "copy")
@@ -118,7 +118,7 @@ async def test_a_restore_without_the_old_key_says_so_and_creates_none(tmp_path: 
     settings = Settings(_env_file=None, data_dir=tmp_path / "data")
     migrate.run(settings)
     settings.make_secret()
-    backup.take(settings, tmp_path / "copy")
+    backup.take_backup(settings, tmp_path / "copy")
     new_settings = Settings(_env_file=None, data_dir=tmp_path / "new")
     assert restore(new_settings, tmp_path / "copy").key == "missing"
     assert not (tmp_path / "new" / "secret.key").exists()
@@ -260,7 +260,7 @@ def test_an_older_database_is_migrated_by_the_restore(tmp_path: Path) -> None:
     old_settings = Settings(_env_file=None, data_dir=tmp_path / "old", secret_key=SECRET)
     old_settings.data_dir.mkdir()
     command.upgrade(migrate.config(old_settings), "0001")
-    backup.take(old_settings, tmp_path / "copy")
+    backup.take_backup(old_settings, tmp_path / "copy")
     new = settings_on(tmp_path / "new")
     assert restore(new, tmp_path / "copy").revision == "0001"
     with sqlite3.connect(new.sqlite_path()) as db:
@@ -297,7 +297,7 @@ def test_postgres_is_dumped_and_restored_into_an_empty_database(
             "INSERT INTO attachments (token, owner, name, type, size, sha256, created_at) "
             "VALUES ('never-fetched-0000', 'sms:MM1', 'image-1.png', 'image/png', 0, '', 0)"
         )
-    manifest = backup.take(settings, tmp_path / "copy")
+    manifest = backup.take_backup(settings, tmp_path / "copy")
     assert manifest.engine == "postgresql" and manifest.database_bytes > 1_000 and manifest.missing == []
     with pytest.raises(Refused) as refused:
         restore(settings, tmp_path / "copy", replace=True)
@@ -309,7 +309,7 @@ def test_postgres_is_dumped_and_restored_into_an_empty_database(
         assert row is not None and row[0] == 8, "the restored database must contain all users"
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Refused) as refused:
-        backup.take(settings, tmp_path / "none")
+        backup.take_backup(settings, tmp_path / "none")
     assert refused.value.code == "no_pg_dump" and "apt-get" in refused.value.message
 
 

@@ -115,12 +115,12 @@ async def test_a_bad_first_frame_is_refused_and_a_good_one_accepted_after_it(
 ) -> None:
     for case in [*frames.HELLOS, *(case for case in frames.EVERYWHERE if case.code)]:
         with subtests.test(case.id):
-            async with await online.dial() as bare:
-                await bare.says(case.sent)
-                assert (await bare.receives("refused"))["code"] == case.code
-                await bare.says({"type": "hello", "version": 1})
-                await bare.receives("ready")
-                assert not leaks(bare.frames)
+            async with await online.dial() as without_hello:
+                await without_hello.says(case.sent)
+                assert (await without_hello.receives("refused"))["code"] == case.code
+                await without_hello.says({"type": "hello", "version": 1})
+                await without_hello.receives("ready")
+                assert not leaks(without_hello.frames)
     assert await online.world.count(visitors) == 0
 
 
@@ -225,10 +225,10 @@ async def test_w1_ten_bad_frames_in_ten_seconds_end_the_socket_and_nine_do_not(o
 
 
 async def test_w1_ten_bad_frames_before_hello_end_the_socket_too(online: Online) -> None:
-    bare = await online.dial()
+    without_hello = await online.dial()
     for _ in range(10):
-        await bare.says("nonsense")
-    assert await bare.close_code() == 4400
+        await without_hello.says("nonsense")
+    assert await without_hello.close_code() == 4400
 
 
 async def test_w1_refusals_of_good_frames_do_not_count(zoe: Visitor) -> None:
@@ -306,7 +306,7 @@ class Shake:
 
 def _origins(path: str) -> list[Shake]:
     audience = path.rsplit("/", 1)[1]
-    bad = {
+    changes = {
         "none": None,
         "empty": "",
         "null": "null",
@@ -318,7 +318,7 @@ def _origins(path: str) -> list[Shake]:
         "user-info": "http://127.0.0.1@evil.test",
         "file": "file://",
     }
-    return [Shake(f"W37-{audience}-{name}", path, 403, Origin=origin) for name, origin in bad.items()]
+    return [Shake(f"W37-{audience}-{name}", path, 403, Origin=origin) for name, origin in changes.items()]
 
 
 HANDSHAKES = [

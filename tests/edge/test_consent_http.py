@@ -109,7 +109,7 @@ async def test_cim_4_a_consent_is_defined_recorded_required_and_removed(online: 
         assert (await mona.post("/api/consents", definition | {"name": spelling})).json()["error"][
             "code"
         ] == "name_taken"
-    for bad in (
+    for refused in (
         {"name": ""},
         {"name": "\u202e "},
         {"name": "\u200f\u200b"},
@@ -117,20 +117,20 @@ async def test_cim_4_a_consent_is_defined_recorded_required_and_removed(online: 
         {"name": "a", "channel": "fax"},
         {"name": "a", "required": 2},
     ):
-        assert (await mona.post("/api/consents", bad)).status == 422, bad
+        assert (await mona.post("/api/consents", refused)).status == 422, refused
     assert (await ana.get("/api/consents")).json() == {"consents": [{**consent, "given": 0}]}
 
     await online.app.write(actions.record, ConsentChange(anna, Purpose.SMS_MARKETING, Status.SUBSCRIBED, Method.FORM))
-    asked = await online.app.read(queries.facts, anna, NUMBER)
-    assert rules.may_send("marketing", "sms", asked, online.world.now) == rules.Blocked(
+    facts = await online.app.read(queries.facts, anna, NUMBER)
+    assert rules.may_send("marketing", "sms", facts, online.world.now) == rules.Blocked(
         "consent_missing", "A consent that every message needs is missing: Profiling."
     )
     path = f"/api/contacts/{anna}/consents"
     response = (await mona.post(path, entry("subscribed", purpose=consent["purpose"]))).json()
     [profiling] = [item for item in response["consents"] if item["purpose"] == consent["purpose"]]
     assert (profiling["name"], profiling["status"], profiling["required"]) == ("Profiling", "subscribed", True)
-    asked = await online.app.read(queries.facts, anna, NUMBER)
-    assert rules.may_send("marketing", "sms", asked, online.world.now) == rules.Allowed()
+    facts = await online.app.read(queries.facts, anna, NUMBER)
+    assert rules.may_send("marketing", "sms", facts, online.world.now) == rules.Allowed()
 
     assert (await ana.get("/api/consents")).json() == {"consents": [{**consent, "given": 1}]}
 
@@ -252,10 +252,10 @@ async def test_key_7_a_reply_that_carriers_forbid_is_refused_with_its_field(
 
 async def test_key_10_a_word_is_checked_while_it_is_typed(online: Online) -> None:
     mona = await online.agent("mona", socket=False)
-    good = (await mona.post("/api/sms/keywords/check", {"word": " tea2026 "})).json()
-    assert good == {"ok": True, "word": "TEA2026", "code": None, "reason": None}
-    bad = (await mona.post("/api/sms/keywords/check", {"word": "wine"})).json()
-    assert not bad["ok"] and "alcohol" in bad["reason"]
+    accepted = (await mona.post("/api/sms/keywords/check", {"word": " tea2026 "})).json()
+    assert accepted == {"ok": True, "word": "TEA2026", "code": None, "reason": None}
+    refused = (await mona.post("/api/sms/keywords/check", {"word": "wine"})).json()
+    assert not refused["ok"] and "alcohol" in refused["reason"]
 
 
 # --- from the terminal ----------------------------------------------------------------------------

@@ -15,9 +15,9 @@ async def test_support_can_name_a_contact_and_an_analyst_cannot(online: Online) 
     ticket = await online.world.sms_ticket()
     path = f"/api/contacts/{ticket.contact}"
     ana, nils = await online.agent("ana", socket=False), await online.agent("nils", "analyst", socket=False)
-    named = (await ana.send("PUT", path, {"name": "Maria Silva"})).json()["contact"]
-    assert UUID(named.pop("guid"))
-    assert named == {
+    contact = (await ana.send("PUT", path, {"name": "Maria Silva"})).json()["contact"]
+    assert UUID(contact.pop("guid"))
+    assert contact == {
         "id": ticket.contact, "name": "Maria Silva", "email": None, "phone": ticket.contact_phone, "country": "US",
     }  # fmt: skip
     assert (await ana.send("PUT", path, {"email": "MARIA@shop.example"})).json()["contact"]["name"] == "Maria Silva"

@@ -49,8 +49,8 @@ async def test_every_command_works_with_a_data_folder_of_any_name(tmp_path: Path
     app = await build(settings, bus=LocalBus())
     commands = await control.serve(app, {"revision": _revision})
     try:
-        assert await control.ask(settings, "revision", {}) == migrate.head()
-        manifest = backup.take(settings, folder / "copy", with_key=True)
+        assert await control.run_command(settings, "revision", {}) == migrate.head()
+        manifest = backup.take_backup(settings, folder / "copy", with_key=True)
     finally:
         await commands.close()
         await close(app)

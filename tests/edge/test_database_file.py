@@ -62,7 +62,7 @@ async def test_a_damaged_file_is_named_at_start_and_left_alone(tmp_path: Path) -
     await app.db.close()
 
 
-async def test_a_file_that_cannot_be_written_refuses_and_recovers(tmp_path: Path) -> None:
+async def test_writes_to_a_read_only_file_are_refused_and_recover(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data") as world:
         guest, _ = await world.conversation("before")
         # Root ignores a read-only mode; the pragma makes SQLite raise the same error.

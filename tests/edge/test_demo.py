@@ -76,12 +76,12 @@ async def test_there_are_tickets_in_every_state_on_both_channels(demo_world: Wor
 async def test_the_first_person_on_the_phone_page_can_be_answered_immediately(demo_world: World) -> None:
     maya = PEOPLE[0]
     (contact,) = [row for row in await demo_world.rows(contacts) if row.phone == maya.number]
-    given = {
+    params = {
         row.purpose
         for row in await demo_world.rows(consents)
         if row.contact_id == contact.id and row.status == "subscribed"
     }
-    assert (contact.name, given) == (maya.name, {"sms_transactional", "sms_marketing"})
+    assert (contact.name, params) == (maya.name, {"sms_transactional", "sms_marketing"})
 
 
 async def test_the_phone_page_suggests_the_subscribe_keyword(demo_world: World) -> None:

@@ -28,7 +28,7 @@ async def sender(online: Online, *scopes: str) -> Any:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
-async def test_of_a_thousand_events_three_bad_ones_are_told_and_the_others_stored(
+async def test_of_a_thousand_events_three_bad_ones_are_reported_and_the_others_stored(
     tmp_path: Path, database: str
 ) -> None:
     async with open_online(tmp_path / "data", database) as online:
@@ -47,8 +47,8 @@ async def test_of_a_thousand_events_three_bad_ones_are_told_and_the_others_store
             (999, "in_the_future", "happened_at"),
         ]
         assert all(error["message"] for error in answer["errors"])
-        again = await send(*batch)
-        assert (again["stored"], again["repeated"], len(again["errors"])) == (0, 997, 3)
+        repeated = await send(*batch)
+        assert (repeated["stored"], repeated["repeated"], len(repeated["errors"])) == (0, 997, 3)
         rows = await online.world.rows(events)
         assert len(rows) == 997 and len({row.contact_id for row in rows}) == 50
         assert len(await online.world.rows(contacts)) == 50, "a repeated call makes no further people"
@@ -100,7 +100,7 @@ async def test_the_answer_names_other_people_with_a_shared_number(online: Online
         (None, "invalid"),
     ],
 )
-async def test_a_bad_event_is_told_and_nothing_is_stored(online: Online, event: Any, code: str) -> None:
+async def test_a_bad_event_is_reported_and_nothing_is_stored(online: Online, event: Any, code: str) -> None:
     send = await sender(online)
     answer = await send(event)
     assert [(error["index"], error["code"]) for error in answer["errors"]] == [(0, code)]

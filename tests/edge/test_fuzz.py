@@ -106,13 +106,13 @@ def test_the_frames_above_are_not_all_nonsense() -> None:
 
     @settings(max_examples=300, deadline=None, database=None, derandomize=True)
     @given(near_frames.map(wire))
-    def look(raw: str) -> None:
+    def try_frame(raw: str) -> None:
         try:
             outcomes[parse_frame(raw, frames.VISITOR_IN, frames.VISITOR_TYPES).type] += 1
         except Refused as refused:
             outcomes[refused.code] += 1
 
-    look()
+    try_frame()
     assert outcomes["ping"] and outcomes["unknown_type"] and outcomes["invalid"], outcomes
 
 
@@ -134,9 +134,9 @@ def test_a_cursor_that_is_not_ours_is_refused(cursor: str) -> None:
 def test_a_cursor_that_is_altered_anywhere_is_refused(row: int, data: st.DataObject) -> None:
     cursor = PAGING.encode((AT, row))
     assert PAGING.decode(cursor, "after") == (AT, row)
-    place = data.draw(st.integers(0, len(cursor) - 1))
+    position = data.draw(st.integers(0, len(cursor) - 1))
     other = data.draw(st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ é"))
-    altered = cursor[:place] + other + cursor[place + 1 :]
+    altered = cursor[:position] + other + cursor[position + 1 :]
     try:
         result = PAGING.decode(altered, "after")
     except Refused:

@@ -205,10 +205,10 @@ async def test_a_socket_outlives_the_timeout_of_its_handshake(online: Online, mo
 
 
 def set_keep_alive(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    real = http_protocol.HttpProtocol.__init__
+    original = http_protocol.HttpProtocol.__init__
 
-    def hasty(self: http_protocol.HttpProtocol, *args: Any, **more: Any) -> None:
-        real(self, *args, **more)
+    def hasty(self: http_protocol.HttpProtocol, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
         self.timeout_keep_alive = seconds  # type: ignore[assignment]
 
     monkeypatch.setattr(http_protocol.HttpProtocol, "__init__", hasty)

@@ -46,16 +46,16 @@ async def test_a_link_redirects_to_its_target_without_a_referrer(online: Online)
 
 
 async def test_u5_an_unknown_code_redirects_nowhere(online: Online, subtests: pytest.Subtests) -> None:
-    real = await create_link(online)
+    valid_code = await create_link(online)
     for code in cases.CODES:
         with subtests.test(code[:20]):
-            path = f"/l/{code.replace('{code}', real)}"
+            path = f"/l/{code.replace('{code}', valid_code)}"
             # each from its own address, so that the limit on guessing does not apply
             own_address = {"x-forwarded-for": f"203.0.113.{len(code)}"}
             assert (await follow(online, path, **own_address)).status in (404, 414)
             answer = await online.send("GET", path, headers=own_address)
             assert (answer.status, answer.code) == (404, "not_found"), "a program gets JSON instead of the page"
-    assert (await follow(online, f"/l/{real}")).status == 302
+    assert (await follow(online, f"/l/{valid_code}")).status == 302
 
 
 AFTER = [

@@ -37,11 +37,11 @@ async def test_the_password_is_written_and_never_read_back(online: Online) -> No
     olga = await online.agent("olga", socket=False)
     saved = await save(olga, "/api/mail/server", SERVER)
     assert saved.json()["password"] == {"set": True}
-    kept = await save(olga, "/api/mail/server", {**SERVER, "password": None, "user": "shop"})
-    assert kept.json()["password"] == {"set": True}, "null must keep the stored password"
+    kept_password = await save(olga, "/api/mail/server", {**SERVER, "password": None, "user": "shop"})
+    assert kept_password.json()["password"] == {"set": True}, "null must keep the stored password"
     stored = str([row.value for row in await online.world.rows(settings)] + await online.world.rows(audit))
     read = (await olga.get("/api/mail/server")).body.decode()
-    assert "s3cret" not in stored + saved.body.decode() + kept.body.decode() + read
+    assert "s3cret" not in stored + saved.body.decode() + kept_password.body.decode() + read
     document = await online.app.read(MAIL.load)
     assert mail_settings.server(document, online.app.key(mail_settings.PURPOSE)).password == "s3cret-of-mail"
     assert (await save(olga, "/api/mail/server", {**SERVER, "password": ""})).json()["password"] == {"set": False}
@@ -289,9 +289,9 @@ async def test_mail_is_signed_with_a_published_key_and_the_key_can_be_replaced(o
             return server.taken[-1][2]
 
         assert b"DKIM-Signature" not in await sent()
-        made = (await olga.post("/api/mail/domain/keys", {})).json()
-        [key] = made["dkim_keys"]
-        assert made["signing"] == "relay" and not key["active"] and key["value"].startswith("v=DKIM1; k=rsa; p=MII")
+        domain = (await olga.post("/api/mail/domain/keys", {})).json()
+        [key] = domain["dkim_keys"]
+        assert domain["signing"] == "relay" and not key["active"] and key["value"].startswith("v=DKIM1; k=rsa; p=MII")
         assert key["name"] == f"{key['selector']}._domainkey.shop.example"
         use = f"/api/mail/domain/keys/{key['selector']}/use"
         assert (await olga.post(use, {})).json()["error"]["code"] == "dkim_unpublished"
@@ -314,8 +314,8 @@ async def test_mail_is_signed_with_a_published_key_and_the_key_can_be_replaced(o
         assert verifies(first, names.records), "mail on its way stays verifiable"
         path = "/api/mail/domain/keys/"
         assert (await olga.send("DELETE", path + second["selector"])).json()["error"]["code"] == "key_in_use"
-        left = (await olga.send("DELETE", path + key["selector"])).json()["dkim_keys"]
-        assert [each["selector"] for each in left] == [second["selector"]]
+        remaining_keys = (await olga.send("DELETE", path + key["selector"])).json()["dkim_keys"]
+        assert [each["selector"] for each in remaining_keys] == [second["selector"]]
         off = await save(olga, "/api/mail/domain", {"signing": "relay", "relay_selector": "s1"})
         assert off.json()["relay_selector"] == "s1" and b"DKIM-Signature" not in await sent()
     stored = str([row.value for row in await online.world.rows(settings)] + await online.world.rows(audit))

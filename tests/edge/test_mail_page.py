@@ -46,8 +46,8 @@ async def test_the_demo_sends_its_mail_to_its_own_server(tmp_path: Path) -> None
     """From the request for a link to the bytes that a mail server gets, parsed again."""
     async with open_online(tmp_path / "data", mode="development", demo_url=DEMO) as online:
         await up.connect_mail(online.app)
-        asked = {"email": email_of("ana"), "purpose": "reset", "language": "ru"}
-        assert (await online.send("POST", "/api/links/request", asked)).status == 200
+        request = {"email": email_of("ana"), "purpose": "reset", "language": "ru"}
+        assert (await online.send("POST", "/api/links/request", request)).status == 200
         await online.world.advance()
         [caught] = await received(online, 1)
         message: Any = message_from_bytes(caught.content, policy=email.policy.default)
@@ -60,11 +60,11 @@ async def test_the_demo_sends_its_mail_to_its_own_server(tmp_path: Path) -> None
         assert "Задать новый пароль:" in text and 'lang="ru"' in html
         token = token_in(Mail("", "", "", "", text, html, "", "", caught.at))
         state = (await online.get("/mail/state")).json()
-        assert [(one["to"], one["from"]) for one in state["mails"]] == [(email_of("ana"), "Support")]
-        one = (await online.get(f"/mail/{caught.id}")).json()
-        assert one["text"] == text and one["html"] is True
-        assert [link["url"] for link in one["links"]] == [f"{online.app.settings.public_url}/reset#{token}"]
-        assert one["raw"].encode() == caught.content and ["Auto-Submitted", "auto-generated"] in one["headers"]
+        assert [(mail["to"], mail["from"]) for mail in state["mails"]] == [(email_of("ana"), "Support")]
+        mail = (await online.get(f"/mail/{caught.id}")).json()
+        assert mail["text"] == text and mail["html"] is True
+        assert [link["url"] for link in mail["links"]] == [f"{online.app.settings.public_url}/reset#{token}"]
+        assert mail["raw"].encode() == caught.content and ["Auto-Submitted", "auto-generated"] in mail["headers"]
         page = await online.get(f"/mail/{caught.id}/html")
         policy = page.headers["content-security-policy"]
         assert page.body.decode() == html
@@ -160,8 +160,8 @@ async def test_a_mail_of_any_client_is_parsed(tmp_path: Path) -> None:
         await channel.send(wanted)
         await channel.close()
         [caught] = await received(online, 1)
-        one = (await online.get(f"/mail/{caught.id}")).json()
-        assert one["subject"] == "Zażółć Bcc: x@y.example" and one["from"] == "Łukasz Bcc: x@y.example"
-        assert not [name for name, _ in one["headers"] if name.lower() == "bcc"]
-        assert one["links"] == [{"url": "https://x.example/?a=1&b=2", "label": "go"}]
+        mail = (await online.get(f"/mail/{caught.id}")).json()
+        assert mail["subject"] == "Zażółć Bcc: x@y.example" and mail["from"] == "Łukasz Bcc: x@y.example"
+        assert not [name for name, _ in mail["headers"] if name.lower() == "bcc"]
+        assert mail["links"] == [{"url": "https://x.example/?a=1&b=2", "label": "go"}]
         assert build(wanted).count(b"\r\nBcc:") == 0

@@ -1,4 +1,4 @@
-"""`threadline move`: everything in the SQLite file is in PostgreSQL afterwards, or nothing is said done."""
+"""`threadline move`: everything in the SQLite file is in PostgreSQL afterwards, or the command fails."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ async def test_the_moved_installation_goes_on(source: Settings, target: str, tmp
         await world.app.read(migrate.check_current)
         ana = await world.agent("ana")
         newest = max(row.id for row in await world.rows(timeline))
-        again, _ = await world.conversation("After the move")
-        await ana.replies(again, "Still here", key="after the move")
+        ticket, _ = await world.conversation("After the move")
+        await ana.replies(ticket, "Still here", key="after the move")
         assert min(row.id for row in await world.rows(timeline) if row.id > newest) == newest + 1
         assert len({row.id for row in await world.rows(visitors)}) == 3
         hits = [
@@ -129,9 +129,9 @@ def test_the_command_says_what_was_moved_and_what_to_set(source: Settings, targe
     assert done.returncode == 0, done.stderr
     assert "same content" in done.stdout and "DATABASE_URL" in done.stdout and "unchanged" in done.stdout
     assert "Copying …" in done.stderr, "the progress is shown without a terminal, too"
-    again = threadline(source.data_dir, "move", target)
-    assert again.returncode == 1 and "was moved into this database" in again.stderr
-    assert "geheim-9" not in done.stdout + done.stderr + again.stdout + again.stderr
+    second_run = threadline(source.data_dir, "move", target)
+    assert second_run.returncode == 1 and "was moved into this database" in second_run.stderr
+    assert "geheim-9" not in done.stdout + done.stderr + second_run.stdout + second_run.stderr
 
 
 # --- refused -----------------------------------------------------------------------------------------
@@ -210,13 +210,13 @@ def test_an_interrupted_move_continues_and_no_server_starts_meanwhile(
         migrate.run(on_postgres(source, target))
     assert refused.value.code == "move_unfinished"
     sent: list[str] = []
-    real = moving._rows
+    original = moving._rows
 
-    def seen(db: Any, table: Any) -> Any:
+    def recording(db: Any, table: Any) -> Any:
         sent.append(table.name)
-        return real(db, table)
+        return original(db, table)
 
-    monkeypatch.setattr(moving, "_rows", seen)
+    monkeypatch.setattr(moving, "_rows", recording)
     move(source, target)
     copied = len(sent) - len(moving.tables())  # the first reading is the check of the values
     expected = {"move_indexed": 0, "move_comparing": 0, "move_finishing": 0, "move_copied": len(moving.tables()) - 2}
@@ -322,7 +322,7 @@ def test_an_error_of_postgresql_is_explained_without_the_password(
 
 
 def change(settings: Settings, *statements: str) -> None:
-    """What a careless program writes: SQLite stores any value in any column."""
+    """Writes a value as a careless program might: SQLite stores any value in any column."""
     with closing(sqlite3.connect(settings.sqlite_path(), isolation_level=None)) as db:
         for statement in statements:
             db.execute(statement)

@@ -102,18 +102,18 @@ def paths(endpoint: Endpoint) -> list[str]:
     def filled(values: dict[str, str]) -> str:
         return re.sub(r"\{(\w+)(?::\w+)?\}", lambda item: quote(values[item[1]], safe=""), endpoint.path)
 
-    plain = dict.fromkeys(names, "1")
-    return [filled(plain)] + [filled(plain | {name: nul}) for name in names for nul in (*NULS, "1\0")]
+    harmless = dict.fromkeys(names, "1")
+    return [filled(harmless)] + [filled(harmless | {name: nul}) for name in names for nul in (*NULS, "1\0")]
 
 
 def requests(endpoint: Endpoint) -> Iterator[tuple[str, Any]]:
-    plain, *other_paths = paths(endpoint)
+    harmless, *other_paths = paths(endpoint)
     body = None if endpoint.body is None else fitting(endpoint.body)
     yield from ((path, body) for path in other_paths)
     for name in [*endpoint.query, "a\0b"]:
-        yield from ((f"{plain}?{quote(name)}={quote(nul)}", body) for nul in NULS)
+        yield from ((f"{harmless}?{quote(name)}={quote(nul)}", body) for nul in NULS)
     if body is not None:
-        yield from ((plain, changed) for changed in with_nuls(body))
+        yield from ((harmless, changed) for changed in with_nuls(body))
 
 
 async def stored(online: Online) -> Counter[str]:
@@ -187,8 +187,8 @@ async def test_no_frame_fails_for_a_nul(online: Online) -> None:
     for kinds, agent in ((frames.VISITOR_IN, False), (frames.AGENT_IN, True)):
         schema = kinds.json_schema()
         for name in schema["discriminator"]["mapping"].values():
-            plain = example({"$ref": name}, schema["$defs"])
-            for frame in [plain, *with_nuls(plain)]:
+            harmless = example({"$ref": name}, schema["$defs"])
+            for frame in [harmless, *with_nuls(harmless)]:
                 if frame["type"] == "hello":
                     continue
                 person = await online.agent("ana") if agent else await online.visitor()

@@ -52,14 +52,14 @@ def test_every_endpoint_is_described_and_nothing_else_is() -> None:
             assert operation["security"] == [{"session": []}, {"api_key": []}][: 1 + endpoint.keys]
         if endpoint.writes and endpoint.body is None and not endpoint.raw:
             assert endpoint.method == "DELETE", f"{endpoint.path} takes a body that it does not describe"
-        asked = set(
+        expected = set(
             re.findall(
                 r"""(?:query\.get\(|whole_number\(call, |_choice\(call, )"([a-z_]+)\"""", _source(endpoint.handler)
             )
         )
         if "paging.place(call)" in _source(endpoint.handler):
-            asked |= set(PAGING_QUERY)
-        assert asked == set(endpoint.query), f"{endpoint.path} reads {asked} and describes {set(endpoint.query)}"
+            expected |= set(PAGING_QUERY)
+        assert expected == set(endpoint.query), f"{endpoint.path} reads {expected} and describes {set(endpoint.query)}"
     ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
     assert len(ids) == len(set(ids))
 

@@ -95,17 +95,17 @@ async def through(online: Online, url: str) -> None:
         )
         assert large.status == 200
         # The server sees the client's real address, whatever the client claims; /metrics is not served.
-        seen: list[str] = []
-        real = limits.client_address
+        addresses: list[str] = []
+        client_address = limits.client_address
 
-        def look(settings: object, scope: object) -> str:
-            seen.append(real(settings, scope))  # type: ignore[arg-type]
-            return seen[-1]
+        def record_address(settings: object, scope: object) -> str:
+            addresses.append(client_address(settings, scope))  # type: ignore[arg-type]
+            return addresses[-1]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(limits, "client_address", look)
+            patch.setattr(limits, "client_address", record_address)
             await online.get("/api/session", headers={"x-forwarded-for": "198.51.100.99"})
-        assert seen == ["127.0.0.1"]
+        assert addresses == ["127.0.0.1"]
         assert (await online.get("/metrics")).status == 404
     finally:
         online.url = direct

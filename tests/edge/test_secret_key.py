@@ -78,7 +78,7 @@ async def test_new_key_refuses_to_replace_an_existing_key(tmp_path: Path) -> Non
 def test_a_backup_works_without_a_key_and_creates_none(tmp_path: Path) -> None:
     lay_out(tmp_path / "data", "sqlite")
     settings = fresh_settings(tmp_path / "data")
-    backup.take(settings, tmp_path / "copy")
+    backup.take_backup(settings, tmp_path / "copy")
     assert not settings.key_path().exists()
     assert '"key": ""' in (tmp_path / "copy" / "manifest.json").read_text()
 

@@ -128,8 +128,8 @@ async def test_a_wrong_signature_or_another_shop_stores_nothing(shop: Shop) -> N
     body = orjson.dumps(order())
     assert await shop.sends("orders/create", body, secret="another") == 401
     # The signature covers the raw bytes: the same JSON with a space is another body.
-    wrong = {"X-Shopify-Hmac-Sha256": shopify.signature(SECRET, body)}
-    assert await shop.sends("orders/create", body.replace(b":", b": ", 1), **wrong) == 401
+    wrong_signature = {"X-Shopify-Hmac-Sha256": shopify.signature(SECRET, body)}
+    assert await shop.sends("orders/create", body.replace(b":", b": ", 1), **wrong_signature) == 401
     assert await shop.sends("orders/create", body, **{"X-Shopify-Hmac-Sha256": "é".encode().decode("latin-1")}) == 401
     other = {"X-Shopify-Shop-Domain": "other.myshopify.com"}
     assert await shop.sends("orders/create", body, **other) == 403
@@ -210,7 +210,7 @@ async def test_five_megabytes_are_read_and_more_than_the_limit_is_refused(shop: 
         order(refunds=[{"id": 3}]),
     ],
 )
-async def test_what_no_shop_sends_is_refused_and_stores_nothing(tmp_path: Path, payload: Any) -> None:
+async def test_an_invalid_body_is_refused_and_stores_nothing(tmp_path: Path, payload: Any) -> None:
     async with open_online(tmp_path / "data") as online:
         shop = Shop(online, await online.agent("olga", socket=False))
         await shop.connect()
@@ -260,9 +260,9 @@ async def test_a_cart_belongs_to_its_contact_once_the_checkout_names_one(shop: S
             "abandoned_checkout_url": "https://fern-kettle.myshopify.com/recover"}  # fmt: skip
     await shop.sends("checkouts/create", cart)
     assert await metrics(shop) == []
-    named = cart | {"email": "maria@mail.example", "updated_at": "2026-11-20T10:05:00Z"}
-    await shop.sends("checkouts/update", named)
-    await shop.sends("checkouts/update", named | {"completed_at": "2026-11-20T10:06:00Z"})
+    cart_with_customer = cart | {"email": "maria@mail.example", "updated_at": "2026-11-20T10:05:00Z"}
+    await shop.sends("checkouts/update", cart_with_customer)
+    await shop.sends("checkouts/update", cart_with_customer | {"completed_at": "2026-11-20T10:06:00Z"})
     (row,) = await shop.online.world.rows(carts)
     (person,) = await shop.online.world.rows(contacts)
     assert (
@@ -274,14 +274,14 @@ async def test_a_cart_belongs_to_its_contact_once_the_checkout_names_one(shop: S
     assert not await shop.online.world.rows(outbound)
 
 
-async def test_a_test_order_counts_for_nothing(shop: Shop) -> None:
+async def test_a_test_order_is_ignored(shop: Shop) -> None:
     await shop.sends("orders/create", order(test=True))
     (person,) = await shop.online.world.rows(contacts)
     assert (await shop.olga.get(f"/api/contacts/{person.id}/orders")).json()["orders"] == []
     assert await metrics(shop) == []
 
 
-async def test_the_old_secret_counts_for_a_day_after_a_change(shop: Shop) -> None:
+async def test_the_old_secret_is_valid_for_a_day_after_a_change(shop: Shop) -> None:
     assert (await shop.connect(webhook_secret="new-secret")).status == 200
     assert await shop.sends("orders/create", order(1)) == 200
     assert await shop.sends("orders/create", order(2), secret="new-secret") == 200
@@ -323,7 +323,7 @@ async def test_without_a_shop_webhooks_are_refused_and_the_panel_shows_nothing(t
 async def test_the_demo_shop_sends_signed_webhooks_of_an_order_a_refund_and_a_second_currency(tmp_path: Path) -> None:
     async with open_online(tmp_path / "data", mode="development", demo_url="http://demo.test") as online:
         await up.connect_demo_shop(online.world.app)
-        for what in ("refund", "second_currency"):  # the first refund places its order
+        for what in ("refund", "second_currency"):  # the demo shop places an order first, because a refund needs one
             answer = await online.send("POST", f"/demo/orders/{what}", {})
             assert answer.json() == {"status": 200}
         (person,) = await online.world.rows(contacts)

@@ -124,10 +124,10 @@ async def test_an_unclear_text_costs_credits_once_it_is_known_to_be_sent(online:
     for item in (lost_text, arrived_text, late_text):
         await settled(online, item, State.UNKNOWN)
     assert await used() == 0
-    words = (await ana.post(f"/api/outbound/{lost_text.id}/decide", {"outcome": "not_sent"})).json()["outbound"][
+    detail = (await ana.post(f"/api/outbound/{lost_text.id}/decide", {"outcome": "not_sent"})).json()["outbound"][
         "detail"
     ]
-    assert "was not charged" in words and await used() == 0
+    assert "was not charged" in detail and await used() == 0
     await ana.post(f"/api/outbound/{arrived_text.id}/decide", {"outcome": "sent"})
     assert await used() == 2
     status_report = {"AccountSid": ACCOUNT, "MessageSid": "SM77", "MessageStatus": "delivered"}

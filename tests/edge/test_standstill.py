@@ -307,22 +307,22 @@ async def test_a_disk_error_during_the_commit_is_reported_as_unconfirmed(tmp_pat
     async with open_world(tmp_path / "data") as world:
         guest, _ = await world.conversation("before")
         writer: Any = world.app.db._writer
-        real = writer._db
+        original = writer._db
 
         class Fails:
             def __getattr__(self, name: str) -> Any:
-                return getattr(real, name)
+                return getattr(original, name)
 
             def execute(self, sql: str, *args: Any) -> Any:
                 if sql == "COMMIT":
-                    real.execute("ROLLBACK")
+                    original.execute("ROLLBACK")
                     raise sqlite3.OperationalError("disk I/O error")
-                return real.execute(sql, *args)
+                return original.execute(sql, *args)
 
         writer._db = Fails()
         with pytest.raises(Unconfirmed):
             await guest.says("perhaps")
-        writer._db = real
+        writer._db = original
         await guest.says("after")
 
 

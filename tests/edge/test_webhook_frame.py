@@ -140,17 +140,17 @@ async def test_a_handler_that_exceeds_its_deadline_gets_503_and_others_continue(
     ended: list[str] = []
 
     async def handler(app: Any, posted: WebhookRequest) -> int:
-        word = dict(posted.params)["Body"]
+        body_text = dict(posted.params)["Body"]
         try:
-            await (stuck.wait() if word == "stuck" else asyncio.sleep(float(word)))
+            await (stuck.wait() if body_text == "stuck" else asyncio.sleep(float(body_text)))
         finally:
-            ended.append(word)
+            ended.append(body_text)
         return 200
 
     hook = Webhook(APP, "/hook", handler)
     started = asyncio.get_running_loop().time()
     bodies = [b"stuck", b"0", b"0.1", b"stuck", b"0.25", b"stuck"]
-    answers = await asyncio.gather(*[post(handler, b"Body=" + word, hook=hook) for word in bodies])
+    answers = await asyncio.gather(*[post(handler, b"Body=" + body_text, hook=hook) for body_text in bodies])
     assert answers == [503, 200, 200, 503, 200, 503]
     assert asyncio.get_running_loop().time() - started < 2 and len(ended) == 6
     assert await post(handler, b"Body=0.01", hook=hook) == 200

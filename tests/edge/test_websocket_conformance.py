@@ -66,7 +66,7 @@ async def works(raw: Raw) -> None:
 async def ends(raw: Raw, *codes: int) -> None:
     """Checks that the server sends nothing but one close frame with one of these codes and then closes the
     connection."""
-    received = await raw.rest()
+    received = await raw.read_until_closed()
     assert [result.opcode for result in received] == [CLOSE], received
     assert received[0].code in codes, (received[0].code, received[0].payload)
     received[0].payload[2:].decode()
@@ -177,7 +177,7 @@ async def test_2_10_ten_pings_are_answered_in_order(raw: Raw, chop: int) -> None
 async def test_a_flood_of_pings_closes_the_connection(raw: Raw) -> None:
     """W19."""
     await raw.send(*(frame(PING, b"%d" % n) for n in range(1_000)))
-    received = await raw.rest()
+    received = await raw.read_until_closed()
     assert received[-1].opcode == CLOSE and received[-1].code == 4429
     assert len([result for result in received if result.opcode == PONG]) <= PINGS_PER_WINDOW
 
@@ -324,10 +324,10 @@ async def test_6_2_valid_utf8_arrives_wherever_it_is_split(raw: Raw, text: str, 
     await arrives(raw)
 
 
-@pytest.mark.parametrize("place", range(len(SAY) + 1))
+@pytest.mark.parametrize("position", range(len(SAY) + 1))
 @pytest.mark.parametrize("pieces", [1, 2])
-async def test_6_3_an_invalid_byte_at_any_place_ends_the_connection(raw: Raw, place: int, pieces: int) -> None:
-    await raw.send(*fragments(SAY[:place] + b"\xff" + SAY[place:], pieces))
+async def test_6_3_an_invalid_byte_at_any_place_ends_the_connection(raw: Raw, position: int, pieces: int) -> None:
+    await raw.send(*fragments(SAY[:position] + b"\xff" + SAY[position:], pieces))
     await ends(raw, 1007)
 
 
@@ -393,7 +393,7 @@ async def test_7_3_close_frames_of_every_length(online: Online) -> None:
     ):
         raw = await greeted(online)
         await raw.send(sent)
-        received = await raw.rest()
+        received = await raw.read_until_closed()
         assert [result.opcode for result in received] == [CLOSE] and received[0].code in codes
         await raw.end()
 
@@ -442,11 +442,11 @@ async def test_a_random_mixture_of_frames_is_answered_in_order(online: Online) -
             if pings < PINGS_PER_WINDOW - 2 and dice.random() < 0.2:
                 stream += frame(PING, b"p%d" % pings)
                 pings += 1
-        place = 0
-        while place < len(stream):
+        position = 0
+        while position < len(stream):
             size = dice.choice([1, 2, 7, 50, 1_400, 20_000])
-            await raw.send(stream[place : place + size])
-            place += size
+            await raw.send(stream[position : position + size])
+            position += size
             if dice.random() < 0.3:
                 await asyncio.sleep(0)
         texts, answered = 0, []

@@ -321,16 +321,16 @@ async def _compare(world: World, desks: list[Desk], tabs: list[Tab], totals: dic
             results.append(f"a tab saw {tab.screen.violations} holes or changed entries")
         if view is None or view.thread is None:
             continue
-        fresh = {
+        snapshot = {
             entry.public_seq: entry.for_visitor()
             for entry in await app.read(entries.since, view.thread, True, 0, 10_000)
         }
         shown_entries = tab.screen.entries.get(view.token, {})
         totals["entries"] += len(shown_entries)
         if json.dumps(shown_entries, sort_keys=True, default=str) != json.dumps(
-            {k: fresh[k] for k in sorted(fresh)}, sort_keys=True, default=str
+            {k: snapshot[k] for k in sorted(snapshot)}, sort_keys=True, default=str
         ):
-            results.append(f"a tab holds {sorted(shown_entries)} of {sorted(k for k in fresh if k)}")
+            results.append(f"a tab holds {sorted(shown_entries)} of {sorted(k for k in snapshot if k)}")
     for desk in desks:
         totals["`reset` frames"] += desk.screen.reset_count
         if desk.screen.violations:

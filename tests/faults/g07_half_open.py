@@ -49,7 +49,7 @@ async def _watch(site: Site, crowd: Crowd, proxy: Proxy, tally: Tally, scale: fl
     """An analyst on the other node watches presence and records when each person is shown as gone."""
     expected_users = {site.ids[agent.member] for agent in crowd.agents}
     threads = {ticket["thread"] for ticket in crowd.agents[0].tickets.values()}
-    gone: dict[str, float] = {}
+    gone_at: dict[str, float] = {}
     async with dial(site, "/ws/agent", "leaver", node=-1) as ws:
         await greet(ws)
         for thread in threads:
@@ -59,7 +59,7 @@ async def _watch(site: Site, crowd: Crowd, proxy: Proxy, tally: Tally, scale: fl
         began = time.monotonic()
         pinged = began
         limit = LIMIT_S / scale
-        while time.monotonic() - began < limit * 2 and len(gone) < len(threads) + len(expected_users):
+        while time.monotonic() - began < limit * 2 and len(gone_at) < len(threads) + len(expected_users):
             try:
                 frame: dict[str, Any] = json.loads(await asyncio.wait_for(ws.recv(), 0.5))
             except TimeoutError:
@@ -69,16 +69,16 @@ async def _watch(site: Site, crowd: Crowd, proxy: Proxy, tally: Tally, scale: fl
                 await ws.send('{"type":"ping"}')
             if frame.get("type") == "presence" and not frame["online"]:
                 name = f"thread {frame['thread']}" if frame.get("thread") else f"user {frame['user']}"
-                gone.setdefault(name, time.monotonic() - began)
+                gone_at.setdefault(name, time.monotonic() - began)
         expected = {f"thread {thread}" for thread in threads} | {f"user {user}" for user in expected_users}
         tally.floor("peers that died", len(expected), len(crowd.visitors) + len(crowd.agents))
         tally.note("timers scaled by", scale)
-        unnoticed = expected - set(gone)
+        unnoticed = expected - set(gone_at)
         tally.zero("dead peers never noticed", len(unnoticed), sorted(unnoticed)[:5])
         # Adds the time that scaling removed from the timer. The housekeeping interval and the close handshake are not
         # scaled.
         tally.at_most(
-            "slowest notice of a dead peer, s", max(gone.values(), default=0) + SILENT_S * (1 - 1 / scale), LIMIT_S
+            "slowest notice of a dead peer, s", max(gone_at.values(), default=0) + SILENT_S * (1 - 1 / scale), LIMIT_S
         )
         await asyncio.sleep(max(0.0, LIMIT_S - SILENT_S * (1 - 1 / scale) - (time.monotonic() - began)))
         _, page = await site.call("leaver", "GET", "/api/tickets?limit=100")

@@ -36,10 +36,10 @@ async def run(tally: Tally) -> None:
             for number in range(restarts):
                 due = time.monotonic() + every
                 node = site.nodes[number % len(site.nodes)]
-                place = site.nodes.index(node)
+                index = site.nodes.index(node)
                 hello = {"type": "hello", "version": 1}
                 deaf = [
-                    await asyncio.to_thread(raw_socket, site, path, hello, cookie=deaf_cookie, node=place)
+                    await asyncio.to_thread(raw_socket, site, path, hello, cookie=deaf_cookie, node=index)
                     for path in ("/ws/agent", "/ws/visitor", "/ws/agent", "/ws/visitor", "/ws/agent")
                 ]
                 # The short form counts the load's time from the last restart; the full one counts from the beginning,

@@ -193,12 +193,13 @@ async def _settled(port: int, provider: Running, replies: int, seconds: float) -
                 text = answer.read().decode()
         except OSError:
             return False
-        waiting = {
+        counts = {
             state: float(count) for state, count in re.findall(r'threadline_sms_waiting\{state="(\w+)"\} (\S+)', text)
         }
         accepted = len({message["body"] for message in provider.journal()["messages"]})
-        unsent = sum(waiting.get(state, 1) for state in ("queued", "claimed", "sending"))
-        return unsent == 0 and waiting.get("unknown") == replies - accepted
+        # A state that the metrics do not report counts as unsent, so that the loop waits for it.
+        unsent = sum(counts.get(state, 1) for state in ("queued", "claimed", "sending"))
+        return unsent == 0 and counts.get("unknown") == replies - accepted
 
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not await asyncio.to_thread(everything_is_settled):

@@ -258,8 +258,8 @@ async def run(tally: Tally) -> None:
         opted_in_again, opted_out = stopping[::2], stopping[1::2]
         unknown_numbers = [us(8_000 + n) for n in range(5)]
         await asyncio.gather(*(phones.text(number, "START") for number in opted_in_again))
-        for word in ("STOP", "START"):
-            await asyncio.gather(*(phones.text(number, word) for number in unknown_numbers))
+        for keyword in ("STOP", "START"):
+            await asyncio.gather(*(phones.text(number, keyword) for number in unknown_numbers))
         refused = await _agents_record_consent(
             site, dict((number, contact) for contact, number in recipients), opted_out
         )
@@ -332,9 +332,9 @@ async def _campaign(
 
     async def opt_out(place: int, number: str) -> None:
         await asyncio.sleep(max(0.0, first - time.time()) + tally.random.uniform(0, duration_s))
-        word = SPELLINGS[place % len(SPELLINGS)]
+        keyword = SPELLINGS[place % len(SPELLINGS)]
         phones.opted_out_at[number] = await phones.text(
-            number, word, tally.random.choice((OURS, OTHER)), repeats=place % 3
+            number, keyword, tally.random.choice((OURS, OTHER)), repeats=place % 3
         )
         await phones.text(number, tally.random.choice(SPELLINGS), tally.random.choice((OURS, OTHER)))
 

@@ -252,8 +252,8 @@ async def _try_tamperings(world: World, tally: Tally) -> None:
     tally.floor("tamperings by raw SQL", len(TAMPERINGS), 30)
     tally.zero("tamperings that verify did not name", len(unnamed), unnamed[:3])
     tally.zero("false alarms about other contacts", len(alarms), alarms[:3])
-    again = await world.app.read(proof.verify, key)
-    tally.zero("false alarms after the tampering was undone", len(again.findings), again.findings[:3])
+    result = await world.app.read(proof.verify, key)
+    tally.zero("false alarms after the tampering was undone", len(result.findings), result.findings[:3])
 
 
 def _victims(conn: Any) -> list[tuple[int, int]]:

@@ -100,7 +100,9 @@ async def _routes(site: Site, visitor: Visitor, names: list[str]) -> tuple[list[
             caller = None if role in ("anonymous", "visitor") else role
             if expectation.fresh_session and role in roles.ALL:
                 caller = await _sign_in(site, role)
-            status, answer = await site.call(caller, method, path, _fresh(expectation.body), headers=headers)
+            status, answer = await site.call(
+                caller, method, path, _with_unused_number(expectation.body), headers=headers
+            )
             if role in expectation.allowed:
                 expected: tuple[int, ...] = expectation.answers
             else:
@@ -111,10 +113,10 @@ async def _routes(site: Site, visitor: Visitor, names: list[str]) -> tuple[list[
     return wrong, pairs
 
 
-def _fresh(body: Any) -> Any:
+def _with_unused_number(body: Any) -> Any:
     """Returns the sample with an unused number in place of `{n}`."""
     if isinstance(body, dict):
-        return {key: _fresh(value) for key, value in body.items()}
+        return {key: _with_unused_number(value) for key, value in body.items()}
     if isinstance(body, str) and "{n" in body:
         return body.format(n=next(_numbers))
     return body
@@ -163,7 +165,7 @@ async def _commands(site: Site) -> tuple[list[str], int]:
             path = "/ws/visitor" if role == "visitor" else "/ws/agent"
             async with _connect(site, path, role) as ws:
                 await _greeted(ws)
-                await ws.send(json.dumps({"type": kind, **_fresh(sample)}))
+                await ws.send(json.dumps({"type": kind, **_with_unused_number(sample)}))
                 expected = for_visitor if role == "visitor" else for_agent
                 if role not in ("visitor", *roles.INBOX) and kind in roles.FOR_THE_INBOX:
                     expected = "refused forbidden"
@@ -211,13 +213,15 @@ async def _events(site: Site, crowd: Crowd) -> tuple[list[str], int]:
             await _drain(ws, set(), 0.2)
         base = f"/api/tickets/{ticket['id']}"
         await first.say("an event")
-        await site.call("owner", "POST", f"{base}/notes", _fresh({"key": roles.KEY, "text": "a note"}))
-        await site.call("owner", "POST", f"{base}/assign", _fresh({"key": roles.KEY, "user": site.ids["support"]}))
+        await site.call("owner", "POST", f"{base}/notes", _with_unused_number({"key": roles.KEY, "text": "a note"}))
+        await site.call(
+            "owner", "POST", f"{base}/assign", _with_unused_number({"key": roles.KEY, "user": site.ids["support"]})
+        )
         await first_socket.send(
-            json.dumps(_fresh({"type": "introduce", "id": roles.KEY, "email": "mine@shop.example"}))
+            json.dumps(_with_unused_number({"type": "introduce", "id": roles.KEY, "email": "mine@shop.example"}))
         )
         await asyncio.sleep(0.3)
-        await first_socket.send(json.dumps(_fresh({"type": "end", "id": roles.KEY})))
+        await first_socket.send(json.dumps(_with_unused_number({"type": "end", "id": roles.KEY})))
         listeners = {"agent": agent, "visitor": first_socket, "other visitor": second_socket}
         await asyncio.gather(*(_drain(ws, events[name], 3.0) for name, ws in listeners.items()))
     wrong = [

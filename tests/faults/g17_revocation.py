@@ -58,7 +58,7 @@ async def run(tally: Tally) -> None:
     async with open_site(tally.database, seed=tally.seed) as site:
         crowd = Crowd(site, visitors=2, agents=0, seed=tally.seed)
         await crowd.start()
-        tried = 0
+        attempts = 0
         for redis_up in rounds:
             name = "Redis up" if redis_up else "Redis down"
             if not redis_up:
@@ -72,7 +72,7 @@ async def run(tally: Tally) -> None:
                 if trigger == "password" and redis_up and len(rounds) > 1:
                     continue
                 outcome = await _revoke(site, crowd, end_session, max(2, sockets // len(TRIGGERS)), 5.0)
-                tried += len(outcome.closed)
+                attempts += len(outcome.closed)
                 worst = max([worst, *(seconds for _, seconds in outcome.closed)])
                 late += outcome.late_events
                 accepted += sum(answer == 200 for answer in outcome.answers)
@@ -83,7 +83,7 @@ async def run(tally: Tally) -> None:
             tally.zero(f"events after 5 s ({name})", int(late))
             tally.zero(f"commands accepted ({name})", int(accepted), wrong)
             tally.zero(f"wrong codes or answers ({name})", len(wrong), wrong)
-        tally.floor("sockets whose session ended", tried, (len(TRIGGERS) - 1) * 2 * len(rounds))
+        tally.floor("sockets whose session ended", attempts, (len(TRIGGERS) - 1) * 2 * len(rounds))
         await crowd.settle(5)
 
 

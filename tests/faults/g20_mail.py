@@ -288,8 +288,12 @@ async def _verdict(app: App, tally: Tally, faulty: MailServer, mails: int, reach
         "sent again after an unclear outcome", sum(_continued(faulty.events[row.recipient], UNCLEAR) for row in rows)
     )
     unclear = {recipient for recipient, events in faulty.events.items() if any(event in UNCLEAR for event in events)}
-    named = {row.recipient for row in unknown}
-    tally.zero("unclear mails that nobody was told about", len(unclear - named), sorted(unclear - named)[:5])
+    unclear_recipients = {row.recipient for row in unknown}
+    tally.zero(
+        "unclear mails that nobody was told about",
+        len(unclear - unclear_recipients),
+        sorted(unclear - unclear_recipients)[:5],
+    )
     tally.zero("unknown without a reason in words", sum(not row.detail for row in unknown))
     tally.zero("mails with two Message-IDs", sum(len(ids) > 1 for ids in faulty.message_ids.values()))
     retried = [row for row in accepted if any(event in TEMPORARY for event in faulty.events[row.recipient])]
@@ -297,7 +301,7 @@ async def _verdict(app: App, tally: Tally, faulty: MailServer, mails: int, reach
     tally.floor("sent", len(accepted), mails // 2)
     tally.note("failed", len(failed))
     tally.note("unclear, left for a person", len(unknown))
-    tally.note("unclear because of a kill", len(named - unclear))
+    tally.note("unclear because of a kill", len(unclear_recipients - unclear))
 
 
 def _continued(events: list[str], last: tuple[str, ...]) -> bool:

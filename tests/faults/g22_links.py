@@ -87,10 +87,10 @@ async def _bad_targets(tally: Tally, world: World) -> None:
         await _shorten(world, text)
     tally.floor("texts tried as a target", texts + len(BAD) + len(GOOD), 1_000)
     rows = await world.rows(short_links)
-    wrong = [
+    wrong_clicks = [
         row.target for row in rows if not row.target.startswith(("http://", "https://")) or not _one_line(row.target)
     ]
-    tally.zero("targets that are not a one-line http(s) URL", len(wrong), wrong)
+    tally.zero("targets that are not a one-line http(s) URL", len(wrong_clicks), wrong_clicks)
     tally.note("targets stored", len(rows))
 
 
@@ -294,10 +294,10 @@ async def _locked(tally: Tally, site: Site, clickers: Clickers) -> float:
 async def _verdict(tally: Tally, site: Site, clickers: Clickers, killed: list[tuple[int, float]]) -> None:
     rows = await asyncio.to_thread(_stored, site)
     marks = Counter(agent.rpartition(" ")[2] for agent in rows)
-    wrong = [item for item in clickers.answered if item.status != 302 or "instead of" in item.location]
+    wrong_clicks = [item for item in clickers.answered if item.status != 302 or "instead of" in item.location]
     tally.floor("clicks answered", len(clickers.answered), len(killed) * PER_S)
     tally.note("requests cut by a kill", clickers.failed)
-    tally.zero("redirects to anything but the stored target", len(wrong), wrong[:3])
+    tally.zero("redirects to anything but the stored target", len(wrong_clicks), wrong_clicks[:3])
     tally.zero("clicks counted twice", sum(count - 1 for count in marks.values()))
     sent_marks = {f"mark-{clickers.seed}-{number}" for number in range(1, clickers._count + 1)}
     tally.zero("counted clicks that nobody made", len(marks.keys() - sent_marks))

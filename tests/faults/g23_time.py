@@ -74,8 +74,8 @@ async def run(tally: Tally) -> None:
 async def _sign_in_months_later(world: World, moment: datetime) -> Desk:
     """After months all sessions of the cast have expired, as they should: the new colleague signs in again."""
     world.clock._now = moment
-    again = await accounts.login(world.app, email_of("new"), PASSWORD, HOME)
-    return Desk(world, await signed_in(world.app, again.token), again.token)
+    new_session = await accounts.login(world.app, email_of("new"), PASSWORD, HOME)
+    return Desk(world, await signed_in(world.app, new_session.token), new_session.token)
 
 
 async def _session_works(world: World, ana: Desk, by: timedelta) -> bool:

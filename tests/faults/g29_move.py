@@ -248,13 +248,13 @@ async def _all_sent(url: str, within: float) -> None:
 
 
 def _judge_texts(tally: Tally, provider: Running, url: str, texts: int, before: Counter[str]) -> None:
-    taken = Counter(message["body"] for message in provider.journal()["messages"])
+    accepted = Counter(message["body"] for message in provider.journal()["messages"])
     states = _states(url)
-    twice = {body: count for body, count in taken.items() if count > 1}
+    twice = {body: count for body, count in accepted.items() if count > 1}
     # A text whose request was cut by the kill is unclear: it is never sent again, and a person decides.
-    lost = [body for body, state in states.items() if body not in taken and state not in ("sending", "unknown")]
+    lost = [body for body, state in states.items() if body not in accepted and state not in ("sending", "unknown")]
     tally.floor("texts sent before the move", len(before), 5)
-    tally.floor("texts sent after the move", len(taken) - len(before), 5)
+    tally.floor("texts sent after the move", len(accepted) - len(before), 5)
     tally.zero("texts missing in the moved queue", texts - len(states))
     tally.zero("texts sent twice", len(twice), twice)
     tally.zero("texts neither sent nor unclear", len(lost), lost[:5])

@@ -30,7 +30,7 @@ from tests.faults import (
     g25_errors,
     g26_backup,
     g27_disk,
-    g28_strangers,
+    g28_anonymous_load,
     g29_move,
 )
 from tests.faults.tally import Tally
@@ -91,7 +91,7 @@ GUARANTEES: dict[str, Guarantee] = {
         ("sqlite",),
         ("sqlite",),
     ),
-    "G28": Guarantee("the cost of anonymous clients is bounded", g28_strangers.run, short=("sqlite",)),
+    "G28": Guarantee("the cost of anonymous clients is bounded", g28_anonymous_load.run, short=("sqlite",)),
     "G29": Guarantee(
         "a move from SQLite to PostgreSQL loses and doubles nothing, also if it is killed",
         g29_move.run,

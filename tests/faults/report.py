@@ -56,10 +56,10 @@ def merged(kept: str, rows: list[Tally], full: bool, commit: str) -> str:
         name = f"## {row.guarantee} on {row.database}"
         if full or FULL not in sections.get(name, ""):
             sections[name] = _section(row, FULL if full else "--short", commit)
-    return HEAD + "".join(sections[name] for name in sorted(sections, key=_place)).rstrip() + "\n"
+    return HEAD + "".join(sections[name] for name in sorted(sections, key=_sort_key)).rstrip() + "\n"
 
 
-def _place(heading: str) -> tuple[int, str]:
+def _sort_key(heading: str) -> tuple[int, str]:
     number = re.search(r"G(\d+) on (\w+)", heading)
     return (int(number[1]), number[2]) if number else (0, heading)
 

@@ -26,5 +26,5 @@ def test_a_short_run_does_not_replace_the_full_counts_and_a_full_one_replaces_an
     assert merged(text, [row("G1", count=10)], False, "def5678") == text
     short = merged("", [row("G1", count=10)], False, "abc1234")
     assert "60 (floor 1)" in merged(short, [row("G1", count=60)], True, "def5678")
-    again = merged(text, [row("G1", count=61)], True, "def5678")
-    assert "61 (floor 1)" in again and "60 (floor 1)" not in again
+    merged_again = merged(text, [row("G1", count=61)], True, "def5678")
+    assert "61 (floor 1)" in merged_again and "60 (floor 1)" not in merged_again

@@ -258,13 +258,13 @@ class Gate:
         feed = online.hub.feed
         since = feed.since
 
-        async def held(*args: Any) -> Any:
+        async def delayed(*args: Any) -> Any:
             monkeypatch.setattr(feed, "since", since)
             self.reached.set()
             await self._go.wait()
             return await since(*args)
 
-        monkeypatch.setattr(feed, "since", held)
+        monkeypatch.setattr(feed, "since", delayed)
 
     async def is_reached(self) -> None:
         async with asyncio.timeout(10):

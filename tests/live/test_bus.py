@@ -70,36 +70,38 @@ async def test_g4_every_screen_is_right_after_one_sweep_whatever_happens_to_noti
             await ana.opens(ticket.thread)
         chance = random.Random(seed + 100)
         for n in range(1, 60):
-            place = chance.randrange(3)
+            index = chance.randrange(3)
             await chance.choice(
                 [
-                    lambda place=place, n=n: guests[place].says(f"v{n}"),  # type: ignore[misc]
-                    lambda place=place, n=n: ana.desk.replies(tickets[place].id, f"a{n}"),  # type: ignore[misc]
-                    lambda place=place, n=n: ben.desk.notes(tickets[place].id, f"n{n}"),  # type: ignore[misc]
-                    lambda place=place, n=n: ben.desk.marks_unread(tickets[place].id),  # type: ignore[misc]
+                    lambda index=index, n=n: guests[index].says(f"v{n}"),  # type: ignore[misc]
+                    lambda index=index, n=n: ana.desk.replies(tickets[index].id, f"a{n}"),  # type: ignore[misc]
+                    lambda index=index, n=n: ben.desk.notes(tickets[index].id, f"n{n}"),  # type: ignore[misc]
+                    lambda index=index, n=n: ben.desk.marks_unread(tickets[index].id),  # type: ignore[misc]
                 ]
             )()
         assert bus.lost and bus.repeated and bus.delayed
         bus.fair = True
         await online.hub.sweep()
-        for place, guest in enumerate(guests):
-            public = [entry.for_visitor() for entry in await online.world.public_entries(tickets[place].thread)]
-            for tab in tabs[place * 2 : place * 2 + 2]:
+        for index, guest in enumerate(guests):
+            public = [entry.for_visitor() for entry in await online.world.public_entries(tickets[index].thread)]
+            for tab in tabs[index * 2 : index * 2 + 2]:
                 await tab.has(seq=public[-1]["seq"])
                 await tab.wire.settles()
                 assert tab.screen.entries == public, guest
-            whole = [entry.for_agents() for entry in await online.world.entries(tickets[place].thread)]
-            screen = ana.screens[tickets[place].thread]
+            expected = [entry.for_agents() for entry in await online.world.entries(tickets[index].thread)]
+            screen = ana.screens[tickets[index].thread]
             async with asyncio.timeout(PATIENCE_S):
-                while screen.last < whole[-1]["seq"]:
+                while screen.last < expected[-1]["seq"]:
                     ana.changed.clear()
                     await ana.changed.wait()
-            assert screen.entries == whole
-            right = (await online.world.ticket(tickets[place])).wire(online.world.now, None)
+            assert screen.entries == expected
+            expected_ticket = (await online.world.ticket(tickets[index])).wire(online.world.now, None)
             for agent in (ana, ben):
                 await agent.wire.settles()
-                summaries = [f["ticket"] for f in agent.wire.received("ticket") if f["ticket"]["id"] == right["id"]]
-                assert {**summaries[-1], "online": 0} == {**right, "online": 0}
+                summaries = [
+                    f["ticket"] for f in agent.wire.received("ticket") if f["ticket"]["id"] == expected_ticket["id"]
+                ]
+                assert {**summaries[-1], "online": 0} == {**expected_ticket, "online": 0}
                 revs = [ticket["rev"] for ticket in summaries]
                 assert revs == sorted(set(revs))
 

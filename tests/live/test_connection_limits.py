@@ -165,11 +165,11 @@ async def test_a_queue_that_is_full_is_read_again_from_the_bookmark(online: Onli
     gate = asyncio.Event()
     sends, connection.write_now = connection.send, lambda text: False
 
-    async def held(text: str) -> None:
+    async def delayed(text: str) -> None:
         await gate.wait()
         await sends(text)
 
-    connection.send = held
+    connection.send = delayed
     for n in range(180):
         await guest.says(f"m{n}")
     assert len(connection._out) <= 130

@@ -71,11 +71,11 @@ async def test_a_tab_that_repeats_the_first_message_of_another_gets_the_greeting
     first = await online.visitor()
     second_tab = await first.tab()
     gate = asyncio.Event()
-    real = Feed.since
+    original = Feed.since
 
     async def since(feed: Feed, *about: Any) -> Any:
         await gate.wait()
-        return await real(feed, *about)
+        return await original(feed, *about)
 
     monkeypatch.setattr(Feed, "since", since)
     words = {"type": "say", "id": online.key(), "text": "Hello?"}

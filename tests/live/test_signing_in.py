@@ -29,9 +29,9 @@ async def test_a_chat_continues_as_the_signed_in_customer(online: Online, over: 
     ticket = (await ana.receives("ticket"))["ticket"]
     await ana.opens(thread)
     bookmark = {"thread": zoe.screen.thread, "after": zoe.screen.last}
-    named = identity(online, "c-17", name="Zoe Shop")
+    signed_identity = identity(online, "c-17", name="Zoe Shop")
     more = {"bookmark": bookmark} if over == "socket" else {}
-    customer = await online.visitor(over=over, token=zoe.token, identity=named, **more)
+    customer = await online.visitor(over=over, token=zoe.token, identity=signed_identity, **more)
     assert (customer.ready["thread"], customer.ready["token"]) == (bookmark["thread"], None)
     summary = await ana.receives_ticket(ticket["id"])
     assert summary["contact"]["name"] == "Zoe Shop" and summary["contact"]["verified"]

@@ -1,4 +1,4 @@
-"""Every audit action has a text in the console; without one the screen would show the action's internal name."""
+"""Every audit action has a text in the console; without a text the screen would show the action's internal name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from server.events.retention import RETENTION
 from server.links.settings import LINKS
 from server.shop.settings import FETCH, SHOP
 from server.sms.settings import INBOX
-from server.web.strangers import ADDRESS_SHARE
+from server.web.visitor_limits import ADDRESS_SHARE
 from server.webchat.hours import HOURS
 from server.webchat.settings import WIDGET
 
@@ -50,8 +50,8 @@ def test_every_recorded_action_has_a_text() -> None:
             f"{name}_changed" for name in DOCUMENT.findall(text) if name not in SERVER_STATE
         }
     assert len(result) >= 15
-    named = {name.replace("{purpose}", purpose) for name in result for purpose in PURPOSES}
-    assert named == words("actions")
+    expected = {name.replace("{purpose}", purpose) for name in result for purpose in PURPOSES}
+    assert expected == words("actions")
 
 
 def test_every_changeable_setting_has_a_text() -> None:

@@ -23,7 +23,7 @@ EXCEPTIONS = {
 
 
 @pytest.mark.parametrize("rule", FORBIDDEN)
-def test_no_file_breaks_the_rule(rule: str) -> None:
+def test_no_file_has_a_form_of_its_own_or_reads_the_servers_sentences(rule: str) -> None:
     violations = [name for name in FILES if FORBIDDEN[rule].search(SOURCES[name])]
     assert set(violations) <= EXCEPTIONS.get(rule, set())
 

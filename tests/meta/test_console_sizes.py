@@ -24,8 +24,8 @@ IN_CODE = re.compile(r"\b(?:fontSize|borderRadius|fz|radius)\s*[:=]\s*\{?\s*['\"
 
 
 def declarations(sheet: str) -> list[tuple[str, str]]:
-    found = re.findall(r"(?<![\w-])(font|font-size|border(?:-\w+)*-radius):\s*([^;}]+)[;}]", SHEETS[sheet])
-    return [(name, value.strip()) for name, value in found]
+    matches = re.findall(r"(?<![\w-])(font|font-size|border(?:-\w+)*-radius):\s*([^;}]+)[;}]", SHEETS[sheet])
+    return [(name, value.strip()) for name, value in matches]
 
 
 @pytest.mark.parametrize("sheet", SHEETS)
@@ -36,8 +36,8 @@ def test_a_style_sheet_uses_the_themes_sizes(sheet: str) -> None:
 
 
 def test_sizes_and_exceptions_are_found() -> None:
-    found = {(sheet, *each) for sheet in SHEETS for each in declarations(sheet)}
-    assert found >= EXCEPTIONS and sum(len(declarations(sheet)) for sheet in SHEETS) > 100
+    matches = {(sheet, *each) for sheet in SHEETS for each in declarations(sheet)}
+    assert matches >= EXCEPTIONS and sum(len(declarations(sheet)) for sheet in SHEETS) > 100
 
 
 def test_no_component_names_a_size_of_its_own() -> None:

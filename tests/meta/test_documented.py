@@ -45,8 +45,10 @@ LANGUAGES = {
     ],
 )
 def test_the_readme_names_exactly_the_languages_of_the_keywords(row: str, table: dict[str, object]) -> None:
-    named = next(line for line in README.splitlines() if line.startswith(f"| {row} |")).strip("| ").split(" | ")[1]
-    assert named == ", ".join(sorted(LANGUAGES[language] for language in table))
+    languages_cell = (
+        next(line for line in README.splitlines() if line.startswith(f"| {row} |")).strip("| ").split(" | ")[1]
+    )
+    assert languages_cell == ", ".join(sorted(LANGUAGES[language] for language in table))
 
 
 def test_the_readme_lists_no_setting_that_does_not_exist() -> None:
@@ -141,7 +143,7 @@ def test_rol_8_the_described_capabilities_have_the_roles_of_the_table() -> None:
         assert {role.strip().lower() for role in roles.split(",")} == {role.value for role in TABLE[Can(name)]}
 
 
-def test_the_console_offers_exactly_the_scopes_that_open_a_call() -> None:
+def test_the_console_offers_exactly_the_scopes_that_some_call_requires() -> None:
     texts = json.loads((ROOT / "agents_ui/src/i18n/en/settings.json").read_text())["settings"]["developers"]["scopes"]
     opening = {endpoint.needs.value for endpoint in FOR_KEYS if isinstance(endpoint.needs, Can)}
     assert set(texts) == opening | {Can.CONSENT_GRANT.value}

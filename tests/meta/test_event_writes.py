@@ -42,11 +42,11 @@ def test_only_the_package_events_writes_its_tables() -> None:
 
 
 def test_no_statement_updates_an_event() -> None:
-    found = statements()
-    assert len(found) > 200
+    all_statements = statements()
+    assert len(all_statements) > 200
     assert [
         f"{module}.{name}"
-        for module, name, statement in found
+        for module, name, statement in all_statements
         for write in writes(statement)
         if isinstance(write, Update) and write.table.name == "events"  # type: ignore[attr-defined]
     ] == []

@@ -195,7 +195,7 @@ def test_no_files_import_each_other_in_a_cycle() -> None:
     assert circles(graph) == []
 
 
-def test_the_checks_can_fail() -> None:
+def test_the_checks_find_forbidden_imports() -> None:
     text = (
         "import type { A } from './a'\nexport {\n  b,\n} from '../b'\nimport './c.css'\nconst d = () => import('./d')\n"
     )

@@ -83,7 +83,7 @@ def test_lock_files_name_no_registry_and_no_machine(name: str) -> None:
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|# stub\b|\bnot (yet )?implemented\b")
 
 
-def test_nothing_is_left_half_done() -> None:
+def test_no_file_has_a_mark_of_unfinished_work() -> None:
     violations = []
     files = tracked("server/*.py", "widget/*.ts", "agents_ui/src/*.ts", "agents_ui/src/*.tsx")
     assert len(files) > 200

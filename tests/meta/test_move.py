@@ -38,7 +38,7 @@ def test_every_column_can_be_moved(column: object) -> None:
     )
 
 
-def test_an_unknown_type_is_no_text() -> None:
+def test_a_column_of_an_unknown_type_cannot_be_moved() -> None:
     column = metadata.tables["users"].c.name._copy()
     column.type = Float()
     assert move_rows.encoder(column) is None

@@ -41,9 +41,9 @@ def writes_in(source: str, table: str) -> Iterator[int]:
     )
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            named = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            function_name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             on_table = isinstance(node.func, ast.Attribute) and _is_table(node.func.value, table, names)
-            if named in WRITES and (on_table or any(_is_table(value, table, names) for value in node.args)):
+            if function_name in WRITES and (on_table or any(_is_table(value, table, names) for value in node.args)):
                 yield node.lineno
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and in_sql.search(node.value):
             yield node.lineno

@@ -291,8 +291,10 @@ def claims(**changed: Any) -> dict[str, Any]:
 
 
 def test_a_signed_identity_carries_the_customers_id_name_and_email() -> None:
-    given = claims(email="Anna@Shop.Example", name=" Anna\nSchmidt ", iat=1)
-    assert rules.identity(given, NOW) == VisitorIdentity("ext:customer-7", "anna@shop.example", "Anna Schmidt", True)
+    all_claims = claims(email="Anna@Shop.Example", name=" Anna\nSchmidt ", iat=1)
+    assert rules.identity(all_claims, NOW) == VisitorIdentity(
+        "ext:customer-7", "anna@shop.example", "Anna Schmidt", True
+    )
 
 
 @pytest.mark.parametrize("odd", [{"email": 7, "name": ["x"]}, {"email": "none", "name": ""}, {"email": None}])
@@ -378,10 +380,10 @@ def test_a_placeholder_sub_of_a_signed_out_shop_page_is_an_anonymous_visitor(sub
 
 @pytest.mark.parametrize("value", [{}, {"sub": 7}, {"sub": True}, {"sub": ["0"]}])
 def test_a_sub_of_another_type_is_refused(value: dict[str, Any]) -> None:
-    given = claims() | value
+    all_claims = claims() | value
     if not value:
-        del given["sub"]
-    assert isinstance(rules.identity(given, NOW), BadIdentity)
+        del all_claims["sub"]
+    assert isinstance(rules.identity(all_claims, NOW), BadIdentity)
 
 
 def test_an_empty_sub_is_anonymous_only_while_its_token_is_valid() -> None:

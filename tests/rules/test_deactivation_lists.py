@@ -17,9 +17,9 @@ from server.delivery.deactivations import Deactivations, days_to_read
 def read(data: bytes, size: int = 7) -> DeactivatedNumbers | BadList:
     lines = Lines()
     for start in range(0, len(data), size):
-        if not lines.take(data[start : start + size]):
+        if not lines.parse_chunk(data[start : start + size]):
             return BadList("too long")
-    return lines.end()
+    return lines.finish()
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_an_empty_file_is_a_valid_list() -> None:
 def test_an_endless_list_is_refused_after_a_limit_of_bytes_and_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twilio_lists, "MAX_BYTES", 1_000)
     lines = Lines()
-    assert lines.take(b"x" * 1_000) and len(lines._rest) <= twilio_lists.MAX_LINE and not lines.take(b"x")
+    assert lines.parse_chunk(b"x" * 1_000) and len(lines._rest) <= twilio_lists.MAX_LINE and not lines.parse_chunk(b"x")
     monkeypatch.setattr(twilio_lists, "MAX_LINES", 2)
-    assert not Lines().take(b"+12025550143\n" * 3)
+    assert not Lines().parse_chunk(b"+12025550143\n" * 3)
 
 
 def test_the_address_is_in_the_body_or_in_the_header() -> None:

@@ -118,7 +118,7 @@ def test_words_that_are_names_of_people_are_not_reserved() -> None:
 
 
 @given(st.text(max_size=80))
-def test_invisible_and_separating_characters_do_not_change_the_look(text: str) -> None:
+def test_invisible_and_separating_characters_do_not_make_names_look_different(text: str) -> None:
     assert visual_key(text) == visual_key(f"\u200b{text}\ufe0f ") and visual_key(text) in visual_keys(text) | {""}
 
 

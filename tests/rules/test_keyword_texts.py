@@ -58,9 +58,9 @@ def test_each_reply_names_the_stop_keyword_has_no_link_and_is_short(language: st
 
 @pytest.mark.parametrize("language", TEXTS)
 def test_the_question_asks_for_a_yes_in_its_own_language(language: str) -> None:
-    asked = default_replies.default_text("confirm_ask", language, "Kettle", "")
-    words = set(re.findall(r"\w+", keywords.fold(asked)))
-    assert words & set(keywords.fold(vocabulary.YES[language]).split("|")) or words & {"si"}, asked
+    question = default_replies.default_text("confirm_ask", language, "Kettle", "")
+    words = set(re.findall(r"\w+", keywords.fold(question)))
+    assert words & set(keywords.fold(vocabulary.YES[language]).split("|")) or words & {"si"}, question
 
 
 def test_no_two_languages_share_their_words() -> None:
@@ -126,10 +126,10 @@ def test_key_13_which_keywords_make_the_carrier_block_a_number(sender_kind: str,
 def test_key_4_help_promises_no_answer_without_a_contact(  # a person who agreed to nothing cannot be answered (INB-8)
 ) -> None:
     for language in TEXTS:
-        bare = default_replies.default_text("help", language, "Kettle", "")
+        help_text = default_replies.default_text("help", language, "Kettle", "")
         assert (
-            bare != default_replies.default_text("help", language, "Kettle", "care@kettle.example")
-            and default_replies.HELP_LABELS[language].strip() not in bare
+            help_text != default_replies.default_text("help", language, "Kettle", "care@kettle.example")
+            and default_replies.HELP_LABELS[language].strip() not in help_text
         )
 
 

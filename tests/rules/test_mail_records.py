@@ -26,7 +26,7 @@ from server.delivery.mail_records_rules import Found, check_dkim, check_dmarc, c
         ("smtp.sendgrid.net", ["v=spf10 mx"], "spf_missing", "v=spf1 include:sendgrid.net ~all"),
     ],
 )  # fmt: skip
-def test_spf(host: str, values: list[str], code: str, wanted: str) -> None:
+def test_each_fault_of_an_spf_record_is_found(host: str, values: list[str], code: str, wanted: str) -> None:
     check = check_spf(Found("shop.example", values), host)
     assert (check.code, check.wanted) == (code, wanted)
     assert check.state == {"spf_ok": "ok", "spf_unsure": "ok", "spf_missing": "missing"}.get(code, "wrong")
@@ -51,7 +51,7 @@ def test_a_provider_is_known_by_the_end_of_its_host_name_only() -> None:
         ("", [], "missing", "dkim_relay_missing"),
     ],
 )
-def test_dkim(public: str, values: list[str], state: str, code: str) -> None:
+def test_each_fault_of_a_dkim_record_is_found(public: str, values: list[str], state: str, code: str) -> None:
     check = check_dkim(Found("s._domainkey.shop.example", values), public)
     assert (check.state, check.code) == (state, code)
     assert check.wanted == ("" if state == "ok" or not public else "v=DKIM1; k=rsa; p=AAA+/=")
@@ -81,7 +81,7 @@ def test_a_deep_domain_asks_a_bounded_number_of_names() -> None:
     assert len(names) == 6 and names[-1] == "_dmarc.l.example"
 
 
-def test_without_an_answer_nothing_is_known_and_nothing_is_wrong() -> None:
+def test_without_a_response_of_dns_the_records_are_unknown_and_not_wrong() -> None:
     checks = [
         check_spf(Found("x", (), False), "h"),
         check_dkim(Found("x", (), False), ""),

@@ -1,4 +1,4 @@
-"""Pictures are decoded and encoded again; a damaged one leads to a refusal and to nothing worse (A33)."""
+"""Pictures are decoded and encoded again; a damaged picture is refused and has no other effect (A33)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 EXCHANGED = SRGB.replace(b"rXYZ", b"----").replace(b"gXYZ", b"rXYZ").replace(b"----", b"gXYZ")
 
 
-def plain(colour: Any = RED, size: tuple[int, int] = (24, 16), mode: str = "RGB") -> Image.Image:
+def single_colour(colour: Any = RED, size: tuple[int, int] = (24, 16), mode: str = "RGB") -> Image.Image:
     image = Image.new("RGB", size, colour)
     image.paste(BLUE, (0, 0, size[0] // 3, size[1] // 2))
     return image.convert(mode)
@@ -36,7 +36,7 @@ def encoded(image: Image.Image, kind: str, **more: Any) -> bytes:
 
 
 def animation(kind: str, count: int = 3, **more: Any) -> bytes:
-    frames = [plain((40 * n % 251, 90, 30)) for n in range(count)]
+    frames = [single_colour((40 * n % 251, 90, 30)) for n in range(count)]
     return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=60, **more)
 
 
@@ -54,7 +54,7 @@ def looks_alike(item: Any, other: Any, most: int = 24) -> bool:
 
 
 def mpo() -> bytes:
-    return encoded(plain(RED), "MPO", save_all=True, append_images=[plain(GREEN), plain(BLUE)])
+    return encoded(single_colour(RED), "MPO", save_all=True, append_images=[single_colour(GREEN), single_colour(BLUE)])
 
 
 def test_a_jpeg_with_several_pictures_is_reduced_to_its_first() -> None:
@@ -96,7 +96,7 @@ def test_a_large_jpeg_is_decoded_at_a_reduced_size(
 ) -> None:
     """Phones take photos of 24 and 48 megapixels by default."""
     monkeypatch.setattr(pictures, "MAX_PIXELS", 160 * 125)
-    result = rewrite(encoded(plain(size=size), "JPEG", **more))
+    result = rewrite(encoded(single_colour(size=size), "JPEG", **more))
     image = decode(result.data)
     assert (result.width, result.height) == image.size == becomes
     assert looks_alike(image.getpixel((becomes[0] - 2, becomes[1] - 2)), RED) and looks_alike(
@@ -109,10 +109,10 @@ def test_large_jpegs_of_other_colours_and_with_several_pictures_are_reduced_too(
     mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pictures, "MAX_PIXELS", 100)
-    assert (rewrite(encoded(plain(mode=mode), "JPEG")).width, rewrite(mpo()).width) == (12, 12)
+    assert (rewrite(encoded(single_colour(mode=mode), "JPEG")).width, rewrite(mpo()).width) == (12, 12)
     turned = Image.Exif()
     turned[0x0112] = 6
-    result = rewrite(encoded(plain(mode=mode), "JPEG", exif=turned))
+    result = rewrite(encoded(single_colour(mode=mode), "JPEG", exif=turned))
     assert (result.width, result.height) == (8, 12), "the reduced picture must be upright"
 
 
@@ -120,7 +120,7 @@ def test_a_jpeg_of_more_pixels_than_any_phone_takes_is_refused(monkeypatch: pyte
     monkeypatch.setattr(pictures, "MAX_JPEG_PIXELS", 24 * 16 - 1)
     with pytest.raises(BadPicture) as refused:
         monkeypatch.setattr(pictures, "MAX_PIXELS", 100)
-        rewrite(encoded(plain(), "JPEG"))
+        rewrite(encoded(single_colour(), "JPEG"))
     assert str(refused.value) == TOO_LARGE
 
 
@@ -172,19 +172,19 @@ def test_a_later_frame_counts_with_its_own_size(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_jpeg_with_too_many_scans_is_refused() -> None:
     """Each of its scans has a few bytes and costs the decoder as much as the whole picture."""
-    data = encoded(plain(mode="L"), "JPEG", progressive=True)
+    data = encoded(single_colour(mode="L"), "JPEG", progressive=True)
     last = data[data.rindex(b"\xff\xda") : -2]
-    usual = data.count(b"\xff\xda")
-    assert rewrite(data[:-2] + last * (pictures.MAX_SCANS - usual) + data[-2:]).width == 24
+    scan_count = data.count(b"\xff\xda")
+    assert rewrite(data[:-2] + last * (pictures.MAX_SCANS - scan_count) + data[-2:]).width == 24
     with pytest.raises(BadPicture):
-        rewrite(data[:-2] + last * (pictures.MAX_SCANS - usual + 1) + data[-2:])
+        rewrite(data[:-2] + last * (pictures.MAX_SCANS - scan_count + 1) + data[-2:])
 
 
 def test_bytes_that_resemble_scans_in_other_segments_are_not_counted() -> None:
     """Cameras put thumbnails before the picture and films after it."""
     looks_alike = b"\xff\xda\x00\x02" * (pictures.MAX_SCANS + 1)
     comment = b"\xff\xfe" + (len(looks_alike) + 2).to_bytes(2, "big") + looks_alike
-    data = encoded(plain(), "JPEG")
+    data = encoded(single_colour(), "JPEG")
     assert rewrite(data[:2] + comment + data[2:] + looks_alike).width == 24
 
 
@@ -223,11 +223,11 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def chunks_of(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    place = 8
-    while place < len(data):
-        size = int.from_bytes(data[place : place + 4], "big")
-        yield data[place + 4 : place + 8], data[place + 8 : place + 8 + size]
-        place += size + 12
+    position = 8
+    while position < len(data):
+        size = int.from_bytes(data[position : position + 4], "big")
+        yield data[position + 4 : position + 8], data[position + 8 : position + 8 + size]
+        position += size + 12
 
 
 # --- colours --------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def chunks_of(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     [("JPEG", "RGB"), ("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "P"), ("WEBP", "RGB"), ("WEBP", "RGBA")],
 )
 def test_colours_with_a_profile_become_srgb_and_the_profile_is_removed(kind: str, mode: str) -> None:
-    image = plain((255, 0, 0), mode=mode)
+    image = single_colour((255, 0, 0), mode=mode)
     if mode == "RGBA":
         image.putalpha(128)
     result = rewrite(encoded(image, kind, icc_profile=EXCHANGED))
@@ -250,7 +250,7 @@ def test_colours_with_a_profile_become_srgb_and_the_profile_is_removed(kind: str
 
 
 def test_colours_of_an_animation_become_srgb_as_well() -> None:
-    frames = [plain((255, 0, 0)), plain((0, 255, 0))]
+    frames = [single_colour((255, 0, 0)), single_colour((0, 255, 0))]
     for kind in ("PNG", "WEBP"):
         data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=60, icc_profile=EXCHANGED)
         result = rewrite(data)
@@ -261,7 +261,7 @@ def test_colours_of_an_animation_become_srgb_as_well() -> None:
 
 
 def test_colours_without_a_profile_are_unchanged() -> None:
-    pixel: Any = decode(rewrite(encoded(plain((255, 0, 0)), "PNG")).data).getpixel((20, 12))
+    pixel: Any = decode(rewrite(encoded(single_colour((255, 0, 0)), "PNG")).data).getpixel((20, 12))
     assert pixel == (255, 0, 0)
 
 
@@ -298,7 +298,7 @@ def test_greys_with_a_profile_become_srgb_greys(kind: str, mode: str) -> None:
 def test_a_profile_that_is_damaged_or_of_another_kind_of_picture_is_dropped(
     kind: str, mode: str, profile: bytes
 ) -> None:
-    image = Image.new(mode, (24, 16)) if mode == "I;16" else plain(mode=mode)
+    image = Image.new(mode, (24, 16)) if mode == "I;16" else single_colour(mode=mode)
     result = rewrite(encoded(image, kind, icc_profile=profile))
     assert (result.width, result.height) == (24, 16) and profile not in result.data
 
@@ -306,14 +306,14 @@ def test_a_profile_that_is_damaged_or_of_another_kind_of_picture_is_dropped(
 # --- damaged pictures -----------------------------------------------------------------------------------
 
 SEEDS = {
-    "JPEG": encoded(plain(), "JPEG", icc_profile=EXCHANGED, exif=Image.Exif().tobytes()),
-    "JPEG, progressive": encoded(plain(), "JPEG", progressive=True),
+    "JPEG": encoded(single_colour(), "JPEG", icc_profile=EXCHANGED, exif=Image.Exif().tobytes()),
+    "JPEG, progressive": encoded(single_colour(), "JPEG", progressive=True),
     "MPO": mpo(),
-    "PNG": encoded(plain(), "PNG", icc_profile=EXCHANGED),
+    "PNG": encoded(single_colour(), "PNG", icc_profile=EXCHANGED),
     "PNG, animated": animation("PNG"),
-    "GIF": encoded(plain(), "GIF"),
+    "GIF": encoded(single_colour(), "GIF"),
     "GIF, animated": animation("GIF", comment=b"Hello", disposal=2),
-    "WEBP": encoded(plain(mode="RGBA"), "WEBP", lossless=True, icc_profile=EXCHANGED),
+    "WEBP": encoded(single_colour(mode="RGBA"), "WEBP", lossless=True, icc_profile=EXCHANGED),
     "WEBP, animated": animation("WEBP"),
 }
 MUTANTS = 1_000  # mutants of each picture
@@ -323,20 +323,20 @@ def mutant(data: bytes, chance: random.Random) -> bytes:
     """Changes, deletes or repeats a few bytes; lengths and sizes tend to extreme values."""
     result = bytearray(data)
     for _ in range(chance.choice((1, 1, 2, 4, 12))):
-        place = chance.randrange(12, len(result)) if chance.random() < 0.9 else chance.randrange(len(result))
+        position = chance.randrange(12, len(result)) if chance.random() < 0.9 else chance.randrange(len(result))
         change = chance.randrange(6)
         if change == 0:
-            result[place] ^= 1 << chance.randrange(8)
+            result[position] ^= 1 << chance.randrange(8)
         elif change == 1:
-            result[place] = chance.choice((0, 1, 127, 128, 254, 255))
+            result[position] = chance.choice((0, 1, 127, 128, 254, 255))
         elif change == 2:
-            result[place : place + 2] = chance.choice((b"\0\0", b"\xff\xff", b"\x7f\xff", b"\xff\x7f"))
+            result[position : position + 2] = chance.choice((b"\0\0", b"\xff\xff", b"\x7f\xff", b"\xff\x7f"))
         elif change == 3:
-            del result[place : place + chance.randrange(1, 40)]
+            del result[position : position + chance.randrange(1, 40)]
         elif change == 4:
-            result[place:place] = result[place : place + chance.randrange(1, 60)]
+            result[position:position] = result[position : position + chance.randrange(1, 60)]
         else:
-            del result[place:]
+            del result[position:]
         if len(result) < 16:
             break
     return with_checksums(bytes(result)) if chance.random() < 0.5 else bytes(result)
@@ -346,18 +346,18 @@ def with_checksums(data: bytes) -> bytes:
     """Corrects the checksums of a PNG so that its decoder reads on; returns other formats unchanged."""
     if not data.startswith(b"\x89PNG"):
         return data
-    result, place = bytearray(data), 8
-    while place + 12 <= len(result):
-        end = place + 8 + int.from_bytes(result[place : place + 4], "big")
+    result, position = bytearray(data), 8
+    while position + 12 <= len(result):
+        end = position + 8 + int.from_bytes(result[position : position + 4], "big")
         if end + 4 > len(result):
             break
-        result[end : end + 4] = zlib.crc32(result[place + 4 : end]).to_bytes(4, "big")
-        place = end + 4
+        result[end : end + 4] = zlib.crc32(result[position + 4 : end]).to_bytes(4, "big")
+        position = end + 4
     return bytes(result)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_damaged_picture_is_shown_or_refused_and_nothing_else(seed: str) -> None:
+def test_a_damaged_picture_is_either_shown_or_refused(seed: str) -> None:
     chance = random.Random(seed)
     outcomes: Counter[str] = Counter()
     for number in range(MUTANTS):

@@ -177,7 +177,7 @@ def test_a_value_is_printed_as_it_is(value: str) -> None:
     assert render("[{{ name }}]", html=True, name=value) == f"[{escaped}]"
 
 
-def test_a_value_cannot_declare_itself_safe() -> None:
+def test_a_value_that_claims_to_be_safe_html_is_escaped() -> None:
     class Safe(str):
         def __html__(self) -> str:
             return str(self)

@@ -1,4 +1,4 @@
-"""Modules that a start must not import, because every start would pay for them in time and memory
+"""Modules that a start must not import, because they would make every start slower and larger
 (docs/performance.md)."""
 
 from __future__ import annotations

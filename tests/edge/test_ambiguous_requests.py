@@ -1,4 +1,4 @@
-"""Requests that a proxy and our server could parse differently: no host or two, conflicting lengths and encodings,
+"""Requests that a proxy and our server could parse differently: no host or two hosts, conflicting lengths and encodings,
 repeated headers.
 
 All are sent over a plain socket, because no client library sends them.

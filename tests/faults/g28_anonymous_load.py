@@ -1,4 +1,4 @@
-"""G28: the cost of strangers is bounded: handshakes, idle sockets, boots of the widget, floods of sign-ins."""
+"""G28: the cost of anonymous clients is bounded: handshakes, idle sockets, boots of the widget, floods of sign-ins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.faults.tally import Tally
 
 TABLES = ("visitors", "contacts", "threads", "tickets", "timeline", "sessions", "attachments", "jobs", "sites_seen")
 BUSY_MB = 110.0
-STRANGERS = [f"127.0.0.{number}" for number in range(2, 12)]
+ANONYMOUS_ADDRESSES = [f"127.0.0.{number}" for number in range(2, 12)]
 BOOT = b'{"hello":{"type":"hello","version":1,"page":{"url":"http://shop.example/"}}}'
 
 
@@ -31,7 +31,7 @@ async def run(tally: Tally) -> None:
     count = 5_000 if tally.full else 500
     boots, logins = (100_000, 2_000) if tally.full else (400, 100)
     size = L1 if tally.full else {"visitors": 10, "agents": 2}
-    # Strangers use ten addresses, the crowd another.
+    # The anonymous clients use ten addresses, the crowd another.
     per_address = 300 if tally.full else 30
     limits = {
         "THREADLINE_ADDRESS_SOCKETS": "300" if tally.full else "30",
@@ -42,19 +42,19 @@ async def run(tally: Tally) -> None:
         await site.start()
         crowd = Crowd(site, **size, seed=tally.seed)
         await crowd.start()
-        await crowd.talk(20, _wait(3))
+        await crowd.talk(20, _for_seconds(3))
         p99_alone = percentile(crowd.ack_times, 0.99)
         crowd.ack_times.clear()
-        # The crowd's last messages and their replies are not part of the strangers' cost.
+        # The crowd's last messages and their replies are not part of the anonymous clients' cost.
         while crowd.replies or any(visitor.outbox for visitor in crowd.visitors):
             await asyncio.sleep(0.05)
         rows_before, memory = _rows(site), _memory(site)
-        stored, completed = await _boots(site, boots)
-        refused, opened = await crowd.talk_while(20, _idle_sockets(site, count), replies=0.0)
-        flooded = await crowd.talk_while(20, _flood(site, crowd, 1_000), replies=0.0)
-        unfinished = await crowd.talk_while(20, _unfinished(site, count), replies=0.0)
-        slow = await crowd.talk_while(20, _slow_bodies(site, 50), replies=0.0)
-        answers = await crowd.talk_while(20, _logins(site, logins), replies=0.0)
+        stored, completed = await _load_widgets(site, boots)
+        refused, opened = await crowd.talk_while(20, _open_idle_sockets(site, count), replies=0.0)
+        flooded = await crowd.talk_while(20, _flood_messages(site, crowd, 1_000), replies=0.0)
+        unfinished = await crowd.talk_while(20, _open_unfinished_handshakes(site, count), replies=0.0)
+        slow = await crowd.talk_while(20, _send_slow_bodies(site, 50), replies=0.0)
+        answers = await crowd.talk_while(20, _try_wrong_passwords(site, logins), replies=0.0)
         p99_beside = percentile(crowd.ack_times, 0.99)
         peak = _memory(site)
         rows_after = _rows(site)
@@ -69,7 +69,9 @@ async def run(tally: Tally) -> None:
         }
         tally.zero("rows stored for anonymous clients", sum(grown.values()), grown)
         tally.floor("idle sockets tried", refused + opened, count)
-        tally.floor("sockets refused beyond the limit of an address", refused, count - per_address * len(STRANGERS))
+        tally.floor(
+            "sockets refused beyond the limit of an address", refused, count - per_address * len(ANONYMOUS_ADDRESSES)
+        )
         tally.floor("messages sent by one visitor at 1,000/s", flooded.sent, 1_000)
         tally.at_most(
             "messages accepted from that visitor", flooded.accepted, 480
@@ -87,7 +89,7 @@ async def run(tally: Tally) -> None:
         (await asyncio.to_thread(crowd.verdict)).into(tally, floor=50)
 
 
-def _wait(seconds: float) -> Any:
+def _for_seconds(seconds: float) -> Any:
     until = time.monotonic() + seconds
     return lambda: time.monotonic() > until
 
@@ -104,36 +106,36 @@ def _rows(site: Site) -> dict[str, int]:
         return {name: pg.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in TABLES}  # type: ignore[call-overload, index]
 
 
-async def _boots(site: Site, boots: int) -> tuple[dict[str, int], int]:
+async def _load_widgets(site: Site, boots: int) -> tuple[dict[str, int], int]:
     """Boots the widget: loads the configuration and says hello without a token, a fourth of them over a socket, then
     disconnects. Looking stores no visitor."""
     rows_before, completed = _rows(site), 0
     head = f"host: 127.0.0.1:{site.nodes[0].port}\r\norigin: {PUBLIC_URL}\r\n"
-    ask = f"GET /widget/config HTTP/1.1\r\n{head}\r\n".encode()
-    hello = f"POST /widget/poll HTTP/1.1\r\n{head}content-type: application/json\r\ncontent-length: {len(BOOT)}\r\n\r\n".encode()
+    config_request = f"GET /widget/config HTTP/1.1\r\n{head}\r\n".encode()
+    hello_request = f"POST /widget/poll HTTP/1.1\r\n{head}content-type: application/json\r\ncontent-length: {len(BOOT)}\r\n\r\n".encode()
 
     async def browser(address: str, number: int) -> None:
         """Many boots over one kept connection, because this machine could not open so many connections."""
         nonlocal completed
         reader, writer = await asyncio.open_connection("127.0.0.1", site.nodes[0].port, local_addr=(address, 0))
         for turn in range(number):
-            for request in (ask, hello + BOOT):
+            for request in (config_request, hello_request + BOOT):
                 writer.write(request)
-                status = await _answered(reader)
+                status = await _read_status(reader)
             if turn % 40 == 0:
                 async with dial(site, "/ws/visitor", local_addr=(address, 0)) as ws:
                     await greet(ws, page={"url": "http://shop.example/", "title": "Shop"})
             completed += status == 200
         writer.transport.abort()
 
-    await asyncio.gather(*(browser(address, boots // 20) for address in STRANGERS * 2))
+    await asyncio.gather(*(browser(address, boots // 20) for address in ANONYMOUS_ADDRESSES * 2))
     rows_after = _rows(site)
     return {
         name: rows_after[name] - rows_before[name] for name in TABLES if rows_after[name] != rows_before[name]
     }, completed
 
 
-async def _answered(reader: asyncio.StreamReader) -> int:
+async def _read_status(reader: asyncio.StreamReader) -> int:
     head = await reader.readuntil(b"\r\n\r\n")
     length = re.search(rb"content-length: (\d+)", head.lower())
     await reader.readexactly(int(length[1]) if length else 0)
@@ -147,17 +149,17 @@ class _Flooded:
     disconnects: int = 0  # times that the server closed the connection
 
 
-async def _flood(site: Site, crowd: Crowd, least: int) -> _Flooded:
+async def _flood_messages(site: Site, crowd: Crowd, message_count: int) -> _Flooded:
     """One visitor writes as fast as possible and reconnects each time the server disconnects it; counts the accepted
     messages."""
     journal = crowd.journal("flooder")
     flooded, token, deadline = _Flooded(), None, time.monotonic() + 30
-    options = {"local_addr": (STRANGERS[0], 0)}
-    while flooded.sent < least and time.monotonic() < deadline:
+    options = {"local_addr": (ANONYMOUS_ADDRESSES[0], 0)}
+    while flooded.sent < message_count and time.monotonic() < deadline:
         async with dial(site, "/ws/visitor", **options) as ws:
             with contextlib.suppress(ConnectionClosed):
                 token = (await greet(ws, token))["token"] or token
-                reading = asyncio.create_task(_drain(ws))
+                reading = asyncio.create_task(_read_until_closed(ws))
                 while True:
                     await ws.send(json.dumps({"type": "say", "id": f"flood-{flooded.sent:06d}", "text": "flood"}))
                     flooded.sent += 1
@@ -176,18 +178,21 @@ async def _flood(site: Site, crowd: Crowd, least: int) -> _Flooded:
     return flooded
 
 
-async def _drain(ws: Any) -> None:
+async def _read_until_closed(ws: Any) -> None:
     with contextlib.suppress(ConnectionClosed):
         async for _ in ws:
             pass
 
 
-async def _idle_sockets(site: Site, count: int) -> tuple[int, int]:
+async def _open_idle_sockets(site: Site, count: int) -> tuple[int, int]:
     refused = 0
     opened = []
     for start in range(0, count, 50):
         tried = await asyncio.gather(
-            *(_one_socket(site, STRANGERS[number % len(STRANGERS)]) for number in range(start, start + 50))
+            *(
+                _dial_or_refused(site, ANONYMOUS_ADDRESSES[number % len(ANONYMOUS_ADDRESSES)])
+                for number in range(start, start + 50)
+            )
         )
         refused += sum(ws is None for ws in tried)
         opened += [ws for ws in tried if ws is not None]
@@ -196,7 +201,7 @@ async def _idle_sockets(site: Site, count: int) -> tuple[int, int]:
     return refused, len(opened)
 
 
-async def _one_socket(site: Site, address: str) -> Any:
+async def _dial_or_refused(site: Site, address: str) -> Any:
     try:
         return await dial(site, "/ws/visitor", local_addr=(address, 0))
     except InvalidStatus as answer:
@@ -204,12 +209,12 @@ async def _one_socket(site: Site, address: str) -> Any:
         return None
 
 
-async def _unfinished(site: Site, count: int) -> int:
+async def _open_unfinished_handshakes(site: Site, count: int) -> int:
     """Opens connections that begin a request and stop in the middle of a header."""
     writers = []
     for number in range(count):
         with contextlib.suppress(OSError):
-            source = (STRANGERS[number % len(STRANGERS)], 0)
+            source = (ANONYMOUS_ADDRESSES[number % len(ANONYMOUS_ADDRESSES)], 0)
             _, writer = await asyncio.open_connection("127.0.0.1", site.nodes[0].port, local_addr=source)
             writer.write(b"GET /ws/visitor HTTP/1.1\r\nhost: x\r\nupgrade: webso")
             writers.append(writer)
@@ -219,7 +224,7 @@ async def _unfinished(site: Site, count: int) -> int:
     return len(writers)
 
 
-async def _slow_bodies(site: Site, count: int) -> int:
+async def _send_slow_bodies(site: Site, count: int) -> int:
     async def drip() -> int:
         _, writer = await asyncio.open_connection("127.0.0.1", site.nodes[0].port)
         writer.write(
@@ -234,7 +239,7 @@ async def _slow_bodies(site: Site, count: int) -> int:
     return sum(await asyncio.gather(*(drip() for _ in range(count))))
 
 
-async def _logins(site: Site, count: int) -> dict[int, int]:
+async def _try_wrong_passwords(site: Site, count: int) -> dict[int, int]:
     """Tries far more wrong passwords than an account or an address is allowed."""
     answers: dict[int, int] = {}
 

@@ -1,4 +1,4 @@
-"""G28: the cost of strangers is bounded. Each address has a share, all together have a limit, and nothing is stored for
+"""G28: the cost of anonymous clients is bounded. Each address has a share, all together have a limit, and nothing is stored for
 them."""
 
 from __future__ import annotations

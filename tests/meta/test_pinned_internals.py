@@ -121,5 +121,5 @@ def test_used_internals_exist_in_the_base(kind: type) -> None:
 def test_a_request_cycle_uses_only_what_its_transport_stand_in_has() -> None:
     assert attributes(HttpProtocol, "cycle") == OF_A_CYCLE
     assert base_names(RequestResponseCycle) >= OF_A_CYCLE
-    asked = set(re.findall(r"self\.transport\.(\w+)", inspect.getsource(RequestResponseCycle)))
-    assert asked == {"write", "close", "is_closing"} and asked <= set(dir(_ResponseWriter))
+    used = set(re.findall(r"self\.transport\.(\w+)", inspect.getsource(RequestResponseCycle)))
+    assert used == {"write", "close", "is_closing"} and used <= set(dir(_ResponseWriter))

@@ -19,7 +19,7 @@ from server.kernel.sql import Tx
 from server.settings import Settings
 from server.web.limits import Rate
 
-SUBJECTS = 20_000  # visitors and addresses counted per row
+MAX_SUBJECTS = 20_000  # visitors and addresses counted per row
 MIN_WAIT_S = 1.0  # the shortest wait in a refusal
 
 
@@ -35,7 +35,7 @@ class Limit:
     unlimited_because: str = ""
 
 
-_COLLEAGUE = Limit(unlimited_because="sent by somebody who is signed in; the frames of a socket are counted together")
+_SIGNED_IN = Limit(unlimited_because="sent by somebody who is signed in; the frames of a socket are counted together")
 
 VISITOR_FRAMES: dict[str, Limit] = {
     "hello": Limit(unlimited_because="once on a connection, and connections are counted by address"),
@@ -47,7 +47,7 @@ VISITOR_FRAMES: dict[str, Limit] = {
     "typing": Limit(unlimited_because="passed on once in three seconds, never stored"),
     "ping": Limit(unlimited_because="answered from memory; the frames of a socket are counted together"),
 }
-AGENT_FRAMES: dict[str, Limit] = dict.fromkeys(("hello", "open", "leave", "typing", "seen", "ping"), _COLLEAGUE)
+AGENT_FRAMES: dict[str, Limit] = dict.fromkeys(("hello", "open", "leave", "typing", "seen", "ping"), _SIGNED_IN)
 REQUESTS: dict[str, Limit] = {
     "POST /widget/poll": Limit(unlimited_because="a connection like a socket, counted by address"),
     "POST /widget/send": Limit(6, 6),  # in addition to the limit of the frame in it
@@ -58,12 +58,12 @@ NEW_CHAT = "a new chat"  # in addition to the `say` that starts it
 TABLE: dict[str, Limit] = {**VISITOR_FRAMES, **REQUESTS, NEW_CHAT: Limit(1 / 8, 1 / 10)}
 
 
-class Strangers:
+class VisitorLimits:
     """Counts events by `TABLE`."""
 
     def __init__(self, clock: Clock, settings: Settings) -> None:
         def rate(share: float | None, a_minute: int) -> Rate | None:
-            return None if share is None else Rate(clock, max(1, round(share * a_minute)), 60, subjects=SUBJECTS)
+            return None if share is None else Rate(clock, max(1, round(share * a_minute)), 60, subjects=MAX_SUBJECTS)
 
         self._rates = {
             event: (
@@ -78,7 +78,7 @@ class Strangers:
         counts = [] if by_visitor is None else [(by_visitor, visitor)]
         return counts if by_address is None else [*counts, (by_address, address)]
 
-    def wait(self, event: str, visitor: str, address: str) -> float:
+    def count_or_wait(self, event: str, visitor: str, address: str) -> float:
         """Counts the event and returns 0 if it is allowed; else the seconds to wait."""
         counts = self._rates_and_subjects(event, visitor, address)
         longest = max((rate.wait(subject) for rate, subject in counts), default=0.0)
@@ -88,20 +88,20 @@ class Strangers:
             rate.take(subject)
         return 0.0
 
-    def take(self, event: str, visitor: str, address: str) -> None:
+    def count_or_refuse(self, event: str, visitor: str, address: str) -> None:
         """Counts the event, or raises `RateLimited`."""
-        if wait := self.wait(event, visitor, address):
+        if wait := self.count_or_wait(event, visitor, address):
             raise too_many(wait)
 
-    def give_back(self, event: str, visitor: str, address: str) -> None:
+    def uncount(self, event: str, visitor: str, address: str) -> None:
         """Undoes the count of an event that did not happen."""
         for rate, subject in self._rates_and_subjects(event, visitor, address):
             rate.give(subject)
 
 
-def strangers(app: App) -> Strangers:
+def visitor_limits(app: App) -> VisitorLimits:
     """This process's counts."""
-    return app.part(Strangers, lambda app: Strangers(app.clock, app.settings))
+    return app.part(VisitorLimits, lambda app: VisitorLimits(app.clock, app.settings))
 
 
 def too_many(wait: float) -> RateLimited:
@@ -124,13 +124,13 @@ class AddressShare(BaseModel):
     def one_address(self) -> bool:
         """Whether nearly all visitors have this address. Then it is a proxy's, and address limits count all visitors
         together."""
-        return self.visitors >= MIN_VISITORS and self.from_it >= MOST_SHARE * self.visitors
+        return self.visitors >= MIN_VISITORS and self.from_it >= SAME_ADDRESS_SHARE * self.visitors
 
 
-DOCTOR = "threadline-doctor"  # the user agent of the doctor's own requests
+DOCTOR_USER_AGENT = "threadline-doctor"  # the user agent of the doctor's own requests
 ADDRESS_SHARE = Document("crowding", AddressShare)  # stored for a doctor in another process
 MIN_VISITORS = 20  # fewer visitors prove nothing
-MOST_SHARE = 0.9
+SAME_ADDRESS_SHARE = 0.9
 
 
 class VisitorAddresses:

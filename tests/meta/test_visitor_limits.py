@@ -6,16 +6,16 @@ import pytest
 
 from server import frames
 from server.app import ENDPOINTS
-from server.web import strangers
+from server.web import visitor_limits
 from server.web.http import PUBLIC, VISITING
 
 
 def test_every_frame_of_a_visitor_has_a_row() -> None:
-    assert set(strangers.VISITOR_FRAMES) == frames.VISITOR_TYPES
+    assert set(visitor_limits.VISITOR_FRAMES) == frames.VISITOR_TYPES
 
 
 def test_every_frame_of_an_agent_has_a_row() -> None:
-    assert set(strangers.AGENT_FRAMES) == frames.AGENT_TYPES
+    assert set(visitor_limits.AGENT_FRAMES) == frames.AGENT_TYPES
 
 
 def test_every_request_by_which_a_visitor_writes_has_a_row() -> None:
@@ -25,12 +25,12 @@ def test_every_request_by_which_a_visitor_writes_has_a_row() -> None:
         if endpoint.method != "GET"
         and (endpoint.needs is VISITING or (endpoint.needs is PUBLIC and endpoint.path.startswith("/widget/")))
     }
-    assert set(strangers.REQUESTS) == written
+    assert set(visitor_limits.REQUESTS) == written
 
 
-@pytest.mark.parametrize("row", [*strangers.VISITOR_FRAMES, *strangers.REQUESTS, strangers.NEW_CHAT])
+@pytest.mark.parametrize("row", [*visitor_limits.VISITOR_FRAMES, *visitor_limits.REQUESTS, visitor_limits.NEW_CHAT])
 def test_a_row_counts_by_visitor_and_by_address_or_says_why_not(row: str) -> None:
-    limit = strangers.TABLE[row]
+    limit = visitor_limits.TABLE[row]
     assert (limit.visitor and limit.address) or (
-        limit == strangers.Limit(unlimited_because=limit.unlimited_because) and limit.unlimited_because
+        limit == visitor_limits.Limit(unlimited_because=limit.unlimited_because) and limit.unlimited_because
     )

@@ -1,4 +1,4 @@
-"""Limits on strangers: for one visitor, for all visitors at one address, and for the tabs of one chat."""
+"""Rate limits for visitors: for one visitor, for all visitors at one address, and for the tabs of one chat."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from server.schema import tickets, timeline, visitors
-from server.web.strangers import ADDRESS_SHARE, MIN_VISITORS, AddressShare
+from server.web.visitor_limits import ADDRESS_SHARE, MIN_VISITORS, AddressShare
 from tests.online import Answer, Online, Visitor, open_online
 
 BOTH = pytest.mark.parametrize("over", ["socket", "poll"])
