@@ -13,11 +13,12 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-SIGNATURE, TOPIC, SHOP, WEBHOOK_ID = (
+SIGNATURE, TOPIC, SHOP, WEBHOOK_ID, TRIGGERED_AT = (
     "x-shopify-hmac-sha256",
     "x-shopify-topic",
     "x-shopify-shop-domain",
     "x-shopify-webhook-id",
+    "x-shopify-triggered-at",
 )
 SCALE = 10_000
 MAX_AMOUNT = Decimal(10) ** 12
@@ -111,6 +112,14 @@ class Checkout:
     completed_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """Whose data the shop wants to have deleted. `customer`: the id in the shop."""
+
+    customer: str
+    orders: tuple[str, ...]
+
+
 # --- readers of JSON ----------------------------------------------------------------------------------
 
 
@@ -131,6 +140,19 @@ def _list(value: Any, what: str) -> list[Any]:
 def deleted_order(value: Any) -> str:
     """The id of the deleted order, from the payload of `orders/delete`."""
     return _id(_object(value, "the order").get("id"), "the order")
+
+
+def redaction(value: Any) -> Redaction:
+    """Of `customers/redact`."""
+    payload = _object(value, "the request")
+    customer_id = _id(_object(payload.get("customer"), "the customer").get("id"), "the customer")
+    order_ids = _list(payload.get("orders_to_redact"), "the list of orders")
+    return Redaction(customer_id, tuple(_id(one, "an order") for one in order_ids))
+
+
+def triggered_at(header: str) -> datetime | None:
+    """When the shop triggered the webhook, by its header; None without a valid one."""
+    return _moment(header)
 
 
 def _id(value: Any, what: str) -> str:

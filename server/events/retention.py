@@ -54,10 +54,21 @@ class _Expiring:
         self.delete = Statement(delete(table).where(table.c.id.in_(bindparam("ids", expanding=True))))
 
 
+_DELETE_OF_SOURCE = Statement(
+    delete(events).where(events.c.contact_id == bindparam("contact"), events.c.source == bindparam("origin"))
+)
+_DELETE_KEYS = Statement(delete(events).where(events.c.dedupe.in_(bindparam("keys", expanding=True))))
 EVENTS, REPORTS = _Expiring(events, "recorded_at"), _Expiring(carrier_reports, "at")
 SHOP_WEBHOOKS, NOTIFICATIONS = _Expiring(shop_webhooks, "at"), _Expiring(notifications, "at")
 WEBHOOKS_DAYS = 30  # a shop repeats a webhook for some hours
 NOTIFICATIONS_DAYS = 90
+
+
+def delete_of_source(tx: Tx, contact: int | None, source: str, keys: list[str]) -> None:
+    """Deletes the events of a contact that came from this source, and those with these keys, whoever has them."""
+    if contact is not None:
+        tx.run(_DELETE_OF_SOURCE, contact=contact, origin=source)
+    tx.run(_DELETE_KEYS, keys=keys)
 
 
 def expired_page(conn: Conn, table: _Expiring, after: int, before: datetime) -> list[int]:

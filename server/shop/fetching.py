@@ -36,9 +36,14 @@ def start(tx: Tx) -> None:
     jobs.enqueue(tx, JOB, payload, run_at=tx.now, key=JOB, priority=30)
 
 
+def cancel(tx: Tx) -> None:
+    """Ends fetching; what was fetched stays known."""
+    jobs.cancel(tx, JOB)
+
+
 def stop(tx: Tx) -> None:
     """Ends the fetch, because there is no token. Known orders then begin with the first webhook."""
-    jobs.cancel(tx, JOB)
+    cancel(tx)
     FETCH.save(tx, FetchState())
 
 

@@ -44,7 +44,8 @@ class LastWebhook(BaseModel):
 
 
 class ShopOut(BaseModel):
-    """`knows_since`: orders since then are known; null: none yet. `fetch_error`: why fetching stopped."""
+    """`knows_since`: orders since then are known; null: none yet. `fetch_error`: why fetching stopped.
+    `removed_at`: when the app was removed from the shop; null: it is installed."""
 
     shop_domain: str
     webhook_secret: SecretOut
@@ -56,6 +57,7 @@ class ShopOut(BaseModel):
     fetched_orders: int
     fetched_at: str | None
     fetch_error: str
+    removed_at: str | None
     version: str
 
 
@@ -107,6 +109,7 @@ def _shop(app: App, document: ShopSettings, version: str, last: Any, fetch: Fetc
         fetched_orders=fetch.orders,
         fetched_at=None if fetch.done_at is None else rfc3339(fetch.done_at),
         fetch_error=fetch.error,
+        removed_at=None if document.removed_at is None else rfc3339(document.removed_at),
         version=version,
     )
 

@@ -20,7 +20,13 @@ TOPICS = (
     "refunds/create",
     "checkouts/create",
     "checkouts/update",
+    "app/uninstalled",
+    "customers/redact",
 )
+# The app was removed from the shop; requests about stored data still arrive.
+UNINSTALLED = "app/uninstalled"
+REDACT = "customers/redact"
+SHOP_REDACT = "shop/redact"
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.myshopify\.com")
 # Shopify's states that change a consent. Other states ("not_subscribed", "pending") change nothing (IMP-7).
 STATED = {"subscribed": Status.SUBSCRIBED, "unsubscribed": Status.UNSUBSCRIBED}

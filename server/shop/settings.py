@@ -22,6 +22,7 @@ class ShopSettings(BaseModel):
     old_secret_sealed: str = ""
     old_secret_until: datetime | None = None
     connected_at: datetime | None = None  # since when webhooks of this shop are expected
+    removed_at: datetime | None = None  # when the app was removed from the shop
     admin_token_sealed: str = ""  # optional: fetches the orders of the last 60 days
 
 
@@ -47,6 +48,7 @@ class Connection:
     domain: str
     secrets: tuple[str, ...] = field(repr=False)  # newest first
     token: str = field(repr=False)
+    removed_at: datetime | None = None
 
 
 def connection(document: ShopSettings, key: bytes, now: datetime) -> Connection:
@@ -61,7 +63,7 @@ def connection(document: ShopSettings, key: bytes, now: datetime) -> Connection:
     old_counts = document.old_secret_until is not None and now < document.old_secret_until
     sealed = (document.webhook_secret_sealed, document.old_secret_sealed if old_counts else "")
     secrets = tuple(secret for secret in map(opened, sealed) if secret)
-    return Connection(document.shop_domain, secrets, opened(document.admin_token_sealed))
+    return Connection(document.shop_domain, secrets, opened(document.admin_token_sealed), document.removed_at)
 
 
 @dataclass(frozen=True, slots=True)

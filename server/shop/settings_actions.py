@@ -18,7 +18,9 @@ from server.shop.settings import OLD_SECRET_FOR, SHOP, ShopSettings, connection
 
 
 def _editable(document: ShopSettings) -> dict[str, Any]:
-    return document.model_dump(mode="json", exclude={"old_secret_sealed", "old_secret_until", "connected_at"})
+    return document.model_dump(
+        mode="json", exclude={"old_secret_sealed", "old_secret_until", "connected_at", "removed_at"}
+    )
 
 
 def load(conn: Conn) -> Versioned[ShopSettings]:
@@ -42,7 +44,7 @@ def change(
     before = SHOP.load(tx)
     versions.check(tx, version, (SHOP.name,), _editable(before), shown(before))
     key = tx.key(PURPOSE)
-    values: dict[str, Any] = {"shop_domain": _domain(domain)}
+    values: dict[str, Any] = {"shop_domain": _domain(domain), "removed_at": None}
     if secret is not None:
         values["webhook_secret_sealed"] = seal(key, secret.strip())
         if before.webhook_secret_sealed and secret:

@@ -24,7 +24,7 @@ from server.events.rules import Metric, NewEvent
 from server.kernel.columns import Instant
 from server.kernel.sql import Row, Statement, Tx
 from server.schema import carts, consent_ledger, order_lines, orders, refunds, shop_webhooks
-from server.shop import rules
+from server.shop import removal, rules
 from server.text import one_line
 
 SHOPIFY = ActedBy(ActorType.SYSTEM, name="Shopify")
@@ -283,6 +283,7 @@ STORES: dict[str, tuple[Callable[[Any], Any], Callable[[Tx, Any], Any]]] = {
         for what in ("create", "updated", "paid", "fulfilled", "partially_fulfilled", "cancelled", "edited")
     },
     "orders/delete": (shopify.deleted_order, delete_order),
+    rules.REDACT: (shopify.redaction, removal.delete_customer),
     "refunds/create": (shopify.refund, store_refund),
     "checkouts/create": (shopify.checkout, store_checkout),
     "checkouts/update": (shopify.checkout, store_checkout),

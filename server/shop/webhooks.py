@@ -11,8 +11,8 @@ from server.channels import shopify
 from server.channels.shopify import BadPayload
 from server.kernel.context import App
 from server.kernel.tally import tally
-from server.shop import settings, storing
-from server.shop.rules import WEBHOOK
+from server.shop import removal, settings, storing
+from server.shop.rules import REDACT, SHOP_REDACT, UNINSTALLED, WEBHOOK
 from server.web.webhooks import StatusCode, WebhookRequest, alert, count_refusal
 
 log = structlog.get_logger()
@@ -47,6 +47,12 @@ async def receive(app: App, request: WebhookRequest) -> StatusCode:
         payload = orjson.loads(body) if len(body) <= LARGE_BODY else await asyncio.to_thread(orjson.loads, body)
         if not isinstance(payload, dict):
             raise BadPayload("the body is no object")
+        triggered = shopify.triggered_at(request.headers.get(shopify.TRIGGERED_AT, ""))
+        if topic == UNINSTALLED:
+            await app.write(storing.receive, webhook, topic, removal.mark_removed, triggered or app.clock.now())
+            return 200
+        if shop.removed_at is not None and triggered is not None and topic not in (REDACT, SHOP_REDACT):
+            await app.write(removal.mark_installed, triggered)
         parse, store = storing.STORES.get(topic, (None, None))
         if parse is None or store is None:
             if count := tally(app).add(f"{WEBHOOK} {topic[:60]}"):

@@ -49,6 +49,7 @@ export interface ShopBody {
 }
 /**
  * `knows_since`: orders since then are known; null: none yet. `fetch_error`: why fetching stopped.
+ * `removed_at`: when the app was removed from the shop; null: it is installed.
  */
 export interface ShopOut {
   admin_token: SecretOut
@@ -57,6 +58,7 @@ export interface ShopOut {
   fetched_orders: number
   knows_since: string | null
   last_webhook: LastWebhook | null
+  removed_at: string | null
   shop_domain: string
   topics: string[]
   version: string

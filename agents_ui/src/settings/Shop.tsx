@@ -42,6 +42,7 @@ function ShopForm({ shop }: { shop: ShopOut }) {
   const { values, change, errors } = form
   return (
     <>
+      {shop.removed_at && <Removed at={shop.removed_at} />}
       <Section title={t('settings.shop.connection')} text={t('settings.shop.connectionText')}>
         <div className={frame.stack}>
           <TextInput
@@ -93,6 +94,16 @@ function ShopForm({ shop }: { shop: ShopOut }) {
       />
       <SaveBar form={form} />
     </>
+  )
+}
+
+function Removed({ at }: { at: string }) {
+  const { t } = useTranslation()
+  return (
+    <div className={frame.warn} role="alert">
+      <IconAlertTriangle size={18} aria-hidden />
+      <span>{t('settings.shop.removed', { time: exactTime(at) })}</span>
+    </div>
   )
 }
 
