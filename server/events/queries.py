@@ -1,15 +1,17 @@
-"""Reads a contact's events for the activity view."""
+"""Reads the events of a contact, and of all contacts that are merged with it, for the activity view."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from heapq import merge
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select, tuple_
 
 from server.kernel.columns import Instant
 from server.kernel.sql import Conn, Statement
-from server.schema import events
+from server.schema import events, merged_set
 
 PAGE = 50
 
@@ -26,6 +28,7 @@ class Activity(NamedTuple):
     currency: str | None
 
 
+_MEMBERS = Statement(merged_set(bindparam("contact")))
 _columns = [events.c[name] for name in Activity._fields]
 _newest_first = (
     select(*_columns)
@@ -47,7 +50,16 @@ _NEXT_OF_METRIC = Statement(_newest_first.where(_with_metric, _before), into=Act
 def activity(
     conn: Conn, contact: int, metric: str | None = None, before: tuple[datetime, int] | None = None, limit: int = PAGE
 ) -> list[Activity]:
-    """The contact's newest events, newest first. `before`: time and id of the last event of the previous page."""
+    """The newest events of the contact's merged set, newest first. `before`: time and id of the last event of the
+    previous page."""
+    # One query for each contact: for several at once the databases would sort all their events.
+    pages = [_newest(conn, member.id, metric, before, limit) for member in conn.all(_MEMBERS, contact=contact)]
+    return list(islice(merge(*pages, key=lambda event: (event.happened_at, event.id), reverse=True), limit))
+
+
+def _newest(
+    conn: Conn, contact: int, metric: str | None, before: tuple[datetime, int] | None, limit: int
+) -> list[Activity]:
     names: dict[str, Any] = {"contact": contact, "n": limit}
     if before is not None:
         names |= {"before_at": before[0], "before_id": before[1]}

@@ -1,4 +1,4 @@
-"""Reads a contact's orders, and the state of the connection."""
+"""Reads the orders of a contact, and of all contacts that are merged with it, and the state of the connection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, func, select
 
 from server.kernel.sql import Conn, Statement
-from server.schema import order_lines, orders, refunds, shop_webhooks
+from server.schema import merged_set, order_lines, orders, refunds, shop_webhooks
 from server.shop.settings import FETCH, SHOP
 
 SHOWN = 10  # newest orders of a contact
@@ -63,7 +63,7 @@ _ORDERS = Statement(
         orders.c.placed_at,
         orders.c.cancelled_at,
     )
-    .where(orders.c.contact_id == bindparam("contact"), ~orders.c.test)
+    .where(orders.c.contact_id.in_(merged_set(bindparam("contact"))), ~orders.c.test)
     .order_by(orders.c.placed_at.desc(), orders.c.id.desc())
     .limit(bindparam("n"))
 )
@@ -85,7 +85,7 @@ _LAST_WEBHOOK = Statement(
 
 
 def of_contact(conn: Conn, contact: int) -> list[ContactOrder]:
-    """The contact's newest orders, newest first, at most `SHOWN`."""
+    """The newest orders of the contact's merged set, newest first, at most `SHOWN`."""
     rows = conn.all(_ORDERS, contact=contact, n=SHOWN)
     lines: dict[int, list[OrderLine]] = {}
     if rows:
