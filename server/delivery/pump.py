@@ -203,9 +203,10 @@ class Pump:
         self._may_be_due = self._may_be_due or len(claimed.claims) >= room
 
     async def _claim_urgent(self) -> None:
-        """Claims only replies and other urgent messages, in addition to the messages already claimed."""
+        """Claims only replies and other urgent messages, in addition to the messages already claimed: while a campaign is
+        being sent, a claim of all lanes takes many times longer."""
         self._published = False
-        if len(self._heap) < MAX_CLAIMS // 3:
+        if not self._heap and not self._in_flight:
             return  # the pump claims messages of all lanes next
         claimed = await self.claim(URGENT_CLAIMS, URGENT)
         for claim in claimed.claims:
@@ -213,8 +214,12 @@ class Pump:
 
     async def _begin(self, channel: Any, places: int) -> None:
         count = min(len(self._heap), places, self._batch_size)
-        full = count == self._batch_size
-        self._batch_size = min(self._batch_size * 2, MAX_BATCH) if full else max(self._batch_size // 2, MIN_BATCH)
+        urgent = sum(Lane(claim.lane).urgent for claim in self._heap)
+        if 0 < urgent < count:
+            count = urgent  # a transaction that begins a reply is short: it begins no campaign texts
+        else:
+            full = count == self._batch_size
+            self._batch_size = min(self._batch_size * 2, MAX_BATCH) if full else max(self._batch_size // 2, MIN_BATCH)
         batch = [heapq.heappop(self._heap) for _ in range(count)]
         begun_at = self._app.clock.monotonic()
         login = self._account.login if self._account is not None else None

@@ -454,6 +454,49 @@ async def test_a_reply_waits_for_few_texts_of_a_long_campaign(world: World) -> N
     assert {row.state for row in await world.rows(outbound)} == {"accepted"} and len(fake.texts) == 501
 
 
+async def test_a_reply_is_claimed_and_begun_without_campaign_texts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Transactions with many campaign texts take long, so a reply shares neither its claim nor its begin with them."""
+    fake = await open_sms(world, SenderInput(TOLL_FREE, SenderKind.TOLL_FREE, "US", rate=1_000))
+    contact = await person(world)
+    full, answered = asyncio.Event(), asyncio.Event()
+
+    async def slow(text: Any) -> Accepted:
+        if len(fake.texts) == pump.CONNECTIONS + pump.BEGUN_AHEAD:
+            full.set()
+        await answered.wait()
+        return Accepted(f"SM-{text.body}", "queued")
+
+    sends = [Send(f"c{n}", "campaign", "conversation", contact, PHONE, f"campaign {n}") for n in range(500)]
+    fake.answers.extend([slow] * 501)
+    await world.app.write(actions.queue_many, sends)
+    await world.worker.claim_batch()
+    async with asyncio.timeout(10):
+        await full.wait()
+    running, steps = world.app.part(pump.Pump), list[Any]()
+    claim, begin = running.claim, running.begin
+
+    async def watched_claim(room: int, lanes: Any) -> Any:
+        steps.append(tuple(lanes))
+        return await claim(room, lanes)
+
+    async def watched_begin(claims: Any) -> Any:
+        steps.append([one.id for one in claims])
+        return await begin(claims)
+
+    monkeypatch.setattr(running, "claim", watched_claim)
+    monkeypatch.setattr(running, "begin", watched_begin)
+    reply = await queue(world, contact, "reply", body="reply")
+    answered.set()
+    await world.worker.idle()
+    await world.advance()
+    assert steps[:2] == [rules.URGENT, [reply.id]]
+    sizes = [len(step) for step in steps[2:] if isinstance(step, list)]
+    assert max(sizes) > 1, "campaign texts are still begun together"
+    assert len(fake.texts) == 501
+
+
 async def test_an_accepted_text_costs_credits_once_and_keyword_replies_are_free(world: World) -> None:
     await open_sms(world)
     contact = await person(world)
