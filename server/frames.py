@@ -169,7 +169,7 @@ class Author(Frame):
 
 
 EntryKind = Literal[
-    "message", "note", "status", "assigned", "seen", "contact", "delivery", "consent", "media", "redacted"
+    "message", "note", "status", "assigned", "seen", "contact", "delivery", "consent", "media", "redacted", "mail"
 ]
 
 
@@ -184,7 +184,8 @@ class EntryOut(Frame):
     delayed close began or was cancelled (screens need not show this); assigned {user: id|null, user_name};
     contact {email?, name?, signed_in?}; seen {by: visitor|agent}; delivery {state: accepted|sent|delivered|undelivered|
     failed|unknown|skipped, outbound, code?, words?, can_retry?}; consent {purpose, status, method, paused?};
-    media {files: [File]}: the message's files, fetched from the carrier meanwhile.
+    media {files: [File]}: the message's files, fetched from the carrier meanwhile; mail {mail: kind, outbound, to,
+    line}, in a mail thread: `text` is the subject, `line` the first line of the mail.
     """
 
     seq: int
@@ -316,10 +317,11 @@ class PresenceFrame(Frame):
 class Changed(Frame):
     """For agents: data that HTTP responses contain has changed. `me`: your own account, perhaps your role; `team`: colleagues
     and invitations; `tickets`: who can be answered, because our numbers changed; `notifications`: your own; `settings`:
-    those with this `name`, or perhaps any of them without one. Only roles that may read it receive it."""
+    those with this `name`, or perhaps any of them without one; `mails`: a contact whose thread you follow got its first
+    mail. Only roles that may read it receive it."""
 
     type: Literal["changed"] = "changed"
-    what: Literal["me", "team", "tickets", "notifications", "settings"]
+    what: Literal["me", "team", "tickets", "notifications", "mails", "settings"]
     name: (
         Literal[
             "inbox",

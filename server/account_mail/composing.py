@@ -62,7 +62,7 @@ def _written(tx: Tx, row: MailRow, url: str, **values: Any) -> Composed:
     language = row.data.get("language", "en")
     language = language if language in texts else "en"
     mail = write(texts[language], values, brand_look(tx, language), url)
-    return Composed(mail.subject, mail.text, mail.html)
+    return Composed(mail.subject, mail.text, mail.html, secrets=[url])
 
 
 def compose_invitation(tx: Tx, row: MailRow) -> Composed | Withdrawn:

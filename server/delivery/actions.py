@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.delivery import queries, rules
+from server.delivery.queries import Outbound
 from server.delivery.rules import LANES, Lane, Sender, State
 from server.delivery.segments import segments
 from server.errors import Conflict, NotFound, Refused
@@ -216,10 +217,14 @@ def retry(tx: Tx, outbound_id: int) -> Queued:
     Raises `NotFound`, and `Conflict` `cannot_retry` for a message that may have arrived.
     """
     row = queries.by_id(tx, outbound_id, lock=True)
-    if row is None or row.contact is None:
+    if row is None:
         raise NotFound()
     if not rules.may_retry(row.state):
         raise Conflict("cannot_retry", "This message was already sent, or is about to be sent.")
+    if row.channel == "email":
+        return _retry_mail(tx, row)
+    if row.contact is None:
+        raise NotFound()
     return queue(
         tx,
         Send(
@@ -235,3 +240,35 @@ def retry(tx: Tx, outbound_id: int) -> Queued:
             media=row.media,
         ),
     )
+
+
+_MAIL = Statement(
+    select(outbound.c.template, outbound.c.data, outbound.c.sender).where(outbound.c.id == bindparam("outbound"))
+)
+
+
+def _retry_mail(tx: Tx, row: Outbound) -> Queued:
+    """Queues the mail again with its template and arguments: it is composed anew, and its links are new ones."""
+    mail = tx.one(_MAIL, outbound=row.id)
+    return store(
+        tx,
+        [
+            new_row(
+                tx,
+                key=f"again:{row.id}",
+                channel="email",
+                kind=row.kind,
+                purpose=row.purpose,
+                contact_id=row.contact,
+                thread_id=row.thread,
+                seq=row.seq,
+                recipient=row.recipient,
+                sender=mail.sender,
+                template=mail.template,
+                data=mail.data,
+                lane=int(row.lane),
+                due_at=None,
+            )
+        ],
+        "email",
+    )[0]

@@ -19,7 +19,7 @@ from server.channels.dkim import DkimKey
 from server.channels.mail import Mail
 from server.consent import queries as consent
 from server.consent import rules as consent_rules
-from server.delivery import actions, claiming, settling
+from server.delivery import actions, claiming, mail_copies, settling
 from server.delivery.actions import Queued
 from server.delivery.claiming import Claim, Claimed
 from server.delivery.mail_domain import signing_key
@@ -73,6 +73,7 @@ class Composed:
     html: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     automatic: bool = True
+    secrets: Sequence[str] = ()  # parts of the text, such as links that sign somebody in; never stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +222,8 @@ def _compose(
     message_id = row.sid or _message_id(key, row.id, document.from_address)
     if row.sid is None:
         tx.run(_SET_MESSAGE_ID, outbound=row.id, message_id=message_id)
-    if row.contact_id is not None and row.thread_id is None:  # not at a later attempt
-        actions.set_entry(tx, row.id, *append_mail(tx, row.contact_id, row.id, row.kind, composed.subject))
+    if row.contact_id is not None:
+        _keep_copy(tx, row, composed)
     return Mail(
         recipient=row.recipient,
         sender=document.from_address,
@@ -239,6 +240,17 @@ def _compose(
         urgent=Lane(row.lane).urgent,
         dkim=dkim,
     )
+
+
+def _keep_copy(tx: Tx, row: Row, composed: Composed) -> None:
+    """Shows the mail in the contact's mail thread, without its secrets."""
+    subject, text, html = (
+        mail_copies.without(composed.secrets, part) for part in (composed.subject, composed.text, composed.html)
+    )
+    mail_copies.store(tx, row.id, text, html)
+    if row.thread_id is None:  # not at a later attempt
+        entry = append_mail(tx, row.contact_id, row.id, row.kind, subject, row.recipient, text)
+        actions.set_entry(tx, row.id, *entry)
 
 
 # --- return paths and message ids -------------------------------------------------------------------

@@ -7,23 +7,25 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import HTMLResponse
 
 from server.accounts.rules import Can
 from server.channels import dkim
 from server.channels.bounces import MAX_READ
 from server.channels.bounces import read as read_bounce
 from server.channels.mail import Security
-from server.delivery import bounces, mail_domain, mail_records_rules, testing_mail
+from server.delivery import bounces, mail_copies, mail_domain, mail_records_rules, testing_mail
 from server.delivery import mail_settings_actions as settings_actions
+from server.delivery.mail_copies import MailCopy
 from server.delivery.mail_domain import DkimSettings
 from server.delivery.mail_settings import MAIL, MailSettings
 from server.delivery.responses import Secret
-from server.errors import Conflict
+from server.errors import Conflict, NotFound
 from server.kernel.clock import rfc3339
 from server.kernel.context import App
 from server.kernel.documents import TOPIC
 from server.kernel.sql import Conn
-from server.web.http import Call, EmptyBody, Endpoint, receive_body
+from server.web.http import Call, EmptyBody, Endpoint, path_id, receive_body
 
 WAIT_S = 7.0  # for the outcome of a test mail; shorter than the deadline of a response
 
@@ -35,6 +37,25 @@ Text = Annotated[str, Field(max_length=254)]
 
 class Body(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
+
+
+# A mail's HTML: no script, no request to anywhere, not even to this server, and an origin of its own.
+MAIL_PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+
+
+class SentMail(BaseModel):
+    """A mail to a contact, without the links that sign somebody in. `has_html`: `mail.html` has it with its layout."""
+
+    recipient: str
+    subject: str
+    text: str
+    has_html: bool
 
 
 class MailServerBody(Body):
@@ -282,6 +303,27 @@ async def receive_bounce(app: App, call: Call) -> Any:
     return BounceOut(outcome=applied.fate.value, outbound=applied.outbound, suppressed=applied.suppressed)
 
 
+async def _mail_copy(app: App, call: Call) -> MailCopy:
+    found = await app.read(mail_copies.find, path_id(call, "outbound"))
+    if found is None:
+        raise NotFound("This mail is not stored.")
+    return found
+
+
+async def mail_copy(app: App, call: Call) -> Any:
+    """Show a mail to a contact as text, and whether it has HTML."""
+    mail = await _mail_copy(app, call)
+    return SentMail(recipient=mail.recipient, subject=mail.subject, text=mail.text, has_html=bool(mail.html))
+
+
+async def mail_page(app: App, call: Call) -> Any:
+    """Serve the HTML of a mail to a contact, for a frame without scripts that loads nothing."""
+    mail = await _mail_copy(app, call)
+    if not mail.html:
+        raise NotFound("This mail has no HTML.")
+    return HTMLResponse(mail.html, headers=MAIL_PAGE_HEADERS)
+
+
 ENDPOINTS = [
     Endpoint(
         "POST",
@@ -306,4 +348,6 @@ ENDPOINTS = [
     Endpoint("DELETE", "/api/mail/domain/keys/{selector}", remove_dkim_key, Can.SECRETS, response=MailDomainOut),
     Endpoint("GET", "/api/mail/records", check_records, Can.CHANNELS, response=RecordsOut),
     Endpoint("POST", "/api/mail/test-mail", send_test, Can.CHANNELS, TestMailBody, response=TestMailOut),
+    Endpoint("GET", "/api/outbound/{outbound}/mail", mail_copy, Can.INBOX, response=SentMail),
+    Endpoint("GET", "/api/outbound/{outbound}/mail.html", mail_page, Can.INBOX, response_type="text/html"),
 ]

@@ -178,45 +178,27 @@ async def thread_entries(app: App, call: Call) -> Any:
     }
 
 
-async def thread_history(app: App, call: Call) -> Any:
-    """Show a stretch of time of a thread together with the mail to its contact: the newest, or the one before the cursors."""
-    thread = path_id(call, "thread")
-    limit = whole_number(call, "limit", entries.PAGE, MAX_PAGE)
-    before = whole_number(call, "before", 0, 2**53)
-    mail_before = whole_number(call, "mail_before", 0, 2**53)
-    history = await app.read(_history, thread, limit, before or None, mail_before or None)
-    if history is None:
+async def mail_threads(app: App, call: Call) -> Any:
+    """List the threads with the mail to a thread's contact."""
+    found = await app.read(_mail_threads, path_id(call, "thread"))
+    if found is None:
         raise NotFound()
-    show_texted_files = (await INBOX.latest(app)).show_media.sms
-    return {
-        "entries": [entry.for_agents(media=show_texted_files) for entry in history.entries],
-        "mails": [
-            {
-                "seq": mail.seq,
-                "kind": mail.kind,
-                "subject": mail.subject,
-                "at": rfc3339(mail.at),
-                "state": mail.state,
-                "words": mail.words,
-            }
-            for mail in history.mails
-        ],
-        "first": history.first,
-        "first_mail": history.first_mail,
-        "more": history.more,
-    }
+    return {"threads": found}
 
 
-def _history(conn: Any, thread: int, limit: int, before: int | None, mail_before: int | None) -> mails.History | None:
-    if tickets.by_thread(conn, thread) is None:
-        return None
-    return mails.history(conn, thread, limit, before, mail_before)
+def _mail_threads(conn: Any, thread: int) -> list[int] | None:
+    ticket = tickets.by_thread(conn, thread)
+    return None if ticket is None else mails.mail_threads(conn, ticket.contact)
 
 
 def _page(conn: Any, thread: int, limit: int, position: dict[str, int]) -> entries.Page | None:
-    if tickets.by_thread(conn, thread) is None:
+    if tickets.by_thread(conn, thread) is not None:
+        return entries.page(conn, thread, limit, **position)
+    if mails.last_seq(conn, thread) is None:
         return None
-    return entries.page(conn, thread, limit, **position)
+    if position.keys() - {"before"}:
+        raise Refused("invalid", "A mail thread is read from its end: use `before`.", field=next(iter(position)))
+    return entries.mail_page(conn, thread, limit, **position)
 
 
 async def _written(app: App, written: Written) -> dict[str, Any]:
@@ -403,7 +385,6 @@ LIST_QUERY: dict[str, dict[str, Any]] = {
 }
 PAGE_QUERY: dict[str, dict[str, Any]] = {"before": WHOLE_NUMBER, "limit": WHOLE_NUMBER}
 ENTRIES_QUERY: dict[str, dict[str, Any]] = PAGE_QUERY | {"after": WHOLE_NUMBER, "around": WHOLE_NUMBER}
-HISTORY_QUERY: dict[str, dict[str, Any]] = PAGE_QUERY | {"mail_before": WHOLE_NUMBER}
 SEARCH_QUERY: dict[str, dict[str, Any]] = {"q": {"type": "string"}}
 SEARCH_PAGING: dict[str, dict[str, Any]] = {"after": PAGING_QUERY["after"], "limit": WHOLE_NUMBER}
 FIND_QUERY: dict[str, dict[str, Any]] = {**SEARCH_QUERY, "nameless": {"type": "string", "enum": ["0", "1"]}}
@@ -456,11 +437,10 @@ ENDPOINTS: list[Endpoint] = [
     ),
     Endpoint(
         "GET",
-        "/api/threads/{thread}/history",
-        thread_history,
+        "/api/threads/{thread}/mails",
+        mail_threads,
         Can.INBOX,
-        response=responses.HistoryPage,
-        query=HISTORY_QUERY,
+        response=responses.MailThreads,
     ),
     Endpoint("POST", "/api/tickets/{ticket}/reply", reply, Can.INBOX, ReplyBody, response=responses.Written),
     Endpoint("POST", "/api/tickets/{ticket}/notes", note, Can.INBOX, NoteBody, response=responses.Written),

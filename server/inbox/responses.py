@@ -106,26 +106,10 @@ class TicketAndDetails(BaseModel):
     details: Details
 
 
-class SentMail(BaseModel):
-    """A mail to the contact. `state`: of its delivery; "" while it is being sent. `words`: why it failed."""
+class MailThreads(BaseModel):
+    """The mail threads of a contact: one for each of the contacts that were merged."""
 
-    seq: int
-    kind: str
-    subject: str
-    at: str
-    state: str
-    words: str
-
-
-class HistoryPage(BaseModel):
-    """Entries and mails of one stretch of time, each in order; neither has a gap in it. `first` and `first_mail` are
-    `before` and `mail_before` of the stretch before it."""
-
-    entries: list[EntryOut]
-    mails: list[SentMail]
-    first: int
-    first_mail: int
-    more: bool
+    threads: list[int]
 
 
 class EntryPage(BaseModel):

@@ -23,7 +23,7 @@ from server.live import encoding, rights
 from server.live.context import Context
 from server.notifications.rules import notices_topic
 from server.sms.eligibility import shown_reason
-from server.threads import entries
+from server.threads import entries, mails
 from server.threads.entries import MAX_RESUMED_ENTRIES, Entry
 from server.threads.tickets import Ticket
 
@@ -302,6 +302,8 @@ class AgentConnection(Connection):
         elif topic.startswith("user:"):
             self._push_changed("me")
             self.context.recheck_soon()
+        elif hint == mails.BEGAN:
+            self._push_changed("mails")
         else:
             super().on_published(topic, hint)
 

@@ -59,7 +59,7 @@ def needed(frame: Mapping[str, Any]) -> Can:
     match frame:
         case {"type": "presence", "thread": int()}:
             return Can.INBOX
-        case {"type": "changed", "what": "tickets" | "notifications"}:
+        case {"type": "changed", "what": "tickets" | "notifications" | "mails"}:
             return Can.INBOX
         case {"type": "changed", "name": str(name)}:
             return SETTINGS[name]

@@ -19,12 +19,13 @@ from server.accounts.rules import Agent, authorise
 from server.errors import Busy, NotFound, RateLimited, Refused
 from server.kernel import failpoints
 from server.kernel.context import App
+from server.kernel.sql import Conn
 from server.kernel.strict_json import BadJson, parse
 from server.live import encoding, rights
 from server.live.connection import AgentConnection, Connection, VisitorConnection
 from server.live.hub import Hub
 from server.live.visitor import TYPING_EVERY_S, VisitorSession
-from server.threads import entries, tickets
+from server.threads import entries, mails, tickets
 from server.web import auth, limits
 from server.web.visitor_limits import DOCTOR_USER_AGENT
 
@@ -387,15 +388,16 @@ class AgentSocket:
             case frames.Open():
                 if len(connection.bookmarks) >= MAX_OPEN_THREADS:
                     raise RateLimited("Too many threads are open on this socket.", 1.0)
-                ticket = await hub.app.read(tickets.by_thread, frame.thread)
-                if ticket is None:
+                last_seq, has_ticket = await hub.app.read(_last_seq, frame.thread)
+                if last_seq is None:
                     raise NotFound("This thread does not exist.")
                 await failpoints.pause("snapshot_read")
-                if frame.after > ticket.last_seq or ticket.last_seq - frame.after > entries.MAX_RESUMED_ENTRIES:
+                if frame.after > last_seq or last_seq - frame.after > entries.MAX_RESUMED_ENTRIES:
                     connection.push(encoding.reset(frame.thread))
                 else:
                     connection.follow(frame.thread, frame.after)
-                    connection.set_viewed_thread(frame.thread if frame.looking else None)
+                    if has_ticket:  # a mail thread is shown within another thread
+                        connection.set_viewed_thread(frame.thread if frame.looking else None)
             case frames.Leave():
                 connection.leave(frame.thread)
             case frames.Typing():
@@ -418,6 +420,12 @@ class AgentSocket:
         connection.typed_at = now
         author = {"type": "agent", "id": connection.agent.id, "name": connection.agent.name}
         self._hub.bus.broadcast(f"thread:{frame.thread}", {"type": "typing", "thread": frame.thread, "author": author})
+
+
+def _last_seq(conn: Conn, thread: int) -> tuple[int | None, bool]:
+    """The newest sequence of a thread that agents may follow, and whether it has a ticket."""
+    ticket = tickets.by_thread(conn, thread)
+    return (mails.last_seq(conn, thread), False) if ticket is None else (ticket.last_seq, True)
 
 
 def _internal_error(hub: Hub) -> Refused:

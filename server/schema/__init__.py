@@ -15,7 +15,15 @@ from server.schema.consent import (
     opt_ins,
     suppressions,
 )
-from server.schema.delivery import carrier_inbound, carrier_reports, credit_days, credits, outbound, senders
+from server.schema.delivery import (
+    carrier_inbound,
+    carrier_reports,
+    credit_days,
+    credits,
+    mail_copies,
+    outbound,
+    senders,
+)
 from server.schema.events import event_bookmarks, events
 from server.schema.inbox import attachments, drafts, episodes, sites_seen, threads, tickets, timeline
 from server.schema.kernel import jobs, processes, settings
@@ -50,6 +58,7 @@ __all__ = [
     "links",
     "litigators",
     "login_failures",
+    "mail_copies",
     "merged_set",
     "merges",
     "metadata",

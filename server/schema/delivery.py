@@ -83,6 +83,14 @@ outbound = Table(
     Column("settled_at", Instant),
     Index("ix_outbound_thread", "thread_id", "seq"),
 )
+# What was mailed to a contact, as agents read it: without the links that sign somebody in (G18).
+mail_copies = Table(
+    "mail_copies",
+    metadata,
+    Column("outbound_id", BigInteger, ForeignKey("outbound.id"), primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+    Column("html", Text, nullable=False),
+)
 # One partial index for each query for unfinished messages. Settled messages are in none of these indexes.
 QUEUED = "state = 'queued'"
 MOVED = "state = 'queued' AND moved_from IS NOT NULL"

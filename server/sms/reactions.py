@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from server.accounts import api_keys
 from server.consent import queries as consents
 from server.consent.rules import AddressChanged, ConsentChanged, Purpose, Status
-from server.delivery.rules import LEFT_US, OutboundSettled, State, may_retry
+from server.delivery.rules import LANES, LEFT_US, OutboundSettled, State, may_retry
 from server.kernel.sql import Statement, Tx
 from server.schema import users
 from server.sms import eligibility, threads
@@ -41,7 +41,7 @@ def note_delivery(tx: Tx, event: OutboundSettled) -> None:
         data["reason"] = event.reason
     if event.detail:
         data["words"] = event.detail
-    if may_retry(event.state) and event.kind == "reply":
+    if may_retry(event.state) and (event.kind == "reply" or (event.channel == "email" and LANES[event.kind].urgent)):
         data["can_retry"] = True
     append(tx, event.thread, "delivery", SYSTEM, data=data, public=False, ref=event.seq, metric=event.metric)
     publish_summary(tx, event.thread)

@@ -134,6 +134,16 @@ _PAGE_START = Statement(
 )
 
 
+# A page of a mail thread (`threads/mails.py`) counts its mails.
+_MAIL_PAGE_START = Statement(
+    select(timeline.c.seq)
+    .where(timeline.c.thread_id == bindparam("thread"), timeline.c.seq < bindparam("before"))
+    .where(timeline.c.kind == "mail")
+    .order_by(timeline.c.seq.desc())
+    .limit(bindparam("n"))
+)
+
+
 _PAGE_END = Statement(
     select(timeline.c.seq)
     .where(timeline.c.thread_id == bindparam("thread"), timeline.c.seq >= bindparam("low"))
@@ -246,6 +256,18 @@ def page(
     else:
         upper = last_seq + 1 if before is None else min(before, last_seq + 1)
         low = _page_start(conn, thread_id, upper, limit)
+    rows = conn.all(_PAGE, thread=thread_id, low=low, before=upper)
+    if upper <= last_seq:
+        rows += conn.all(_REFERRING_ENTRIES, thread=thread_id, low=low, before=upper)
+    return Page(rows, low, upper - 1, last_seq)
+
+
+def mail_page(conn: Conn, thread_id: int, limit: int, before: int | None = None) -> Page:
+    """A page of `limit` mails of a mail thread with the entries between them: the newest, or those before a seq."""
+    last_seq = conn.value(_LAST_SEQ, thread=thread_id) or 0
+    upper = last_seq + 1 if before is None else min(before, last_seq + 1)
+    starts = conn.all(_MAIL_PAGE_START, thread=thread_id, before=upper, n=limit + 1)
+    low = starts[limit - 1].seq if len(starts) > limit else 1
     rows = conn.all(_PAGE, thread=thread_id, low=low, before=upper)
     if upper <= last_seq:
         rows += conn.all(_REFERRING_ENTRIES, thread=thread_id, low=low, before=upper)

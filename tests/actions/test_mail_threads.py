@@ -1,22 +1,26 @@
-"""The mail thread of a contact: one each, without a ticket, read together with the contact's other threads (HIS-2)."""
+"""The mail thread of a contact: one each, without a ticket, shown with the contact's other threads (HIS-2)."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from html import escape
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 
 from server.channels.base import NotSent, Rejected, Verdict
-from server.delivery import mail
+from server.delivery import actions, mail
 from server.delivery.mail import Composed, Mailing, MailRow, Withdrawn
+from server.delivery.mail_copies import find
 from server.delivery.mail_settings import MailSettings
 from server.delivery.pump import MailPump
+from server.errors import Conflict
+from server.inbox import merging as desk
 from server.kernel.sql import Tx
-from server.schema import outbound, threads, tickets
-from server.threads import mails
-from server.threads.timeline import append, by
+from server.schema import mail_copies, merges, outbound, threads, tickets, timeline
+from server.threads import entries, mails
+from server.threads.timeline import SYSTEM, append
 from tests.mails import FakeServer
 from tests.sms import new_person
 from tests.world import World
@@ -28,7 +32,10 @@ SETTINGS = MailSettings(mail_on=True, host="mail.example", from_address="care@sh
 def compose(tx: Tx, row: MailRow) -> Composed | Withdrawn:
     if row.data.get("withdrawn"):
         return Withdrawn("returned", "The visitor came back.")
-    return Composed(str(row.data["subject"]), "text")
+    secret = f"https://shop.example/in?a=1&t={tx.token(18)}"
+    html = f'<a href="{escape(secret)}">Sign in</a>' if row.data.get("link") else ""
+    text = f"{row.data['subject']}\n\nDear Ana,\nsign in at {secret}\n"
+    return Composed(str(row.data["subject"]), text, html, secrets=[secret])
 
 
 async def open_mail(world: World) -> FakeServer:
@@ -45,10 +52,9 @@ async def send(world: World, contact: int, subject: str, **data: Any) -> None:
     await world.advance()
 
 
-async def mail_history(world: World, thread: int, **cursors: Any) -> mails.History:
-    return await world.app.read(
-        mails.history, thread, cursors.pop("limit", 50), cursors.get("before"), cursors.get("mail_before")
-    )
+async def mail_page(world: World, limit: int = 50, before: int | None = None) -> entries.Page:
+    [thread] = [row for row in await world.rows(threads) if row.channel == "email"]
+    return await world.app.read(entries.mail_page, thread.id, limit, before)
 
 
 async def test_a_mail_is_an_entry_with_its_delivery_and_changes_no_ticket(world: World) -> None:
@@ -62,12 +68,74 @@ async def test_a_mail_is_an_entry_with_its_delivery_and_changes_no_ticket(world:
     await send(world, contact, "Second")
     [row] = [row for row in await world.rows(threads) if row.channel == "email"]
     assert await world.rows(tickets) == before, "no ticket is made or changed"
-    history = await mail_history(world, before[0].thread_id)
-    assert [(one.subject, one.kind, one.state) for one in history.mails] == [
-        ("First", "follow_up", "failed"), ("Second", "follow_up", "accepted"),
+    page = await mail_page(world)
+    assert [(entry.kind, entry.body or entry.data["state"], entry.ref_seq) for entry in page.entries] == [
+        ("mail", "First", None), ("delivery", "failed", 1), ("mail", "Second", None), ("delivery", "accepted", 3),
     ]  # fmt: skip
-    assert "not wanted" in history.mails[0].words and row.contact_id == contact
+    first, failed, *_ = page.entries
+    assert (first.data["mail"], first.data["to"], first.data["line"]) == ("follow_up", ANA, "Dear Ana,")
+    assert "not wanted" in failed.data["words"] and failed.data["can_retry"] and row.contact_id == contact
     assert desk and ticket
+
+
+async def test_a_campaigns_mail_is_not_offered_to_be_sent_again(world: World) -> None:
+    fake = await open_mail(world)
+    contact = await world.app.write(new_person)
+    fake.answers.append(Rejected(550, "550 5.7.1 not wanted", Verdict.FAIL))
+    await world.app.write(mail.queue_mail, Mailing("c", "campaign", ANA, "news", {"subject": "News"}, contact=contact))
+    await world.advance()
+    assert "can_retry" not in (await mail_page(world)).entries[1].data
+
+
+async def test_the_copy_of_a_mail_has_everything_but_the_links_that_sign_in(world: World) -> None:
+    """Neither database nor timeline contains the link, plain or escaped (G18)."""
+    fake = await open_mail(world)
+    contact = await world.app.write(new_person)
+    fake.answers.append(NotSent("no connection"))
+    await send(world, contact, "Welcome", link=True)
+    [entry] = (await mail_page(world)).entries
+    await world.advance(minutes=3)
+    assert len(fake.mails) == 2 and fake.mails[0].text != fake.mails[1].text, "each attempt has a new link"
+    [stored] = await world.rows(mail_copies)
+    copy = await world.app.read(find, entry.data["outbound"])
+    assert copy is not None and (copy.recipient, copy.subject) == (ANA, "Welcome")
+    assert copy.text == "Welcome\n\nDear Ana,\nsign in at …\n" and copy.html == '<a href="…">Sign in</a>'
+    everything = repr(await world.rows(timeline)) + repr(await world.rows(outbound)) + repr(stored)
+    assert "in?a=1" not in everything
+
+
+async def test_mail_to_a_user_has_no_copy(world: World) -> None:
+    await open_mail(world)
+    await world.app.write(mail.queue_mail, Mailing("u:1", "account", ANA, "news", {"subject": "Hello"}))
+    await world.advance()
+    [row] = await world.rows(outbound)
+    assert (row.state, await world.rows(mail_copies)) == ("accepted", [])
+    assert await world.app.read(find, row.id) is None
+
+
+async def test_a_failed_mail_is_sent_again_once(world: World) -> None:
+    """To a user as well as to a contact: composed anew, for the same entry (AMB-34)."""
+    fake = await open_mail(world)
+    contact = await world.app.write(new_person)
+    fake.answers.extend([Rejected(550, "550 5.7.1 not wanted", Verdict.FAIL)] * 2)
+    await world.app.write(mail.queue_mail, Mailing("u:1", "account", ANA, "news", {"subject": "For a user"}))
+    await world.advance()
+    await send(world, contact, "For a contact")
+    first = await world.rows(outbound)
+    for row in first:
+        queued = await world.app.write(actions.retry, row.id)
+        assert (await world.app.write(actions.retry, row.id)).id == queued.id
+    await world.advance()
+    again = (await world.rows(outbound))[len(first) :]
+    names = "channel kind purpose contact_id thread_id seq recipient sender template data lane".split()
+    assert [[getattr(row, name) for name in names] for row in again] == [
+        [getattr(row, name) for name in names] for row in first
+    ]
+    assert [row.state for row in again] == ["accepted", "accepted"]
+    with pytest.raises(Conflict, match="already sent"):
+        await world.app.write(actions.retry, again[0].id)
+    assert [message.subject for message in fake.mails] == ["For a user", "For a contact"] * 2
+    assert [entry.kind for entry in (await mail_page(world)).entries] == ["mail", "delivery", "delivery"]
 
 
 async def test_a_withdrawn_mail_is_no_entry_and_a_retried_one_is_one(world: World) -> None:
@@ -97,36 +165,48 @@ async def test_two_mails_at_once_share_one_thread(world: World) -> None:
     assert await world.app.read(lambda conn: conn.value(select(func.count()).select_from(threads))) == 1
 
 
-async def test_pages_over_both_sequences_miss_and_repeat_nothing(world: World) -> None:
-    """Messages and mails in turns, in bursts of every length; each page is a stretch of time without gaps."""
-    zoe, ana = await world.visitor(), await world.agent()
-    await zoe.says("0")
-    [ticket] = await world.rows(tickets)
-    bursts = [1, 7, 2, 0, 9, 1, 1, 4, 12, 0, 3]
-    written: list[str] = []
-    for number, length in enumerate(bursts):
-        for n in range(length):
-            world.clock.advance(timedelta(seconds=1))
-            text = f"{number}.{n}"
-            written.append(text)
-            if number % 2:
-                await world.app.write(lambda tx, t=text: append(tx, ticket.thread_id, "message", by(ana.agent), body=t))
-            else:
-                await world.app.write(lambda tx, t=text: mails.append_mail(tx, ticket.contact_id, 1, "campaign", t))
-    for limit in (1, 2, 3, 5, 50):
-        read_texts: list[str] = []
-        cursors: dict[str, int] = {}
-        newest_of_the_page_before = None
-        for _ in range(80):
-            page = await mail_history(world, ticket.thread_id, limit=limit, **cursors)
-            both = [(entry.at, entry.body) for entry in page.entries if entry.kind == "message"]
-            both += [(one.at, one.subject) for one in page.mails]
-            both.sort()
-            if both and newest_of_the_page_before is not None:
-                assert both[-1][0] <= newest_of_the_page_before, "a page is older than the one after it"
-            read_texts = [text for _, text in both if text in written] + read_texts
-            newest_of_the_page_before = both[0][0] if both else newest_of_the_page_before
-            cursors = {"before": page.first, "mail_before": page.first_mail}
+async def test_pages_of_mail_miss_and_repeat_nothing(world: World) -> None:
+    """A page counts mails, and has all deliveries of its mails, also those that came later."""
+    contact = await world.app.write(new_person)
+    for number in range(7):
+        thread, seq = await world.app.write(mails.append_mail, contact, number, "campaign", f"{number}")
+        states = ["accepted", "delivered"][: number % 3]
+        for state in states:
+            await world.app.write(
+                lambda tx, t=thread, s=seq, st=state: append(
+                    tx, t, "delivery", SYSTEM, data={"state": st}, public=False, ref=s
+                )
+            )
+    late = await world.app.write(
+        lambda tx: append(tx, thread, "delivery", SYSTEM, data={"state": "undelivered"}, public=False, ref=1)
+    )
+    last = late[0].seq
+    for limit in (1, 2, 3, 50):
+        seen: list[int] = []
+        before = None
+        while True:
+            page = await mail_page(world, limit, before)
+            assert len([entry for entry in page.entries if entry.kind == "mail"]) <= limit
+            assert page.last_seq == last
+            own = [entry.seq for entry in page.entries if entry.seq <= page.last]
+            assert own == list(range(page.first, page.last + 1))
+            if page.first == 1:
+                assert late[0].seq in [entry.seq for entry in page.entries]
+            seen = own + seen
             if not page.more:
                 break
-        assert read_texts == written, limit
+            before = page.first
+        assert seen == list(range(1, last + 1)), limit
+
+
+async def test_the_mail_threads_of_merged_contacts_are_listed_together(world: World) -> None:
+    one, other, third = [await world.app.write(new_person) for _ in range(3)]
+    ids = [await world.app.write(mails.mail_thread, person) for person in (one, other, third)]
+    assert await world.app.read(mails.mail_threads, one) == [ids[0]]
+    ana = await world.agent()
+    await world.app.write(desk.merge, ana.agent, one, other, "")
+    for person in (one, other):
+        assert await world.app.read(mails.mail_threads, person) == ids[:2]
+    [made] = await world.rows(merges)
+    await world.app.write(desk.undo, ana.agent, made.id, "")
+    assert await world.app.read(mails.mail_threads, one) == [ids[0]]

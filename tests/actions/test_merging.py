@@ -12,6 +12,7 @@ import uvloop
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from server.channels.shopify import Customer, Order
 from server.consent import actions as consent
 from server.consent import chain, proof
 from server.consent import queries as consents
@@ -21,11 +22,16 @@ from server.contacts import actions as people
 from server.contacts import merging, queries
 from server.contacts.rules import Identifiers
 from server.errors import Conflict, NotFound
+from server.events.queries import activity
+from server.events.recording import record
+from server.events.rules import NewEvent
 from server.inbox import details, palette
 from server.inbox import merging as desk
-from server.schema import audit, consent_ledger, contacts, events, merges, outbound, threads, timeline
+from server.schema import audit, consent_ledger, contacts, events, merges, orders, outbound, threads, timeline
+from server.shop import storing
+from server.shop.queries import SHOWN, of_contact
 from server.sms import threads as sms_threads
-from server.threads import tickets
+from server.threads import mails, tickets
 from server.threads.tickets import Ticket
 from server.webchat.visitors import visitor_view
 from tests.sms import open_sms, queue
@@ -209,6 +215,29 @@ async def test_an_undo_in_the_middle_separates_only_what_that_merge_joined(world
     assert await world.app.read(merging.members, c) == [b, c]
 
 
+async def test_agents_read_events_orders_and_mail_of_the_whole_set(world: World) -> None:
+    ana, (maria, bob, first, second) = await world.agent("ana"), await two_texters(world)
+    for number, texter in enumerate((maria, bob)):
+        await world.advance(minutes=1)
+        await world.app.write(storing.store_order, order(number, texter, world))
+    mailed = [await world.app.write(mails.mail_thread, contact) for contact in (first, second)]
+
+    async def read(contact: int) -> tuple[list[str], list[str], list[int]]:
+        events_read = [event.data["name"] for event in await world.app.read(activity, contact, "order_placed")]
+        bought = [item.name for item in await world.app.read(of_contact, contact)]
+        return events_read, bought, await world.app.read(mails.mail_threads, contact)
+
+    assert await read(first) == (["#0"], ["#0"], mailed[:1])
+    await merge(ana, first, second)
+    for contact in (first, second):
+        assert await read(contact) == (["#1", "#0"], ["#1", "#0"], mailed)
+        assert [event.data["name"] for event in await world.app.read(activity, contact, "order_placed", None, 1)] == [
+            "#1"
+        ]
+    await undo(ana)
+    assert await read(second) == (["#1"], ["#1"], mailed[1:])
+
+
 # --- consent --------------------------------------------------------------------------------------
 
 
@@ -302,8 +331,24 @@ _step = st.one_of(
     st.tuples(st.just("chat"), st.integers(2, 3), st.just("")),
     st.tuples(st.just("merge"), _person, _person),
     st.tuples(st.just("undo"), st.integers(0, 5), st.just("")),
+    st.tuples(st.just("order"), st.integers(0, 1), st.just("")),
+    st.tuples(st.just("event"), _person, st.just("")),
+    st.tuples(st.just("mail"), _person, st.just("")),
+    st.tuples(st.just("consent"), _person, st.sampled_from([Status.SUBSCRIBED, Status.UNSUBSCRIBED])),
     st.tuples(st.just("desk"), st.integers(0, 1), st.sampled_from(["close", "assign", "read"])),
 )
+
+
+# A merge closes and opens tickets, which are events too.
+_OF_MERGES = {"ticket_closed", "ticket_opened"}
+
+
+def order(number: int, texter: Texter, world: World) -> Order:
+    """A paid order of the person with this number."""
+    person = Customer(None, None, texter.number, "")
+    moments = {"placed_at": world.now, "updated_at": world.now, "cancelled_at": None}
+    states = {"financial": "paid", "fulfilment": "unfulfilled", "status_url": "", "test": False}
+    return Order(str(number), f"#{number}", person, "EUR", 100, **states, **moments, lines=(), refunds=())  # type: ignore[arg-type]
 
 
 class Story:
@@ -313,6 +358,7 @@ class Story:
         self.world = world
         self.edges: dict[int, tuple[int, int]] = {}  # merges that are not undone: contact, survivor
         self.entries: dict[int, list[Any]] = {}
+        self.orders = 0
 
     async def begin(self) -> None:
         self.ana = await self.world.agent("ana")
@@ -344,13 +390,23 @@ class Story:
                     await self.ana.assigns(ticket, self.ana)
                 else:
                     await self.ana.reads(ticket)
+            case ("order", who, _):
+                self.orders += 1
+                await self.world.app.write(storing.store_order, order(self.orders, self.texters[who], self.world))
+            case ("event", who, _):
+                await self.world.app.write(record, [NewEvent(self.contacts[who], "visited", "key:1")])
+            case ("mail", who, _):
+                await self.world.app.write(mails.append_mail, self.contacts[who], 0, "campaign", "News")
+            case ("consent", who, status):
+                change = ConsentChange(self.contacts[who], Purpose.EMAIL_MARKETING, status, Method.AGENT, "user:1")
+                await self.world.app.write(consent.record, change)
             case ("merge", first, second):
                 await self._merge(self.contacts[first], self.contacts[second])
             case ("undo", place, _) if self.edges:
                 merge_id = sorted(self.edges)[place % len(self.edges)]
                 await undo(self.ana, merge_id)
                 del self.edges[merge_id]
-        if step[0] in ("text", "merge", "undo"):
+        if step[0] not in ("chat", "desk"):
             await self.check()
 
     async def _merge(self, first: int, second: int) -> None:
@@ -376,7 +432,10 @@ class Story:
             for texter in self.texters
             for purpose in (Purpose.SMS_MARKETING, Purpose.SMS_TRANSACTIONAL)
         ]
+        gate += [(await self._email(contact)) for contact in self.contacts]
+        reads = [await self._reads(contact) for contact in self.contacts]
         return (
+            reads,
             [row.merged_into for row in await self.world.rows(contacts)],
             [
                 (row.id, row.contact_id, row.peer, row.sender, row.continued_in)
@@ -385,8 +444,45 @@ class Story:
             [_state(await ticket_of(texter)) for texter in self.texters],
             gate,
             [(row.contact_id, row.n, row.mac) for row in await self.world.rows(consent_ledger)],
-            [(row.contact_id, row.metric) for row in await self.world.rows(events) if row.source != "desk"],
+            [(row.contact_id, row.metric) for row in await self.world.rows(events) if row.metric not in _OF_MERGES],
         )
+
+    async def _email(self, contact: int) -> str:
+        found = await self.world.app.read(lambda conn: consents.facts(conn, contact, "a@mail.example", channel="email"))
+        return str(found.statuses.get(Purpose.EMAIL_MARKETING, "never_subscribed"))
+
+    async def _email_word(self, expected: set[int]) -> str:
+        """The newest word of the set about mail. Agents wrote these down, so none is somebody's own no."""
+        rows = await self.world.rows(consents.consents, consents.consents.c.purpose == Purpose.EMAIL_MARKETING)
+        own = [row for row in rows if row.contact_id in expected]
+        return max(own, key=lambda row: row.happened_at).status if own else "never_subscribed"
+
+    async def _reads(self, contact: int) -> tuple[list[int], list[int], list[int]]:
+        """The events, orders and mail threads that agents read of this contact."""
+        read = self.world.app.read
+        seen = [
+            event.id for event in await read(activity, contact, None, None, 1_000) if event.metric not in _OF_MERGES
+        ]
+        return seen, [item.id for item in await read(of_contact, contact)], await read(mails.mail_threads, contact)
+
+    async def _check_reads(self, contact: int, expected: set[int]) -> None:
+        """Agents read what belongs to the whole set, newest first, whatever page by page."""
+        world = self.world
+        seen, bought, mailed = await self._reads(contact)
+        rows = [row for row in await world.rows(events) if row.contact_id in expected and row.metric not in _OF_MERGES]
+        assert seen == [row.id for row in sorted(rows, key=lambda row: (row.happened_at, row.id), reverse=True)]
+        paged: list[int] = []
+        before = None
+        while page := await world.app.read(activity, contact, None, before, 3):
+            paged += [event.id for event in page if event.metric not in _OF_MERGES]
+            before = page[-1].happened_at, page[-1].id
+        assert paged == seen
+        own = [row for row in await world.rows(orders) if row.contact_id in expected]
+        newest = sorted(own, key=lambda row: (row.placed_at, row.id), reverse=True)
+        assert bought == [row.id for row in newest][: len(bought)] and len(bought) == min(len(own), SHOWN)
+        assert mailed == [
+            row.id for row in await world.rows(threads) if row.channel == "email" and row.contact_id in expected
+        ]
 
     async def check(self) -> None:
         world = self.world
@@ -396,6 +492,7 @@ class Story:
             root = rows[contact].merged_into or contact
             assert rows[root].merged_into is None, "merged_into names the root"
             assert set(await world.app.read(merging.members, contact)) == expected
+            await self._check_reads(contact, expected)
             own_threads = [thread for thread in await world.app.read(sms_threads.of_set, contact)]
             going_on = [thread for thread in own_threads if thread.continued_in is None]
             assert len(going_on) == (1 if own_threads else 0)
@@ -406,6 +503,8 @@ class Story:
                 assert status == ("unsubscribed" if any(bars) else status), "STOP on one bars the set"
                 if not any(bars) and expected & {*self.contacts[:2]}:
                     assert status == "subscribed"
+        for contact in self.contacts:
+            assert await self._email(contact) == await self._email_word(self.set_of(contact)), "the newest word counts"
         for row in await world.rows(threads):
             entries = await world.entries(row.id)
             assert is_dense(numbered(entries))

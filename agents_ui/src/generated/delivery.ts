@@ -219,6 +219,15 @@ export interface Senders {
   senders: SenderOut[]
 }
 /**
+ * A mail to a contact, without the links that sign somebody in. `has_html`: `mail.html` has it with its layout.
+ */
+export interface SentMail {
+  has_html: boolean
+  recipient: string
+  subject: string
+  text: string
+}
+/**
  * A secret that is null stays as it is; "" deletes it.
  */
 export interface SmsBody {

@@ -97,17 +97,6 @@ export interface Found {
   contacts: ContactBrief[]
   tickets: TicketOut[]
 }
-/**
- * Entries and mails of one stretch of time, each in order; neither has a gap in it. `first` and `first_mail` are
- * `before` and `mail_before` of the stretch before it.
- */
-export interface HistoryPage {
-  entries: EntryOut[]
-  first: number
-  first_mail: number
-  mails: SentMail[]
-  more: boolean
-}
 export interface Hit {
   at: string
   author: Speaker
@@ -138,6 +127,12 @@ export interface KeptDraft {
 }
 export interface Keyed {
   key: string
+}
+/**
+ * The mail threads of a contact: one for each of the contacts that were merged.
+ */
+export interface MailThreads {
+  threads: number[]
 }
 export interface NoteBody {
   draft?: number | null
@@ -176,17 +171,6 @@ export interface ReplyBody {
 export interface SearchHits {
   after: string | null
   hits: Hit[]
-}
-/**
- * A mail to the contact. `state`: of its delivery; "" while it is being sent. `words`: why it failed.
- */
-export interface SentMail {
-  at: string
-  kind: string
-  seq: number
-  state: string
-  subject: string
-  words: string
 }
 /**
  * The panel of an SMS thread. `others`: contacts with the same number, possible duplicates (AMB-33).

@@ -42,7 +42,8 @@ export interface Bye {
 /**
  * For agents: data that HTTP responses contain has changed. `me`: your own account, perhaps your role; `team`: colleagues
  * and invitations; `tickets`: who can be answered, because our numbers changed; `notifications`: your own; `settings`:
- * those with this `name`, or perhaps any of them without one. Only roles that may read it receive it.
+ * those with this `name`, or perhaps any of them without one; `mails`: a contact whose thread you follow got its first
+ * mail. Only roles that may read it receive it.
  */
 export interface Changed {
   name:
@@ -66,7 +67,7 @@ export interface Changed {
       )
     | null
   type: 'changed'
-  what: 'me' | 'team' | 'tickets' | 'notifications' | 'settings'
+  what: 'me' | 'team' | 'tickets' | 'notifications' | 'mails' | 'settings'
 }
 export interface ContactBrief {
   email: string | null
@@ -110,7 +111,8 @@ export interface EntryFrame {
  * delayed close began or was cancelled (screens need not show this); assigned {user: id|null, user_name};
  * contact {email?, name?, signed_in?}; seen {by: visitor|agent}; delivery {state: accepted|sent|delivered|undelivered|
  * failed|unknown|skipped, outbound, code?, words?, can_retry?}; consent {purpose, status, method, paused?};
- * media {files: [File]}: the message's files, fetched from the carrier meanwhile.
+ * media {files: [File]}: the message's files, fetched from the carrier meanwhile; mail {mail: kind, outbound, to,
+ * line}, in a mail thread: `text` is the subject, `line` the first line of the mail.
  */
 export interface EntryOut {
   at: string
@@ -130,6 +132,7 @@ export interface EntryOut {
     | 'consent'
     | 'media'
     | 'redacted'
+    | 'mail'
   ref?: number | null
   seq: number
   text: string

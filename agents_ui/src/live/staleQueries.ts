@@ -34,6 +34,8 @@ const CHANGED: Readonly<Record<Changed['what'], readonly QueryKey[]>> = {
   // The list is fetched again by the inbox itself.
   tickets: [['ticket'], ['tickets', 'any']],
   notifications: [['notifications']],
+  // The inbox fetches them itself.
+  mails: NONE,
   settings: [['settings'], ['consents']],
 }
 

@@ -1,10 +1,12 @@
-/** The loaded threads; the open one is followed live from its bookmark. */
+/** The loaded threads; the open one and the mail threads of its contact are followed live from their bookmarks. */
+import { useMemo } from 'react'
 import { create } from 'zustand'
+import { useShallow } from 'zustand/react/shallow'
 import type { EntryOut, Out } from '../../generated/protocol'
 import { api, query } from '../../kernel/api'
-import type { EntryPage } from '../../generated/inbox'
+import type { EntryPage, MailThreads } from '../../generated/inbox'
 import { follow, followThread, leaveThread } from '../../live/store'
-import { applyEntry, fromPage, type Hole, isLoaded, type Timeline, withPage } from './timeline'
+import { applyEntry, fromPage, type Hole, holes, isLoaded, type Timeline, withPage } from './timeline'
 
 const PAGE = 50
 /** Entries of a page that is fetched while the agent scrolls: larger than the first page, because more pages follow. */
@@ -16,6 +18,8 @@ export interface LoadedThread {
   timeline: Timeline | null
   phase: 'loading' | 'ready' | 'failed'
   paging: boolean
+  /** The mail threads of the contact; mail is shown between the messages. */
+  mails?: readonly number[]
 }
 
 /** The message to scroll to when it is loaded. */
@@ -45,6 +49,24 @@ export function useThread(thread: number | null): LoadedThread {
   return useThreads((state) => (thread === null ? NOT_LOADED : (state.byId.get(thread) ?? NOT_LOADED)))
 }
 
+const NO_MAILS: readonly number[] = []
+
+/** A mail thread with its loaded entries. */
+export interface LoadedMails {
+  thread: number
+  timeline: Timeline
+}
+
+/** The loaded mail to the contact of a thread. */
+export function useMails(thread: number): readonly LoadedMails[] {
+  const ids = useThreads((state) => state.byId.get(thread)?.mails ?? NO_MAILS)
+  const timelines = useThreads(useShallow((state) => ids.map((id) => state.byId.get(id)?.timeline ?? null)))
+  return useMemo(
+    () => ids.flatMap((id, at) => (timelines[at] ? [{ thread: id, timeline: timelines[at] }] : [])),
+    [ids, timelines],
+  )
+}
+
 function loadedThread(thread: number): LoadedThread {
   return useThreads.getState().byId.get(thread) ?? NOT_LOADED
 }
@@ -55,11 +77,18 @@ function updateThread(thread: number, change: Partial<LoadedThread>): void {
   // The most recently used thread is last; the first ones are dropped.
   byId.delete(thread)
   byId.set(thread, next)
+  const shown = shownThreads()
   for (const id of byId.keys()) {
     if (byId.size <= KEPT_THREADS) break
-    if (id !== useThreads.getState().open) byId.delete(id)
+    if (!shown.includes(id)) byId.delete(id)
   }
   useThreads.setState({ byId })
+}
+
+/** The open thread and the mail threads of its contact. */
+function shownThreads(): readonly number[] {
+  const { open, byId } = useThreads.getState()
+  return open === null ? [] : [open, ...(byId.get(open)?.mails ?? [])]
 }
 
 /** Opens a thread: shows the loaded entries at once, and subscribes to the missed ones. Returns a function that leaves it. */
@@ -70,9 +99,47 @@ export function openThread(thread: number): () => void {
   if (timeline) followThread(thread, timeline.last)
   else if (jump?.thread !== thread) void fetchNewest(thread)
   if (jump?.thread === thread) void fetchAroundJump()
+  followMails(thread)
+  void fetchMails(thread)
   return () => {
-    leaveThread(thread)
+    for (const shown of shownThreads()) leaveThread(shown)
     if (useThreads.getState().open === thread) useThreads.setState({ open: null })
+  }
+}
+
+/** Follows the known mail threads of the open thread. */
+function followMails(thread: number): void {
+  for (const mail of loadedThread(thread).mails ?? []) {
+    const { timeline } = loadedThread(mail)
+    if (timeline) followThread(mail, timeline.last)
+    else void fetchNewest(mail)
+  }
+}
+
+/** Asks which mail threads the contact of the open thread has, and follows new ones. */
+async function fetchMails(thread: number): Promise<void> {
+  try {
+    const { threads } = await api.get<MailThreads>(`/api/threads/${thread}/mails`)
+    const { mails = [] } = loadedThread(thread)
+    if (useThreads.getState().open !== thread || threads.join() === mails.join()) return
+    for (const gone of mails) if (!threads.includes(gone)) leaveThread(gone)
+    updateThread(thread, { mails: threads })
+    followMails(thread)
+  } catch {
+    // Asked again when the thread is opened next and when the connection is back.
+  }
+}
+
+/** Fetches older mail until it reaches back as far as the messages. */
+function fetchMailsBeside(thread: number): void {
+  const { timeline, mails = [] } = loadedThread(thread)
+  const oldest = timeline?.entries[0]
+  if (!oldest) return
+  for (const mail of mails) {
+    const { timeline: sent } = loadedThread(mail)
+    const [hole] = sent ? holes(sent) : []
+    if (hole?.after === 0 && Date.parse(sent!.entries[0]?.at ?? '') > Date.parse(oldest.at))
+      void fillHole(mail, hole, 'below')
   }
 }
 
@@ -89,7 +156,9 @@ function putPage(thread: number, page: EntryPage): void {
     phase: 'ready',
     paging: false,
   })
-  if (!timeline && useThreads.getState().open === thread) followThread(thread, page.last_seq)
+  const shown = shownThreads()
+  if (!timeline && shown.includes(thread)) followThread(thread, page.last_seq)
+  if (shown.includes(thread)) fetchMailsBeside(shown[0]!)
 }
 
 /** Fetches the newest page. `anew`: after a `reset`, it replaces the loaded entries. */
@@ -152,10 +221,11 @@ export async function fillHole(
   try {
     const page = await fetchPage(thread, from === 'above' && after > 0 ? { after } : { before }, FILLING_PAGE)
     if (loadedThread(thread).timeline) putPage(thread, page)
+    else updateThread(thread, { paging: false })
   } catch {
     // The next scroll repeats the request.
+    updateThread(thread, { paging: false })
   }
-  updateThread(thread, { paging: false })
 }
 
 /** Applies an entry from the socket or from the response to our own post. */
@@ -171,7 +241,7 @@ let lastRequest = { thread: 0, after: -1, at: -Infinity }
 
 /** Subscribes again from before a gap, at most every two seconds: every later entry reports the same gap. */
 function followAgain(thread: number, after: number): void {
-  if (useThreads.getState().open !== thread) return
+  if (!shownThreads().includes(thread)) return
   if (
     lastRequest.thread === thread &&
     lastRequest.after === after &&
@@ -186,19 +256,26 @@ function applyFrame(frame: Out): void {
   const { open, byId, jump } = useThreads.getState()
   if (frame.type === 'entry' && typeof frame.thread === 'number') {
     applyLiveEntry(frame.thread, frame.entry)
+    // A merge changes whose mail is shown.
+    if (frame.thread === open && frame.entry.kind === 'contact') void fetchMails(open)
+  } else if (frame.type === 'changed') {
+    if (frame.what === 'mails' && open !== null) void fetchMails(open)
   } else if (frame.type === 'ready') {
     if (open === null) return
     const { timeline } = loadedThread(open)
     if (timeline) followThread(open, timeline.last)
     else if (jump) void fetchAroundJump()
     else void fetchNewest(open)
+    followMails(open)
+    void fetchMails(open)
   } else if (frame.type === 'reset') {
     // `reset`: this client is too far behind. The open thread is fetched again; its old entries stay on the screen until then.
     const stale = typeof frame.thread === 'number' ? [frame.thread] : [...byId.keys()]
     const remaining = new Map(byId)
-    for (const thread of stale) if (thread !== open) remaining.delete(thread)
+    const shown = shownThreads()
+    for (const thread of stale) if (!shown.includes(thread)) remaining.delete(thread)
     useThreads.setState({ byId: remaining })
-    if (open !== null && stale.includes(open)) void fetchNewest(open, true)
+    for (const thread of shown) if (stale.includes(thread)) void fetchNewest(thread, true)
   }
 }
 
@@ -212,9 +289,10 @@ export function followThreads(): () => void {
 }
 
 function followOnReturn(): void {
-  const { open } = useThreads.getState()
-  const { timeline } = loadedThread(open ?? 0)
-  if (open !== null && timeline) followThread(open, timeline.last)
+  for (const thread of shownThreads()) {
+    const { timeline } = loadedThread(thread)
+    if (timeline) followThread(thread, timeline.last)
+  }
 }
 
 export function forgetThreads(): void {

@@ -13,6 +13,7 @@ const facts = {
   deliveries: new Map(),
   fetched: new Map(),
   holes: [],
+  mails: [],
   dayOf: (at: string) => at.slice(0, 10),
 }
 const drawn = (text: string, data: Record<string, unknown> = {}) => {

@@ -12,9 +12,18 @@ import type { Sending } from '../data/outbox'
 import { ticketName } from '../../live/people'
 import { type Row, rowKeeper, rowsOf } from './threadRows'
 import { ChangeLine, AutomaticCard } from './SystemEntry'
+import { MailCard } from './MailCard'
 import { useThreadWindow } from './useThreadWindow'
 import classes from './Thread.module.css'
-import { fetchNewest, fillHole, jumped, useThread, useThreads } from '../data/threads'
+import {
+  fetchNewest,
+  fillHole,
+  jumped,
+  type LoadedMails,
+  useMails,
+  useThread,
+  useThreads,
+} from '../data/threads'
 import {
   deliveries,
   fetched,
@@ -37,14 +46,15 @@ const dayOf = (at: string) => new Date(at).toDateString()
 export function Thread({ ticket, pending, onEdit }: ThreadProps) {
   const { t } = useTranslation()
   const { timeline, phase } = useThread(ticket.thread)
-  const rows = useRows(timeline, pending, ticket.visitor_seen)
+  const mails = useMails(ticket.thread)
+  const rows = useRows(timeline, mails, pending, ticket.visitor_seen)
   const box = useRef<HTMLDivElement>(null)
   const endLoaded = timeline !== null && endIsLoaded(timeline)
   const { shown, atEnd, far, goToEnd, goTo } = useThreadWindow(
     box,
     rows,
     endLoaded,
-    (hole, from) => void fillHole(ticket.thread, hole, from),
+    (hole, from) => void fillHole(hole.thread ?? ticket.thread, hole, from),
   )
   const highlightedKey = useJump(ticket.thread, timeline, rows, goTo)
   const below = useNewBelow(rows, timeline, atEnd)
@@ -173,6 +183,7 @@ const NO_ROWS: readonly Row[] = []
 
 function useRows(
   timeline: Timeline | null,
+  mails: readonly LoadedMails[],
   pending: readonly Sending[],
   visitorSeen: number,
 ): readonly Row[] {
@@ -185,10 +196,11 @@ function useRows(
       deliveries: deliveries(timeline),
       fetched: fetched(timeline),
       holes: holes(timeline),
+      mails,
       dayOf,
     })
     return keepEqualRows(newRows)
-  }, [timeline, pending, visitorSeen, keepEqualRows])
+  }, [timeline, mails, pending, visitorSeen, keepEqualRows])
 }
 
 interface RowsProps {
@@ -222,6 +234,8 @@ const Rows = memo(function Rows({ rows, start, end, highlightedKey, contact, cha
         <DayLine at={row.at} />
       ) : row.kind === 'line' ? (
         <ChangeLine line={row} />
+      ) : row.kind === 'mail' ? (
+        <MailCard mail={row.mail} delivery={row.delivery} />
       ) : row.kind === 'card' ? (
         <AutomaticCard entry={row.entry} delivery={row.delivery} />
       ) : (

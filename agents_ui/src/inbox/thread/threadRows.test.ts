@@ -12,6 +12,7 @@ const facts = {
   deliveries: new Map<number, Delivery>(),
   fetched: new Map<number, File[]>(),
   holes: [],
+  mails: [],
   dayOf: (at: string) => at.slice(0, 10),
 }
 const agent = { type: 'agent' as const, id: 1, name: 'Anna' }

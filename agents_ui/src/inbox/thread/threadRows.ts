@@ -1,8 +1,8 @@
-/** The rows that show a thread: day lines, grouped bubbles, folded cards, grey lines. Pure. */
+/** The rows that show a thread: day lines, grouped bubbles, folded cards, grey lines, mails. Pure. */
 import type { EntryOut, File } from '../../generated/protocol'
 import type { Sending } from '../data/outbox'
 import type { Delivery } from '../../messaging'
-import type { Hole } from '../data/timeline'
+import { deliveries, type Hole, holes, type Timeline } from '../data/timeline'
 
 const TOGETHER_MS = 5 * 60_000
 
@@ -35,13 +35,29 @@ export interface Line {
   names: readonly string[]
 }
 
+/** A mail to the contact; `thread` is its own. */
+export interface MailRow {
+  kind: 'mail'
+  key: string
+  thread: number
+  mail: EntryOut
+  delivery: Delivery | null
+}
+
+/** A hole: entries that are not loaded yet. `thread`: the mail thread that they belong to. */
+export interface HoleRow extends Hole {
+  kind: 'hole'
+  key: string
+  thread?: number
+}
+
 export type Row =
   | { kind: 'day'; key: string; at: string }
   | Bubble
   | { kind: 'card'; key: string; entry: EntryOut; delivery: Delivery | null }
   | Line
-  /** A hole: entries that are not loaded yet. */
-  | ({ kind: 'hole'; key: string } & Hole)
+  | MailRow
+  | HoleRow
 
 export interface Facts {
   seenUpTo: number
@@ -51,6 +67,8 @@ export interface Facts {
   fetched: ReadonlyMap<number, File[]>
   /** In order. An entry that refers to an earlier one is shown in the earlier row and has no row of its own. */
   holes: readonly Hole[]
+  /** The mail threads of the contact. */
+  mails: readonly { thread: number; timeline: Timeline }[]
   /** Returns the local day of a time in any comparable form. */
   dayOf: (at: string) => string
 }
@@ -71,24 +89,71 @@ export function rowsOf(entries: readonly EntryOut[], pending: readonly Sending[]
     day = ''
     keySuffix = ` keySuffix ${hole.before}`
   }
+  const mails = mailRows(facts.mails)
+  let nextMail = 0
+  /** The mails until this time belong above the next row, or into a hole, where they are not shown. */
+  const mailsUntil = (at: number, shown: boolean) => {
+    for (; nextMail < mails.length && Date.parse(mails[nextMail]!.mail.at) <= at; nextMail++) {
+      if (!shown) continue
+      addDayLine(mails[nextMail]!.mail.at)
+      rows.push(mails[nextMail]!)
+    }
+  }
+  if (facts.holes[0]?.after !== 0) rows.push(...mailHoles(facts.mails))
   for (const entry of entries) {
-    for (let hole = facts.holes[holeIndex]; hole && hole.before <= entry.seq; hole = facts.holes[++holeIndex])
+    let belowHole = false
+    for (
+      let hole = facts.holes[holeIndex];
+      hole && hole.before <= entry.seq;
+      hole = facts.holes[++holeIndex]
+    ) {
       addHole(hole)
+      belowHole = true
+    }
     const nextHole = facts.holes[holeIndex]
     if (nextHole && nextHole.after < entry.seq) continue
+    mailsUntil(Date.parse(entry.at), !belowHole)
     const row = rowOf(entry, facts)
     if (!row) continue
     addDayLine(entry.at)
     if (!sameChange(rows.at(-1), row)) rows.push(row)
   }
   for (const hole of facts.holes.slice(holeIndex)) addHole(hole)
-  let newest = entries.at(-1)?.at
+  mailsUntil(Infinity, holeIndex === facts.holes.length)
+  const ends = [entries.at(-1)?.at, mails.at(-1)?.mail.at].filter((at) => at !== undefined)
+  let newest = ends.toSorted((a, b) => Date.parse(a) - Date.parse(b)).at(-1)
   for (const sending of pending) {
     // An old message that failed is below newer entries and gets no line for its day.
     if (!newest || Date.parse(sending.at) > Date.parse(newest)) addDayLine((newest = sending.at))
     rows.push(bubbleOf(sending))
   }
   return grouped(rows)
+}
+
+/** A row for each loaded mail, in order of time. */
+function mailRows(mails: Facts['mails']): MailRow[] {
+  const rows = mails.flatMap(({ thread, timeline }) => {
+    const states = deliveries(timeline)
+    return timeline.entries
+      .filter((entry) => entry.kind === 'mail')
+      .map((mail): MailRow => ({
+        kind: 'mail',
+        key: `mail ${thread} ${mail.seq}`,
+        thread,
+        mail,
+        delivery: states.get(mail.seq) ?? null,
+      }))
+  })
+  return mails.length > 1 ? rows.toSorted((a, b) => Date.parse(a.mail.at) - Date.parse(b.mail.at)) : rows
+}
+
+/** Mail is loaded from its end, so only older mail can be missing. */
+function mailHoles(mails: Facts['mails']): HoleRow[] {
+  return mails.flatMap(({ thread, timeline }) =>
+    holes(timeline)
+      .filter(({ after }) => after === 0)
+      .map((hole): HoleRow => ({ kind: 'hole', key: `hole ${thread} mail ${hole.before}`, thread, ...hole })),
+  )
 }
 
 /**

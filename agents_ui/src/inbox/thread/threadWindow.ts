@@ -24,6 +24,7 @@ export function estimate(row: Row): number {
   if (row.kind === 'day') return 45
   if (row.kind === 'line') return 31
   if (row.kind === 'card') return 47
+  if (row.kind === 'mail') return 70
   if (row.kind === 'hole') return 120
   const text = row.entry?.text ?? row.sending?.text ?? ''
   const lines = Math.min(40, Math.ceil(text.length / CHARS_A_LINE) || 1)

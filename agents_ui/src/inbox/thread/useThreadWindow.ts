@@ -11,8 +11,7 @@ import {
   useState,
   useSyncExternalStore,
 } from 'react'
-import type { Hole } from '../data/timeline'
-import type { Row } from './threadRows'
+import type { HoleRow, Row } from './threadRows'
 import { DRAWN_WHOLE, estimate, type Place, rowAt, type Shown, shownAt, starts } from './threadWindow'
 
 /** Pixels rendered above and below the view; when less than `KEPT_PX` of them is left, more is rendered. */
@@ -196,7 +195,7 @@ export function useThreadWindow(
   box: RefObject<HTMLDivElement | null>,
   rows: readonly Row[],
   endIsLoaded: boolean,
-  onHole: (hole: Hole, from: From) => void,
+  onHole: (hole: HoleRow, from: From) => void,
 ): ThreadWindow {
   const [view] = useState(() => new View())
   const { atEnd, far } = useSyncExternalStore(view.subscribe, () => view.state)
