@@ -1,20 +1,16 @@
-"""Deletes what the shop said about a customer, and notes that the app was removed from the shop."""
+"""Deletes what the shop said about a customer."""
 
 from __future__ import annotations
-
-from datetime import datetime
 
 from sqlalchemy import bindparam, delete, select
 
 from server.audit.actions import record
-from server.audit.rules import ActedBy, ActorType
 from server.channels.shopify import Redaction
 from server.events.retention import delete_of_source
 from server.events.rules import Metric
 from server.kernel.sql import Statement, Tx
 from server.schema import addresses, carts, order_lines, orders, refunds
-from server.shop import fetching
-from server.shop.settings import SHOP
+from server.shop.rules import SHOPIFY
 
 _CONTACT = Statement(
     select(addresses.c.contact_id).where(addresses.c.kind == "shop", addresses.c.value == bindparam("customer"))
@@ -31,7 +27,6 @@ _DELETE_REFUNDS = Statement(delete(refunds).where(refunds.c.order_shop_id.in_(bi
 _DELETE_ORDERS = Statement(delete(orders).where(orders.c.id.in_(bindparam("orders", expanding=True))))
 _DELETE_CARTS = Statement(delete(carts).where(carts.c.contact_id == bindparam("contact")))
 _ORDER_METRICS = (Metric.ORDER_PLACED, Metric.ORDER_CANCELLED, Metric.ORDER_FULFILLED)
-_SHOPIFY = ActedBy(ActorType.SYSTEM, name="Shopify")
 
 
 def delete_customer(tx: Tx, redaction: Redaction) -> None:
@@ -53,20 +48,4 @@ def delete_customer(tx: Tx, redaction: Redaction) -> None:
     tx.run(_DELETE_ORDERS, orders=ids)
     tx.run(_DELETE_CARTS, contact=contact)
     target = "" if contact is None else str(contact)
-    record(tx, _SHOPIFY, "shop_customer_erased", target, orders=len(ids), carts=len(cart_ids))
-
-
-def mark_removed(tx: Tx, at: datetime) -> None:
-    """The app was removed from the shop at `at`: no more orders arrive, and the Admin token is no longer valid."""
-    document = SHOP.load(tx)
-    if document.removed_at is None or document.removed_at < at:
-        fetching.cancel(tx)
-        SHOP.save(tx, document.model_copy(update={"removed_at": at}))
-        record(tx, _SHOPIFY, "shop_removed", document.shop_domain)
-
-
-def mark_installed(tx: Tx, at: datetime) -> None:
-    """A webhook that was triggered at `at`, after the removal: the app was installed again."""
-    document = SHOP.load(tx)
-    if document.removed_at is not None and document.removed_at < at:
-        SHOP.save(tx, document.model_copy(update={"removed_at": None}))
+    record(tx, SHOPIFY, "shop_customer_erased", target, orders=len(ids), carts=len(cart_ids))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from server.audit.rules import ActedBy, ActorType
 from server.consent.rules import Purpose, Status
 from server.events.rules import Metric
 
@@ -27,6 +28,7 @@ TOPICS = (
 UNINSTALLED = "app/uninstalled"
 REDACT = "customers/redact"
 SHOP_REDACT = "shop/redact"
+SHOPIFY = ActedBy(ActorType.SYSTEM, name="Shopify")
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.myshopify\.com")
 # Shopify's states that change a consent. Other states ("not_subscribed", "pending") change nothing (IMP-7).
 STATED = {"subscribed": Status.SUBSCRIBED, "unsubscribed": Status.UNSUBSCRIBED}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from server.accounts.rules import Agent
 from server.audit import versions
-from server.audit.actions import settings_changed
+from server.audit.actions import record, settings_changed
 from server.audit.versions import Versioned
 from server.errors import Fault, Refused
 from server.kernel.sealing import PURPOSE, seal
 from server.kernel.sql import Conn, Tx
 from server.shop import fetching
-from server.shop.rules import shop_domain
+from server.shop.rules import SHOPIFY, shop_domain
 from server.shop.settings import OLD_SECRET_FOR, SHOP, ShopSettings, connection
 
 
@@ -79,3 +80,19 @@ def _domain(text: str) -> str:
         advice = "Enter the shop's own domain, which ends in .myshopify.com."
         raise Refused("invalid", advice, faults=[Fault("shop_domain", "bad_shop")], field="shop_domain")
     return domain
+
+
+def mark_removed(tx: Tx, at: datetime) -> None:
+    """The app was removed from the shop at `at`: no more orders arrive, and the Admin token is no longer valid."""
+    document = SHOP.load(tx)
+    if document.removed_at is None or document.removed_at < at:
+        fetching.cancel(tx)
+        SHOP.save(tx, document.model_copy(update={"removed_at": at}))
+        record(tx, SHOPIFY, "shop_removed", document.shop_domain)
+
+
+def mark_installed(tx: Tx, at: datetime) -> None:
+    """A webhook that was triggered at `at`, after the removal: the app was installed again."""
+    document = SHOP.load(tx)
+    if document.removed_at is not None and document.removed_at < at:
+        SHOP.save(tx, document.model_copy(update={"removed_at": None}))

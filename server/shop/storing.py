@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
-from server.audit.rules import ActedBy, ActorType
 from server.channels import shopify
 from server.channels.shopify import Checkout, Customer, Order, Refund
 from server.consent import actions as consents
@@ -25,9 +24,9 @@ from server.kernel.columns import Instant
 from server.kernel.sql import Row, Statement, Tx
 from server.schema import carts, consent_ledger, order_lines, orders, refunds, shop_webhooks
 from server.shop import removal, rules
+from server.shop.rules import SHOPIFY
 from server.text import one_line
 
-SHOPIFY = ActedBy(ActorType.SYSTEM, name="Shopify")
 SOURCE = "shopify"
 NAME_CHARS = 80
 

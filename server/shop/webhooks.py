@@ -11,7 +11,7 @@ from server.channels import shopify
 from server.channels.shopify import BadPayload
 from server.kernel.context import App
 from server.kernel.tally import tally
-from server.shop import removal, settings, storing
+from server.shop import settings, settings_actions, storing
 from server.shop.rules import REDACT, SHOP_REDACT, UNINSTALLED, WEBHOOK
 from server.web.webhooks import StatusCode, WebhookRequest, alert, count_refusal
 
@@ -49,10 +49,12 @@ async def receive(app: App, request: WebhookRequest) -> StatusCode:
             raise BadPayload("the body is no object")
         triggered = shopify.triggered_at(request.headers.get(shopify.TRIGGERED_AT, ""))
         if topic == UNINSTALLED:
-            await app.write(storing.receive, webhook, topic, removal.mark_removed, triggered or app.clock.now())
+            await app.write(
+                storing.receive, webhook, topic, settings_actions.mark_removed, triggered or app.clock.now()
+            )
             return 200
         if shop.removed_at is not None and triggered is not None and topic not in (REDACT, SHOP_REDACT):
-            await app.write(removal.mark_installed, triggered)
+            await app.write(settings_actions.mark_installed, triggered)
         parse, store = storing.STORES.get(topic, (None, None))
         if parse is None or store is None:
             if count := tally(app).add(f"{WEBHOOK} {topic[:60]}"):

@@ -1,7 +1,6 @@
 /** The loaded threads; the open one and the mail threads of its contact are followed live from their bookmarks. */
-import { useMemo } from 'react'
+import { useState } from 'react'
 import { create } from 'zustand'
-import { useShallow } from 'zustand/react/shallow'
 import type { EntryOut, Out } from '../../generated/protocol'
 import { api, query } from '../../kernel/api'
 import type { EntryPage, MailThreads } from '../../generated/inbox'
@@ -49,22 +48,31 @@ export function useThread(thread: number | null): LoadedThread {
   return useThreads((state) => (thread === null ? NOT_LOADED : (state.byId.get(thread) ?? NOT_LOADED)))
 }
 
-const NO_MAILS: readonly number[] = []
-
 /** A mail thread with its loaded entries. */
 export interface LoadedMails {
   thread: number
   timeline: Timeline
 }
 
+/** Selects the loaded mail of a thread; the same object while it does not change. */
+function mailSelector() {
+  let selected: readonly LoadedMails[] = []
+  return ({ byId }: ThreadsState, thread: number) => {
+    const mails = (byId.get(thread)?.mails ?? []).flatMap((id) => {
+      const timeline = byId.get(id)?.timeline
+      return timeline ? [{ thread: id, timeline }] : []
+    })
+    const same =
+      mails.length === selected.length &&
+      mails.every(({ timeline }, at) => timeline === selected[at]!.timeline)
+    return same ? selected : (selected = mails)
+  }
+}
+
 /** The loaded mail to the contact of a thread. */
 export function useMails(thread: number): readonly LoadedMails[] {
-  const ids = useThreads((state) => state.byId.get(thread)?.mails ?? NO_MAILS)
-  const timelines = useThreads(useShallow((state) => ids.map((id) => state.byId.get(id)?.timeline ?? null)))
-  return useMemo(
-    () => ids.flatMap((id, at) => (timelines[at] ? [{ thread: id, timeline: timelines[at] }] : [])),
-    [ids, timelines],
-  )
+  const [select] = useState(mailSelector)
+  return useThreads((state) => select(state, thread))
 }
 
 function loadedThread(thread: number): LoadedThread {

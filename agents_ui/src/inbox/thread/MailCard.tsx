@@ -8,6 +8,7 @@ import { clock, exactTime } from '../../kernel/time'
 import { type Delivery, explainDelivery, troubled } from '../../messaging'
 import { lazyPart } from '../../ui/lazyPart'
 import type { OpenedMailProps } from './OpenedMail'
+import own from './MailCard.module.css'
 import classes from './SystemEntry.module.css'
 
 const OpenedMail = lazyPart<OpenedMailProps>(async () => (await import('./OpenedMail')).OpenedMail)
@@ -23,7 +24,7 @@ const STATES = {
   skipped: 'skipped',
 } as const
 
-interface MailCardProps {
+export interface MailCardProps {
   mail: EntryOut
   delivery: Delivery | null
 }
@@ -38,30 +39,30 @@ export const MailCard = memo(function MailCard({ mail, delivery }: MailCardProps
     <div className={classes.card} data-mail={state}>
       <button
         type="button"
-        className={`${classes.fold} ${classes.mail}`}
+        className={`${classes.fold} ${own.mail}`}
         onClick={() => setOpen(!open)}
         aria-expanded={open}
         aria-controls={id}
         title={exactTime(mail.at)}
       >
         <IconMail size={15} stroke={1.7} aria-hidden />
-        <span className="sr-only">{t('inbox.mail.label')}: </span>
-        <bdi className={classes.subject}>{oneLine(mail.text, 140) || t('inbox.mail.noSubject')}</bdi>
+        <span className="sr-only">{t('mail.label')}: </span>
+        <bdi className={own.subject}>{oneLine(mail.text, 140) || t('mail.noSubject')}</bdi>
         <span
           className={classes.outcome}
           data-failed={troubled(delivery) || undefined}
           title={delivery && troubled(delivery) ? explainDelivery(delivery) : undefined}
         >
-          {t(`inbox.mail.states.${state}`)}
+          {t(`mail.states.${state}`)}
         </span>
         <time dateTime={mail.at}>{clock(mail.at)}</time>
         <IconChevronDown size={14} className={classes.arrow} aria-hidden />
-        <span className={classes.under}>
-          {to && <span>{t('inbox.mail.to', { address: to })}</span>}
+        <span className={own.under}>
+          {to && <span>{t('mail.to', { address: to })}</span>}
           {!open && <bdi>{oneLine(String(mail.data.line ?? ''), 140)}</bdi>}
         </span>
       </button>
-      <div id={id} hidden={!open} className={classes.opened}>
+      <div id={id} hidden={!open} className={own.opened}>
         {open && <OpenedMail outbound={Number(mail.data.outbound)} subject={mail.text} delivery={delivery} />}
       </div>
     </div>

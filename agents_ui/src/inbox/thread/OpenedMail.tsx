@@ -7,7 +7,6 @@ import type { SentMail } from '../../generated/delivery'
 import { api, ApiError } from '../../kernel/api'
 import { type Delivery, Trouble, troubled } from '../../messaging'
 import classes from './OpenedMail.module.css'
-import { RichText } from './RichText'
 
 export interface OpenedMailProps {
   outbound: number
@@ -35,26 +34,26 @@ export function OpenedMail({ outbound, subject, delivery }: OpenedMailProps) {
               value={view}
               onChange={setView}
               data={[
-                { value: 'layout', label: t('inbox.mail.layout') },
-                { value: 'text', label: t('inbox.mail.text') },
+                { value: 'layout', label: t('mail.layout') },
+                { value: 'text', label: t('mail.text') },
               ]}
             />
           )}
           {mail.data.has_html && view === 'layout' ? (
             <iframe className={classes.frame} title={subject} src={`${path}.html`} sandbox="" />
           ) : (
-            <div className={classes.text}>
-              <RichText text={mail.data.text} />
+            <div className={classes.text} dir="auto">
+              {mail.data.text}
             </div>
           )}
         </>
       ) : mail.error ? (
         <p role="alert" className={classes.missing}>
           {mail.error instanceof ApiError && mail.error.status === 404 ? (
-            t('inbox.mail.missing')
+            t('mail.missing')
           ) : (
             <>
-              {t('inbox.mail.failed')}{' '}
+              {t('mail.failed')}{' '}
               <Button size="compact-xs" variant="subtle" onClick={() => void mail.refetch()}>
                 {t('common.tryAgain')}
               </Button>

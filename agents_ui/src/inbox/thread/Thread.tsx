@@ -3,6 +3,8 @@ import { IconArrowDown, IconCloudOff } from '@tabler/icons-react'
 import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Empty } from '../../ui/Problem'
+import { withTexts } from '../../ui/area'
+import { lazyPart } from '../../ui/lazyPart'
 import type { TicketOut } from '../../generated/protocol'
 import { oneLine } from '../../kernel/text'
 import { dayName, useNow } from '../../kernel/time'
@@ -12,7 +14,7 @@ import type { Sending } from '../data/outbox'
 import { ticketName } from '../../live/people'
 import { type Row, rowKeeper, rowsOf } from './threadRows'
 import { ChangeLine, AutomaticCard } from './SystemEntry'
-import { MailCard } from './MailCard'
+import type { MailCardProps } from './MailCard'
 import { useThreadWindow } from './useThreadWindow'
 import classes from './Thread.module.css'
 import {
@@ -40,6 +42,13 @@ interface ThreadProps {
   pending: readonly Sending[]
   onEdit: (item: Sending) => void
 }
+
+/** Loaded after the thread: most contacts get no mail. */
+const loadMailCard = withTexts(['mail'], () => import('./MailCard'))
+const MailCard = lazyPart<MailCardProps>(async () => (await loadMailCard()).MailCard, {
+  soon: true,
+  waiting: <Skeleton height={56} radius="md" mt={14} />,
+})
 
 const dayOf = (at: string) => new Date(at).toDateString()
 
