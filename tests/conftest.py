@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator
-from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -21,14 +20,23 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    files: dict[str, list[pytest.Item]] = {}  # of browser tests
+    waiting, others = [], []
     for item in items:
         if getattr(item, "callspec", None) and item.callspec.params.get("database") == "postgres":
             item.add_marker("pg")
+        if item.get_closest_marker("browser"):
+            # The tests of a file share a server, so one worker runs them, in the order of the file.
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            files.setdefault(item.path.stem, []).append(item)
+        else:
+            (waiting if item.get_closest_marker("faults") else others).append(item)
     # Fault tests mostly wait, and browser tests use the processor all the time. Mixed, they keep the machine evenly busy.
-    waiting = [item for item in items if item.get_closest_marker("faults")]
-    busy = [item for item in items if not item.get_closest_marker("faults")]
-    if waiting and any(item.get_closest_marker("browser") for item in busy):
-        items[:] = [item for pair in zip_longest(waiting, busy) for item in pair if item is not None]
+    # The largest files are first, so that none is run alone at the end.
+    browser = sorted(files.values(), key=len, reverse=True)
+    each = -(-len(waiting) // len(browser)) if browser else 0
+    mixed = [[*file, *waiting[n * each : (n + 1) * each]] for n, file in enumerate(browser)] or [waiting]
+    items[:] = [*others, *(item for part in mixed for item in part)]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""Fixtures: one Chromium and one server per worker, separate windows for each test."""
+"""Fixtures: one Chromium per worker, a server for each file of tests, separate windows for each test."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ async def browser() -> AsyncIterator[Browser]:
             yield await playwright.chromium.connect_over_cdp(endpoint)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def site(tmp_path_factory) -> AsyncIterator[Site]:
-    """A shared server: a test finds its own tickets by their texts."""
+    """A server for the tests of one file, so that no test depends on what other files changed before it. A test finds its
+    own tickets by their texts."""
     async with open_site(tmp_path_factory.mktemp("site")) as opened:
         yield opened
 

@@ -106,7 +106,7 @@ export function MergeForm({ contact, onDone }: MergeFormProps) {
             <Face name={person.name} id={person.id} size={26} />
             <span className={classes.name} dir="auto">
               {person.shown}
-              {(person.email ?? person.phone_shown) && <small>{person.email ?? person.phone_shown}</small>}
+              <small>{[person.phone_shown, person.email].filter(Boolean).join(' · ')}</small>
             </span>
           </button>
         ))}
