@@ -28,6 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("browser"):
             # The tests of a file share a server, so one worker runs them, in the order of the file.
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            item.add_marker(pytest.mark.timeout(300))
             files.setdefault(item.path.stem, []).append(item)
         else:
             (waiting if item.get_closest_marker("faults") else others).append(item)

@@ -193,8 +193,8 @@ async def test_going_offline_is_shown_at_once_and_messages_are_sent_when_back(pe
     frame, context = visitor.frame, visitor.page.context
     await expect(frame.locator(".presence")).to_be_visible()
     await context.set_offline(True)
-    # shown before a ping could time out
-    await expect(frame.get_by_text("You are offline.")).to_be_visible(timeout=5_000)
+    # shown before a ping could time out, which takes 45 s
+    await expect(frame.get_by_text("You are offline.")).to_be_visible(timeout=20_000)
     await expect(frame.locator(".presence")).to_be_hidden()
     await visitor.says("offline later")
     await visitor.marked("offline later", "offline")
