@@ -28,6 +28,7 @@ import server.events.http
 import server.files.jobs
 import server.inbox.http
 import server.inbox.jobs
+import server.inbox.snooze_http
 import server.links.http
 import server.live.http
 import server.notifications.http
@@ -54,6 +55,7 @@ from server.delivery.segments import segments
 from server.delivery.settings import Account
 from server.errors import BadRequest, NotFound, Refused
 from server.events import readers, retention
+from server.inbox import snoozing
 from server.kernel.bus import LocalBus, RedisBus
 from server.kernel.clock import Clock, SystemClock
 from server.kernel.context import App, step_services
@@ -96,6 +98,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.delivery.mail_http.ENDPOINTS,
     *server.events.http.ENDPOINTS,
     *server.inbox.http.ENDPOINTS,
+    *server.inbox.snooze_http.ENDPOINTS,
     *server.links.http.ENDPOINTS,
     *server.shop.http.ENDPOINTS,
     *server.live.http.ENDPOINTS,
@@ -195,6 +198,7 @@ def _first_jobs(tx: Tx) -> None:
     server.files.jobs.start(tx)
     retention.start(tx)
     reminding.start(tx)
+    snoozing.plan_next(tx)
 
 
 async def _start_jobs(app: App) -> asyncio.Task[None] | None:

@@ -181,7 +181,8 @@ class EntryOut(Frame):
     `data` by kind: message {origin: chat|welcome|out_of_hours|sms|auto|keyword|opt_in, files?: [File], of out_of_hours
     opens_at?: when the business hours begin again, and of SMS outbound?: id, segments?, mms?, keyword?: stop|start|help|confirm|subscribe, media_hidden?: how many files are not shown};
     status {to: open|closed|snoozed, by: visitor|agent|system|contact}, for agents also {to: closing|kept_open}: a
-    delayed close began or was cancelled (screens need not show this); assigned {user: id|null, user_name};
+    delayed close began or was cancelled (screens need not show this), {until} of a snooze and {was: snoozed} of its end;
+    assigned {user: id|null, user_name};
     contact {email?, name?, signed_in?}; seen {by: visitor|agent}; delivery {state: accepted|sent|delivered|undelivered|
     failed|unknown|skipped, outbound, code?, words?, can_retry?}; consent {purpose, status, method, paused?};
     media {files: [File]}: the message's files, fetched from the carrier meanwhile; mail {mail: kind, outbound, to,
@@ -276,6 +277,7 @@ class TicketOut(Frame):
     last_message_at: str
     waiting_since: str | None = None
     snoozed_until: str | None = None
+    woken_for: int | None = None  # the agent who is told that the snooze ended; null once somebody has read the ticket
     closing_at: str | None = None  # when a delayed close takes effect (INB-26)
     opened_at: str
     closed_at: str | None = None

@@ -37,7 +37,7 @@ from server.accounts.actions import Browser
 from server.accounts.rules import Agent, Role
 from server.app import JOBS, build, close
 from server.files import rows, storage
-from server.inbox import actions, drafts, lists
+from server.inbox import actions, drafts, lists, snoozing
 from server.inbox.actions import Outgoing
 from server.inbox.drafts import Draft, DraftWrite
 from server.inbox.lists import ListQuery
@@ -354,8 +354,9 @@ class Desk:
         key: str | None = None,
         files: tuple[str, ...] = (),
         draft: int | None = None,
+        reopen: bool = False,
     ) -> Written:
-        message = Outgoing(await self._id(target), key or self.world.key(), text, files, draft=draft)
+        message = Outgoing(await self._id(target), key or self.world.key(), text, files, draft=draft, reopen=reopen)
         return await actions.reply(self.world.app, self.agent, message)
 
     async def notes(
@@ -383,6 +384,12 @@ class Desk:
     async def assigns(self, target: Guest | Ticket | int, to: Desk | int | None, *, key: str | None = None) -> Ticket:
         user = to.id if isinstance(to, Desk) else to
         return await self._do(actions.assign, self.agent, await self._id(target), user, key or self.world.key())
+
+    async def snoozes(self, target: Guest | Ticket | int, until: str = "later", *, key: str | None = None) -> Ticket:
+        return await self._do(snoozing.snooze, self.agent, await self._id(target), until, key or self.world.key())
+
+    async def wakes(self, target: Guest | Ticket | int, *, key: str | None = None) -> Ticket:
+        return await self._do(snoozing.wake, self.agent, await self._id(target), key or self.world.key())
 
     async def reads(self, target: Guest | Ticket | int, seq: int | None = None) -> Ticket:
         """Marks the ticket read up to `seq`, by default completely."""

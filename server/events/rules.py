@@ -22,6 +22,8 @@ class Metric(StrEnum):
     LINK_CLICKED = "link_clicked"
     TICKET_OPENED = "ticket_opened"
     TICKET_CLOSED = "ticket_closed"
+    TICKET_SNOOZED = "ticket_snoozed"
+    SNOOZE_ENDED = "snooze_ended"
     SUBSCRIBED = "subscribed"
     UNSUBSCRIBED = "unsubscribed"
     CHECKOUT_STARTED = "checkout_started"

@@ -48,6 +48,7 @@ class Outgoing:
     files: tuple[str, ...] = ()
     mode: Literal["reply", "note"] = "reply"
     draft: int | None = None  # revision of the sent draft; None: delete any draft
+    reopen: bool = False  # a reply to a snoozed ticket also wakes it
 
 
 def agent_key(agent: Agent, client_key: str) -> str:
@@ -72,7 +73,7 @@ def write_message(tx: Tx, agent: Agent, message: Outgoing, base: str = "") -> Wr
     note = message.mode == "note"
     reopens = False
     if not note:
-        verdict = ticket_rules.on_agent_message(facts_of(ticket))
+        verdict = ticket_rules.on_agent_message(facts_of(ticket), reopen_snoozed=message.reopen)
         if isinstance(verdict, ticket_rules.Impossible):
             raise Conflict(verdict.code, verdict.message)
         reopens = isinstance(verdict, ticket_rules.TicketChange)
@@ -82,7 +83,9 @@ def write_message(tx: Tx, agent: Agent, message: Outgoing, base: str = "") -> Wr
     if not note and ticket.channel == "sms":
         text_to_send = replies.send(tx, ticket, text, attached, dedupe, base)
         text, data = text_to_send.body, text_to_send.data
-    if reopens:
+    if reopens and ticket.status == "snoozed":
+        status_entry(tx, ticket, by(agent), "open", None, public=False, was="snoozed")
+    elif reopens:
         status_entry(tx, ticket, by(agent), "open", None)
     if attached:
         data["files"] = attached
@@ -108,6 +111,7 @@ def write_message(tx: Tx, agent: Agent, message: Outgoing, base: str = "") -> Wr
         appended,
         waiting_since=None,
         unread=False,
+        woken_for=None,
         last_message_at=tx.now,
         preview=rules.preview(text, len(attached)),
         preview_by="agent",
@@ -115,7 +119,7 @@ def write_message(tx: Tx, agent: Agent, message: Outgoing, base: str = "") -> Wr
         assignee_id=ticket.assignee or agent.id,
         **(_REOPENED if reopens else {}),
     )
-    if reopens:
+    if reopens and ticket.status == "closed":
         tx.announce(_opened_again(ticket, agent))
     return Written(appended[0], after)
 
@@ -124,7 +128,7 @@ async def reply(app: App, agent: Agent, message: Outgoing) -> Written:
     return await app.write(write_message, agent, message, app.settings.public_url, lane=message.ticket)
 
 
-_REOPENED: dict[str, Any] = {"status": "open", "closed_at": None, "snoozed_until": None}
+_REOPENED: dict[str, Any] = {"status": "open", "closed_at": None, "snoozed_until": None, "snoozed_by": None}
 
 
 def _opened_again(ticket: Ticket, agent: Agent) -> rules.TicketOpened:
@@ -258,7 +262,7 @@ def read(tx: Tx, agent: Agent, ticket_id: int, seq: int) -> Ticket:
         data = {"by": "agent", "public_ref": public_ref}
         appended = append(tx, ticket.thread, "seen", by(agent), data=data, ref=read_to)
     if ticket.unread and seq >= ticket.last_inbound_seq:
-        return change_ticket(tx, ticket, appended, unread=False)
+        return change_ticket(tx, ticket, appended, unread=False, woken_for=None)
     return ticket if appended is None else publish_entry(tx, ticket, appended)
 
 

@@ -23,12 +23,12 @@ from server.kernel.clock import rfc3339
 from server.kernel.columns import storable
 from server.kernel.context import App
 from server.sms import replies
-from server.sms.eligibility import cached_numbers, ticket_json
+from server.sms.eligibility import cached_numbers, ticket_answer, ticket_json
 from server.sms.media import OWNER
 from server.sms.settings import INBOX, InboxSettings
 from server.threads import entries, mails, tickets
 from server.threads.entries import Entry
-from server.threads.tickets import Ticket, Written
+from server.threads.tickets import Written
 from server.web import auth
 from server.web.http import PUBLIC, WHOLE_NUMBER, Call, EmptyBody, Endpoint, path_id, whole_number
 from server.web.paging import PAGING_QUERY, Paging
@@ -49,6 +49,7 @@ class ReplyBody(Keyed):
     text: str = Field(max_length=60_000)
     files: list[FileToken] = Field(default_factory=list, max_length=10)
     draft: int | None = Field(None, ge=0, le=2**53)  # revision of the sent draft; a newer draft stays
+    reopen: bool = False  # whether a reply wakes a snoozed ticket; otherwise it stays snoozed
 
 
 class NoteBody(ReplyBody):
@@ -203,17 +204,15 @@ def _page(conn: Any, thread: int, limit: int, position: dict[str, int]) -> entri
 
 async def _written(app: App, written: Written) -> dict[str, Any]:
     assert isinstance(written.entry, Entry)
-    return {"entry": written.entry.for_agents(), **await _ticket(app, written.ticket)}
-
-
-async def _ticket(app: App, ticket: Ticket) -> dict[str, Any]:
-    return {"ticket": ticket_json(ticket, app.clock.now(), await cached_numbers(app).get())}
+    return {"entry": written.entry.for_agents(), **await ticket_answer(app, written.ticket)}
 
 
 async def reply(app: App, call: Call) -> Any:
     """Answer the customer."""
     body: ReplyBody = call.body
-    message = Outgoing(path_id(call, "ticket"), body.key, body.text, tuple(body.files), draft=body.draft)
+    message = Outgoing(
+        path_id(call, "ticket"), body.key, body.text, tuple(body.files), draft=body.draft, reopen=body.reopen
+    )
     return await _written(app, await actions.reply(app, call.agent, message))
 
 
@@ -226,34 +225,36 @@ async def note(app: App, call: Call) -> Any:
 
 async def close(app: App, call: Call) -> Any:
     """Close a ticket; the close of a chat is delayed for five seconds and can be undone."""
-    return await _ticket(app, await app.write(actions.close, call.agent, path_id(call, "ticket"), call.body.key))
+    return await ticket_answer(app, await app.write(actions.close, call.agent, path_id(call, "ticket"), call.body.key))
 
 
 async def undo_close(app: App, call: Call) -> Any:
     """Undo a delayed close."""
-    return await _ticket(app, await app.write(actions.undo_close, call.agent, path_id(call, "ticket"), call.body.key))
+    return await ticket_answer(
+        app, await app.write(actions.undo_close, call.agent, path_id(call, "ticket"), call.body.key)
+    )
 
 
 async def reopen(app: App, call: Call) -> Any:
     """Reopen a closed ticket."""
-    return await _ticket(app, await app.write(actions.reopen, call.agent, path_id(call, "ticket"), call.body.key))
+    return await ticket_answer(app, await app.write(actions.reopen, call.agent, path_id(call, "ticket"), call.body.key))
 
 
 async def assign(app: App, call: Call) -> Any:
     """Assign a ticket to a colleague or to nobody."""
     body: AssignBody = call.body
     ticket = await app.write(actions.assign, call.agent, path_id(call, "ticket"), body.user, body.key)
-    return await _ticket(app, ticket)
+    return await ticket_answer(app, ticket)
 
 
 async def read(app: App, call: Call) -> Any:
     """Mark a ticket read up to an entry."""
-    return await _ticket(app, await app.write(actions.read, call.agent, path_id(call, "ticket"), call.body.seq))
+    return await ticket_answer(app, await app.write(actions.read, call.agent, path_id(call, "ticket"), call.body.seq))
 
 
 async def unread(app: App, call: Call) -> Any:
     """Mark a ticket unread."""
-    return await _ticket(app, await app.write(actions.mark_unread, path_id(call, "ticket")))
+    return await ticket_answer(app, await app.write(actions.mark_unread, path_id(call, "ticket")))
 
 
 async def change_many(app: App, call: Call) -> Any:
@@ -400,7 +401,7 @@ async def decide_stop_request(app: App, call: Call) -> Any:
     ticket = await app.write(
         replies.decide_stop_request, call.agent, path_id(call, "ticket"), body.confirm, body.key, call.address
     )
-    return await _ticket(app, ticket)
+    return await ticket_answer(app, ticket)
 
 
 class InboxBody(InboxSettings):

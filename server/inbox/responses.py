@@ -132,6 +132,15 @@ class OneTicket(BaseModel):
     ticket: TicketOut
 
 
+class SnoozeTimes(BaseModel):
+    """`time_zone`: the account's, on whose clocks the times are."""
+
+    time_zone: str
+    later: str
+    tomorrow: str
+    week: str
+
+
 class Draft(BaseModel):
     ticket: int
     text: str

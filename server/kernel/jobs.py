@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Text, bindparam, case, delete, func, null, select, union_all, update
+from sqlalchemy import Text, bindparam, case, delete, func, null, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.errors import Refused, StorageFull
@@ -81,6 +81,27 @@ _ENQUEUE = Statement(
             # A running job keeps its lease and runs again afterwards.
             "run_at": case((jobs.c.running, jobs.c.run_at), else_=_insert.excluded.run_at),
             "again_at": case((jobs.c.running, _insert.excluded.run_at), else_=null()),
+            "dead": False,
+            "attempts": 0,
+        },
+    )
+)
+_new_run_at = _insert.excluded.run_at
+_ENQUEUE_NO_LATER = Statement(
+    _insert.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            "payload": _insert.excluded.payload,
+            "run_at": case(
+                (jobs.c.running, jobs.c.run_at),
+                (or_(jobs.c.dead, _new_run_at < jobs.c.run_at), _new_run_at),
+                else_=jobs.c.run_at,
+            ),
+            "again_at": case(
+                (jobs.c.running & (jobs.c.again_at < _new_run_at), jobs.c.again_at),
+                (jobs.c.running, _new_run_at),
+                else_=null(),
+            ),
             "dead": False,
             "attempts": 0,
         },
@@ -173,6 +194,15 @@ def enqueue_deferred(
 ) -> None:
     """Enqueues just before COMMIT: for a key that many transactions share, so that its row is locked only briefly."""
     tx.defer(_ENQUEUE, kind=kind, key=key, payload=payload, priority=priority, run_at=run_at, now=tx.now)
+    tx.publish(TOPIC)
+
+
+def enqueue_no_later(
+    tx: Tx, kind: str, payload: dict[str, Any], *, run_at: datetime, key: str, priority: int = 30
+) -> None:
+    """Enqueues just before COMMIT, as `enqueue_deferred`; a job with this key that is due earlier keeps its time. Calls in
+    any order leave the earliest time."""
+    tx.defer(_ENQUEUE_NO_LATER, kind=kind, key=key, payload=payload, priority=priority, run_at=run_at, now=tx.now)
     tx.publish(TOPIC)
 
 

@@ -59,7 +59,9 @@ tickets = Table(
     Column("status", Text, nullable=False),  # open | snoozed | closed (INB-30)
     Column("unread", Boolean, nullable=False),
     Column("assignee_id", BigInteger, ForeignKey("users.id")),
-    Column("snoozed_until", Instant),
+    Column("snoozed_until", Instant),  # set exactly while the status is "snoozed"
+    Column("snoozed_by", BigInteger),  # the agent who snoozed it
+    Column("woken_for", BigInteger),  # the agent who is told that its snooze ended, until somebody reads the ticket
     Column("closing_at", Instant),  # when a delayed close of a chat takes effect (INB-26)
     Column("barred", Text),  # SMS: why an agent cannot reply (consent.rules.Barred); the gate checks again at each send
     # an agent must confirm or decline (AMB-1)
@@ -77,6 +79,14 @@ tickets = Table(
     Index("ix_tickets_channel", "status", "channel", "last_message_at", "id"),
     Index("ix_tickets_mine", "assignee_id", "status", "last_message_at", "id"),
     Index("ix_tickets_waiting", "status", "waiting_since", "id"),
+)
+# The wake-up reads due tickets along this index, which contains only snoozed ones.
+Index(
+    "ix_tickets_snoozed",
+    tickets.c.snoozed_until,
+    tickets.c.id,
+    postgresql_where=text("snoozed_until IS NOT NULL"),
+    sqlite_where=text("snoozed_until IS NOT NULL"),
 )
 # The badge counts unread tickets; a partial index contains only those.
 Index(

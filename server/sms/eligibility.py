@@ -71,6 +71,11 @@ def ticket_json(ticket: Ticket, now: datetime, numbers: OurNumbers) -> dict[str,
     return ticket.wire(now, shown_reason(ticket, numbers))
 
 
+async def ticket_answer(app: App, ticket: Ticket) -> dict[str, Any]:
+    """The response to a change of one ticket."""
+    return {"ticket": ticket_json(ticket, app.clock.now(), await cached_numbers(app).get())}
+
+
 def shown_reason(ticket: Ticket, numbers: OurNumbers) -> str | None:
     """Why an agent cannot reply; None for web chat."""
     if ticket.channel != "sms":

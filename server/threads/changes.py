@@ -132,6 +132,9 @@ def _publish(tx: Tx, ticket: Ticket) -> Ticket:
     return ticket
 
 
+AWAKE: dict[str, Any] = {"snoozed_until": None, "snoozed_by": None, "woken_for": None}
+
+
 class Inbound(NamedTuple):
     """A customer's message on their locked ticket. `seq`: the entry's."""
 
@@ -158,7 +161,7 @@ def apply_inbound(tx: Tx, messages: Sequence[Inbound], by: str) -> list[Ticket]:
         status="open",
         unread=True,
         closing_at=None,
-        snoozed_until=None,
+        **AWAKE,
         closed_at=None,
         last_message_at=tx.now,
         preview_by=by,
@@ -173,7 +176,7 @@ def close_ticket(tx: Tx, ticket: Ticket, appended: Appended) -> Ticket:
         status="closed",
         closed_at=tx.now,
         closing_at=None,
-        snoozed_until=None,
+        **AWAKE,
         waiting_since=None,
         unread=False,
     )

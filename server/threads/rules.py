@@ -32,6 +32,22 @@ class MessageReceived(NamedTuple):
     channel: Channel
 
 
+class SnoozeEnded(NamedTuple):
+    """`user`: who is told: the assignee, else who snoozed the ticket."""
+
+    ticket: int
+    thread: int
+    contact: int
+    channel: Channel
+    user: int | None
+
+
+class SnoozesEnded(NamedTuple):
+    """The snooze of these tickets ended at the same moment, by their time."""
+
+    tickets: tuple[SnoozeEnded, ...]
+
+
 def metric_of_message(author: str, data: Mapping[str, Any]) -> Metric | None:
     """The metric of a message; None for the greeting, which every visitor of the page sees."""
     if author in ("visitor", "contact"):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Literal
 
 Channel = Literal["webchat", "sms"]
@@ -104,9 +105,54 @@ def on_reopen(ticket: TicketFacts) -> Verdict:
     return TicketChange("open")
 
 
+LATER_TODAY = timedelta(hours=3)
+MORNING = time(9)
+LONGEST_SNOOZE = timedelta(days=366)
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?")
+
+
+def snooze_times(now: datetime, zone: tzinfo) -> dict[str, datetime]:
+    """The offered times (AMB-4): three hours from now, the next day at 9:00 and the same time in a week, on the clocks of
+    the account's zone."""
+    local = now.astimezone(zone)
+    tomorrow = datetime.combine(local.date() + timedelta(days=1), MORNING, zone)
+    in_a_week = datetime.combine(local.date() + timedelta(days=7), local.time(), zone)
+    return {
+        "later": now + LATER_TODAY,
+        "tomorrow": tomorrow.astimezone(UTC),
+        "week": in_a_week.astimezone(UTC),
+    }
+
+
+def snooze_time(choice: str, now: datetime, zone: tzinfo) -> datetime | Impossible:
+    """The moment that `choice` names: a key of `snooze_times`, a time with an offset, or a time without one, which is on
+    the clocks of the account's zone. A time that the clocks skip is one hour later."""
+    offered = snooze_times(now, zone)
+    if choice in offered:
+        return offered[choice]
+    try:
+        moment = datetime.fromisoformat(choice) if _TIME.fullmatch(choice) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        words = ", ".join(offered)
+        return Impossible("invalid", f"Choose one of {words}, or a time such as 2026-12-01T09:00.")
+    if moment.year < now.year - 1:
+        return IN_THE_PAST
+    if moment.year > now.year + 2:
+        return TOO_FAR
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+IN_THE_PAST = Impossible("in_the_past", "Choose a time in the future.")
+TOO_FAR = Impossible("too_far", "A ticket can be snoozed for at most a year. Choose an earlier time.")
+
+
 def on_snooze(ticket: TicketFacts, until: datetime, now: datetime) -> Verdict:
     if until <= now:
-        return Impossible("in_the_past", "Choose a time in the future.")
+        return IN_THE_PAST
+    if until > now + LONGEST_SNOOZE:
+        return TOO_FAR
     if ticket.status == "closed":
         return CHAT_ENDED if ticket.channel == "webchat" else Impossible("closed", "Reopen the ticket to snooze it.")
     return TicketChange("snoozed", snoozed_until=until)

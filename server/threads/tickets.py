@@ -14,6 +14,7 @@ from sqlalchemy import Select, bindparam, exists, func, select, tuple_
 from server.accounts.rules import is_online
 from server.contacts.rules import shown_phone
 from server.errors import NotFound
+from server.events.rules import Metric
 from server.kernel.clock import rfc3339
 from server.kernel.columns import Instant
 from server.kernel.sql import Conn, Statement, Tx
@@ -40,6 +41,8 @@ class Ticket(NamedTuple):
     last_inbound_seq: int
     waiting_since: datetime | None
     snoozed_until: datetime | None
+    snoozed_by: int | None
+    woken_for: int | None
     closing_at: datetime | None
     closed_at: datetime | None
     barred: str | None
@@ -90,6 +93,7 @@ class Ticket(NamedTuple):
             "last_message_at": rfc3339(self.last_message_at),
             "waiting_since": _time(self.waiting_since),
             "snoozed_until": _time(self.snoozed_until),
+            "woken_for": self.woken_for,
             "closing_at": _time(self.closing_at),
             "opened_at": rfc3339(self.opened_at),
             "closed_at": _time(self.closed_at),
@@ -118,6 +122,8 @@ OWN_COLUMNS = (
     tickets.c.last_inbound_seq,
     tickets.c.waiting_since,
     tickets.c.snoozed_until,
+    tickets.c.snoozed_by,
+    tickets.c.woken_for,
     tickets.c.closing_at,
     tickets.c.closed_at,
     tickets.c.barred,
@@ -326,10 +332,23 @@ def status_entry(
     body_hash: str | None = None,
     *,
     public: bool = True,
+    metric: Metric | None = None,
+    **more: str,
 ) -> tuple[Entry, int]:
-    data = {"to": to, "by": author.type}
+    """`metric`: as in `append`. `more`: further fields of the entry's data, for agents."""
+    data = {"to": to, "by": author.type, **more}
     public = public and ticket.channel == "webchat"
-    return append(tx, ticket.thread, "status", author, data=data, public=public, dedupe=dedupe, body_hash=body_hash)
+    return append(
+        tx,
+        ticket.thread,
+        "status",
+        author,
+        data=data,
+        public=public,
+        dedupe=dedupe,
+        body_hash=body_hash,
+        metric=metric,
+    )
 
 
 CLOSE_JOB = "inbox.close"

@@ -77,6 +77,10 @@ EXPECT: dict[str, Expectation] = {
     "POST /api/tickets/{ticket}/close/undo": Expectation(INBOX, (200,), {"key": KEY}),
     "POST /api/tickets/{ticket}/reopen": Expectation(INBOX, (200, 409), {"key": KEY}),
     "POST /api/tickets/{ticket}/assign": Expectation(INBOX, (200,), {"key": KEY, "user": None}),
+    # a time in the past, so that the matrix does not snooze the ticket that the other rows use
+    "POST /api/tickets/{ticket}/snooze": Expectation(INBOX, (422,), {"key": KEY, "until": "2020-01-01T09:00"}),
+    "POST /api/tickets/{ticket}/wake": Expectation(INBOX, (200,), {"key": KEY}),
+    "GET /api/inbox/snooze-times": Expectation(INBOX, (200,)),
     "POST /api/tickets/bulk": Expectation(
         INBOX, (200,), {"key": KEY, "action": "read", "tickets": [{"id": 1, "seq": 1}]}
     ),

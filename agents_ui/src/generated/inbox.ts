@@ -138,6 +138,7 @@ export interface NoteBody {
   draft?: number | null
   files?: string[]
   key: string
+  reopen?: boolean
   text: string
 }
 export interface OneTicket {
@@ -166,6 +167,7 @@ export interface ReplyBody {
   draft?: number | null
   files?: string[]
   key: string
+  reopen?: boolean
   text: string
 }
 export interface SearchHits {
@@ -188,6 +190,23 @@ export interface SmsDetails {
   sms_marketing: string
   sms_transactional: string
   suppressed: string | null
+}
+/**
+ * `until`: later, tomorrow or week; a time with an offset; or a time on the clocks of the account's zone, such as
+ * 2026-12-01T09:00.
+ */
+export interface SnoozeBody {
+  key: string
+  until: string
+}
+/**
+ * `time_zone`: the account's, on whose clocks the times are.
+ */
+export interface SnoozeTimes {
+  later: string
+  time_zone: string
+  tomorrow: string
+  week: string
 }
 export interface Speaker {
   name: string
@@ -212,6 +231,9 @@ export interface VersionedInbox {
   ticket_mail: TicketMail
   unread_badge: boolean
   version: string
+}
+export interface WakeBody {
+  key: string
 }
 export interface Written {
   entry: EntryOut

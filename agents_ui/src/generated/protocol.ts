@@ -108,7 +108,8 @@ export interface EntryFrame {
  * `data` by kind: message {origin: chat|welcome|out_of_hours|sms|auto|keyword|opt_in, files?: [File], of out_of_hours
  * opens_at?: when the business hours begin again, and of SMS outbound?: id, segments?, mms?, keyword?: stop|start|help|confirm|subscribe, media_hidden?: how many files are not shown};
  * status {to: open|closed|snoozed, by: visitor|agent|system|contact}, for agents also {to: closing|kept_open}: a
- * delayed close began or was cancelled (screens need not show this); assigned {user: id|null, user_name};
+ * delayed close began or was cancelled (screens need not show this), {until} of a snooze and {was: snoozed} of its end;
+ * assigned {user: id|null, user_name};
  * contact {email?, name?, signed_in?}; seen {by: visitor|agent}; delivery {state: accepted|sent|delivered|undelivered|
  * failed|unknown|skipped, outbound, code?, words?, can_retry?}; consent {purpose, status, method, paused?};
  * media {files: [File]}: the message's files, fetched from the carrier meanwhile; mail {mail: kind, outbound, to,
@@ -342,6 +343,7 @@ export interface TicketOut {
   unread: boolean
   visitor_seen: number
   waiting_since: string | null
+  woken_for: number | null
 }
 /**
  * Somebody is typing; agents name the thread. Broadcast at most once in 3 s and never stored.

@@ -41,6 +41,7 @@ export function ticket(id: number, more: Partial<TicketOut> = {}): TicketOut {
     last_message_at: new Date(START + id * 60_000).toISOString(),
     waiting_since: null,
     snoozed_until: null,
+    woken_for: null,
     closing_at: null,
     opened_at: new Date(START).toISOString(),
     closed_at: null,
