@@ -26,6 +26,9 @@ FILL = (
     f"INSERT INTO contacts (guid, name, country, language, phone, created_at) {_NUMBERS} SELECT 'guid-' || i, '', 'US', '', '+1' || (2020000000 + i), 0 FROM n",
     "INSERT INTO addresses (contact_id, kind, value, verified, created_at, active_at) SELECT id, 'phone', phone, true, 0, 0 FROM contacts",
     "INSERT INTO threads (token, channel, contact_id, changed_at, created_at) SELECT 'big-' || id, 'sms', id, 0, 0 FROM contacts",
+    """INSERT INTO tickets (thread_id, contact_id, channel, status, unread, snoozed_until, last_message_at, opened_at)
+    SELECT id, contact_id, 'sms', CASE WHEN id % 20 = 0 THEN 'snoozed' ELSE 'closed' END, false,
+    CASE WHEN id % 20 = 0 THEN 1000000 + id ELSE NULL END, 1000000 + id, 0 FROM threads""",
     f"""INSERT INTO outbound (token, key, channel, kind, purpose, contact_id, thread_id, recipient, sender, body, media,
     segments, lane, state, due_at, claimed_until, dispatched_at, sid, moved_from, created_at) {_NUMBERS}
     SELECT 'token-' || (i * 7919 % 10000019), 'key-' || i, 'sms', 'campaign', 'marketing', base.contact + i % :people,

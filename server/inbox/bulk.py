@@ -1,4 +1,4 @@
-"""Actions on many tickets at once: close, undo the close, assign, mark read or unread.
+"""Actions on many tickets at once: close, undo the close, snooze, wake, assign, mark read or unread.
 
 Each slice of tickets is one short transaction, so that 500 tickets never hold the writer. Each ticket has its own result:
 one that cannot be changed does not stop the others.
@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select
 
 from server.accounts.rules import Agent, Can, Owned, Role, may
 from server.errors import Refused
-from server.inbox import actions
+from server.inbox import actions, snoozing
 from server.kernel.context import App
 from server.kernel.slices import Slices
 from server.kernel.sql import Conn, Statement, Tx
@@ -25,7 +25,7 @@ from server.threads.tickets import Ticket
 MAX_TICKETS = 500
 FIRST_SLICE = 4  # a close needs about six statements
 
-BulkAction = Literal["close", "undo_close", "assign", "read", "unread"]
+BulkAction = Literal["close", "undo_close", "snooze", "wake", "assign", "read", "unread"]
 
 
 class Chosen(NamedTuple):
@@ -44,11 +44,12 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BulkChange:
-    """`user`: the assignee, for `assign`. A repeated `client_key` changes nothing and has the same results."""
+    """`user`: the assignee, for `assign`. `until`: the time, for `snooze`, as in `ticket_rules.snooze_time`. A repeated `client_key` changes nothing and has the same results."""
 
     action: BulkAction
     client_key: str
     user: int | None = None
+    until: str = ""
 
 
 _ROLE = Statement(select(users.c.role).where(users.c.id == bindparam("user"), users.c.disabled_at.is_(None)))
@@ -57,9 +58,11 @@ _USED_KEYS = Statement(select(timeline.c.dedupe).where(timeline.c.dedupe.in_(bin
 
 async def change_many(app: App, agent: Agent, change: BulkChange, chosen: Sequence[Chosen]) -> list[Result]:
     """Changes the tickets and returns one result for each, in their order. Raises `Refused` if nobody can be
-    assigned to the user."""
+    assigned to the user or snoozed until the time."""
     if change.action == "assign":
         await app.read(actions.check_assignee, change.user)
+    if change.action == "snooze":
+        await app.read(snoozing.check_time, change.until, app.clock.now())
     parts = await Slices(app, FIRST_SLICE).write(change_slice, chosen, agent, change)
     return [result for part in parts for result in part]
 
@@ -95,6 +98,10 @@ def _change(tx: Tx, agent: Agent, change: BulkChange, item: Chosen) -> Ticket:
             return actions.close(tx, agent, item.ticket, key)
         case "undo_close":
             return actions.undo_close(tx, agent, item.ticket, key)
+        case "snooze":
+            return snoozing.snooze(tx, agent, item.ticket, change.until, key)
+        case "wake":
+            return snoozing.wake(tx, agent, item.ticket, key)
         case "assign":
             return actions.assign(tx, agent, item.ticket, change.user, key)
         case "read":

@@ -69,6 +69,7 @@ class BulkBody(Keyed):
     action: bulk.BulkAction
     tickets: list[ChosenTicket] = Field(min_length=1, max_length=bulk.MAX_TICKETS)
     user: int | None = Field(None, ge=1, le=2**53)  # for `assign`; null: nobody
+    until: str | None = Field(None, max_length=40)  # for `snooze`
 
 
 class ReadBody(Body):
@@ -258,10 +259,10 @@ async def unread(app: App, call: Call) -> Any:
 
 
 async def change_many(app: App, call: Call) -> Any:
-    """Close, assign or mark up to 500 tickets at once, each with a result of its own."""
+    """Close, snooze, assign or mark up to 500 tickets at once, each with a result of its own."""
     body: BulkBody = call.body
     chosen = {item.id: bulk.Chosen(item.id, item.seq) for item in body.tickets}
-    change = bulk.BulkChange(body.action, body.key, body.user)
+    change = bulk.BulkChange(body.action, body.key, body.user, body.until or "")
     results = await bulk.change_many(app, call.agent, change, list(chosen.values()))
     return {"results": [{"ticket": ticket, "code": code} for ticket, code in results]}
 

@@ -34,6 +34,7 @@ from server.threads.timeline import SYSTEM, append_to_each, by, written_before
 WAKE_JOB = "inbox.wake"
 PAGE = 500  # due tickets read at a time
 MAX_PAGES = 40  # in one run; the next run follows at once if more are due
+_OPEN = ticket_rules.TicketFacts("sms", "open")
 OPEN_AGAIN: dict[str, Any] = {"status": "open", **AWAKE}
 
 _DUE = Statement(
@@ -63,16 +64,10 @@ def snooze(tx: Tx, agent: Agent, ticket_id: int, choice: str, client_key: str) -
     ticket = lock_ticket(tx, ticket_id)
     if repeated:
         return ticket
-    until = ticket_rules.snooze_time(choice, tx.now, time_zone(tx))
-    verdict = until if isinstance(until, ticket_rules.Impossible) else None
-    if isinstance(until, datetime):
-        decided = ticket_rules.on_snooze(facts_of(ticket), until, tx.now)
-        verdict = decided if isinstance(decided, ticket_rules.Impossible) else None
-    if verdict is not None:
-        if verdict.code in ("invalid", "in_the_past", "too_far"):
-            raise Refused(verdict.code, verdict.message, field="until")
+    until = check_time(tx, choice, tx.now)
+    verdict = ticket_rules.on_snooze(facts_of(ticket), until, tx.now)
+    if isinstance(verdict, ticket_rules.Impossible):
         raise Conflict(verdict.code, verdict.message)
-    assert isinstance(until, datetime)
     if ticket.closing_at is not None:
         jobs.cancel(tx, close_key(ticket.id))
     appended = status_entry(
@@ -97,6 +92,18 @@ def snooze(tx: Tx, agent: Agent, ticket_id: int, choice: str, client_key: str) -
         woken_for=None,
         closing_at=None,
     )
+
+
+def check_time(conn: Conn, choice: str, now: datetime) -> datetime:
+    """The moment that `choice` names. Raises `Refused` for a time that is invalid, past or too far."""
+    until = ticket_rules.snooze_time(choice, now, time_zone(conn))
+    if isinstance(until, datetime) and isinstance(
+        late := ticket_rules.on_snooze(_OPEN, until, now), ticket_rules.Impossible
+    ):
+        until = late
+    if isinstance(until, ticket_rules.Impossible):
+        raise Refused(until.code, until.message, field="until")
+    return until
 
 
 def wake(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:

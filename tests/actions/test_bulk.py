@@ -17,13 +17,19 @@ from tests.world import Desk, World
 
 
 async def change(
-    world: World, desk: Desk, action: Any, *chosen: Ticket | int | Chosen, user: int | None = None, key: str = ""
+    world: World,
+    desk: Desk,
+    action: Any,
+    *chosen: Ticket | int | Chosen,
+    user: int | None = None,
+    until: str = "",
+    key: str = "",
 ) -> list[str]:
     """The code of each ticket, in the order of `chosen`."""
     items = [
         item if isinstance(item, Chosen) else Chosen(item if isinstance(item, int) else item.id) for item in chosen
     ]
-    change = BulkChange(action, key or world.key(), user)
+    change = BulkChange(action, key or world.key(), user, until)
     results = await bulk.change_many(world.app, desk.agent, change, items)
     assert [result.ticket for result in results] == [item.ticket for item in items]
     return [result.code for result in results]
@@ -126,3 +132,16 @@ async def test_a_slice_is_as_small_as_the_writer_needs(world: World, monkeypatch
     monkeypatch.setattr(type(world.app), "write_bulk", lambda app, *args: slow(*args))
     assert await change(world, ana, "close", *tickets) == ["done"] * 20
     assert sizes[0] == bulk.FIRST_SLICE <= 5 and max(sizes[1:]) <= TARGET_S / 0.001
+
+
+async def test_tickets_are_snoozed_and_woken_together(world: World) -> None:
+    ana = await world.agent("ana")
+    _, chat = await world.conversation()
+    text, closed = await world.sms_ticket("text"), await world.sms_ticket("closed")
+    await ana.closes(closed)
+    assert await change(world, ana, "snooze", chat, text, closed, until="tomorrow") == ["done", "done", "closed"]
+    assert {(await world.ticket(ticket)).status for ticket in (chat, text)} == {"snoozed"}
+    assert await change(world, ana, "wake", chat, closed) == ["done", "unchanged"]
+    with pytest.raises(Refused) as refusal:
+        await change(world, ana, "snooze", chat, until="yesterday")
+    assert refusal.value.field == "until"

@@ -14,6 +14,8 @@ MERGING = ("MergeForm.tsx", "MergedContacts.tsx", "merging.tsx")
 BORROWED = {f"{CONSOLE}/ui/NewPassword.tsx": {"accounts"}} | {
     f"{CONSOLE}/inbox/details/{name}": {"merging"} for name in MERGING
 }
+DESK = {path.name for path in (ROOT / CONSOLE / "inbox/desk").glob("*.ts*")} - {"loadDesk.ts", "parts.ts", "props.ts"}
+BORROWED |= {f"{CONSOLE}/inbox/desk/{name}": {"desk"} for name in DESK}
 
 
 def manifests() -> dict[str, str]:

@@ -35,7 +35,7 @@ AREAS = {"accounts", "inbox", "settings"}
 # Folders that other folders import only through `index.ts`.
 ONLY_BY_INDEX = AREAS | {"messaging"}
 # The folders of the inbox, from high to low; "" stands for the inbox's own files, which combine the panes.
-INBOX = [("",), ("composer", "details", "list", "thread"), ("data",), ("address",)]
+INBOX = [("",), ("composer", "details", "list", "thread"), ("desk",), ("data",), ("address",)]
 INBOX_RANK = {folder: -place for place, folders in enumerate(INBOX) for folder in folders}
 # Files that only tests import.
 FOR_TESTS = "testing"

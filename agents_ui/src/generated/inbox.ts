@@ -12,9 +12,10 @@ export interface Badge {
   unread: number
 }
 export interface BulkBody {
-  action: 'close' | 'undo_close' | 'assign' | 'read' | 'unread'
+  action: 'close' | 'undo_close' | 'snooze' | 'wake' | 'assign' | 'read' | 'unread'
   key: string
   tickets: ChosenTicket[]
+  until?: string | null
   user?: number | null
 }
 /**

@@ -10,10 +10,11 @@ import shell from './en/shell.json'
 
 /** A file of texts; each language has all of them, and no two files share a top-level key. */
 export type TextFile =
-  'shell' | 'accounts' | 'inbox' | 'mail' | 'merging' | 'messaging' | 'settings' | 'system'
+  'shell' | 'accounts' | 'desk' | 'inbox' | 'mail' | 'merging' | 'messaging' | 'settings' | 'system'
 
 type Texts = typeof shell &
   typeof import('./en/accounts.json') &
+  typeof import('./en/desk.json') &
   typeof import('./en/inbox.json') &
   typeof import('./en/mail.json') &
   typeof import('./en/merging.json') &

@@ -139,6 +139,7 @@ export function Conversation({ ticket, at = null, onBack, onDetails, onNext }: C
         onBack={onBack}
         onDetails={onDetails}
         onClose={close}
+        onNext={onNext}
         onUnread={() => void unread()}
         onMerge={() => void merge()}
       />

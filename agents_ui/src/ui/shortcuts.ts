@@ -14,6 +14,7 @@ export const SHORTCUTS = {
   reply: { keys: ['r'], group: 'ticket' },
   note: { keys: ['n'], group: 'ticket' },
   close: { keys: ['e'], group: 'ticket' },
+  snooze: { keys: ['s'], group: 'ticket' },
   assign: { keys: ['a'], group: 'ticket' },
   unread: { keys: ['u'], group: 'ticket' },
   details: { keys: ['i'], group: 'ticket' },

@@ -71,7 +71,7 @@ describe('the composer', () => {
     )
     expect(sendMessage).not.toHaveBeenCalled()
     expect(fireEvent.keyDown(box(), { key: 'Enter' })).toBe(false)
-    expect(sendMessage).toHaveBeenCalledWith(expect.objectContaining({ id: 1 }), 'reply', 'Hello', [], 0)
+    expect(sendMessage).toHaveBeenCalledWith(expect.objectContaining({ id: 1 }), 'reply', 'Hello', [], 0, false)
     expect(box()).toHaveProperty('value', '')
     fireEvent.keyDown(box(), { key: 'Enter' })
     expect(sendMessage, 'of nothing').toHaveBeenCalledOnce()
@@ -126,7 +126,7 @@ describe('the composer', () => {
     await userEvent.click(await screen.findByRole('button', { name: 'Remove image.png' }))
     expect(uploaded.mock.calls[0]![3]?.aborted).toBe(true)
     fireEvent.keyDown(box(), { key: 'Enter' })
-    expect(sendMessage).toHaveBeenCalledWith(expect.anything(), 'reply', 'Look', [], 0)
+    expect(sendMessage).toHaveBeenCalledWith(expect.anything(), 'reply', 'Look', [], 0, false)
   })
 
   it('can upload a failed file again, but not a file that the channel does not accept', async () => {
@@ -197,6 +197,6 @@ describe('the composer', () => {
     await flushDrafts()
     await vi.waitFor(() => expect(useDrafts.getState().byTicket[1]?.rev).toBe(4))
     fireEvent.keyDown(box(), { key: 'Enter' })
-    expect(sendMessage).toHaveBeenCalledWith(expect.anything(), 'reply', 'Hello', [], 4)
+    expect(sendMessage).toHaveBeenCalledWith(expect.anything(), 'reply', 'Hello', [], 4, false)
   })
 })

@@ -128,9 +128,9 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
     },
   }))
 
-  function send() {
+  function send(reopen = false) {
     if (!ready) return
-    sendMessage(ticket, draft.mode, draft.text.trim(), files, draft.rev)
+    sendMessage(ticket, draft.mode, draft.text.trim(), files, draft.rev, reopen)
     setDraft(ticket.id, { text: '', files: note ? draft.files : [] })
     setOffered([])
     typed.current = -Infinity
@@ -354,10 +354,15 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
               t('inbox.sendHint', { keys: hint(sendWith) })
             )}
           </span>
+          {ticket.status === 'snoozed' && !note && (
+            <Button size="compact-md" variant="default" onClick={() => send(true)} disabled={!ready}>
+              {t('inbox.sendReopen')}
+            </Button>
+          )}
           <Button
             size="compact-md"
             className={classes.send}
-            onClick={send}
+            onClick={() => send()}
             disabled={!ready}
             color={note ? 'amber' : 'indigo'}
             rightSection={<IconSend2 size={15} stroke={1.9} />}

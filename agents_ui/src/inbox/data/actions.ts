@@ -47,7 +47,11 @@ export async function reopenTicket(ticket: TicketOut): Promise<void> {
 export async function assignTicket(ticket: TicketOut, user: number | null): Promise<void> {
   if (ticket.assignee === user) return
   applySummary({ ...ticket, assignee: user })
-  if (!(await act(`/api/tickets/${ticket.id}/assign`, { key: newKey(), user }))) applySummary(ticket)
+  const after = await act(`/api/tickets/${ticket.id}/assign`, { key: newKey(), user })
+  if (!after) return applySummary(ticket)
+  undoToast(i18n.t('inbox.assignChanged'), () => {
+    void act(`/api/tickets/${ticket.id}/assign`, { key: newKey(), user: ticket.assignee })
+  })
 }
 
 /** By ticket: the request that marks it read, while it runs. */

@@ -13,9 +13,10 @@ async function send(
   action: Action,
   tickets: readonly TicketOut[],
   user: number | null = null,
+  until: string | null = null,
 ): Promise<BulkResult[]> {
   const chosen = tickets.map(({ id, last_seq: seq }) => ({ id, seq }))
-  const body: BulkBody = { key: newKey(), action, tickets: chosen, user }
+  const body: BulkBody = { key: newKey(), action, tickets: chosen, user, until }
   return (await postUntilConfirmed<BulkResults>('/api/tickets/bulk', body)).results
 }
 
@@ -23,26 +24,44 @@ async function send(
 const UNDO: Partial<Record<Action, (tickets: readonly TicketOut[]) => Promise<BulkResult[]>>> = {
   close: (tickets) => send('undo_close', tickets),
   read: (tickets) => send('unread', tickets),
-  assign: async (tickets) => {
-    const assignees = [...new Set(tickets.map(({ assignee }) => assignee))]
-    const parts = assignees.map((user) =>
-      send(
-        'assign',
-        tickets.filter(({ assignee }) => assignee === user),
-        user,
-      ),
-    )
-    return (await Promise.all(parts)).flat()
-  },
+  assign: (tickets) =>
+    inGroups(
+      tickets,
+      ({ assignee }) => assignee,
+      (user, group) => send('assign', group, user),
+    ),
+  snooze: (tickets) =>
+    inGroups(
+      tickets,
+      ({ status, snoozed_until: until }) => (status === 'snoozed' ? until : null),
+      (until, group) => (until === null ? send('wake', group) : send('snooze', group, null, until)),
+    ),
+}
+
+/** Sends one request for the tickets of each former value. */
+async function inGroups<T>(
+  tickets: readonly TicketOut[],
+  former: (ticket: TicketOut) => T,
+  undo: (value: T, group: readonly TicketOut[]) => Promise<BulkResult[]>,
+): Promise<BulkResult[]> {
+  const values = [...new Set(tickets.map(former))]
+  const parts = values.map((value) =>
+    undo(
+      value,
+      tickets.filter((ticket) => former(ticket) === value),
+    ),
+  )
+  return (await Promise.all(parts)).flat()
 }
 
 export async function changeTickets(
-  action: 'close' | 'read' | 'assign',
+  action: 'close' | 'read' | 'assign' | 'snooze',
   tickets: readonly TicketOut[],
   user: number | null = null,
+  until: string | null = null,
 ): Promise<boolean> {
   try {
-    const results = await send(action, tickets, user)
+    const results = await send(action, tickets, user, until)
     const done = new Set(results.filter(({ code }) => code === 'done').map(({ ticket }) => ticket))
     const words = resultText(results, (count) => i18n.t(`inbox.bulk.done.${action}`, { count }))
     const undo = async () => {

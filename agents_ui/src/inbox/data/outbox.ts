@@ -21,6 +21,8 @@ export interface Sending {
   files: File[]
   /** The revision of the draft that was sent; missing in items of an earlier version. */
   draft?: number
+  /** Whether the reply wakes a snoozed ticket. */
+  reopen?: boolean
   /** When it was written. For display only: clocks may be set back, so messages are not sorted by it. */
   at: string
   /** The message's position in the order of sending. */

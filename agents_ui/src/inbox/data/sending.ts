@@ -32,6 +32,7 @@ export function startOutbox(user: number): void {
             text: item.text,
             files: item.files.map((file) => file.token),
             draft: item.draft,
+            reopen: item.reopen,
           })
     },
     acknowledged: (item, answer) => {
@@ -72,7 +73,14 @@ export function stopOutbox(): void {
 }
 
 /** `draft`: the revision of the sent draft, so that the server keeps a newer one. */
-export function sendMessage(ticket: TicketOut, mode: Mode, text: string, files: File[], draft: number): void {
+export function sendMessage(
+  ticket: TicketOut,
+  mode: Mode,
+  text: string,
+  files: File[],
+  draft: number,
+  reopen = false,
+): void {
   outbox?.add({
     key: newKey(),
     ticket: ticket.id,
@@ -81,6 +89,7 @@ export function sendMessage(ticket: TicketOut, mode: Mode, text: string, files: 
     text,
     files,
     draft,
+    reopen,
     at: new Date().toISOString(),
   })
 }

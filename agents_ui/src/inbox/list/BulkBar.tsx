@@ -1,6 +1,13 @@
 /** In place of the list's menus while tickets are chosen: how many, and what can be done with all of them. */
 import { ActionIcon, Button, Menu, Tooltip, UnstyledButton } from '@mantine/core'
-import { IconCheck, IconMailOpened, IconUserOff, IconUserPlus, IconX } from '@tabler/icons-react'
+import {
+  IconCheck,
+  IconClockPause,
+  IconMailOpened,
+  IconUserOff,
+  IconUserPlus,
+  IconX,
+} from '@tabler/icons-react'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { TicketOut } from '../../generated/protocol'
@@ -9,6 +16,7 @@ import { oneLine } from '../../kernel/text'
 import { Face } from '../../ui/Face'
 import { useShortcut } from '../../ui/shortcuts'
 import { changeTickets } from '../data/bulk'
+import { SnoozeMenu } from '../desk/parts'
 import { chooseOnly, clearSelection } from '../data/selection'
 import { useAssignable } from '../data/useAssignable'
 import classes from './TicketList.module.css'
@@ -25,6 +33,7 @@ export function BulkBar({ rows, chosen }: BulkBarProps) {
   const colleagues = useAssignable()
   const [busy, setBusy] = useState(false)
   const [assigning, setAssigning] = useState(false)
+  const [snoozing, setSnoozing] = useState(false)
   const whole = chosen.length === rows.length
 
   async function change(...args: Parameters<typeof changeTickets>) {
@@ -34,8 +43,10 @@ export function BulkBar({ rows, chosen }: BulkBarProps) {
     setBusy(false)
   }
   const close = () => void change('close', chosen)
+  const snooze = (until: string) => void change('snooze', chosen, null, until)
   // While tickets are selected, these shortcuts act on them and not on the open ticket.
   useShortcut('close', close, true, true)
+  useShortcut('snooze', () => setSnoozing(true), true, true)
   useShortcut('assign', () => setAssigning(true), true, true)
   useShortcut('leave', clearSelection, true, true)
 
@@ -67,6 +78,16 @@ export function BulkBar({ rows, chosen }: BulkBarProps) {
         <Button {...button} leftSection={<IconCheck size={15} />} onClick={close}>
           {t('inbox.close')}
         </Button>
+        <span className={classes.snooze}>
+          <Button
+            {...button}
+            leftSection={<IconClockPause size={15} />}
+            onClick={() => setSnoozing(!snoozing)}
+          >
+            {t('inbox.snooze')}
+          </Button>
+          {snoozing && <SnoozeMenu onClose={() => setSnoozing(false)} onPick={snooze} />}
+        </span>
         <Menu opened={assigning} onChange={setAssigning} position="bottom-start" width={240}>
           <Menu.Target>
             <Button {...button} leftSection={<IconUserPlus size={15} />}>

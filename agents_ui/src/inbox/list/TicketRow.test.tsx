@@ -96,6 +96,7 @@ describe('the open ticket', () => {
           onBack={nothing}
           onDetails={nothing}
           onClose={nothing}
+          onNext={() => nothing}
           onUnread={nothing}
           onMerge={nothing}
         />,

@@ -7,6 +7,7 @@ import { Face } from '../../ui/Face'
 import type { TicketOut } from '../../generated/protocol'
 import { oneLine } from '../../kernel/text'
 import { exactTime, lasting, shortTime, untilTime } from '../../kernel/time'
+import { useSession } from '../../kernel/session'
 import { useDrafts } from '../data/drafts'
 import { ticketName, useUser } from '../../live/people'
 import classes from './TicketRow.module.css'
@@ -100,15 +101,22 @@ export const TicketRow = memo(function TicketRow({
 
 const WORTH_SAYING_MS = 60_000
 
-/** How long the customer waits, until when the ticket is snoozed, else the age of the last message. */
+/** Until when the ticket is snoozed, that its snooze ended for you, how long the customer waits, else the age of the last message. */
 function When({ ticket, now }: { ticket: TicketOut; now: number }) {
   const { t } = useTranslation()
+  const me = useSession((session) => session.user?.id)
   const { status, snoozed_until: until, waiting_since: since, last_message_at: at } = ticket
   if (status === 'snoozed' && until)
     return (
       <time className={classes.time} dateTime={until} title={exactTime(until)}>
         <IconClockPause size={13} aria-hidden /> {t('inbox.until', { time: untilTime(until, now) })}
       </time>
+    )
+  if (ticket.woken_for !== null && ticket.woken_for === me)
+    return (
+      <span className={`${classes.time} ${classes.waiting}`}>
+        <IconClockPause size={13} aria-hidden /> {t('inbox.snoozeEnded')}
+      </span>
     )
   if (status === 'open' && since && now - Date.parse(since) >= WORTH_SAYING_MS)
     return (

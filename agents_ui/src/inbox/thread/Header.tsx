@@ -15,6 +15,7 @@ import { Face } from '../../ui/Face'
 import { keyCaps } from '../../ui/shortcuts'
 import { useCan } from '../../kernel/session'
 import { AssignMenu } from './AssignMenu'
+import { SnoozeButton } from './SnoozeButton'
 import { copyLink, reopenTicket, undoClose } from '../data/actions'
 import classes from './Header.module.css'
 import { ticketName } from '../../live/people'
@@ -25,11 +26,13 @@ interface HeaderProps {
   onBack: () => void
   onDetails: () => void
   onClose: () => void
+  /** The ticket leaves the list: go to the one below it. Returns how to go back. */
+  onNext: () => () => void
   onUnread: () => void
   onMerge: () => void
 }
 
-export function Header({ ticket, onBack, onDetails, onClose, onUnread, onMerge }: HeaderProps) {
+export function Header({ ticket, onBack, onDetails, onClose, onNext, onUnread, onMerge }: HeaderProps) {
   const { t } = useTranslation()
   const online = useOnline(ticket)
   const mayMerge = useCan('contacts_edit')
@@ -63,6 +66,7 @@ export function Header({ ticket, onBack, onDetails, onClose, onUnread, onMerge }
         </Text>
       </div>
       <AssignMenu ticket={ticket} />
+      {ticket.status !== 'closed' && <SnoozeButton ticket={ticket} onNext={onNext} />}
       <StatusButton ticket={ticket} onClose={onClose} />
       <Menu position="bottom-end" width={220}>
         <Menu.Target>

@@ -4,7 +4,7 @@ import { memo, type ReactNode, useId, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { EntryOut, File } from '../../generated/protocol'
 import { oneLine } from '../../kernel/text'
-import { clock, exactTime } from '../../kernel/time'
+import { clock, exactTime, untilTime } from '../../kernel/time'
 import { Attachments } from './Attachments'
 import { useUserName } from '../../live/people'
 import classes from './SystemEntry.module.css'
@@ -83,7 +83,7 @@ function useLineText({ entry, purposes, names }: Line): ReactNode {
   const agent = oneLine(entry.author.name, 60) || t('people.someone')
   const user = typeof entry.data.user === 'number' ? entry.data.user : null
   const currentName = useUserName(user)
-  const { to, by, email, name } = entry.data
+  const { to, by, email, name, until, was } = entry.data
   if (entry.kind === 'assigned') {
     if (user === null) return t('inbox.lines.unassigned', { agent })
     if (user === entry.author.id) return t('inbox.lines.took', { agent })
@@ -109,6 +109,10 @@ function useLineText({ entry, purposes, names }: Line): ReactNode {
   }
   const actor = by === 'visitor' ? 'visitor' : by === 'agent' || by === 'contact' ? by : 'system'
   if (to === 'closed') return t(`inbox.lines.closed.${actor}`, { agent })
-  if (to === 'snoozed') return t('inbox.lines.snoozed', { agent })
+  if (to === 'snoozed')
+    return typeof until === 'string'
+      ? t('inbox.lines.snoozedUntil', { agent, time: untilTime(until, Date.parse(entry.at)) })
+      : t('inbox.lines.snoozed', { agent })
+  if (was === 'snoozed') return t(`inbox.lines.woken.${by === 'agent' ? 'agent' : 'system'}`, { agent })
   return t(`inbox.lines.opened.${actor}`, { agent })
 }

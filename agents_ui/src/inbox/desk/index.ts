@@ -1,0 +1,7 @@
+import { explainFrom } from '../../ui/toasts'
+
+export { announceWoken } from './woken'
+export { SnoozeMenu } from './SnoozeMenu'
+export { snoozeTicket, wakeTicket } from './snoozing'
+
+explainFrom('desk.errors')

@@ -1,0 +1,6 @@
+/** Late parts of the desk. */
+import { lazyPart } from '../../ui/lazyPart'
+import { loadDesk } from './loadDesk'
+import type { SnoozeMenuProps } from './props'
+
+export const SnoozeMenu = lazyPart<SnoozeMenuProps>(async () => (await loadDesk()).SnoozeMenu, { soon: true })
