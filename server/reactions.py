@@ -17,7 +17,7 @@ from server.kernel.context import Reactions
 from server.links.rules import LinksClicked
 from server.notifications import recording as notifications
 from server.sms import reactions
-from server.threads.rules import TicketOpened
+from server.threads.rules import SnoozesEnded, TicketOpened
 
 REACTIONS: Reactions = {
     OutboundSettled: [reactions.note_delivery, delivery.note_outcome],
@@ -26,6 +26,7 @@ REACTIONS: Reactions = {
     ContactChanged: [inbox.note_contact],
     LinksClicked: [events.note_clicks],
     TicketOpened: [notifications.note_opened],
+    SnoozesEnded: [notifications.note_snoozes_ended],
     Invited: [composing.mail_invitation],
     LinkRequested: [composing.mail_link],
 }

@@ -15,7 +15,7 @@ from server.kernel import jobs
 from server.kernel.sql import Statement, Tx
 from server.notifications.rules import Notice
 from server.schema import pending_notices
-from server.threads.rules import TicketOpened
+from server.threads.rules import SnoozesEnded, TicketOpened
 
 DELIVER_JOB = "notifications.deliver"
 _PRIORITY = 0  # of replies: people wait for it
@@ -38,3 +38,8 @@ def note_opened(tx: Tx, event: TicketOpened) -> None:
     """A customer opened or reopened a ticket. One that an agent reopened is no news for colleagues."""
     if event.by_agent is None:
         notify(tx, [Notice("opened" if event.first else "reopened", event.ticket)])
+
+
+def note_snoozes_ended(tx: Tx, event: SnoozesEnded) -> None:
+    """Tells the assignee of each ticket that woke, else the agent who snoozed it."""
+    notify(tx, [Notice("snooze_ended", woken.ticket, woken.user) for woken in event.tickets if woken.user is not None])

@@ -11,7 +11,7 @@ from server.accounts import account_settings
 from server.accounts.account_settings import AccountSettings
 from server.errors import Conflict, Refused
 from server.inbox import snoozing
-from server.schema import events, jobs
+from server.schema import events, jobs, notifications
 from server.threads import changes
 from server.threads.tickets import INBOX_TOPIC, Ticket
 from tests.world import World
@@ -60,6 +60,11 @@ async def test_a_snoozed_ticket_wakes_open_and_unread_for_its_assignee_else_for_
     assert (last.kind, last.data, last.public_seq) == ("status", {"to": "open", "by": "system", "was": "snoozed"}, None)
     assert [entry.kind for entry in await zoe.entries() if entry.kind == "status"] == [], "visitors see no snooze"
     assert (await ana.reads(mine)).woken_for is None, "who reads the ticket has been told"
+    for desk in (ana, ben):
+        notices = await world.rows(
+            notifications, notifications.c.user_id == desk.id, notifications.c.kind == "snooze_ended"
+        )
+        assert [row.count for row in notices] == [1]
     recorded = [row.metric for row in await world.rows(events) if "snooze" in row.metric]
     assert sorted(recorded) == ["snooze_ended", "snooze_ended", "ticket_snoozed", "ticket_snoozed"]
 

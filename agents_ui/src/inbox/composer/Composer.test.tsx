@@ -71,7 +71,14 @@ describe('the composer', () => {
     )
     expect(sendMessage).not.toHaveBeenCalled()
     expect(fireEvent.keyDown(box(), { key: 'Enter' })).toBe(false)
-    expect(sendMessage).toHaveBeenCalledWith(expect.objectContaining({ id: 1 }), 'reply', 'Hello', [], 0, false)
+    expect(sendMessage).toHaveBeenCalledWith(
+      expect.objectContaining({ id: 1 }),
+      'reply',
+      'Hello',
+      [],
+      0,
+      false,
+    )
     expect(box()).toHaveProperty('value', '')
     fireEvent.keyDown(box(), { key: 'Enter' })
     expect(sendMessage, 'of nothing').toHaveBeenCalledOnce()
