@@ -141,7 +141,7 @@ async def test_an_odd_mail_is_shown_without_an_error(tmp_path: Path, content: by
     async with open_online(tmp_path / "data", mode="development", demo_url=DEMO) as online:
         catcher = online.app.part(Catcher)
         await catcher.start()
-        catcher._keep("a@b.example", ["c@d.example"], content)
+        catcher._store_mail("a@b.example", ["c@d.example"], content)
         [caught] = catcher.mails
         for path in ("/mail/state", f"/mail/{caught.id}", f"/mail/{caught.id}/html"):
             assert (await online.get(path)).status == 200
