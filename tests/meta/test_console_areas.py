@@ -16,6 +16,7 @@ BORROWED = {f"{CONSOLE}/ui/NewPassword.tsx": {"accounts"}} | {
 }
 DESK = {path.name for path in (ROOT / CONSOLE / "inbox/desk").glob("*.ts*")} - {"loadDesk.ts", "parts.ts", "props.ts"}
 BORROWED |= {f"{CONSOLE}/inbox/desk/{name}": {"desk"} for name in DESK}
+BORROWED |= {f"{CONSOLE}/inbox/thread/{name}": {"mail"} for name in ("MailCard.tsx", "OpenedMail.tsx")}
 
 
 def manifests() -> dict[str, str]:
