@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 import server.accounts.http
 import server.audit.http
+import server.chat_mail.http
 import server.consent.http
 import server.contacts.http
 import server.delivery.http
@@ -47,6 +48,8 @@ from server.accounts.rules import Can
 from server.channels import twilio_sms
 from server.channels.base import SmsChannel
 from server.channels.mail import MailChannel, MailServer
+from server.chat_mail import composing as chat_composing
+from server.chat_mail import follow_ups
 from server.delivery import deactivations, testing_mail
 from server.delivery.mail import Composer
 from server.delivery.pump import MailPump, Pump
@@ -92,6 +95,7 @@ async def describe(app: App, call: Call) -> Any:
 ENDPOINTS: list[Endpoint] = [
     *server.accounts.http.ENDPOINTS,
     *server.audit.http.ENDPOINTS,
+    *server.chat_mail.http.ENDPOINTS,
     *server.consent.http.ENDPOINTS,
     *server.contacts.http.ENDPOINTS,
     *server.delivery.http.ENDPOINTS,
@@ -110,6 +114,7 @@ ENDPOINTS: list[Endpoint] = [
 
 JOBS: dict[str, Handler] = {
     **mailed_links.HANDLERS,
+    **follow_ups.HANDLERS,
     **server.delivery.jobs.HANDLERS,
     **retention.HANDLERS,
     **fetching.HANDLERS,
@@ -132,6 +137,7 @@ READY_S = 1.5  # timeout of the database check of /readyz
 # By template: the function that writes a queued mail when it is sent.
 COMPOSERS: dict[str, Composer] = {
     **composing.COMPOSERS,
+    **chat_composing.COMPOSERS,
     **mails.COMPOSERS,
     testing_mail.TEMPLATE: testing_mail.compose,
 }

@@ -74,6 +74,10 @@ class Composed:
     headers: Mapping[str, str] = field(default_factory=dict)
     automatic: bool = True
     secrets: Sequence[str] = ()  # parts of the text, such as links that sign somebody in; never stored
+    # "": as in Settings → E-mail
+    sender: str = ""
+    sender_name: str = ""
+    reply_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,15 +230,15 @@ def _compose(
         _keep_copy(tx, row, composed)
     return Mail(
         recipient=row.recipient,
-        sender=document.from_address,
-        sender_name=document.from_name,
+        sender=composed.sender or document.from_address,
+        sender_name=composed.sender_name or document.from_name,
         subject=composed.subject,
         text=composed.text,
         html=composed.html,
         message_id=message_id,
         return_path=return_path(key, row.id, document),
         at=tx.now,
-        reply_to=document.reply_to,
+        reply_to=composed.reply_to or document.reply_to,
         automatic=composed.automatic,
         headers=composed.headers,
         urgent=Lane(row.lane).urgent,

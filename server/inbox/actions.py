@@ -6,11 +6,13 @@ Functions that take a `tx` run inside the caller's transaction; those that take 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 from sqlalchemy import bindparam, select, update
 
 from server.accounts.rules import TABLE, Agent, Can
+from server.chat_mail import follow_ups
 from server.delivery import actions as delivery
 from server.errors import Conflict, Refused
 from server.files.rows import attach
@@ -22,6 +24,7 @@ from server.notifications.recording import notify
 from server.notifications.rules import Notice
 from server.schema import threads, users
 from server.sms import replies
+from server.sms.settings import INBOX
 from server.threads import entries, rules, ticket_rules
 from server.threads import tickets as ticket_queries
 from server.threads.changes import change_ticket, close_ticket, publish_entry
@@ -105,6 +108,11 @@ def write_message(tx: Tx, agent: Agent, message: Outgoing, base: str = "") -> Wr
         delivery.set_entry(tx, text_to_send.queued.id, ticket.thread, appended[0].seq)
     if note:
         return Written(appended[0], publish_entry(tx, ticket, appended))
+    if ticket.channel == "webchat":
+        settings = INBOX.load(tx)
+        if settings.support_from:
+            delay = timedelta(minutes=settings.follow_up_minutes)
+            follow_ups.note_reply(tx, ticket, appended[0].seq, delay)
     after = change_ticket(
         tx,
         ticket,

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists, func, or_, select
 
+from server.chat_mail import follow_ups
 from server.consent import queries as consents
 from server.consent.rules import SMS_PURPOSES, Status
 from server.consent.settings import KEYWORDS
@@ -149,7 +150,7 @@ def ticket_and_details(conn: Any, ticket_id: int) -> Any:
     if ticket is None:
         return None
     texts = sms_panel(conn, ticket.thread) if ticket.channel == "sms" else None
-    return ticket, details(conn, ticket), episodes.of_ticket(conn, ticket.id), texts
+    return ticket, details(conn, ticket), episodes.of_ticket(conn, ticket.id), texts, follow_ups.shown(conn, ticket)
 
 
 def episode_json(episode: Episode) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from starlette.responses import FileResponse
 
 from server import frames
 from server.accounts.rules import Actor, Agent, Can, Owned, Visitor, authorise
+from server.chat_mail.rules import FREE_MAIL
 from server.errors import NotFound, Refused
 from server.files import rows, storage, uploads
 from server.frames import FileToken, Key
@@ -32,6 +33,7 @@ from server.threads.tickets import Written
 from server.web import auth
 from server.web.http import PUBLIC, WHOLE_NUMBER, Call, EmptyBody, Endpoint, path_id, whole_number
 from server.web.paging import PAGING_QUERY, Paging
+from server.webchat import visitors
 from server.webchat.rules import clean_url
 
 MAX_PAGE = 100
@@ -128,7 +130,7 @@ async def get_ticket(app: App, call: Call) -> Any:
     found_ticket = await app.read(ticket_and_details, path_id(call, "ticket"))
     if found_ticket is None:
         raise NotFound()
-    ticket, (panel, same_email, other_tickets), episodes, sms = found_ticket
+    ticket, (panel, same_email, other_tickets), episodes, sms, follow_up = found_ticket
     now, numbers = app.clock.now(), await cached_numbers(app).get()
     wire = ticket_json(ticket, now, numbers)
     return {
@@ -150,6 +152,7 @@ async def get_ticket(app: App, call: Call) -> Any:
             "other_tickets": [ticket_json(other_ticket, now, numbers) for other_ticket in other_tickets],
             "episodes": [episode_json(episode) for episode in episodes],
             "sms": None if sms is None else sms_json(sms, app.settings.public_url),
+            "follow_up": follow_up and follow_up | {"at": follow_up["at"] and rfc3339(follow_up["at"])},
         },
     }
 
@@ -356,6 +359,8 @@ async def download(app: App, call: Call) -> Any:
     if file is None or (file.owner.startswith(OWNER) and not await _may_show_texted_file(app, file)):
         raise NotFound()
     own_file = isinstance(actor, Visitor) and file.owner == f"web:{actor.key}"
+    if isinstance(actor, Visitor) and file.thread is not None and file.public:
+        own_file = own_file or await app.read(visitors.guest_of, actor.key) == file.thread
     authorise(
         actor,
         Can.INBOX,
@@ -411,9 +416,12 @@ class InboxBody(InboxSettings):
     version: str | None = None
 
 
+_FREE_MAIL = {"free_mail": sorted(FREE_MAIL)}
+
+
 async def get_settings(app: App, call: Call) -> Any:
     """Show the inbox's settings."""
-    return (await app.read(settings.load_versioned)).json()
+    return (await app.read(settings.load_versioned)).json() | _FREE_MAIL
 
 
 async def put_settings(app: App, call: Call) -> Any:
@@ -423,7 +431,7 @@ async def put_settings(app: App, call: Call) -> Any:
     )
     saved = await app.write(settings.change, call.agent, new_settings, call.body.version, call.address)
     INBOX.cached(app).on_published("", None)
-    return saved.json()
+    return saved.json() | _FREE_MAIL
 
 
 ENDPOINTS: list[Endpoint] = [

@@ -13,6 +13,7 @@ from server.sms.settings import InboxSettings
 
 class VersionedInbox(InboxSettings):
     version: str
+    free_mail: list[str]  # domains whose support address gets a warning (FUP-2)
 
 
 class BulkResult(BaseModel):
@@ -80,6 +81,19 @@ class Episode(BaseModel):
     assignee: Colleague | None
 
 
+class FollowUp(BaseModel):
+    """The follow-up mail of a chat whose visitor left. `state`: `no_address`: there is no support address or mail server;
+    `no_email`: the visitor's address is unknown; `ready`: a reply would be mailed `minutes` later; `waiting`: a reply is
+    mailed at `at`; `sending`; `sent` at `at`; `failed`, `words` says why; `unknown`: perhaps sent at `at`. `to`: the
+    masked address."""
+
+    state: Literal["no_address", "no_email", "ready", "waiting", "sending", "sent", "failed", "unknown"]
+    to: str
+    minutes: int
+    at: str | None
+    words: str
+
+
 class Details(BaseModel):
     contact: ContactBrief
     created_at: str
@@ -99,6 +113,7 @@ class Details(BaseModel):
     other_tickets: list[TicketOut]
     episodes: list[Episode]  # newest first
     sms: SmsDetails | None
+    follow_up: FollowUp | None  # web chat only
 
 
 class TicketAndDetails(BaseModel):

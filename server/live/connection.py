@@ -446,7 +446,7 @@ class AgentConnection(Connection):
 class VisitorConnection(Connection):
     """Follows the visitor's own thread, by public sequence."""
 
-    __slots__ = ("key", "session", "thread", "thread_token")
+    __slots__ = ("key", "present_as", "session", "thread", "thread_token")
     public = True
 
     def __init__(
@@ -454,6 +454,7 @@ class VisitorConnection(Connection):
     ) -> None:
         super().__init__(context, send, end, abort)
         self.key = key
+        self.present_as = key  # whose presence the connection shows: of a guest, the visitor whose chat it is
         self.thread: int | None = None
         self.thread_token = ""
         self.session: Any = None  # live.visitor.VisitorSession; it switches to a new chat when one begins

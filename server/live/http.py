@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from server import frames
-from server.errors import NotFound, RateLimited, Refused, SignInRequired
+from server.errors import NotFound, RateLimited, Refused
 from server.kernel.context import App
 from server.kernel.sql import Conn
 from server.live.connection import VisitorConnection
 from server.live.hub import Hub
 from server.live.sockets import RETRY_S, TOO_MANY_CONNECTIONS, open_session, parse_frame
-from server.live.visitor import VisitorSession
+from server.live.visitor import VisitorSession, check_may_chat
 from server.threads import entries
 from server.web import auth
 from server.web.http import PUBLIC, VISITING, Call, Endpoint, read_body, response_deadline
@@ -144,8 +144,7 @@ async def send(app: App, call: Call) -> Any:
     settings = await hub.settings.get()
     identity = await auth.visitor_identity(app, _bearer(call), call.request.headers.get("x-threadline-identity"))
     hub.visitor_limits.count_or_refuse("POST /widget/send", identity.key, call.address)
-    if settings.signed_in_only and not identity.verified:
-        raise SignInRequired("Please sign in to chat with us.", "signin_required")
+    await check_may_chat(hub, settings, identity)
     connection = VisitorConnection(hub, collected.send, collected.end, _nothing, identity.key)
     session = VisitorSession(hub, connection, identity, call.address, call.request.headers.get("user-agent", ""))
     settled = asyncio.Event()
@@ -173,8 +172,7 @@ async def older(app: App, call: Call) -> Any:
     key = call.visitor.key
     hub.visitor_limits.count_or_refuse("POST /widget/older", key, call.address)
     identity = await auth.visitor_identity(app, _bearer(call), call.request.headers.get("x-threadline-identity"))
-    if (await hub.settings.get()).signed_in_only and not identity.verified:
-        raise SignInRequired("Please sign in to chat with us.", "signin_required")
+    await check_may_chat(hub, await hub.settings.get(), identity)
     page = await app.read(_page_before, key, body.thread, body.before)
     if page is None:
         raise NotFound("This chat does not exist.")

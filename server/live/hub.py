@@ -157,9 +157,9 @@ class Hub(Context):
             self.spawn(self._touch_presence([], [connection.agent.id]))
         else:
             self.visitors.add(connection)
-            self._open[connection.key] += 1
+            self._open[connection.present_as] += 1
             metrics.SOCKETS.labels("visitor").set(len(self.visitors))
-            self._departed_visitors.pop(connection.key, None)
+            self._departed_visitors.pop(connection.present_as, None)
 
     def remove(self, connection: AgentConnection | VisitorConnection) -> None:
         connection.detach()
@@ -174,11 +174,12 @@ class Hub(Context):
             self.visitors.discard(connection)
             self.visitor_places.give(connection.key)
             metrics.SOCKETS.labels("visitor").set(len(self.visitors))
-            self._open[connection.key] -= 1
-            if not self._open[connection.key]:
-                del self._open[connection.key]
+            present_as = connection.present_as
+            self._open[present_as] -= 1
+            if not self._open[present_as]:
+                del self._open[present_as]
                 if connection.thread is not None:
-                    self._departed_visitors[connection.key] = self._departure(connection, OFFLINE_AFTER_S)
+                    self._departed_visitors[present_as] = self._departure(connection, OFFLINE_AFTER_S)
 
     def _departure(self, connection: Connection, after_s: float) -> _Departure:
         """The departure of a closed connection. Its times count from the last received frame, because a dead connection was
@@ -222,7 +223,7 @@ class Hub(Context):
             for connection in self.agents:  # clients drop a viewer who was not announced for 45 s
                 connection.broadcast_viewing()
             await self._touch_presence(
-                [c.key for c in self.visitors if c.thread is not None and now - c.last_received < ALIVE_S],
+                [c.present_as for c in self.visitors if c.thread is not None and now - c.last_received < ALIVE_S],
                 [c.agent.id for c in self.agents if now - c.last_received < ALIVE_S],
             )
         if tick % 5 == 1:

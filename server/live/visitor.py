@@ -8,10 +8,11 @@ from typing import Any
 import structlog
 
 from server import frames
+from server.chat_mail import follow_ups
 from server.contacts import rules
 from server.errors import Busy, NotFound, Refused, SignInRequired
 from server.kernel import failpoints, metrics
-from server.kernel.sql import Conn
+from server.kernel.sql import Conn, Tx
 from server.live import encoding
 from server.live.connection import VisitorConnection
 from server.live.hub import Hub
@@ -21,7 +22,7 @@ from server.threads.entries import MAX_RESUMED_ENTRIES
 from server.threads.tickets import Written
 from server.web import auth
 from server.web.visitor_limits import NEW_CHAT
-from server.webchat import actions, hours, receiving, signing_in, visitors
+from server.webchat import actions, hours, presence, receiving, signing_in, visitors
 from server.webchat import rules as webchat_rules
 from server.webchat.actions import VisitorInfo
 from server.webchat.receiving import Inbound, OutOfHours
@@ -38,11 +39,29 @@ def _view(conn: Conn, key: str) -> VisitorView | None:
     return visitors.visitor_view(conn, key)
 
 
+def _note_return(tx: Tx, key: str, present_as: str, thread: int, info: VisitorInfo | None) -> None:
+    """The visitor is there again: refreshes their presence and cancels a follow-up mail (FUP-6)."""
+    if info is not None:
+        actions.visitor_moved(tx, key, info)
+    presence.touch_visitors(tx, [present_as])
+    follow_ups.visitor_returned(tx, thread)
+
+
+async def check_may_chat(hub: Hub, settings: WidgetSettings, identity: auth.VisitorIdentity) -> None:
+    """Raises `SignInRequired` if only signed-in customers may chat. A return link's guest may go on with its chat."""
+    if (
+        settings.signed_in_only
+        and not identity.verified
+        and await hub.app.read(visitors.guest_of, identity.key) is None
+    ):
+        raise SignInRequired("Please sign in to chat with us.", "signin_required")
+
+
 class VisitorSession:
     """One visitor on one connection: their identity, current chat and page, and what their frames do."""
 
     __slots__ = (
-        "_address", "_check_again", "_checking_chat", "_page", "_pending_messages", "_typed_at", "_typed_email", "_typed_name", "_user_agent", "anonymous_key", "connection", "hub",
+        "_address", "_check_again", "_checking_chat", "_guest", "_page", "_pending_messages", "_typed_at", "_typed_email", "_typed_name", "_user_agent", "anonymous_key", "connection", "hub",
         "identity",
     )  # fmt: skip
 
@@ -66,6 +85,7 @@ class VisitorSession:
         self._typed_at = 0.0
         self._checking_chat = False
         self._check_again = False
+        self._guest = False  # came by a return link
         # The visitor's key before they signed in, if the hello contains its token.
         self.anonymous_key: str | None = None
         connection.session = self
@@ -76,8 +96,7 @@ class VisitorSession:
         """Sends `ready` and the entries after the client's bookmark. Stores nothing for an unknown visitor."""
         hub, connection = self.hub, self.connection
         settings = await hub.settings.get()
-        if settings.signed_in_only and not self.identity.verified:
-            raise SignInRequired("Please sign in to chat with us.", "signin_required")
+        await check_may_chat(hub, settings, self.identity)
         # A notification of a new chat waits until this hello is answered; otherwise we could switch back to the old chat.
         self._checking_chat = True
         connection.start()
@@ -98,6 +117,9 @@ class VisitorSession:
         view = await hub.app.read(_view, self.identity.key)
         await failpoints.pause("snapshot_read")
         has_chat = view is not None and view.thread is not None
+        if view is not None and view.guest:
+            self._guest = True
+            connection.present_as = view.owner_key or connection.key
         available = hours.availability(hub.app)
         connection.push(
             encoding.dump(
@@ -110,7 +132,7 @@ class VisitorSession:
                     "last_seq": view.last_public_seq if view else 0,
                     "team_seen": view.team_seen_public if view else 0,
                     "ended": bool(view and view.status == "closed"),
-                    "known_email": bool((view and view.email) or self.identity.email),
+                    "known_email": bool((view and (view.email or view.guest)) or self.identity.email),
                     "online": available.open and hub.team_online,
                     **available.wire(),
                     "config": settings.public(),
@@ -119,12 +141,12 @@ class VisitorSession:
         )
         if view is not None and has_chat:
             await self._follow_current_chat(view, hello.bookmark)
-            if hello.page is not None:
-                try:
-                    await hub.app.write(actions.visitor_moved, self.identity.key, self._info())
-                except Refused as refusal:  # for example a full disk: the visitor can read; the next hello repeats it
-                    log.info("page_left_out", code=refusal.code)
             assert view.thread is not None
+            info = self._info() if hello.page is not None else None
+            try:
+                await hub.app.write(_note_return, self.identity.key, connection.present_as, view.thread, info)
+            except Refused as refusal:  # for example a full disk: the visitor can read; the next hello repeats it
+                log.info("return_left_out", code=refusal.code)
             hub.broadcast_online(view.thread)
 
     async def _follow_current_chat(self, view: VisitorView, bookmark: frames.Bookmark | None) -> None:
@@ -142,6 +164,7 @@ class VisitorSession:
         """Follows the current chat from its end: the response to one HTTP frame holds only what that frame causes."""
         view = await self.hub.app.read(_view, self.identity.key)
         if view is not None and view.thread is not None and view.token is not None:
+            self._guest = view.guest
             self.connection.adopt(view.thread, view.token, view.last_public_seq, reset=False)
 
     def chat_changed(self) -> None:
@@ -227,6 +250,7 @@ class VisitorSession:
             welcome=settings.greeting(available.open and hub.team_online),
             out_of_hours=None if available.open else OutOfHours(available.text, **available.wire()),
             info=self._info() if self.connection.thread is None else _NO_INFO,
+            guest=self._guest,
             chat_wait=chat_wait,
         )
         started = hub.monotonic()
@@ -269,6 +293,8 @@ class VisitorSession:
             self.hub.broadcast_online(entry.thread)
 
     def _introduce(self, frame: frames.Introduce, on_settled: Done) -> None:
+        if self._guest:  # a link that was passed on must not redirect the mail
+            raise Refused("forbidden", "In a chat that was opened by a link, name and e-mail cannot be changed.")
         email = None
         if frame.email is not None:
             email = rules.clean_email(frame.email)

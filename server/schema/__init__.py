@@ -25,7 +25,7 @@ from server.schema.delivery import (
     senders,
 )
 from server.schema.events import event_bookmarks, events
-from server.schema.inbox import attachments, drafts, episodes, sites_seen, threads, tickets, timeline
+from server.schema.inbox import attachments, drafts, episodes, follow_ups, sites_seen, threads, tickets, timeline
 from server.schema.kernel import jobs, processes, settings
 from server.schema.metadata import metadata
 from server.schema.notifications import notification_wishes, notifications, pending_notices
@@ -53,6 +53,7 @@ __all__ = [
     "episodes",
     "event_bookmarks",
     "events",
+    "follow_ups",
     "jobs",
     "link_clicks",
     "links",

@@ -206,3 +206,37 @@ sites_seen = Table(
     Column("first_seen", Instant, nullable=False),
     Column("last_seen", Instant, nullable=False),
 )
+
+# Mails to visitors who left before they saw a reply: one row for each time they were away. A row that ends without a mail
+# is deleted.
+follow_ups = Table(
+    "follow_ups",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("thread_id", BigInteger, ForeignKey("threads.id"), nullable=False, index=True),
+    Column("first_seq", BigInteger, nullable=False),  # of the first reply since the visitor was there
+    Column("mailed_seq", BigInteger),  # of the last reply in the mail
+    Column("state", Text, nullable=False),  # waiting | queued
+    Column("due_at", Instant, nullable=False),  # the delay after the last reply
+    Column("check_at", Instant, nullable=False),  # when to look whether the visitor is away
+    Column("absent_since", Instant),  # the visitor's `seen_at` at the last look, if they were away
+    Column("outbound_id", BigInteger, ForeignKey("outbound.id")),  # the mail
+    Column("link_hash", Text, unique=True),  # of the return link in the mail (G18)
+    Column("link_expires_at", Instant),
+    Column("returned_at", Instant),
+    Column("created_at", Instant, nullable=False),
+)
+Index(
+    "uq_follow_ups_current",
+    follow_ups.c.thread_id,
+    unique=True,
+    postgresql_where=text("returned_at IS NULL"),
+    sqlite_where=text("returned_at IS NULL"),
+)
+Index(
+    "ix_follow_ups_due",
+    follow_ups.c.check_at,
+    follow_ups.c.id,
+    postgresql_where=text("state = 'waiting'"),
+    sqlite_where=text("state = 'waiting'"),
+)

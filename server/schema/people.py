@@ -127,5 +127,7 @@ visitors = Table(
     Column("locale", Text, nullable=False, server_default=""),
     Column("time_zone", Text, nullable=False, server_default=""),
     Column("seen_at", Instant),  # presence, with a TTL
+    # came by the return link of a follow-up mail: reads and writes only this thread, and never begins another chat
+    Column("guest_of", BigInteger),
     Column("created_at", Instant, nullable=False),
 )

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from server.channels.mail import address, one_line
 from server.delivery.segments import MAX_TEXT
-from server.kernel.documents import Document
+from server.errors import Refused
+from server.kernel.documents import STORED, Document, input_error
 from server.text import clean_text
 
 
@@ -49,6 +51,28 @@ class InboxSettings(BaseModel):
     show_media: ShowMedia = ShowMedia()
     unread_badge: bool = True  # INB-34
     ticket_mail: TicketMail = TicketMail()
+
+    # Web chat: follow-up mail to visitors who left (FUP-1 to FUP-5); without `support_from` there is none.
+    support_from: str = Field("", max_length=254)
+    support_name: str = Field("", max_length=80)  # "": the brand's
+    support_reply_to: str = Field("", max_length=254)  # "": as `support_from`
+    follow_up_minutes: int = Field(3, ge=1, le=120)  # after the last reply (AMB-10)
+
+    @field_validator("support_from", "support_reply_to")
+    @classmethod
+    def _address(cls, value: str, info: ValidationInfo) -> str:
+        value = value.strip()
+        if not value or info.context == STORED:
+            return value
+        try:
+            return "@".join(address(value))
+        except Refused as refused:
+            raise input_error("bad_email", refused.message) from None
+
+    @field_validator("support_name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        return one_line(value)
 
     @field_validator("auto_response")
     @classmethod

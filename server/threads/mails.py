@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
+from server.events.rules import Metric
 from server.kernel.sql import Conn, Statement, Tx
 from server.schema import merged_set, threads, tickets
 from server.threads.timeline import SYSTEM, append, thread_topic
@@ -55,7 +56,7 @@ def append_mail(
     """Adds a mail whose sending begins. Returns its thread and sequence. Changes no ticket."""
     thread = mail_thread(tx, contact)
     data = {"mail": kind, "outbound": outbound, "to": recipient, "line": first_line(subject, text)}
-    entry, _ = append(tx, thread, KIND, SYSTEM, body=subject, data=data, public=False)
+    entry, _ = append(tx, thread, KIND, SYSTEM, body=subject, data=data, public=False, metric=Metric.MESSAGE_SENT)
     return thread, entry.seq
 
 

@@ -52,6 +52,7 @@ REQUESTS: dict[str, Limit] = {
     "POST /widget/poll": Limit(unlimited_because="a connection like a socket, counted by address"),
     "POST /widget/send": Limit(6, 6),  # in addition to the limit of the frame in it
     "POST /widget/older": Limit(3, 3),
+    "POST /widget/return": Limit(1 / 4, 1 / 2),
     "POST /widget/files": Limit(1 / 2, 1 / 2),  # in addition to the limits in megabytes (`files.uploads`)
 }
 NEW_CHAT = "a new chat"  # in addition to the `say` that starts it

@@ -34,7 +34,8 @@ def routes(app: App) -> list[BaseRoute]:
         html = pages.page("widget/frame.html", nonce)
         if html is None:
             return PlainTextResponse(pages.NOT_BUILT, 503)
-        sites = (await WIDGET.cached(app).get()).sites
+        # Another site's page must not show the page of a return link: it could lead the visitor to press its button.
+        sites = [] if request.url.path == "/chat" else (await WIDGET.cached(app).get()).sites
         return HTMLResponse(html, headers=frame_headers(app, nonce, sites))
 
     async def loader(request: Request) -> Response:
@@ -50,5 +51,6 @@ def routes(app: App) -> list[BaseRoute]:
 
     return [
         Route("/widget/frame", frame, methods=["GET"]),
+        Route("/chat", frame, methods=["GET"]),
         Route("/widget/loader.js", loader, methods=["GET"]),
     ]

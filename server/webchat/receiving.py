@@ -16,7 +16,7 @@ from server.accounts import queries
 from server.audit.rules import ActedBy, ActorType
 from server.contacts import actions as people
 from server.contacts.rules import AddressKind, Identifiers
-from server.errors import RateLimited, Refused
+from server.errors import Conflict, RateLimited, Refused
 from server.files.rows import attach, check_attachable
 from server.kernel import jobs
 from server.kernel.sql import ROWS_PER_STATEMENT, LostRace, Statement, Tx
@@ -91,6 +91,7 @@ class Inbound:
     welcome: str  # the greeting that the visitor saw; it becomes the first entry of a new chat
     info: VisitorInfo
     out_of_hours: OutOfHours | None = None  # None: within the business hours
+    guest: bool = False  # may not begin a chat
     chat_wait: float = 0.0  # seconds until this visitor, and all visitors at their address, may begin another chat
 
     @property
@@ -165,6 +166,8 @@ def _check(tx: Tx, message: Inbound, ticket: Ticket | None, dedupe: str, key_use
     current = 0 if ticket is None else ticket.thread
     if isinstance(ticket_rules.on_inbound(None if ticket is None else facts_of(ticket)), ticket_rules.NewTicket):
         ticket = None
+    if ticket is None and message.guest:
+        raise Conflict("chat_ended", "This chat has ended. Open the chat on the website to write again.")
     if ticket is None and message.chat_wait:
         raise RateLimited("Many chats are starting right now. Nothing is lost. Wait a moment.", message.chat_wait)
     if message.files:

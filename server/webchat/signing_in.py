@@ -72,14 +72,14 @@ _MOVE_FILES = Statement(
 
 def has_open_chat(conn: Conn, key: str) -> bool:
     view = visitor_queries.visitor_view(conn, key)
-    return view is not None and view.thread is not None and view.status != "closed"
+    return view is not None and view.thread is not None and view.status != "closed" and not view.guest
 
 
 def carry_over(tx: Tx, anonymous: str, signed: str, info: VisitorInfo) -> bool:
     """Moves the anonymous visitor's open chat to the signed-in customer. Returns False if there is no open chat or the
     customer has one (INB-23)."""
     source, target = visitor_queries.visitor_view(tx, anonymous), visitor_queries.visitor_view(tx, signed)
-    if source is None or source.thread is None:
+    if source is None or source.thread is None or source.guest:
         return False
     ticket = ticket_queries.lock_by_thread(tx, source.thread)
     if ticket is None or not rules.may_carry_over(facts_of(ticket), target.status if target else None):

@@ -11,16 +11,19 @@ from server.schema import contacts, threads, tickets, timeline, visitors
 from server.threads import entries
 from server.threads.tickets import REMAINING, TICKET_COLUMNS, Ticket
 
+_reader = visitors.alias("reader")  # of a guest's chat the owner is another visitor
+_owner = visitors.alias("owner")
 _any_key_used = exists().where(timeline.c.dedupe.in_(bindparam("dedupe_keys", expanding=True)))
 _LOCK_CURRENT_CHATS = Statement(
-    select(*TICKET_COLUMNS, _any_key_used.label("any_key_used"))
+    select(*TICKET_COLUMNS, _reader.c.key.label("reader"), _any_key_used.label("any_key_used"))
     .select_from(
-        visitors.join(threads, visitors.c.thread_id == threads.c.id)
+        _reader.join(threads, _reader.c.thread_id == threads.c.id)
         .join(tickets, tickets.c.thread_id == threads.c.id)
         .join(contacts, tickets.c.contact_id == contacts.c.id)
         .outerjoin(REMAINING, contacts.c.merged_into == REMAINING.c.id)
+        .outerjoin(visitors, threads.c.visitor_id == visitors.c.id)
     )
-    .where(visitors.c.key.in_(bindparam("visitors", expanding=True)))
+    .where(_reader.c.key.in_(bindparam("visitors", expanding=True)))
     .order_by(threads.c.id)
     .with_for_update(of=[threads, tickets])
 )
@@ -36,7 +39,7 @@ def lock_current_chats(tx: Conn, visitor_keys: list[str], dedupes: list[str]) ->
     A key that another transaction is writing is not among them; the insert of the entry detects it.
     """
     rows = tx.all(_LOCK_CURRENT_CHATS, visitors=visitor_keys, dedupe_keys=dedupes)
-    chats = {str(ticket.visitor_key): ticket for ticket in [Ticket._make(row[:-1]) for row in rows]}
+    chats = {row.reader: Ticket._make(row[:-2]) for row in rows}
     if len(chats) == len(visitor_keys) and not rows[0].any_key_used:
         return chats, set()
     return chats, {row.dedupe for row in tx.all(_SELECT_USED_KEYS, dedupe_keys=dedupes)}
@@ -54,6 +57,8 @@ class VisitorView:
     token: str | None
     status: str | None
     last_public_seq: int
+    guest: bool  # came by a return link: reads and writes only this chat
+    owner_key: str | None  # the visitor whose chat it is
     team_seen_public: int
 
 
@@ -67,15 +72,19 @@ _VISITOR = Statement(
         threads.c.token,
         tickets.c.status,
         func.coalesce(threads.c.last_public_seq, 0).label("last_public_seq"),
+        visitors.c.guest_of.is_not(None).label("guest"),
+        _owner.c.key.label("owner_key"),
         func.coalesce(threads.c.team_seen, 0).label("team_seen"),
     )
     .select_from(
         visitors.join(contacts, visitors.c.contact_id == contacts.c.id)
         .outerjoin(threads, visitors.c.thread_id == threads.c.id)
         .outerjoin(tickets, tickets.c.thread_id == threads.c.id)
+        .outerjoin(_owner, threads.c.visitor_id == _owner.c.id)
     )
     .where(visitors.c.key == bindparam("key"))
 )
+_GUEST_OF = Statement(select(visitors.c.guest_of).where(visitors.c.key == bindparam("key")))
 
 
 def visitor_view(conn: Conn, key: str) -> VisitorView | None:
@@ -86,6 +95,12 @@ def visitor_view(conn: Conn, key: str) -> VisitorView | None:
     if row.thread_id is not None and row.team_seen:
         seen_ref = entries.public_at(conn, row.thread_id, row.team_seen)
     return VisitorView(*(*row[:-1], seen_ref))
+
+
+def guest_of(conn: Conn, key: str) -> int | None:
+    """The one thread of a visitor who came by a return link; None for any other visitor."""
+    thread: int | None = conn.value(_GUEST_OF, key=key)
+    return thread
 
 
 def visitor_topic(key: str) -> str:

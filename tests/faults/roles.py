@@ -103,6 +103,7 @@ EXPECT: dict[str, Expectation] = {
     "GET /files/{token}": Expectation(frozenset(), (), forbidden=404, signed_out=404),
     "POST /widget/older": Expectation(VISITOR, (200, 404), {"thread": "t", "before": 1}, forbidden=401),
     "POST /widget/files": Expectation(VISITOR, (200, 403), b"bytes", forbidden=401),
+    "POST /widget/return": Expectation(ANYONE, (404, 429), {"link": "x" * 43}),
     "GET /widget/config": Expectation(ANYONE, (200,)),
     "POST /widget/poll": Expectation(ANYONE, (200,), {"hello": {"type": "hello", "version": 1}}),
     "POST /widget/send": Expectation(VISITOR, (200,), b'{"type":"ping"}', forbidden=401),

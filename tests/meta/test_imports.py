@@ -20,6 +20,7 @@ ORDER = [
     ("live",),
     ("inbox",),
     ("notifications",),
+    ("chat_mail",),
     ("sms",),
     ("account_mail",),
     ("webchat",),

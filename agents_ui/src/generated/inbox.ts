@@ -43,6 +43,7 @@ export interface Details {
   device: string
   episodes: Episode[]
   first_seen: string | null
+  follow_up: FollowUp | null
   last_seen: string | null
   locale: string
   maybe: ContactBrief[]
@@ -94,6 +95,19 @@ export interface Episode {
   opened_at: string
   opened_by: Person
 }
+/**
+ * The follow-up mail of a chat whose visitor left. `state`: `no_address`: there is no support address or mail server;
+ * `no_email`: the visitor's address is unknown; `ready`: a reply would be mailed `minutes` later; `waiting`: a reply is
+ * mailed at `at`; `sending`; `sent` at `at`; `failed`, `words` says why; `unknown`: perhaps sent at `at`. `to`: the
+ * masked address.
+ */
+export interface FollowUp {
+  at: string | null
+  minutes: number
+  state: 'no_address' | 'no_email' | 'ready' | 'waiting' | 'sending' | 'sent' | 'failed' | 'unknown'
+  to: string
+  words: string
+}
 export interface Found {
   contacts: ContactBrief[]
   tickets: TicketOut[]
@@ -113,8 +127,12 @@ export interface InboxBody {
   auto_response?: string
   auto_response_on?: boolean
   auto_response_to?: 'non_consented' | 'all'
+  follow_up_minutes?: number
   shorten_links?: boolean
   show_media?: ShowMediaInput
+  support_from?: string
+  support_name?: string
+  support_reply_to?: string
   ticket_mail?: TicketMailInput
   unread_badge?: boolean
   version?: string | null
@@ -227,8 +245,13 @@ export interface VersionedInbox {
   auto_response: string
   auto_response_on: boolean
   auto_response_to: 'non_consented' | 'all'
+  follow_up_minutes: number
+  free_mail: string[]
   shorten_links: boolean
   show_media: ShowMedia
+  support_from: string
+  support_name: string
+  support_reply_to: string
   ticket_mail: TicketMail
   unread_badge: boolean
   version: string

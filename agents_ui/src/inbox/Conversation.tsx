@@ -26,6 +26,10 @@ import { Thread } from './thread/Thread'
 import { jumpTo, openThread, useThread } from './data/threads'
 import { newestOfCustomer, type Timeline, unseenByTeam } from './data/timeline'
 
+const OfflineBanner = lazyPart(async () => (await import('./composer/OfflineBanner')).OfflineBanner, {
+  frame: () => null,
+})
+
 /** Loaded after the thread, because colleagues rarely view the same ticket. */
 const Viewers = lazyPart<{ thread: number }>(async () => (await import('./thread/Viewers')).Viewers, {
   soon: true,
@@ -145,6 +149,7 @@ export function Conversation({ ticket, at = null, onBack, onDetails, onNext }: C
       />
       <Thread ticket={ticket} pending={waiting} onEdit={edit} />
       <Viewers thread={ticket.thread} />
+      {open && ticket.channel === 'webchat' && !ticket.online && <OfflineBanner ticket={ticket} />}
       <Composer ref={composer} ticket={ticket} />
     </>
   )

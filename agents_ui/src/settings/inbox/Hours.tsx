@@ -201,7 +201,7 @@ function ClosedDates({ values, change, errors }: Editing<VersionedHours>) {
 function Holidays({ values, change, errors }: Editing<VersionedHours>) {
   const { t, i18n } = useTranslation()
   const names = new Intl.DisplayNames([i18n.language], { type: 'region' })
-  const data = values.countries
+  const data = (values.countries ?? [])
     .map((value) => ({ value, label: names.of(value) ?? value }))
     .sort((one, other) => one.label.localeCompare(other.label, i18n.language))
   return (
