@@ -61,15 +61,15 @@ async def test_missed_replies_are_mailed_together_three_minutes_after_the_last(w
     fake, zoe, ana = await away(world)
     await ana.replies(zoe, "It is on its way.")
     await passes(world, 120)
-    await ana.replies(zoe, "It arrives <b>tomorrow</b> {{ 7 * 7 }}.")
+    await ana.replies(zoe, "It arrives <b>tomorrow</b> {{ 7777 * 11 }}.")
     await passes(world, 179)
     assert fake.mails == []
     await world.advance(seconds=2)
     [mail] = fake.mails
     assert mail.recipient == "zoe@customer.example"
     assert (mail.sender, mail.sender_name, mail.reply_to) == ("help@shop.example", "Shop care", "desk@shop.example")
-    assert "It is on its way." in mail.text and "It arrives <b>tomorrow</b> {{ 7 * 7 }}." in mail.text
-    assert "&lt;b&gt;tomorrow" in mail.html and "49" not in mail.text
+    assert "It is on its way." in mail.text and "It arrives <b>tomorrow</b> {{ 7777 * 11 }}." in mail.text
+    assert "&lt;b&gt;tomorrow" in mail.html and "85547" not in mail.text
     # Where an answer goes (AMB-12).
     assert "desk@shop.example" in mail.text
 
@@ -113,7 +113,7 @@ async def test_a_visitor_who_is_back_before_a_refused_mail_is_repeated_gets_none
     fake, zoe, ana = await away(world)
     fake.answers.append(Rejected(450, "450 later", Verdict.RETRY))
     await ana.replies(zoe, "On its way.")
-    await passes(world, 240)
+    await passes(world, 185)
     assert len(fake.mails) == 1
     await comes_back(world, zoe)
     await passes(world, 600)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,12 @@ import twilio.http.async_http_client
 import twilio.rest
 
 from server import serving
+from server.accounts import rules as account_rules
 from server.channels import smtp, twilio_sms
+from server.chat_mail import rules as chat_rules
 from server.delivery import rules
 from server.kernel import failpoints, jobs, processes
+from server.kernel.clock import SystemClock
 from server.settings import Settings
 
 
@@ -47,6 +50,11 @@ def run_server(orders: dict[str, Any], start_order: dict[str, Any]) -> None:
         rules.mail_retry_delay = lambda attempt, jitter: min(
             timedelta(seconds=2), mail_retry_delay(attempt, jitter) / 240
         )
+    if shift := timedelta(hours=start_order.get("clock_h", 0)):
+        SystemClock.now = lambda self: datetime.now(UTC) + shift  # type: ignore[method-assign]
+    if orders.get("follow_ups"):
+        account_rules.ONLINE_FOR = timedelta(seconds=5)
+        chat_rules.CONFIRM = chat_rules.LOOK_AGAIN = timedelta(seconds=2)
     settings = Settings(
         _env_file=None,
         data_dir=Path(orders["folder"]),
@@ -84,10 +92,10 @@ class Nursery:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def start(self, port: int, points: str = "") -> int:
-        """Starts a process; returns its pid."""
+    def start(self, port: int, points: str = "", *, clock_h: int = 0) -> int:
+        """Starts a process; returns its pid. `clock_h`: how many hours its wall clock is ahead."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"port": port, "failpoints": points}) + "\n")
+        self._process.stdin.write(json.dumps({"port": port, "failpoints": points, "clock_h": clock_h}) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 

@@ -4,6 +4,7 @@
  */
 import type { Init } from './host'
 import type { Kit } from './kit'
+import css from './standalone/gate.inline.css'
 import { words as texts } from './standalone/words'
 import type { PersonStore } from './store'
 
@@ -32,6 +33,9 @@ export async function standalone(
   const words = texts[navigator.language.slice(0, 2).toLowerCase()] ?? texts['en']!
   document.documentElement.lang = words.code
   document.title = words.title
+  const sheet = new CSSStyleSheet()
+  sheet.replaceSync(css)
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet]
   const title = h('h1', {}, link ? words.title : words.gone)
   const text = h('p', { role: 'status' }, link ? words.why : words.goneWhy)
   const button = h('button', { type: 'button', class: 'primary' }, words.go)
