@@ -391,10 +391,10 @@ class Desk:
     async def wakes(self, target: Guest | Ticket | int, *, key: str | None = None) -> Ticket:
         return await self._do(snoozing.wake, self.agent, await self._id(target), key or self.world.key())
 
-    async def reads(self, target: Guest | Ticket | int, seq: int | None = None) -> Ticket:
-        """Marks the ticket read up to `seq`, by default completely."""
+    async def reads(self, target: Guest | Ticket | int, seq: int | None = None, rev: int | None = None) -> Ticket:
+        """Marks the ticket read up to `seq`, by default completely. `rev`: the revision that the agent saw."""
         ticket = await self.world.ticket(await self._id(target))
-        return await self._do(actions.read, self.agent, ticket.id, ticket.last_seq if seq is None else seq)
+        return await self._do(actions.read, self.agent, ticket.id, ticket.last_seq if seq is None else seq, rev)
 
     async def marks_unread(self, target: Guest | Ticket | int) -> Ticket:
         return await self._do(actions.mark_unread, await self._id(target))

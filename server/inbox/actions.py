@@ -257,19 +257,26 @@ _TEAM_SEEN = Statement(
 )
 
 
-def read(tx: Tx, agent: Agent, ticket_id: int, seq: int) -> Ticket:
-    """Records that the team has read up to `seq`. The ticket stays unread if the customer has sent a newer message (INB-33)."""
+def read(tx: Tx, agent: Agent, ticket_id: int, seq: int, rev: int | None = None) -> Ticket:
+    """Records that the team has read up to `seq`. The ticket stays unread if the customer has sent a newer message (INB-33).
+
+    `rev` is the ticket's revision that the agent saw. A read mark for messages that the team has read before can only be
+    about a ticket that somebody marked unread; it counts only if its window has seen that, so that a late read mark of
+    another window does not undo "Mark unread".
+    """
     ticket = lock_ticket(tx, ticket_id)
     seq = min(seq, ticket.last_seq)
     read_to = min(seq, ticket.last_inbound_seq)
+    first_time = read_to > 0 and tx.run(_TEAM_SEEN, thread=ticket.thread, seq=read_to) > 0
     appended = None
-    # SMS has no read receipts.
-    if ticket.channel == "webchat" and read_to and tx.run(_TEAM_SEEN, thread=ticket.thread, seq=read_to):
+    if first_time:
         ticket = ticket._replace(team_seen=read_to)
-        public_ref = entries.public_at(tx, ticket.thread, read_to)
-        data = {"by": "agent", "public_ref": public_ref}
-        appended = append(tx, ticket.thread, "seen", by(agent), data=data, ref=read_to)
-    if ticket.unread and seq >= ticket.last_inbound_seq:
+        # SMS has no read receipts.
+        if ticket.channel == "webchat":
+            public_ref = entries.public_at(tx, ticket.thread, read_to)
+            data = {"by": "agent", "public_ref": public_ref}
+            appended = append(tx, ticket.thread, "seen", by(agent), data=data, ref=read_to)
+    if ticket.unread and seq >= ticket.last_inbound_seq and (first_time or rev is None or rev == ticket.rev):
         return change_ticket(tx, ticket, appended, unread=False, woken_for=None)
     return ticket if appended is None else publish_entry(tx, ticket, appended)
 

@@ -76,6 +76,7 @@ class BulkBody(Keyed):
 
 class ReadBody(Body):
     seq: int = Field(ge=0, le=2**53)
+    rev: int | None = Field(None, ge=0, le=2**53)  # the ticket's revision that the agent saw
 
 
 class DraftBody(Body):
@@ -253,7 +254,10 @@ async def assign(app: App, call: Call) -> Any:
 
 async def read(app: App, call: Call) -> Any:
     """Mark a ticket read up to an entry."""
-    return await ticket_answer(app, await app.write(actions.read, call.agent, path_id(call, "ticket"), call.body.seq))
+    body: ReadBody = call.body
+    return await ticket_answer(
+        app, await app.write(actions.read, call.agent, path_id(call, "ticket"), body.seq, body.rev)
+    )
 
 
 async def unread(app: App, call: Call) -> Any:

@@ -334,6 +334,22 @@ async def test_inb_33_reading_does_not_mark_a_newer_message_read(world: World) -
     assert (await zoe.says("A third")).ticket.unread
 
 
+async def test_inb_33_a_late_read_mark_of_another_window_does_not_undo_mark_unread(world: World) -> None:
+    ana = await world.agent("ana")
+    _zoe, ticket = await world.conversation()
+    assert not (await ana.reads(ticket, rev=ticket.rev)).unread
+    marked = await ana.marks_unread(ticket)
+    assert (await ana.reads(ticket, rev=ticket.rev)).unread, "the other window had not seen that it was marked"
+    assert not (await ana.reads(ticket, rev=marked.rev)).unread
+
+
+async def test_inb_33_a_read_mark_of_a_new_message_counts_also_when_the_ticket_has_changed_since(world: World) -> None:
+    ana = await world.agent("ana")
+    zoe, ticket = await world.conversation()
+    await ana.assigns(zoe, ana)
+    assert not (await ana.reads(zoe, rev=ticket.rev)).unread
+
+
 async def test_inb_32_read_and_unread_leave_the_status_alone(world: World) -> None:
     ana = await world.agent("ana")
     zoe, ticket = await world.conversation()

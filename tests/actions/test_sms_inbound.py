@@ -63,6 +63,18 @@ async def test_inb_3_7_a_text_from_an_unknown_number_makes_a_contact_and_an_open
     assert await maria.texts_queued() == []
 
 
+async def test_inb_33_a_late_read_mark_of_another_window_does_not_undo_mark_unread_of_a_text(world: World) -> None:
+    ana, maria = await world.agent("ana"), await world.texter()
+    await maria.says("Is the shop open today?")
+    ticket = await maria.ticket()
+    assert ticket is not None
+    assert not (await ana.reads(ticket, rev=ticket.rev)).unread
+    marked = await ana.marks_unread(ticket)
+    assert (await ana.reads(ticket, rev=ticket.rev)).unread, "the other window had not seen that it was marked"
+    assert not (await ana.reads(ticket, rev=marked.rev)).unread
+    assert [entry.kind for entry in await maria.entries()] == ["message"], "texts have no read receipts"
+
+
 async def test_inb_21_every_later_text_joins_the_one_thread_and_reopens_a_closed_or_snoozed_ticket(
     world: World,
 ) -> None:

@@ -180,6 +180,7 @@ export interface Piece {
   text: string
 }
 export interface ReadBody {
+  rev?: number | null
   seq: number
 }
 export interface ReplyBody {

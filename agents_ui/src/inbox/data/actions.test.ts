@@ -18,3 +18,9 @@ it('"Mark unread" is sent after a read mark that is still being sent', async () 
   expect(await unread).toBe(true)
   expect(postUntilConfirmed).toHaveBeenCalledTimes(1)
 })
+
+it('a read mark contains the revision that this window saw, so that a later "Mark unread" of another window stays', async () => {
+  vi.mocked(api.post).mockResolvedValue({ ticket: ticket(1, { rev: 8, unread: true }) })
+  await markRead(ticket(1, { rev: 7 }), 3)
+  expect(api.post).toHaveBeenLastCalledWith('/api/tickets/1/read', { seq: 3, rev: 7 })
+})

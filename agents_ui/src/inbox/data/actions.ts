@@ -75,7 +75,7 @@ export async function markRead(ticket: TicketOut, seq: number): Promise<boolean>
 
 async function sendRead(ticket: TicketOut, seq: number): Promise<boolean> {
   try {
-    applySummary((await api.post<Answer>(`/api/tickets/${ticket.id}/read`, { seq })).ticket)
+    applySummary((await api.post<Answer>(`/api/tickets/${ticket.id}/read`, { seq, rev: ticket.rev })).ticket)
     return true
   } catch {
     return false
