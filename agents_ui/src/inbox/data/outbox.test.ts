@@ -150,6 +150,45 @@ describe('the outbox', () => {
     expect(server.stored).toHaveLength(3)
   })
 
+  it('sends what a closed tab left, once', async () => {
+    const server = new Server()
+    const store = memory()
+    const living = outboxWith(server, store)
+    living.load()
+    server.fate = () => 'lost'
+    const closed = outboxWith(server, store, { wait: () => new Promise(() => {}) })
+    closed.add(sending('left'))
+    closed.add(sending('left, too', { ticket: 2 }))
+    await vi.waitFor(() => expect(server.stored).toHaveLength(2))
+    closed.stop()
+
+    server.fate = () => 'ok'
+    living.hurry()
+    living.hurry()
+    await settled(living)
+    expect(living.items.map((item) => item.key)).toEqual(['left', 'left, too'])
+    expect(server.stored).toHaveLength(2)
+    expect(store.names('')).toEqual([])
+  })
+
+  it('does not send what another tab took back or sent', async () => {
+    const server = new Server()
+    const store = memory()
+    server.fate = () => 'unreached'
+    const one = outboxWith(server, store, { wait: () => new Promise(() => {}) })
+    one.add(sending('shared'))
+    await vi.waitFor(() => expect(one.items[0]?.state).toBe('waiting'))
+    const other = outboxWith(server, store, { wait: () => new Promise(() => {}) })
+    other.load()
+    await vi.waitFor(() => expect(other.items[0]?.state).toBe('waiting'))
+    one.drop('shared')
+    other.forgetRemoved()
+    expect(other.items).toEqual([])
+    server.fate = () => 'ok'
+    other.hurry()
+    expect(server.stored).toEqual([])
+  })
+
   it('asks before it sends a message that waited for more than twelve hours', async () => {
     const server = new Server()
     const store = memory()

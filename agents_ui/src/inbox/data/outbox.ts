@@ -46,7 +46,27 @@ export interface Ports {
 /** After this time (a weekend, for example) a message is sent only when its author confirms. */
 const LONGEST_WAIT_MS = 12 * 3_600_000
 
+/** A tab that closes writes and removes this, so that another tab sends what it left. */
+const LEFT = 'threadline.outbox-left'
+
 const prefixOf = (user: number) => `threadline.outbox.${user}.`
+
+/** Called when the tab closes, or is put aside. */
+export function tellOtherTabs(items: readonly Sending[], store: Store): void {
+  if (items.every((item) => item.state === 'sent')) return
+  store.set(LEFT, '1')
+  store.remove(LEFT)
+}
+
+/** What another tab's change in the store means for the outbox: `left` that it closed, `removed` that a message is settled. */
+export function changeElsewhere(
+  user: number,
+  name: string | null,
+  value: string | null,
+): 'left' | 'removed' | null {
+  if (name === LEFT) return value === null ? null : 'left'
+  return value === null && name?.startsWith(prefixOf(user)) ? 'removed' : null
+}
 
 /** Deletes this person's messages from the browser. */
 export function clearOutbox(user: number, store: Store): void {
@@ -71,8 +91,9 @@ export class Outbox {
     return this.#items
   }
 
-  /** Loads what an earlier page stored. */
+  /** Loads what an earlier page stored, or another tab, which may be closed now: the server stores each key once. */
   load(): void {
+    this.forgetRemoved()
     const stored = this.#ports.store
       .names(this.#prefix)
       .map((name) => readJson<Sending>(this.#ports.store, name))
@@ -84,6 +105,14 @@ export class Outbox {
     const keys = new Set(this.#items.map((item) => item.key))
     this.#set([...stored.filter((item) => !keys.has(item.key)), ...this.#items])
     for (const item of this.#items) void this.#pump(item.ticket)
+  }
+
+  /** Another tab sent messages, or took them back: forgets their copies here. */
+  forgetRemoved(): void {
+    const kept = new Set(this.#ports.store.names(this.#prefix))
+    const gone = ({ state, key }: Sending) =>
+      (state === 'waiting' || state === 'failed') && !kept.has(this.#prefix + key)
+    if (this.#items.some(gone)) this.#set(this.#items.filter((item) => !gone(item)))
   }
 
   add(item: Omit<Sending, 'turn' | 'state' | 'problem'>): void {
@@ -114,10 +143,10 @@ export class Outbox {
     for (const item of this.#items.filter(done)) this.#forget(item.key)
   }
 
-  /** The connection is back: ends all pauses. */
+  /** The connection is back: ends all pauses, and sends also what other tabs left. */
   hurry(): void {
     for (const wake of this.#wakes.values()) wake()
-    for (const item of this.#items) void this.#pump(item.ticket)
+    this.load()
   }
 
   stop(): void {

@@ -6,7 +6,7 @@ import { newKey } from '../../kernel/ids'
 import { storage } from '../../kernel/storage'
 import { whenOnline } from '../../kernel/online'
 import { backoffMs } from '../../../../widget/shared/backoff'
-import { type Mode, Outbox, type Sending } from './outbox'
+import { changeElsewhere, type Mode, Outbox, type Sending, tellOtherTabs } from './outbox'
 import { applyLiveEntry, useThreads } from './threads'
 import { applySummary } from './tickets'
 import type { Timeline } from './timeline'
@@ -15,6 +15,7 @@ export const useOutbox = create<{ items: readonly Sending[] }>(() => ({ items: [
 
 let outbox: Outbox | null = null
 let unfollow: () => void = () => {}
+let unlisten: () => void = () => {}
 
 export function startOutbox(user: number): void {
   outbox = new Outbox(user, {
@@ -44,6 +45,7 @@ export function startOutbox(user: number): void {
     now: Date.now,
   })
   outbox.load()
+  unlisten = listenToTabs(outbox, user)
   // A sent bubble stays until the thread shows its entry, or the thread is dropped from memory.
   unfollow = useThreads.subscribe(({ byId }) => {
     const keys = new Set<string>()
@@ -58,6 +60,25 @@ export function startOutbox(user: number): void {
   })
 }
 
+function listenToTabs(mine: Outbox, user: number): () => void {
+  const stored = ({ key, newValue }: StorageEvent) => {
+    const change = changeElsewhere(user, key, newValue)
+    if (change === 'left') mine.load()
+    else if (change === 'removed') mine.forgetRemoved()
+  }
+  const leave = () => tellOtherTabs(mine.items, storage)
+  // A tab that was put aside got no events.
+  const back = ({ persisted }: PageTransitionEvent) => persisted && mine.load()
+  window.addEventListener('storage', stored)
+  window.addEventListener('pagehide', leave)
+  window.addEventListener('pageshow', back)
+  return () => {
+    window.removeEventListener('storage', stored)
+    window.removeEventListener('pagehide', leave)
+    window.removeEventListener('pageshow', back)
+  }
+}
+
 const shows = (timeline: Timeline, key: string) => timeline.entries.some((entry) => entry.key === key)
 
 interface Answer {
@@ -69,6 +90,7 @@ export function stopOutbox(): void {
   outbox?.stop()
   outbox = null
   unfollow()
+  unlisten()
   useOutbox.setState({ items: [] })
 }
 
