@@ -1,10 +1,14 @@
+import { ModalsProvider } from '@mantine/modals'
 import { configure, fireEvent, screen, waitFor, within } from '@testing-library/react'
 import type { ReactElement } from 'react'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Conversation } from '../inbox/Conversation'
+import { Details } from '../inbox/details/Details'
 import { forgetDrafts } from '../inbox/data/drafts'
 import { api } from '../kernel/api'
 import { useSession } from '../kernel/session'
+import type { TicketOut } from '../generated/protocol'
+import { applySummary, forgetTickets } from '../inbox/data/tickets'
 import { ticket } from '../testing/made'
 import { show, speakEnglish } from '../testing/render'
 import Palette from './Palette'
@@ -49,6 +53,16 @@ function answer(path: string): Promise<never> {
     } as never)
   return new Promise(() => {})
 }
+
+const consent = (purpose: string, status: string) => ({
+  purpose,
+  channel: 'sms',
+  status,
+  name: '',
+  method: null,
+  happened_at: null,
+  paused_at: null,
+})
 
 const box = () => screen.getByRole('combobox', { name: 'Search or run a command…' })
 const type = (text: string) => fireEvent.change(box(), { target: { value: text } })
@@ -161,5 +175,66 @@ describe('the palette', () => {
     await screen.findByRole('group', { name: 'This ticket' })
     expect(labels()).toEqual(expect.arrayContaining(['Reopen', 'Unassign']))
     expect(labels()).not.toEqual(expect.arrayContaining(['CloseE']))
+  })
+
+  describe('beside the details of a person who is texted', () => {
+    const texted = ticket(1, { channel: 'sms' })
+    const consents = {
+      phone: '+12025550100',
+      consents: [consent('sms_marketing', 'never_subscribed'), consent('sms_transactional', 'subscribed')],
+    }
+    const about = {
+      contact: texted.contact,
+      maybe: [],
+      other_tickets: [],
+      episodes: [],
+      sms: null,
+      last_seen: null,
+    }
+    const CONSENT = ['Record consent…', 'Opt out of texts']
+
+    async function offeredTo(capabilities: string[], shown: TicketOut = texted) {
+      useSession.setState({ user: { id: 1, name: 'Anna' } as never, capabilities: capabilities as never })
+      vi.spyOn(api, 'get').mockImplementation(async (path) =>
+        path.endsWith('/consents')
+          ? (consents as never)
+          : path.startsWith('/api/tickets/')
+            ? ({ ticket: shown, details: about } as never)
+            : answer(path),
+      )
+      applySummary(shown)
+      beside(
+        <ModalsProvider>
+          <Details ticket={shown} onClose={() => {}} />
+        </ModalsProvider>,
+      )
+      if (shown.channel === 'sms') await screen.findByText('Subscriptions')
+      return labels()
+    }
+    afterEach(forgetTickets)
+
+    it('offers to record consent, to opt out and to edit the name', async () => {
+      const offered = await offeredTo(['inbox', 'contacts_edit', 'consent_grant', 'consent_withdraw'])
+      expect(offered).toEqual(expect.arrayContaining([...CONSENT, 'Edit contact']))
+      type('record consent')
+      fireEvent.keyDown(box(), { key: 'Enter' })
+      await screen.findByRole('dialog', { name: /Record consent/ })
+    })
+
+    it.each([
+      ['consent_grant', 'Record consent…'],
+      ['consent_withdraw', 'Opt out of texts'],
+      ['contacts_edit', 'Edit contact'],
+    ])('offers to a role with %s only "%s"', async (capability, label) => {
+      const offered = await offeredTo(['inbox', capability])
+      expect([...CONSENT, 'Edit contact'].filter((one) => offered.includes(one))).toEqual([label])
+    })
+
+    it('offers to edit the name of nobody whom the shop has identified', async () => {
+      const contact = { ...texted.contact, verified: true }
+      expect(
+        await offeredTo(['inbox', 'contacts_edit'], { ...texted, channel: 'webchat', contact }),
+      ).not.toContain('Edit contact')
+    })
   })
 })
