@@ -385,6 +385,31 @@ async def test_a_search_hit_opens_at_its_message(people: People) -> None:
     await expect(result).to_be_in_viewport()
 
 
+async def test_the_address_of_a_search_hit_can_be_reloaded_and_shared(people: People) -> None:
+    desk, visitor = await people.agent("ana"), await people.visitor()
+    await visitor.says("shared: the fig jam of last week")
+    for n in range(120):
+        await visitor.says(f"shared: filler {n}")
+    await visitor.marked("shared: filler 119", "sent")
+    await visitor.page.close()
+    await desk.page.keyboard.press("Control+k")
+    await desk.page.get_by_role("combobox", name="Search or run a command…").fill("shared fig")
+    await desk.page.get_by_role("dialog").get_by_role("option").filter(has_text="fig jam").click()
+    hit = desk.bubble("shared: the fig jam of last week")
+    await expect(hit).to_be_in_viewport()
+    address = desk.page.url
+    assert re.search(r"/inbox/\d+#\d+$", address)
+
+    await desk.page.reload()
+    await expect(hit).to_be_in_viewport()
+    await expect(desk.bubble("shared: filler 119")).not_to_be_in_viewport()
+
+    colleague = await people.agent("ben")
+    await colleague.page.goto(address)
+    await expect(colleague.bubble("shared: the fig jam of last week")).to_be_in_viewport()
+    await expect(colleague.bubble("shared: filler 119")).not_to_be_in_viewport()
+
+
 async def no_sideways_scroll(page: Page) -> None:
     excess_px = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert excess_px <= 0, f"{excess_px} px too wide at {page.url}"
