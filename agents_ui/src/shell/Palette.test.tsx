@@ -156,6 +156,7 @@ describe('the palette', () => {
       'ReplyR',
       'Add noteN',
       'CloseE',
+      'SnoozeS',
       'Assign to…A',
       'Mark unreadU',
       'Show or hide detailsI',
