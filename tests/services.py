@@ -195,6 +195,11 @@ def _valkey(port: int, folder: Path) -> subprocess.Popen[bytes]:
     return process
 
 
+def overbooked() -> float:
+    """How many runnable processes each core has, between 1 and 3: tests multiply limits of wall time by it."""
+    return min(3.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -13,6 +13,7 @@ import structlog
 
 from server.kernel import log, metrics
 from server.kernel.log import Sink
+from tests.services import overbooked
 
 
 def dropped_lines() -> float:
@@ -37,7 +38,7 @@ def test_a_stopped_log_reader_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> 
     for _ in range(2_000):
         sink.write("x" * 1_000 + "\n")  # a pipe has room for 64 of these lines
     sink.drain(0.05)
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 2 * overbooked()
     assert 1_000 <= dropped_lines() - before <= 2_000
     os.close(reader)  # the pipe is closed: further lines are dropped and nothing else happens
     sink.drain(10)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from dataclasses import dataclass, field
+
+from tests.services import overbooked
 
 
 @dataclass
@@ -48,9 +49,9 @@ class Tally:
     def quick(self, name: str, value: float, limit: float) -> None:
         """A limit of wall time. On a machine with more runnable processes than cores it is multiplied by that ratio, up
         to three times."""
-        overbooked = min(3.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
-        self.at_most(name, value, round(limit * overbooked, 1))
-        if overbooked > 1.2:
+        ratio = overbooked()
+        self.at_most(name, value, round(limit * ratio, 1))
+        if ratio > 1.2:
             self.counts[name] += f" [limit {limit:g}, machine overbooked]"
 
     def floor(self, name: str, value: int, least: int) -> None:

@@ -125,7 +125,7 @@ def test_invisible_and_separating_characters_do_not_make_names_look_different(te
 def test_a_name_with_many_possible_splits_is_checked_quickly() -> None:
     colleagues = frozenset().union(*(visual_keys(f"Colleague {n}") for n in range(300)))
     impersonates("warm", colleagues)
-    started = time.perf_counter()
+    started = time.thread_time()
     for name in ("고객지원" * 20, "helpdesk" * 10, "helpdesk" * 9 + "x", "supportsystem" * 6, "rn" * 40):
         impersonates(name, colleagues)
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5

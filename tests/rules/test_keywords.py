@@ -211,7 +211,7 @@ def test_ascii_keywords_are_recognised_as_decorated_ones(text: str) -> None:
 )
 def test_a_text_of_the_longest_length_is_parsed_quickly(text: str) -> None:
     """No pattern may backtrack over the text repeatedly."""
-    started = time.perf_counter()
+    started = time.thread_time()
     for mode in ("smart", "contains", "exact"):
         classify(text, mode)  # type: ignore[arg-type]
-    assert time.perf_counter() - started < 0.25
+    assert time.thread_time() - started < 0.25

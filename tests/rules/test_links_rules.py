@@ -62,9 +62,9 @@ def test_a_url_ends_before_letters_of_scripts_without_spaces(text: str, expected
     ],
 )
 def test_a_long_text_is_searched_quickly(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     find_urls(text)
-    assert time.perf_counter() - started < 0.25
+    assert time.thread_time() - started < 0.25
 
 
 @given(st.text(alphabet=st.sampled_from("htps:/w.ae@()[]\\ \n\x00é가.,!?\u202e%#?")))

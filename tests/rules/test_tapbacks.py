@@ -168,7 +168,7 @@ def test_in_mode_contains_a_keyword_in_the_persons_own_quotation_stops(text: str
     "text", ["“" * 1600, "liked “" * 220, "“a”" * 500, "'" * 1600, "„“" * 800, "Liked “" + "a”“" * 500, "\u200a“" * 800]
 )
 def test_a_text_full_of_quotation_marks_is_parsed_quickly(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     for mode in MODES:
         classify(text, mode)
-    assert time.perf_counter() - started < 0.25
+    assert time.thread_time() - started < 0.25

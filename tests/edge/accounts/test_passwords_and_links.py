@@ -17,6 +17,7 @@ from tests.accounts_app import (
     me,
     token_of,
 )
+from tests.services import overbooked
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ async def test_a_password_of_a_megabyte_is_refused_without_hashing_it(olga: Desk
     started = time.perf_counter()
     assert code(await olga.sign_in("olga@shop.example", "x" * 1_000_000)) == (413, "too_large")
     assert code(await olga.sign_in("olga@shop.example", "x" * 200_000)) == (401, "bad_credentials")
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 2 * overbooked()
 
 
 async def test_a_unicode_password_with_spaces_around_it_works_as_typed(app: App) -> None:
