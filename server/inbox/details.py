@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from server.consent.rules import SMS_PURPOSES, Status
 from server.consent.settings import KEYWORDS
 from server.contacts import queries as people
 from server.contacts.rules import AddressKind, shown_phone
+from server.contacts.time_zones import time_zone_of
 from server.delivery import queries as delivery
 from server.delivery.settings import SMS, Price, price
 from server.kernel.clock import rfc3339
@@ -102,6 +103,8 @@ def brief(row: Any) -> ContactBrief:
 
 def details(conn: Conn, ticket: Ticket) -> tuple[Details, list[ContactBrief], list[Ticket]]:
     panel = Details(*conn.one(_DETAILS, thread=ticket.thread))
+    if not panel.time_zone:
+        panel = replace(panel, time_zone=time_zone_of(ticket.peer or ticket.contact_phone))
     candidates: list[ContactBrief] = []
     email = panel.visitor_email or ticket.contact_email
     if email and not ticket.verified:

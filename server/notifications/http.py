@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -65,7 +65,7 @@ async def mark_seen(app: App, call: Call) -> Any:
         until = datetime.fromisoformat(body.until)
         if until.tzinfo is None:
             raise ValueError
-        until = until.astimezone(UTC)
+        until = until.astimezone(UTC) + timedelta(milliseconds=1)  # JSON has milliseconds, the database microseconds
     except (ValueError, OverflowError):
         raise Refused("invalid", "Send the time of a notification, as `at` has it.", field="until") from None
     await app.write(actions.mark_seen, call.agent, until)

@@ -10,15 +10,27 @@ import shell from './en/shell.json'
 
 /** A file of texts; each language has all of them, and no two files share a top-level key. */
 export type TextFile =
-  'shell' | 'accounts' | 'desk' | 'inbox' | 'mail' | 'merging' | 'messaging' | 'settings' | 'system'
+  | 'shell'
+  | 'accounts'
+  | 'activity'
+  | 'desk'
+  | 'inbox'
+  | 'mail'
+  | 'merging'
+  | 'messaging'
+  | 'notices'
+  | 'settings'
+  | 'system'
 
 type Texts = typeof shell &
   typeof import('./en/accounts.json') &
+  typeof import('./en/activity.json') &
   typeof import('./en/desk.json') &
   typeof import('./en/inbox.json') &
   typeof import('./en/mail.json') &
   typeof import('./en/merging.json') &
   typeof import('./en/messaging.json') &
+  typeof import('./en/notices.json') &
   typeof import('./en/settings.json') &
   typeof import('./en/system.json')
 

@@ -4,6 +4,7 @@ import { useSession } from '../kernel/session'
 import { registerPersonalData } from '../kernel/signOut'
 import { storage } from '../kernel/storage'
 import { follow, useLive } from '../live/store'
+import { withTexts } from '../ui/area'
 import { lazyPart } from '../ui/lazyPart'
 import { clearDrafts, flushDrafts, forgetDrafts, loadDrafts, pullDrafts, useDrafts } from './data/drafts'
 import { clearOutbox } from './data/outbox'
@@ -12,7 +13,10 @@ import { followThreads, forgetThreads } from './data/threads'
 import { applySummary, forgetTickets, refreshList } from './data/tickets'
 import { forgetUploads, uploadsUnderWay } from './data/uploads'
 
-const Alerts = lazyPart(async () => (await import('./Alerts')).Alerts, { soon: true, frame: () => null })
+const Alerts = lazyPart(
+  withTexts(['notices'], async () => (await import('./Alerts')).Alerts),
+  { soon: true, frame: () => null },
+)
 
 export function InboxRuntime(): ReactNode {
   // Null for a moment when the session ends, before this component is unmounted.

@@ -23,6 +23,16 @@ class Line {
 const arrives = (frame: Out) => Line.last.onmessage?.({ data: JSON.stringify(frame) })
 const calling = (id: number): Out => ({ type: 'ticket', ticket: ticket(id, { unread: true }) }) as Out
 
+const notice = (id: number, at: string) => ({
+  id,
+  kind: 'assigned',
+  count: 1,
+  ticket: id,
+  name: `P${id}`,
+  at,
+  seen: false,
+})
+
 describe('alerts', () => {
   let stop: (() => void) | null = null
   beforeEach(() => {
@@ -54,6 +64,46 @@ describe('alerts', () => {
     expect(refuse).toHaveBeenCalledTimes(2)
     expect(complaints).not.toHaveBeenCalled()
     unfollow()
+  })
+
+  it('more than three tickets at once share one notification, and ring no more', () => {
+    const shown: string[] = []
+    const show = vi.fn(function (this: object, _title: string, { tag }: NotificationOptions) {
+      shown.push(tag ?? '')
+    })
+    vi.stubGlobal('Notification', Object.assign(show, { permission: 'granted' }))
+    for (const id of [11, 12, 13, 14, 15]) arrives(calling(id))
+    expect(shown).toEqual([
+      'threadline ticket 11',
+      'threadline ticket 12',
+      'threadline ticket 13',
+      'threadline tickets',
+      'threadline tickets',
+    ])
+  })
+
+  it('a ticket that a colleague assigned is shown once, and what was there before the page is not', async () => {
+    vi.useFakeTimers()
+    const shown: string[] = []
+    const show = vi.fn(function (this: object, title: string) {
+      shown.push(title)
+    })
+    vi.stubGlobal('Notification', Object.assign(show, { permission: 'granted' }))
+    let list = [notice(1, '2026-11-21T09:00:00Z')]
+    vi.stubGlobal('fetch', () =>
+      Promise.resolve(new Response(JSON.stringify({ notifications: list, unseen: 1 }), { status: 200 })),
+    )
+    stop?.()
+    stop = startAlerts(() => {})
+    await vi.advanceTimersByTimeAsync(0)
+    list = [notice(2, '2026-11-21T10:00:00Z'), ...list]
+    arrives({ type: 'changed', what: 'notifications', name: null } as Out)
+    arrives({ type: 'changed', what: 'notifications', name: null } as Out)
+    await vi.advanceTimersByTimeAsync(1_000)
+    arrives({ type: 'changed', what: 'notifications', name: null } as Out)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(shown).toHaveLength(1)
+    vi.useRealTimers()
   })
 
   it('a follower that throws is reported, and the other followers get the frame', () => {

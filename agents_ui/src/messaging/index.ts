@@ -1,6 +1,6 @@
 /** What text messages and consents need on more than one area's screens. */
 export { ConsentPanel, RecordConsent } from './consentParts'
-export { BUILT_IN, consentWords, purposeName, statusName } from './consentWords'
+export { BUILT_IN, consentWords, methodName, purposeName, statusName } from './consentWords'
 export type { Delivery, DeliveryState } from './delivery'
 export { Meter } from './Meter'
 export { explainDelivery, explainSms, SmsTick, Trouble, troubled } from './Outcome'

@@ -5,7 +5,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { NewPassword, SHORTEST_PASSWORD } from '../ui/NewPassword'
-import { setMe, useMe } from '../kernel/session'
+import { setMe, useCan, useMe } from '../kernel/session'
 import { keyCaps } from '../ui/shortcuts'
 import { Form, useServerForm } from '../ui/serverForm'
 import { toast, toastError } from '../ui/toasts'
@@ -18,15 +18,23 @@ import { length, oneLine } from '../kernel/text'
 import { ago, exactTime, useNow } from '../kernel/time'
 import { browserOf, isPhone } from './browser'
 import { PageHead, Section, SwitchRow } from './Section'
+import { withTexts } from '../ui/area'
+import { lazyPart } from '../ui/lazyPart'
 import classes from './Settings.module.css'
+
+const NotificationWishes = lazyPart(
+  withTexts(['notices'], async () => (await import('./NotificationWishes')).NotificationWishes),
+)
 
 export function MyAccount() {
   const { t } = useTranslation()
+  const mayAnswer = useCan('inbox')
   return (
     <div className={classes.page}>
       <PageHead title={t('pages.account')} text={useMe().email} />
       <Profile />
       <Preferences />
+      {mayAnswer && <NotificationWishes />}
       <Password />
       <Sessions />
     </div>

@@ -16,11 +16,12 @@ import {
 import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 import { setAway } from '../ui/away'
-import { useMe } from '../kernel/session'
+import { useCan, useMe } from '../kernel/session'
 import { chooseLanguage, type Language, LANGUAGES } from '../i18n'
 import { setPrefs, usePrefs } from '../kernel/prefs'
 import { useBadge } from '../live/badge'
 import { useMyAreas } from './areas'
+import { Bell } from './Bell'
 import { Face } from '../ui/Face'
 import { Logo } from '../ui/Logo'
 import classes from './Rail.module.css'
@@ -36,6 +37,7 @@ export function Rail({ onFind, onHelp }: RailProps) {
   const { t } = useTranslation()
   const wide = usePrefs((prefs) => prefs.railWide)
   const unread = useBadge()
+  const mayAnswer = useCan('inbox')
   const areas = useMyAreas()
   return (
     <nav className={classes.rail} data-wide={wide || undefined} aria-label={t('frame.rail')}>
@@ -77,6 +79,7 @@ export function Rail({ onFind, onHelp }: RailProps) {
             <span className={classes.label}>{wide ? t('frame.narrow') : t('frame.widen')}</span>
           </UnstyledButton>
         </Hint>
+        {mayAnswer && <Bell />}
         <AccountMenu onHelp={onHelp} />
       </div>
     </nav>

@@ -24,6 +24,7 @@ import { useTranslation } from 'react-i18next'
 import { useCan } from '../../kernel/session'
 import { useCommands } from '../../ui/commands'
 import { Face } from '../../ui/Face'
+import { withTexts } from '../../ui/area'
 import { lazyPart } from '../../ui/lazyPart'
 import type { ContactBrief, TicketOut } from '../../generated/protocol'
 import type { Details as DetailsOut, Episode, SmsDetails } from '../../generated/inbox'
@@ -43,6 +44,11 @@ import { DetailsPane, type DetailsProps, DetailsSkeleton } from './DetailsPane'
 
 /** Loaded after the pane, because its data comes later than the rest. */
 const Orders = lazyPart(async () => (await import('./Orders')).Orders, { frame: () => null })
+
+const Activity = lazyPart(
+  withTexts(['activity', 'messaging'], async () => (await import('./Activity')).Activity),
+  { frame: () => null },
+)
 
 const MergedContacts = lazyPart(async () => (await loadMerging()).MergedContacts)
 
@@ -114,7 +120,7 @@ export function Details({ ticket, onClose }: DetailsProps) {
         {!contact.email && !contact.phone && <p className={classes.none}>{t('inbox.noAddress')}</p>}
       </Section>
       {details?.merged && <MergedContacts contact={contact.id} />}
-      {ticket.channel === 'sms' && <ConsentPanel contact={contact.id} />}
+      <ConsentPanel contact={contact.id} />
       {!details ? <DetailsSkeleton /> : <Facts ticket={ticket} details={details} online={online} />}
     </DetailsPane>
   )
@@ -128,7 +134,7 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
   return (
     <>
       <OtherContacts title={t('inbox.maybe')} people={details.maybe} />
-      {details.sms && <Texting facts={details.sms} />}
+      {details.sms && <Texting facts={details.sms} time={time} zone={details.time_zone} />}
       {ticket.channel === 'webchat' && (
         <Section title={t('inbox.visit')}>
           {details.page_url && (
@@ -141,14 +147,7 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
               <PageLink url={details.referrer} title={null} />
             </Fact>
           )}
-          {time && (
-            <Fact icon={IconClockHour4} label={t('inbox.localTime')}>
-              {time}{' '}
-              <span className={classes.label}>
-                {oneLine(details.time_zone ?? '', 60).replaceAll('_', ' ')}
-              </span>
-            </Fact>
-          )}
+          <LocalTime time={time} zone={details.time_zone} />
           {machine && (
             <Fact icon={details.device ? IconDeviceDesktop : IconBrowser} label={t('inbox.browser')}>
               {oneLine(machine, 120)}
@@ -177,6 +176,7 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
         </Section>
       )}
       <Orders contact={ticket.contact.id} />
+      <Activity contact={ticket.contact.id} tickets={ticketsByThread(ticket, details)} />
       {details.episodes.length > 1 && (
         <Section title={t('inbox.earlier')}>
           {details.episodes.slice(1).map((episode) => (
@@ -209,6 +209,20 @@ function Facts({ ticket, details, online }: { ticket: TicketOut; details: Detail
   )
 }
 
+const ticketsByThread = (ticket: TicketOut, details: DetailsOut): ReadonlyMap<number, number> =>
+  new Map([ticket, ...details.other_tickets].map((one) => [one.thread, one.id]))
+
+/** The customer's time, by their browser's zone or their number's. */
+function LocalTime({ time, zone }: { time: string | null; zone: string }) {
+  const { t } = useTranslation()
+  if (!time) return null
+  return (
+    <Fact icon={IconClockHour4} label={t('inbox.localTime')}>
+      {time} <span className={classes.label}>{oneLine(zone, 60).replaceAll('_', ' ')}</span>
+    </Fact>
+  )
+}
+
 /** A time that the ticket was open before: from when to when, who closed it and who answered first. */
 function EarlierEpisode({ episode }: { episode: Episode }) {
   const { t } = useTranslation()
@@ -232,7 +246,7 @@ function EarlierEpisode({ episode }: { episode: Episode }) {
 }
 
 /** Our number, the customer's country, and other contacts with the same number (AMB-33). */
-function Texting({ facts }: { facts: SmsDetails }) {
+function Texting({ facts, time, zone }: { facts: SmsDetails; time: string | null; zone: string }) {
   const { t } = useTranslation()
   return (
     <>
@@ -247,6 +261,7 @@ function Texting({ facts }: { facts: SmsDetails }) {
             {countryName(facts.country)}
           </Fact>
         )}
+        <LocalTime time={time} zone={zone} />
       </Section>
       <OtherContacts title={t('sms.sameNumber')} people={facts.others} />
     </>

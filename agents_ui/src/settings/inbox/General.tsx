@@ -77,6 +77,7 @@ function Support({ values, change, errors }: Editing<VersionedInbox>) {
 
 function Switches({ values, change }: Editing<VersionedInbox>) {
   const { t } = useTranslation()
+  const mail = values.ticket_mail
   return (
     <Section title={t('settings.inbox.general')}>
       <SwitchRow
@@ -92,6 +93,20 @@ function Switches({ values, change }: Editing<VersionedInbox>) {
         text={t('settings.inbox.unread_badge_text')}
         checked={values.unread_badge}
         onChange={(unread_badge) => change({ unread_badge })}
+      />
+      <SwitchRow
+        channels={t('channels.sms')}
+        label={t('settings.inbox.ticketMail')}
+        text={t('settings.inbox.ticketMailText')}
+        checked={mail.sms}
+        onChange={(sms) => change({ ticket_mail: { ...mail, sms } })}
+      />
+      <SwitchRow
+        channels={t('channels.webchat')}
+        label={t('settings.inbox.ticketMail')}
+        text={t('settings.inbox.ticketMailText')}
+        checked={mail.webchat}
+        onChange={(webchat) => change({ ticket_mail: { ...mail, webchat } })}
       />
     </Section>
   )
