@@ -298,6 +298,7 @@ async def test_older_entries_are_indexed_newest_first_in_slices_that_go_on_after
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await everything_said(world)
+    await world.advance()  # runs the jobs of the new tickets
     expected = await paired_words_indexed(world)
     total = await world.app.read(search_index.newest)
     await world.app.write(lambda tx: tx.run(Statement(delete(table("timeline_fts_pairs")))))
