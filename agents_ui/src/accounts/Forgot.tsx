@@ -1,11 +1,12 @@
 /** Asks for a link by mail. The answer does not say whether the address has an account. */
-import { Button, TextInput } from '@mantine/core'
+import { Button } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
 import { useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Form, useServerForm } from '../ui/serverForm'
 import { api, ApiError } from '../kernel/api'
 import { AuthPage } from './AuthPage'
+import { EmailField } from './EmailField'
 import classes from './AuthPage.module.css'
 
 type Purpose = 'reset' | 'signin'
@@ -45,15 +46,7 @@ export function Forgot() {
   return (
     <AuthPage title={t('auth.forgotTitle')} text={t('auth.forgotText')} error={error}>
       <Form form={form} className={classes.form} problemShownElsewhere>
-        <TextInput
-          label={t('auth.email')}
-          type="email"
-          autoComplete="username"
-          required
-          withAsterisk={false}
-          autoFocus
-          {...form.text('email')}
-        />
+        <EmailField form={form} />
         <Button
           type="submit"
           loading={form.busy}

@@ -1,9 +1,10 @@
-import { Button, PasswordInput, Text, TextInput } from '@mantine/core'
+import { Button, PasswordInput, Text } from '@mantine/core'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 import { Form, useServerForm } from '../ui/serverForm'
 import { api, ApiError } from '../kernel/api'
 import { AuthPage } from './AuthPage'
+import { EmailField } from './EmailField'
 import classes from './AuthPage.module.css'
 import { signedIn, useSession } from '../kernel/session'
 
@@ -25,15 +26,7 @@ export function Login() {
   return (
     <AuthPage title={t('auth.signIn')} text={ended && t('auth.draftsKept')} error={error}>
       <Form form={form} className={classes.form} problemShownElsewhere>
-        <TextInput
-          label={t('auth.email')}
-          type="email"
-          autoComplete="username"
-          required
-          withAsterisk={false}
-          autoFocus
-          {...form.text('email')}
-        />
+        <EmailField form={form} />
         <PasswordInput
           label={t('auth.password')}
           autoComplete="current-password"
