@@ -274,6 +274,20 @@ async def test_a_cart_belongs_to_its_contact_once_the_checkout_names_one(shop: S
     assert not await shop.online.world.rows(outbound)
 
 
+async def test_an_order_keeps_its_contact_when_a_later_webhook_names_nobody(shop: Shop) -> None:
+    await shop.sends("orders/create", order())
+    nobody = {
+        "customer": None,
+        "email": None,
+        "updated_at": "2026-11-21T10:00:00-05:00",
+        "financial_status": "refunded",
+    }
+    await shop.sends("orders/updated", order(**nobody))
+    (row,) = await shop.online.world.rows(orders)
+    (person,) = await shop.online.world.rows(contacts)
+    assert (row.contact_id, row.financial) == (person.id, "refunded")
+
+
 async def test_a_test_order_is_ignored(shop: Shop) -> None:
     await shop.sends("orders/create", order(test=True))
     (person,) = await shop.online.world.rows(contacts)

@@ -47,7 +47,9 @@ async def test_a_customer_is_deleted_with_orders_carts_and_events_and_others_sta
     await shop.sends("orders/create", order(1003, customer=customer(8, **OTHER), email=OTHER["email"]))
     await shop.sends("checkouts/create", cart("c2", customer=customer(8, **OTHER)))
     maria = (await world.rows(orders, orders.c.shop_id == "1001"))[0].contact_id
-    await world.app.write(record, [NewEvent(maria, "visited", "key:1")])
+    # An event of the shop whose order is not stored.
+    unkeyed = NewEvent(maria, "order_placed", "shopify")
+    await world.app.write(record, [NewEvent(maria, "visited", "key:1"), unkeyed])
     ledger, people = await world.count(consent_ledger), await world.count(contacts)
     assert await shop.sends("customers/redact", redact(7, 1001, 1002)) == 200
     assert [row.shop_id for row in await world.rows(orders)] == ["1003"]
