@@ -37,8 +37,8 @@ MIN_BATCH, MAX_BATCH = 4, 64
 # wait in the channel's pool. The pump begins at least half of them at a time, because every commit costs the same.
 BEGUN_AHEAD = 16
 # The pump claims more messages when a third of these is left. The number is small, so that a reply can overtake other
-# messages and a claim is a short transaction.
-MAX_CLAIMS = 192
+# messages and a claim is a short transaction: on PostgreSQL each claimed row costs nine WAL records.
+MAX_CLAIMS = 2 * MAX_BATCH
 URGENT_CLAIMS = 64  # in addition to `MAX_CLAIMS`
 GATHER_S = 0.005  # wait to commit several outcomes together, while more than half of the connections are in use
 SLICE_S = 30.0  # a longer run would exceed the job's lease; the next run continues

@@ -33,7 +33,7 @@ from tests.plans import fill, plan, plan_faults, statements_with_indexes
 from tests.services import create_database
 from tests.sms import new_thread, settings_of
 
-CLAIM_SIZE = 192  # the number of messages that the pump claims at once
+CLAIM_SIZE = pumps.MAX_CLAIMS
 REPLY_EVERY_S = 0.02
 ROW = "5 queue"
 
