@@ -40,10 +40,13 @@ export async function standalone(
   const text = h('p', { role: 'status' }, link ? words.why : words.goneWhy)
   const button = h('button', { type: 'button', class: 'primary' }, words.go)
   const page = h('main', { class: 'gate' }, title, text, ...(link ? [button] : []))
+  const app = document.getElementById('app')!
+  app.hidden = true
   document.body.append(page)
   if (link) await pressed(button, link)
   else return new Promise(() => {})
   page.remove()
+  app.hidden = false
   return begin(ALONE)
 
   async function pressed(control: HTMLElement, secret: string): Promise<void> {

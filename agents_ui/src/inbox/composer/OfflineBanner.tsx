@@ -1,5 +1,5 @@
 /** Above the composer of a chat whose visitor left: whether the reply will be e-mailed, and whether it was (FUP-3, FUP-5). */
-import { Anchor } from '@mantine/core'
+import { Anchor, Box } from '@mantine/core'
 import { IconAlertTriangle, IconMailForward } from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
 import { useQueryClient } from '@tanstack/react-query'
@@ -29,16 +29,18 @@ export function OfflineBanner({ ticket }: { ticket: TicketOut }) {
   if (!followUp) return null
   const trouble = ['no_address', 'no_email', 'failed', 'unknown'].includes(followUp.state)
   return (
-    <div className={classes.asked} role="status">
-      {trouble ? (
-        <IconAlertTriangle size={18} stroke={1.7} aria-hidden />
-      ) : (
-        <IconMailForward size={18} stroke={1.7} aria-hidden />
-      )}
-      <span>
-        {t('inbox.offline.left')} <State followUp={followUp} />
-      </span>
-    </div>
+    <Box px={{ base: 12, sm: 24 }}>
+      <div className={classes.asked} role="status">
+        {trouble ? (
+          <IconAlertTriangle size={18} stroke={1.7} aria-hidden />
+        ) : (
+          <IconMailForward size={18} stroke={1.7} aria-hidden />
+        )}
+        <span>
+          {t('inbox.offline.left')} <State followUp={followUp} />
+        </span>
+      </div>
+    </Box>
   )
 }
 
