@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from server.kernel.context import App, step_services
 from server.kernel.sql import POSTGRES, Statement, Tx
 from server.links.clicks import Click, count_clicks
 from server.schema import event_bookmarks, events, outbound, short_links
+from tests.sms import new_person
 from tests.world import START, World, at_once, open_world
 
 
@@ -156,6 +158,8 @@ async def test_a_key_is_stored_once_also_when_two_transactions_race(world: World
 
 
 async def test_a_contact_s_activity_is_paged_newest_first_and_filtered_by_metric(world: World) -> None:
+    assert await world.app.write(partial(new_person, subscribed=False)) == 1
+
     def fill(tx: Tx) -> None:
         # Several events share a time, so the pages need the id.
         new = [

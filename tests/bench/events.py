@@ -29,6 +29,9 @@ PER_PERSON = 100
 BATCH, BATCHES_PER_S, ONE_BY_ONE_PER_S = 100, 50, 1_500
 PEOPLE = 2_000  # whose events are sent
 CHAT_PER_S = 100
+PEOPLE = """INSERT INTO contacts (guid, name, country, language, created_at)
+WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < :people)
+SELECT 'guid-' || i, '', '', '', 0 FROM n"""
 FILL = """INSERT INTO events (contact_id, metric, happened_at, recorded_at, source, data)
 WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < :rows)
 SELECT 1 + i % :people, 'metric_' || (i % 12), i * 1000000, i * 1000000, 'key:1', '{"page":"/tea"}' FROM n"""
@@ -88,6 +91,7 @@ def _activity(setting: Setting, database: str) -> list[Line]:
     people = rows // PER_PERSON
     engine = create_engine(settings.sqlalchemy_url())
     with engine.begin() as connection:
+        connection.execute(text(PEOPLE), {"people": people})
         connection.execute(text("DROP INDEX ix_events_contact"))
         connection.execute(text(FILL), {"rows": rows, "people": people})
         connection.execute(text("CREATE INDEX ix_events_contact ON events (contact_id, happened_at, id)"))
@@ -120,7 +124,8 @@ async def _timed(app: App, people: int, metric: str | None) -> tuple[float, floa
     for _ in range(1_000):
         contact = random_.randint(1, people)
         began = time.perf_counter()
-        await app.read(queries.activity, contact, metric)
+        found = await app.read(queries.activity, contact, metric)
+        assert found, "the person has events"
         durations.append(time.perf_counter() - began)
     durations.sort()
     return durations[500] * 1e3, durations[990] * 1e3
