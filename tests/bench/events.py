@@ -125,7 +125,7 @@ async def _timed(app: App, people: int, metric: str | None) -> tuple[float, floa
         contact = random_.randint(1, people)
         began = time.perf_counter()
         found = await app.read(queries.activity, contact, metric)
-        assert found, "the person has events"
+        assert found or metric, "each person has events, but not of each metric"
         durations.append(time.perf_counter() - began)
     durations.sort()
     return durations[500] * 1e3, durations[990] * 1e3
