@@ -27,6 +27,7 @@ import server.delivery.mail_http
 import server.delivery.webhooks
 import server.events.http
 import server.files.jobs
+import server.inbox.block_http
 import server.inbox.http
 import server.inbox.jobs
 import server.inbox.snooze_http
@@ -103,6 +104,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.events.http.ENDPOINTS,
     *server.inbox.http.ENDPOINTS,
     *server.inbox.snooze_http.ENDPOINTS,
+    *server.inbox.block_http.ENDPOINTS,
     *server.links.http.ENDPOINTS,
     *server.shop.http.ENDPOINTS,
     *server.live.http.ENDPOINTS,

@@ -257,7 +257,15 @@ class ContactBrief(Frame):
 
 # Why no SMS may be sent (INB-8, 9).
 Barred = Literal[
-    "not_subscribed", "opted_out", "taken_off", "unreachable", "deactivated", "litigator", "no_sender", "merged"
+    "not_subscribed",
+    "opted_out",
+    "taken_off",
+    "unreachable",
+    "deactivated",
+    "litigator",
+    "no_sender",
+    "merged",
+    "blocked",
 ]
 
 

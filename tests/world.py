@@ -37,7 +37,7 @@ from server.accounts.actions import Browser
 from server.accounts.rules import Agent, Role
 from server.app import JOBS, build, close
 from server.files import rows, storage
-from server.inbox import actions, drafts, lists, snoozing
+from server.inbox import actions, blocking, drafts, lists, snoozing
 from server.inbox.actions import Outgoing
 from server.inbox.drafts import Draft, DraftWrite
 from server.inbox.lists import ListQuery
@@ -390,6 +390,12 @@ class Desk:
 
     async def wakes(self, target: Guest | Ticket | int, *, key: str | None = None) -> Ticket:
         return await self._do(snoozing.wake, self.agent, await self._id(target), key or self.world.key())
+
+    async def blocks(self, contact: int) -> None:
+        await self._do(blocking.block, self.agent, contact, HOME.address)
+
+    async def unblocks(self, contact: int) -> None:
+        await self._do(blocking.unblock, self.agent, contact, HOME.address)
 
     async def reads(self, target: Guest | Ticket | int, seq: int | None = None, rev: int | None = None) -> Ticket:
         """Marks the ticket read up to `seq`, by default completely. `rev`: the revision that the agent saw."""

@@ -35,6 +35,7 @@ class Can(StrEnum):
 
     SIGNED_IN = "signed_in"  # your own account: sessions, password, presence
     INBOX = "inbox"
+    UNBLOCK = "unblock"  # blocking is a right of the inbox
     CONTACTS_SEE = "contacts_see"
     CONTACTS_EDIT = "contacts_edit"
     CONSENT_GRANT = "consent_grant"
@@ -67,6 +68,7 @@ _CC, _CR, _S = Role.COORDINATOR, Role.CREATOR, Role.SUPPORT
 TABLE: dict[Can, frozenset[Role]] = {
     Can.SIGNED_IN: frozenset(Role),
     Can.INBOX: frozenset({_O, _A, _M, _S}),
+    Can.UNBLOCK: frozenset({_O, _A}),
     Can.CONTACTS_SEE: frozenset({_O, _A, _M, _S, _AN, _CC}),
     Can.CONTACTS_EDIT: frozenset({_O, _A, _M, _S}),
     Can.CONSENT_GRANT: frozenset({_O, _A, _M}),
@@ -137,7 +139,7 @@ Actor = Anonymous | Agent | ApiKey | Visitor
 
 
 # What an API key may be allowed. Answering customers, accounts, secrets and ownership need a person.
-KEY_SCOPES = frozenset(Can) - {Can.SIGNED_IN, Can.INBOX, Can.USERS, Can.SECRETS, Can.AUDIT, Can.OWN}
+KEY_SCOPES = frozenset(Can) - {Can.SIGNED_IN, Can.INBOX, Can.UNBLOCK, Can.USERS, Can.SECRETS, Can.AUDIT, Can.OWN}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,10 @@ from server.contacts.rules import (
     NameAndEmail,
 )
 from server.errors import NotFound
+from server.kernel.columns import Instant
 from server.kernel.ids import guid
 from server.kernel.sql import ROWS_PER_STATEMENT, Statement, Tx, chunks
-from server.schema import addresses, contacts
+from server.schema import addresses, contacts, merged_set
 from server.text import search_key
 
 BY_CONTACT = ActedBy(ActorType.CONTACT)
@@ -405,6 +406,30 @@ def by_phone(tx: Tx, e164: str | None, peer: str, country: str = "") -> Found:
 
 
 # --- changes by agents and programs ---------------------------------------------------------------
+
+
+_SET_BLOCKED = Statement(
+    update(contacts)
+    .where(contacts.c.id.in_(merged_set(bindparam("contact"))))
+    .values(blocked_at=bindparam("since", type_=Instant))
+)
+_BLOCKED_AT = Statement(select(contacts.c.blocked_at).where(contacts.c.id == bindparam("contact")))
+
+
+def set_blocked(tx: Tx, agent: Agent, contact: int, blocked: bool, address: str) -> bool:
+    """Blocks or unblocks the contact and all contacts merged with it. Returns False if they are so already. Raises
+    `NotFound`."""
+    row = tx.first(_BLOCKED_AT, contact=contact)
+    if row is None:
+        raise NotFound()
+    if (row.blocked_at is not None) == blocked:
+        return False
+    tx.run(_SET_BLOCKED, contact=contact, since=tx.now if blocked else None)
+    if blocked:
+        record(tx, agent.by, "contact_blocked", str(contact), address)
+    else:
+        record(tx, agent.by, "contact_unblocked", str(contact), address)
+    return True
 
 
 def set_name(

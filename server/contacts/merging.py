@@ -16,14 +16,16 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from server.accounts.rules import Agent, ApiKey
 from server.audit.actions import record
 from server.consent import actions as consent
-from server.errors import NotFound
+from server.errors import Conflict, NotFound
 from server.kernel.sql import Conn, Statement, Tx
 from server.schema import contacts, merged_set, merges
 
 _LOCK = "contacts:merge"  # one merge at a time: two could otherwise merge the same root into two contacts
 
 _LOCK_CONTACT = Statement(
-    select(contacts.c.id, contacts.c.merged_into).where(contacts.c.id == bindparam("contact")).with_for_update()
+    select(contacts.c.id, contacts.c.merged_into, contacts.c.blocked_at)
+    .where(contacts.c.id == bindparam("contact"))
+    .with_for_update()
 )
 _MERGE = Statement(
     update(contacts)
@@ -97,13 +99,14 @@ def merges_of(conn: Conn, contact: int) -> list[Merge]:
 
 def merge(tx: Tx, actor: Agent | ApiKey, survivor: int, contact: int, address: str) -> Merged | None:
     """Merges the set of `contact` into the set of `survivor`. Returns None if they are one set already, so a repeat changes
-    nothing. Raises `NotFound`."""
+    nothing. Raises `NotFound`, and `Conflict` if only one of the two is blocked."""
     tx.lock_names(_LOCK)
     first, second = root(tx, survivor), root(tx, contact)
     if first == second:
         return None
-    for locked in sorted((first, second)):
-        tx.one(_LOCK_CONTACT, contact=locked)
+    blocked = {tx.one(_LOCK_CONTACT, contact=locked).blocked_at is not None for locked in sorted((first, second))}
+    if len(blocked) > 1:
+        raise Conflict("one_blocked", "One of the two contacts is blocked. Unblock or block both first.")
     # A consent that is not recorded has no row. The gate locks rows, so each member gets one: an opt-out of any member
     # then waits for a send to any other, and a send for the opt-out.
     for member in sorted((*members(tx, first), *members(tx, second))):

@@ -24,6 +24,8 @@ class Metric(StrEnum):
     TICKET_CLOSED = "ticket_closed"
     TICKET_SNOOZED = "ticket_snoozed"
     SNOOZE_ENDED = "snooze_ended"
+    BLOCKED = "blocked"
+    UNBLOCKED = "unblocked"
     SUBSCRIBED = "subscribed"
     UNSUBSCRIBED = "unsubscribed"
     CHECKOUT_STARTED = "checkout_started"

@@ -76,6 +76,8 @@ def write_message(tx: Tx, agent: Agent, message: Outgoing, base: str = "") -> Wr
     note = message.mode == "note"
     reopens = False
     if not note:
+        if ticket.blocked:
+            raise blocked()
         verdict = ticket_rules.on_agent_message(facts_of(ticket), reopen_snoozed=message.reopen)
         if isinstance(verdict, ticket_rules.Impossible):
             raise Conflict(verdict.code, verdict.message)
@@ -174,6 +176,10 @@ def close(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
             return ticket
 
 
+def blocked() -> Conflict:
+    return Conflict("blocked", "This person is blocked. The owner or an admin can unblock them.")
+
+
 def undo_close(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
     """Cancels a delayed close. Raises `Conflict` `chat_ended` if the chat has closed."""
     dedupe, fingerprint = agent_key(agent, client_key), rules.action_hash("undo_close", ticket_id)
@@ -207,6 +213,8 @@ def reopen(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
     ticket = lock_ticket(tx, ticket_id)
     if repeated:
         return ticket
+    if ticket.blocked:
+        raise blocked()
     match ticket_rules.on_reopen(facts_of(ticket)):
         case ticket_rules.Impossible(code, message):
             raise Conflict(code, message)

@@ -147,6 +147,15 @@ class OneTicket(BaseModel):
     ticket: TicketOut
 
 
+class BlockedPerson(BaseModel):
+    contact: ContactBrief
+    blocked_at: str
+
+
+class BlockedPeople(BaseModel):
+    people: list[BlockedPerson]
+
+
 class SnoozeTimes(BaseModel):
     """`time_zone`: the account's, on whose clocks the times are."""
 

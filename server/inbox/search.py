@@ -27,6 +27,7 @@ from server.kernel.columns import Instant
 from server.kernel.context import App
 from server.kernel.sql import Conn, Row, Statement
 from server.threads import tickets as ticket_queries
+from server.threads.entries import CUSTOMERS
 from server.threads.tickets import Ticket
 
 WINDOWS = (20_000, 80_000)  # newest rows scanned before the index is used (PostgreSQL)
@@ -146,9 +147,12 @@ def search(conn: Conn, query: str, before: int | None, limit: int) -> list[Hit]:
         if row.thread_id not in tickets:
             tickets[row.thread_id] = ticket_queries.by_thread(conn, row.thread_id)
         ticket = tickets[row.thread_id]
-        if ticket is not None:
+        hidden = ticket is not None and ticket.blocked and row.author_type in CUSTOMERS
+        if ticket is not None and not hidden:
             snippet = cut(row.body, marked)
             hits.append(Hit(row.id, ticket, row.seq, row.kind, row.author_type, row.author_name, row.at, snippet))
+    if len(rows) == limit and len(hits) < limit:  # hidden ones do not shorten the page
+        hits += search(conn, query, rows[-1].id, limit - len(hits))
     return hits
 
 

@@ -52,7 +52,7 @@ class Encoder:
 
     def entry_for_agents(self, entry: Entry, *, media: bool) -> str:
         """`media`: as in `Entry.for_agents`."""
-        key = (entry.thread, entry.seq, media)
+        key = (entry.thread, entry.seq, media, entry.hidden)
         cached = self._cache.get(key)
         if cached is not None:
             return cached

@@ -39,7 +39,15 @@ contacts = Table(
     Column("verified", Boolean, nullable=False, server_default=text("false")),
     # after a merge, the contact that remains; it is never merged itself
     Column("merged_into", BigInteger, ForeignKey("contacts.id")),
+    # Since when the team reads and answers nothing of this person; merged contacts are blocked together (AMB-5).
+    Column("blocked_at", Instant),
     Column("created_at", Instant, nullable=False),
+)
+Index(
+    "ix_contacts_blocked",
+    contacts.c.blocked_at,
+    postgresql_where=text("blocked_at IS NOT NULL"),
+    sqlite_where=text("blocked_at IS NOT NULL"),
 )
 Index(
     "ix_contacts_merged_into",

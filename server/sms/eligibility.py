@@ -77,7 +77,9 @@ async def ticket_answer(app: App, ticket: Ticket) -> dict[str, Any]:
 
 
 def shown_reason(ticket: Ticket, numbers: OurNumbers) -> str | None:
-    """Why an agent cannot reply; None for web chat."""
+    """Why an agent cannot reply; in web chat only a block."""
+    if ticket.blocked:
+        return "blocked"
     if ticket.channel != "sms":
         return None
     if ticket.continued_in is not None:

@@ -191,7 +191,7 @@ def _note_loop(tx: Tx, new: NewText) -> None:
     if entries.by_dedupe(tx, dedupe) is not None:
         return
     ticket = tickets.lock_by_thread(tx, thread.id)
-    if ticket is None or ticket.status != "open":
+    if not new.hidden and (ticket is None or ticket.status != "open"):
         seq = tx.value(_LAST_INBOUND_SEQ, thread=thread.id)
         verdict = ticket_rules.on_inbound(None if ticket is None else facts_of(ticket))
         touch_tickets(tx, [(new._replace(ticket=ticket, verdict=verdict), seq, None)])

@@ -41,7 +41,7 @@ class Received(NamedTuple):
     outcome: Outcome
     thread: int | None = None
     meaning: str = ""
-    seq: int | None = None  # seq of the text's entry; None for a blocked sender
+    seq: int | None = None  # seq of the text's entry
 
 
 class _Sender(NamedTuple):
@@ -232,18 +232,17 @@ def _thread_without_ticket(tx: Tx, contact: int, peer: str, sender: str) -> SmsT
 
 def _store_and_act(tx: Tx, new_texts: Sequence[NewText]) -> dict[int, int]:
     """Stores new texts of different contacts and acts on them in order. Returns the seq of each entry, by thread."""
-    visible = [new_text for new_text in new_texts if not (new_text.hidden and new_text.opens_ticket)]
-    stored = store(tx, visible)
+    stored = store(tx, new_texts)
     touch_tickets(
         tx,
         [
             (new_text, appended[0].seq, appended)
-            for new_text, appended in zip(visible, stored, strict=True)
-            if new_text.opens_ticket
+            for new_text, appended in zip(new_texts, stored, strict=True)
+            if new_text.opens_ticket and not new_text.hidden
         ],
     )
     for new_text in new_texts:
         act_on(tx, new_text)
         if not new_text.opens_ticket and new_text.ticket is not None:
             tx.publish(INBOX_TOPIC, tickets.by_thread(tx, new_text.thread.id))
-    return {new_text.thread.id: entry.seq for new_text, (entry, _) in zip(visible, stored, strict=True)}
+    return {new_text.thread.id: entry.seq for new_text, (entry, _) in zip(new_texts, stored, strict=True)}

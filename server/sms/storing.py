@@ -49,7 +49,7 @@ class NewText(NamedTuple):
 
     @property
     def hidden(self) -> bool:
-        """Whether the sender is blocked: the text is stored in `carrier_inbound` only, but keywords take effect."""
+        """Whether the sender is blocked: agents do not see the text and it opens nothing, but keywords take effect."""
         return isinstance(self.verdict, ticket_rules.Hidden)
 
 
@@ -58,11 +58,14 @@ def store(tx: Tx, new: Sequence[NewText]) -> list[Appended]:
     entries: list[NewMessage] = []
     files: list[list[dict[str, Any]]] = []
     for new_text in new:
-        if new_text.opens_ticket and new_text.ticket is not None and new_text.ticket.status == "closed":
+        reopens = new_text.opens_ticket and not new_text.hidden
+        if reopens and new_text.ticket is not None and new_text.ticket.status == "closed":
             status_entry(tx, new_text.ticket, Author("contact"), "open", None)
         data: dict[str, Any] = {"origin": "sms", "sid": new_text.text.sid}
         if not isinstance(new_text.meaning, keywords.Plain | keywords.StopRequest):
             data["keyword"] = name_of(new_text.meaning)
+        if new_text.hidden:
+            data["hidden"] = True
         expected = media.insert_placeholders(tx, new_text.thread.id, new_text.text)
         if expected:
             data["files"] = expected

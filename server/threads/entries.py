@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, func, select, text
 
 from server.kernel.clock import rfc3339
 from server.kernel.sql import Conn, Statement
-from server.schema import threads, timeline
+from server.schema import contacts, threads, timeline
 
 PAGE = 50  # messages on one page (INB-50)
 
@@ -30,6 +30,9 @@ IS_MESSAGE = text("timeline.kind IN ('message', 'note')")
 
 
 _INTERNAL_DATA = ("public_ref", "sid")  # fields of `data` that agents do not receive
+
+
+CUSTOMERS = ("visitor", "contact")  # authors whose entries agents do not see while the contact is blocked
 
 
 class Entry(NamedTuple):
@@ -53,8 +56,23 @@ class Entry(NamedTuple):
         """The client key of the entry: the last part of "web:<visitor>:<key>"."""
         return self.dedupe.split(":", 2)[2] if self.dedupe and self.dedupe.count(":") >= 2 else None
 
+    @property
+    def hidden(self) -> bool:
+        """Whether agents see nothing of it, because its author is blocked (AMB-5)."""
+        return "hidden" in self.data
+
     def for_agents(self, *, media: bool = True) -> dict[str, Any]:
         """`media` False: files that a customer texted are replaced by their number (AMB-6)."""
+        if self.hidden:
+            nobody = {"type": self.author_type, "id": None, "name": ""}
+            return {
+                "seq": self.seq,
+                "kind": self.kind,
+                "author": nobody,
+                "text": "",
+                "data": {"hidden": True},
+                "at": rfc3339(self.at),
+            }
         wire: dict[str, Any] = {
             "seq": self.seq,
             "kind": self.kind,
@@ -204,7 +222,31 @@ def last_delivery(conn: Conn, thread_id: int, ref: int) -> Entry | None:
 
 def since(conn: Conn, thread_id: int, public: bool, after: int, n: int) -> list[Entry]:
     """Up to `n` entries after the sequence `after`, in order."""
-    return conn.all(_SINCE_PUBLIC if public else _SINCE, thread=thread_id, after=after, n=n)
+    if public:
+        return conn.all(_SINCE_PUBLIC, thread=thread_id, after=after, n=n)
+    return _for_team(conn, thread_id, conn.all(_SINCE, thread=thread_id, after=after, n=n))
+
+
+_BLOCKED = Statement(
+    select(contacts.c.blocked_at)
+    .select_from(threads.join(contacts, threads.c.contact_id == contacts.c.id))
+    .where(threads.c.id == bindparam("thread"))
+)
+
+
+def _for_team(conn: Conn, thread_id: int, rows: list[Entry]) -> list[Entry]:
+    """The entries with `hidden` as it is now: set on all that a blocked customer wrote, before and after the block. The
+    stored mark of an entry only serves its publication."""
+    if not any(row.author_type in CUSTOMERS for row in rows):
+        return rows
+    if conn.value(_BLOCKED, thread=thread_id) is not None:
+        return [
+            row._replace(data={**row.data, "hidden": True}) if row.author_type in CUSTOMERS else row for row in rows
+        ]
+    return [
+        row._replace(data={name: value for name, value in row.data.items() if name != "hidden"}) if row.hidden else row
+        for row in rows
+    ]
 
 
 def by_dedupe(conn: Conn, dedupe: str) -> tuple[Entry, str] | None:
@@ -259,7 +301,7 @@ def page(
     rows = conn.all(_PAGE, thread=thread_id, low=low, before=upper)
     if upper <= last_seq:
         rows += conn.all(_REFERRING_ENTRIES, thread=thread_id, low=low, before=upper)
-    return Page(rows, low, upper - 1, last_seq)
+    return Page(_for_team(conn, thread_id, rows), low, upper - 1, last_seq)
 
 
 def mail_page(conn: Conn, thread_id: int, limit: int, before: int | None = None) -> Page:

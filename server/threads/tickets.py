@@ -20,7 +20,7 @@ from server.kernel.columns import Instant
 from server.kernel.sql import Conn, Statement, Tx
 from server.schema import contacts, merged_set, threads, tickets, timeline, visitors
 from server.threads import ticket_rules
-from server.threads.entries import CHANGED_PAGE, Entry
+from server.threads.entries import CHANGED_PAGE, CUSTOMERS, Entry
 from server.threads.timeline import Author, append, raise_rev
 
 
@@ -69,6 +69,7 @@ class Ticket(NamedTuple):
     country: str
     visitor_key: str | None
     visitor_seen_at: datetime | None
+    blocked: bool  # the team reads and answers nothing of this contact (AMB-5)
 
     def wire(self, now: datetime, barred: str | None) -> dict[str, Any]:
         """The summary as JSON. `barred`: why an agent cannot reply, as `sms.eligibility` says."""
@@ -88,7 +89,7 @@ class Ticket(NamedTuple):
                 "verified": self.verified,
             },
             "assignee": self.assignee,
-            "preview": self.preview,
+            "preview": "" if self.blocked and self.preview_by in CUSTOMERS else self.preview,
             "preview_by": self.preview_by,
             "last_message_at": rfc3339(self.last_message_at),
             "waiting_since": _time(self.waiting_since),
@@ -155,6 +156,7 @@ TICKET_COLUMNS = (
     contacts.c.country,
     visitors.c.key.label("visitor_key"),
     visitors.c.seen_at.label("visitor_seen_at"),
+    contacts.c.blocked_at.is_not(None).label("blocked"),
 )
 
 
@@ -291,7 +293,7 @@ class Written:
 
 
 def facts_of(ticket: Ticket) -> ticket_rules.TicketFacts:
-    return ticket_rules.TicketFacts(ticket.channel, ticket.status, ticket.closing_at)  # type: ignore[arg-type]
+    return ticket_rules.TicketFacts(ticket.channel, ticket.status, ticket.closing_at, ticket.blocked)  # type: ignore[arg-type]
 
 
 def publish_ticket(tx: Tx, ticket_id: int) -> Ticket:

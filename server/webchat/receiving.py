@@ -23,8 +23,8 @@ from server.kernel.sql import ROWS_PER_STATEMENT, LostRace, Statement, Tx
 from server.schema import threads, visitors
 from server.threads import changes, entries, rules, ticket_rules
 from server.threads import tickets as ticket_queries
-from server.threads.changes import apply_inbound, open_ticket
-from server.threads.tickets import Ticket, Written, close_key, facts_of
+from server.threads.changes import apply_inbound, close_ticket, open_ticket
+from server.threads.tickets import Ticket, Written, close_key, facts_of, status_entry
 from server.threads.timeline import SYSTEM, Author, NewMessage, append, append_messages, check_text, written_before
 from server.webchat import rules as webchat_rules
 from server.webchat import visitors as visitor_queries
@@ -182,7 +182,7 @@ def _store(tx: Tx, new: Sequence[_Accepted]) -> list[Written]:
     messages: list[NewMessage] = []
     previews: list[str] = []
     for item, ticket in zip(new, chats, strict=True):
-        data: dict[str, Any] = {"origin": "chat"}
+        data: dict[str, Any] = {"origin": "chat", "hidden": True} if ticket.blocked else {"origin": "chat"}
         files = attach(tx, item.message.files, item.message.owner, ticket.thread, public=True)
         if files:
             data["files"] = files
@@ -193,10 +193,15 @@ def _store(tx: Tx, new: Sequence[_Accepted]) -> list[Written]:
     on_tickets = [
         changes.Inbound(ticket, appended, appended[0].seq, preview)
         for ticket, appended, preview in zip(chats, stored, previews, strict=True)
+        if not ticket.blocked
     ]
-    summaries = apply_inbound(tx, on_tickets, "visitor")
-    for item, ticket, (entry, _), after in zip(new, chats, stored, summaries, strict=True):
-        opened = item.ticket is None
+    summaries = {after.id: after for after in apply_inbound(tx, on_tickets, "visitor")}
+    for item, ticket, appended in zip(new, chats, stored, strict=True):
+        entry, opened = appended[0], item.ticket is None
+        if ticket.blocked:
+            written.append(Written(entry, _store_hidden(tx, item.message, ticket, opened), opened=opened))
+            continue
+        after = summaries[ticket.id]
         if opened:
             tx.publish(visitor_topic(item.message.key))
             tx.announce(rules.TicketOpened(ticket.id, ticket.thread, ticket.contact, "webchat", first=True))
@@ -218,6 +223,14 @@ def _answer_out_of_hours(tx: Tx, ticket: Ticket, answer: OutOfHours) -> Ticket:
     return changes.publish_entry(
         tx, ticket, append(tx, ticket.thread, "message", SYSTEM, body=answer.text, data=data, dedupe=dedupe)
     )
+
+
+def _store_hidden(tx: Tx, message: Inbound, ticket: Ticket, opened: bool) -> Ticket:
+    """After a message of a blocked visitor: a chat that it began is closed at once, and nobody is told (INB-42)."""
+    if not opened:
+        return ticket
+    tx.publish(visitor_topic(message.key))
+    return close_ticket(tx, ticket, status_entry(tx, ticket, SYSTEM, "closed", None, public=False))
 
 
 def _open_chat(tx: Tx, message: Inbound, before: int) -> Ticket:

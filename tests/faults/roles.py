@@ -81,6 +81,10 @@ EXPECT: dict[str, Expectation] = {
     "POST /api/tickets/{ticket}/snooze": Expectation(INBOX, (422,), {"key": KEY, "until": "2020-01-01T09:00"}),
     "POST /api/tickets/{ticket}/wake": Expectation(INBOX, (200,), {"key": KEY}),
     "GET /api/inbox/snooze-times": Expectation(INBOX, (200,)),
+    # nobody, so that the matrix blocks no one whom the other rows use
+    "POST /api/contacts/{person}/block": Expectation(INBOX, (404,), {}),
+    "POST /api/contacts/{person}/unblock": Expectation(ADMINS, (404,), {}),
+    "GET /api/blocked": Expectation(ADMINS, (200,)),
     "POST /api/tickets/bulk": Expectation(
         INBOX, (200,), {"key": KEY, "action": "read", "tickets": [{"id": 1, "seq": 1}]}
     ),

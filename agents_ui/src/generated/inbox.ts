@@ -11,6 +11,13 @@ export interface Badge {
   open: number
   unread: number
 }
+export interface BlockedPeople {
+  people: BlockedPerson[]
+}
+export interface BlockedPerson {
+  blocked_at: string
+  contact: ContactBrief
+}
 export interface BulkBody {
   action: 'close' | 'undo_close' | 'snooze' | 'wake' | 'assign' | 'read' | 'unread'
   key: string

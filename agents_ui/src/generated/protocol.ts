@@ -320,6 +320,7 @@ export interface TicketOut {
         | 'litigator'
         | 'no_sender'
         | 'merged'
+        | 'blocked'
       )
     | null
   channel: 'webchat' | 'sms'

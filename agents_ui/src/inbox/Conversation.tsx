@@ -23,7 +23,7 @@ import { Header } from './thread/Header'
 import { pending, type Sending } from './data/outbox'
 import { useOutbox } from './data/sending'
 import { Thread } from './thread/Thread'
-import { jumpTo, openThread, useThread } from './data/threads'
+import { fetchNewest, jumpTo, openThread, useThread } from './data/threads'
 import { newestOfCustomer, type Timeline, unseenByTeam } from './data/timeline'
 
 const OfflineBanner = lazyPart(async () => (await import('./composer/OfflineBanner')).OfflineBanner, {
@@ -63,6 +63,7 @@ export function Conversation({ ticket, at = null, onBack, onDetails, onNext }: C
   }, [ticket.thread, at])
   useEffect(() => openThread(ticket.thread), [ticket.thread])
   useRead(ticket, timeline, keepUnread)
+  useBlock(ticket)
 
   // Go to the next ticket at once; if the close fails, a toast says so and the ticket stays in the list.
   const close = () => {
@@ -113,7 +114,8 @@ export function Conversation({ ticket, at = null, onBack, onDetails, onNext }: C
         run: () => void undoClose(ticket),
       },
     !open &&
-      ticket.channel === 'sms' && {
+      ticket.channel === 'sms' &&
+      ticket.barred !== 'blocked' && {
         id: 'reopen',
         label: t('inbox.reopen'),
         icon: IconArrowBackUp,
@@ -183,4 +185,14 @@ function useRead(ticket: TicketOut, timeline: Timeline | null, keepUnread: { cur
       document.removeEventListener('visibilitychange', onReturn)
     }
   }, [ticket, timeline, live, keepUnread])
+}
+
+/** Fetches the thread again when its customer is blocked or unblocked: other entries are shown then. */
+function useBlock({ thread, barred }: TicketOut): void {
+  const blocked = barred === 'blocked'
+  const before = useRef(blocked)
+  useEffect(() => {
+    if (before.current !== blocked) void fetchNewest(thread, true)
+    before.current = blocked
+  }, [thread, blocked])
 }

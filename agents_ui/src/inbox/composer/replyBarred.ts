@@ -4,6 +4,7 @@ import type { TicketOut } from '../../generated/protocol'
 export type Bar = 'ended' | 'closing' | NonNullable<TicketOut['barred']>
 
 export function replyBarred(ticket: TicketOut): Bar | null {
+  if (ticket.barred === 'blocked') return 'blocked'
   if (ticket.channel === 'sms') return ticket.barred
   if (ticket.status === 'closed') return 'ended'
   return ticket.closing_at ? 'closing' : null

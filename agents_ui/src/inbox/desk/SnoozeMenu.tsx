@@ -44,11 +44,19 @@ export function SnoozeMenu({ onClose, onPick }: SnoozeMenuProps) {
   const confirm = () => picked && choose(picked)
 
   return (
-    <Popover opened onDismiss={onClose} width={270} position="bottom-end" trapFocus returnFocus>
+    <Popover
+      opened
+      onDismiss={onClose}
+      width={270}
+      position="bottom-end"
+      trapFocus
+      returnFocus
+      withRoles={false}
+    >
       <Popover.Target>
         <span className={classes.anchor} />
       </Popover.Target>
-      <Popover.Dropdown p={6} aria-label={t('inbox.snooze')}>
+      <Popover.Dropdown p={6} role="dialog" aria-label={t('inbox.snooze')}>
         {picked === null ? (
           <Stack gap={2}>
             {CHOICES.map((choice) => (

@@ -2,6 +2,7 @@ import { ActionIcon, Button, Menu, Text, Tooltip } from '@mantine/core'
 import {
   IconArrowLeft,
   IconArrowBackUp,
+  IconBan,
   IconCheck,
   IconDots,
   IconLayoutSidebarRight,
@@ -14,6 +15,8 @@ import type { TicketOut } from '../../generated/protocol'
 import { Face } from '../../ui/Face'
 import { keyCaps } from '../../ui/shortcuts'
 import { useCan } from '../../kernel/session'
+import { toastError } from '../../ui/toasts'
+import { loadDesk } from '../desk/loadDesk'
 import { AssignMenu } from './AssignMenu'
 import { SnoozeButton } from './SnoozeButton'
 import { copyLink, reopenTicket, undoClose } from '../data/actions'
@@ -35,6 +38,7 @@ interface HeaderProps {
 export function Header({ ticket, onBack, onDetails, onClose, onNext, onUnread, onMerge }: HeaderProps) {
   const { t } = useTranslation()
   const online = useOnline(ticket)
+  const mayUnblock = useCan('unblock')
   const mayMerge = useCan('contacts_edit')
   const name = ticketName(ticket)
   const number = ticket.channel === 'sms' && ticket.contact.phone_shown !== name && ticket.contact.phone_shown
@@ -90,6 +94,23 @@ export function Header({ ticket, onBack, onDetails, onClose, onNext, onUnread, o
               {t('inbox.mergeWith')}
             </Menu.Item>
           )}
+          {ticket.barred !== 'blocked' ? (
+            <Menu.Item
+              leftSection={<IconBan size={16} stroke={1.7} />}
+              onClick={() => void loadDesk().then(({ askBlock }) => askBlock(ticket), toastError)}
+            >
+              {t('inbox.block')}
+            </Menu.Item>
+          ) : (
+            mayUnblock && (
+              <Menu.Item
+                leftSection={<IconBan size={16} stroke={1.7} />}
+                onClick={() => void loadDesk().then(({ unblock }) => unblock(ticket.contact.id), toastError)}
+              >
+                {t('inbox.unblock')}
+              </Menu.Item>
+            )
+          )}
         </Menu.Dropdown>
       </Menu>
       <Tooltip label={t('inbox.details')}>
@@ -132,7 +153,7 @@ function StatusButton({ ticket, onClose }: { ticket: TicketOut; onClose: () => v
       </Tooltip>
     )
   }
-  if (ticket.channel === 'sms') {
+  if (ticket.channel === 'sms' && ticket.barred !== 'blocked') {
     return (
       <Button size="compact-md" variant="default" onClick={() => void reopenTicket(ticket)}>
         {t('inbox.reopen')}

@@ -194,6 +194,7 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 function rowOf(entry: EntryOut, facts: Facts): Row | null {
   // A message keeps its client key when it moves from the outbox to the thread, so that React keeps its bubble.
   const key = entry.key && entry.author.type === 'agent' ? `own ${entry.key}` : `seq ${entry.seq}`
+  if (entry.data.hidden) return null
   // A close that can still be undone is shown in the header; one that was undone is not shown.
   if (entry.data.to === 'closing' || entry.data.to === 'kept_open') return null
   switch (entry.kind) {

@@ -4,9 +4,11 @@ import { Tabs } from '@mantine/core'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { VersionedInbox as Values } from '../../generated/inbox'
+import { useCan } from '../../kernel/session'
 import { SaveBar, useEditing, useSettings } from '../editing'
 import { PageHead } from '../Section'
 import frame from '../Settings.module.css'
+import { Blocked } from './Blocked'
 import { General } from './General'
 import { Inbound } from './Inbound'
 
@@ -25,6 +27,7 @@ export function InboxSettings() {
 
 function Form({ saved }: { saved: Values }) {
   const { t } = useTranslation()
+  const mayUnblock = useCan('unblock')
   const [tab, setTab] = useState<string | null>('general')
   const form = useEditing(PATH, saved, undefined, (fields) => {
     if (fields.includes('auto_response')) setTab('inbound')
@@ -38,6 +41,7 @@ function Form({ saved }: { saved: Values }) {
         </Tabs.List>
         <Tabs.Panel value="general">
           <General {...form} />
+          {mayUnblock && <Blocked />}
         </Tabs.Panel>
         {/* Stays mounted: it has a form of its own. */}
         <Tabs.Panel value="inbound" keepMounted>
