@@ -186,7 +186,8 @@ async def test_a_contact_s_activity_is_paged_newest_first_and_filtered_by_metric
 # --- readers ----------------------------------------------------------------------------------------
 
 WRITERS, TRANSACTIONS = 8, 40
-PATIENCE_S = 3.0  # transactions of other tests on the same PostgreSQL server delay readers
+# Transactions of other tests on the same PostgreSQL server delay readers. The wrong reader misses events, so it waits in vain.
+PATIENCE_S = {"read": 60.0, "read_by_id": 3.0}
 Reader = Callable[[Tx, str, int], list[Event]]
 
 _BY_ID = Statement(
@@ -241,8 +242,8 @@ def _reader(app: App, read: Reader, read_by: list[str], done: threading.Event, c
     """Reads until the writers have ended and every event was read; gives up if events were missed."""
     random_ = random.Random(99)
     database = _Postgres(app)
-    last_event = time.monotonic()
-    while not done.is_set() or (len(read_by) < len(committed) and time.monotonic() - last_event < PATIENCE_S):
+    patience_s, last_event = PATIENCE_S[read.__name__], time.monotonic()
+    while not done.is_set() or (len(read_by) < len(committed) and time.monotonic() - last_event < patience_s):
         page = database.run(lambda tx: read(tx, read.__name__, 7), 0, random_.random() < 0.8)
         if page:
             read_by += [event.data["key"] for event in page if event.data]
@@ -286,7 +287,7 @@ def test_eight_writers_that_commit_in_any_order_reach_a_reader_once_each_and_a_b
 async def count_read(world: World, expected: int) -> int:
     """Reads until `expected` events were read. Transactions of other tests on the same PostgreSQL server delay readers."""
     total = 0
-    for _ in range(1000):
+    for _ in range(5000):
         total += len(await world.app.write(readers.read, "a", 100))
         if total >= expected:
             break
@@ -310,7 +311,7 @@ async def test_each_event_reaches_each_reader_once_also_when_the_reader_s_transa
                 handled[reader] += await world.app.write(handle, reader, turn % 3 == 1)
     stored = [row.id for row in await world.rows(events)]
     for reader, ids in handled.items():
-        for _ in range(1000):
+        for _ in range(5000):
             ids += await world.app.write(handle, reader, False)
             if len(ids) >= len(stored):
                 break
