@@ -30,7 +30,7 @@ from server.kernel.clock import Clock, rfc3339
 from server.kernel.context import App
 from server.kernel.sql import Statement
 from server.kernel.sqlite_file import find_damage
-from server.operations import mail, network, shop, sms
+from server.operations import first_steps, mail, network, shop, sms
 from server.operations.findings import Finding, fail, ok, warn
 from server.operations.key import STRONG_KEY_ADVICE
 from server.schema import threads
@@ -416,4 +416,5 @@ CHECKS: list[tuple[str, Check]] = [
     ("time_zone", time_zone),
     ("secret_key", secret_key),
     ("process", process),
+    ("set_up", first_steps.set_up),
 ]

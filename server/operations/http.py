@@ -16,6 +16,7 @@ from server.kernel import jobs
 from server.kernel.clock import rfc3339
 from server.kernel.context import App
 from server.kernel.sql import Tx
+from server.operations import first_steps
 from server.operations.doctor import as_json, examine, examine_one
 from server.web.http import Call, Done, EmptyBody, Endpoint, path_id
 
@@ -39,6 +40,18 @@ class Diagnosis(BaseModel):
 
 class Findings(BaseModel):
     findings: list[Finding]
+
+
+class FirstStep(BaseModel):
+    """`about`: the site where the widget was seen last."""
+
+    id: first_steps.StepId
+    done: bool
+    about: str
+
+
+class FirstSteps(BaseModel):
+    steps: list[FirstStep]
 
 
 class DeadJob(BaseModel):
@@ -100,6 +113,11 @@ async def test_shop(app: App, call: Call) -> Any:
     return {"findings": [asdict(finding) for finding in await examine_one(app, "shop")]}
 
 
+async def show_first_steps(app: App, call: Call) -> Any:
+    """Show what an owner sets up first, and what of it is done."""
+    return {"steps": [asdict(step) for step in await app.read(first_steps.first_steps)]}
+
+
 async def dead_jobs(app: App, call: Call) -> Any:
     """List the jobs that failed at their last attempt, newest first."""
     listed: list[jobs.DeadJob] = await app.read(jobs.list_dead, MAX_SHOWN)
@@ -139,6 +157,7 @@ def _retry(tx: Tx, agent: Agent, job: int, address: str) -> bool:
 
 ENDPOINTS: list[Endpoint] = [
     Endpoint("GET", "/api/doctor", doctor, Can.CHANNELS, response=Diagnosis),
+    Endpoint("GET", "/api/first-steps", show_first_steps, Can.CHANNELS, response=FirstSteps),
     Endpoint("POST", "/api/sms/test", test_sms, Can.CHANNELS, EmptyBody, response=Findings),
     Endpoint("POST", "/api/mail/test", test_mail, Can.CHANNELS, EmptyBody, response=Findings),
     Endpoint("POST", "/api/shop/test", test_shop, Can.SECRETS, EmptyBody, response=Findings),

@@ -207,6 +207,7 @@ EXPECT: dict[str, Expectation] = {
     # operations
     "GET /api/audit": Expectation(ADMINS, (200,)),
     "GET /api/audit.csv": Expectation(ADMINS, (200,)),
+    "GET /api/first-steps": Expectation(CHANNELS, (200,)),
     "GET /api/doctor": Expectation(CHANNELS, (200,)),
     "GET /api/jobs/dead": Expectation(ADMINS, (200,)),
     "GET /api/jobs/progress": Expectation(CHANNELS, (200,)),

@@ -17,6 +17,14 @@ BORROWED = {f"{CONSOLE}/ui/NewPassword.tsx": {"accounts"}} | {
 DESK = {path.name for path in (ROOT / CONSOLE / "inbox/desk").glob("*.ts*")} - {"loadDesk.ts", "parts.ts", "props.ts"}
 BORROWED |= {f"{CONSOLE}/inbox/desk/{name}": {"desk"} for name in DESK}
 BORROWED |= {f"{CONSOLE}/inbox/thread/{name}": {"mail"} for name in ("MailCard.tsx", "OpenedMail.tsx")}
+BORROWED |= {
+    f"{CONSOLE}/inbox/details/Activity.tsx": {"activity"},
+    f"{CONSOLE}/inbox/FirstSteps.tsx": {"steps"},
+    f"{CONSOLE}/inbox/Alerts.ts": {"notices"},
+    f"{CONSOLE}/inbox/ticketAlerts.ts": {"notices"},
+    f"{CONSOLE}/settings/NotificationWishes.tsx": {"notices"},
+    f"{CONSOLE}/shell/NotificationList.tsx": {"messaging", "notices"},
+}
 
 
 def manifests() -> dict[str, str]:

@@ -27,6 +27,17 @@ export interface Finding {
 export interface Findings {
   findings: Finding[]
 }
+/**
+ * `about`: the site where the widget was seen last.
+ */
+export interface FirstStep {
+  about: string
+  done: boolean
+  id: 'widget' | 'sms' | 'mail' | 'hours' | 'auto_response' | 'team'
+}
+export interface FirstSteps {
+  steps: FirstStep[]
+}
 export interface JobProgress {
   done: number
   kind: string

@@ -20,6 +20,7 @@ export type TextFile =
   | 'messaging'
   | 'notices'
   | 'settings'
+  | 'steps'
   | 'system'
 
 type Texts = typeof shell &
@@ -32,6 +33,7 @@ type Texts = typeof shell &
   typeof import('./en/messaging.json') &
   typeof import('./en/notices.json') &
   typeof import('./en/settings.json') &
+  typeof import('./en/steps.json') &
   typeof import('./en/system.json')
 
 declare module 'i18next' {

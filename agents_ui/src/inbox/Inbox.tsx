@@ -8,10 +8,12 @@ import { useTitle } from '../ui/title'
 import { Empty, Failed } from '../ui/Problem'
 import { useShortcut } from '../ui/shortcuts'
 import { setPrefs, usePrefs } from '../kernel/prefs'
+import { useCan } from '../kernel/session'
 import { markUnread } from './data/actions'
 import { useBadge } from '../live/badge'
 import { Conversation } from './Conversation'
 import { DetailsPane, type DetailsProps, DetailsSkeleton } from './details/DetailsPane'
+import { withTexts } from '../ui/area'
 import { lazyPart } from '../ui/lazyPart'
 import classes from './Inbox.module.css'
 import { DEFAULT_FILTER, type Filter } from './address'
@@ -43,6 +45,13 @@ const Details = lazyPart<DetailsProps>(async () => (await import('./details/Deta
   frame: (words, { onClose }) => <DetailsPane onClose={onClose}>{words}</DetailsPane>,
 })
 
+const FirstSteps = lazyPart(
+  withTexts(['steps'], async () => (await import('./FirstSteps')).FirstSteps),
+  {
+    frame: () => null,
+  },
+)
+
 export function Inbox() {
   const { t } = useTranslation()
   useTitle(t('frame.inbox'), useBadge())
@@ -53,6 +62,8 @@ export function Inbox() {
   useEffect(() => showList({ status, view, channel, sort }), [status, view, channel, sort])
 
   const details = usePrefs((prefs) => prefs.details)
+  const hideSteps = usePrefs((prefs) => prefs.hideSteps)
+  const mayConfigure = useCan('channels')
   // On narrow screens the details cover the thread, so they are opened separately for each ticket.
   const [sheetFor, setSheetFor] = useState<number | null>(null)
   const toggleDetails = () => {
@@ -97,7 +108,10 @@ export function Inbox() {
       <TicketList filter={{ status, view, channel, sort }} onFilter={setFilter} selected={id} onOpen={go} />
       <section className={classes.thread} aria-label={t('inbox.thread')}>
         {id === null ? (
-          <Empty icon={IconMessages} title={t('inbox.pick')} text={t('inbox.pickText')} />
+          <>
+            {mayConfigure && !hideSteps && <FirstSteps />}
+            <Empty icon={IconMessages} title={t('inbox.pick')} text={t('inbox.pickText')} />
+          </>
         ) : ticket ? (
           <Boundary key={ticket.id}>
             <Conversation

@@ -19,6 +19,8 @@ export interface Prefs {
   /** Whether single letters are shortcuts. */
   singleKeys: boolean
   density: Density
+  /** The owner's list of first steps is hidden. */
+  hideSteps: boolean
 }
 
 const DEFAULTS: Prefs = {
@@ -30,6 +32,7 @@ const DEFAULTS: Prefs = {
   notify: false,
   singleKeys: true,
   density: 'comfortable',
+  hideSteps: false,
 }
 
 export const usePrefs = create<Prefs>(() => ({ ...DEFAULTS, ...readJson<Partial<Prefs>>(storage, NAME) }))
