@@ -70,6 +70,7 @@ async def test_a_text_that_reopens_a_ticket_is_a_notification_and_an_agents_reop
     await world.advance(minutes=5)
     await ana.closes(ticket)
     await ana.reopens(ticket)
+    await world.advance()
     await ana.closes(ticket)
     await world.advance(minutes=5)
     assert await kinds(world, ana) == [("opened", 1)]
