@@ -44,6 +44,8 @@ FILL = (
     "INSERT INTO litigators (phone, added_at) SELECT phone, 0 FROM contacts WHERE id % 2 = 0",
     "INSERT INTO carrier_reports (sid, outbound_id, status, error, params, at) SELECT sid, CASE WHEN id % 20 = 19 THEN NULL ELSE id END, 'delivered', '', '{}', 0 FROM outbound WHERE sid IS NOT NULL",
     f"INSERT INTO events (contact_id, metric, happened_at, recorded_at, source, data) {_NUMBERS} SELECT i % 5000, 'metric_' || (i % 20), i * 1000, i * 1000, 'sms', '{{}}' FROM n",
+    """INSERT INTO follow_ups (thread_id, first_seq, state, due_at, check_at, returned_at, created_at) SELECT id, 1, 'queued',
+    1000000 + id, 1000000 + id, CASE WHEN id % 2 = 0 THEN 1000000 + id ELSE NULL END, 0 FROM threads""",
     f"INSERT INTO notifications (user_id, kind, ticket_id, count, at) {_NUMBERS} SELECT i % 50, 'opened', i, 1, i * 1000 FROM n",
     f"INSERT INTO credit_days (day, kind, country, messages, credits) {_NUMBERS} SELECT i * 86400000000, 'campaign', 'C' || (i % 20), 1, 1 FROM n WHERE i % 25 = 0",
 )  # fmt: skip

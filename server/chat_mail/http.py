@@ -26,8 +26,7 @@ class Returned(BaseModel):
 
 
 async def open_return_link(app: App, call: Call) -> Any:
-    """Continue the conversation of a follow-up mail. Sent when the visitor presses the button of the link's page, not when
-    the page is opened: mail scanners open pages."""
+    """Continue the conversation of a follow-up mail: sent by the page's button, because mail scanners open pages."""
     body: ReturnBody = call.body
     own_key = None if body.token is None else auth.anonymous_key(app, body.token)
     visitor_limits(app).count_or_refuse("POST /widget/return", own_key or digest(body.link), call.address)
