@@ -72,7 +72,7 @@ async def examine(app: App, *, serving: bool = True) -> Diagnosis:
         CHECKS
         if serving
         else [
-            ("server", no_server),
+            ("server", report_no_server),
             *(
                 c
                 for c in CHECKS
@@ -114,7 +114,7 @@ def start_failed(message: str, advice: str, clock: Clock) -> Diagnosis:
     return diagnosis([replace(fail(message, advice), area="start")], clock)
 
 
-async def no_server(app: App) -> list[Finding]:
+async def report_no_server(app: App) -> list[Finding]:
     return [warn("No server is running here, so its address and sockets were not checked.", "threadline serve")]
 
 
@@ -125,7 +125,7 @@ def as_json(report: Diagnosis) -> dict[str, Any]:
 # --- database -----------------------------------------------------------------------------------
 
 
-async def database(app: App) -> list[Finding]:
+async def check_database(app: App) -> list[Finding]:
     if app.settings.database_url is None:
         return await asyncio.to_thread(_sqlite, app.settings)
     return await _postgres(app)
@@ -187,7 +187,7 @@ async def _postgres(app: App) -> list[Finding]:
     return findings
 
 
-async def migrations(app: App) -> list[Finding]:
+async def check_migrations(app: App) -> list[Finding]:
     try:
         await app.read(migrate.check_current)
     except Refused as refusal:
@@ -198,7 +198,7 @@ async def migrations(app: App) -> list[Finding]:
 # --- disk ---------------------------------------------------------------------------------------
 
 
-async def disk(app: App) -> list[Finding]:
+async def check_disk(app: App) -> list[Finding]:
     usage = shutil.disk_usage(app.settings.data_dir)
     if app.db.reserve.spent:
         needed_mb = 2 * app.db.reserve.size / 1e6
@@ -235,7 +235,7 @@ async def _visitors_files(app: App) -> list[Finding]:
     ]
 
 
-async def sync(app: App) -> list[Finding]:
+async def check_sync_time(app: App) -> list[Finding]:
     """Measures a synced write: no message is acknowledged faster than that."""
     findings = []
     if app.settings.database_url is None and app.settings.sqlite_sync != "FULL":
@@ -274,7 +274,7 @@ def measure_sync(folder: Path) -> list[float]:
 # --- clock --------------------------------------------------------------------------------------
 
 
-async def clocks(app: App) -> list[Finding]:
+async def check_clocks(app: App) -> list[Finding]:
     findings = []
     if app.settings.database_url is not None:
         before = app.clock.now()
@@ -306,7 +306,7 @@ async def clocks(app: App) -> list[Finding]:
 # --- workers and jobs ---------------------------------------------------------------------------
 
 
-async def workers(app: App) -> list[Finding]:
+async def check_workers(app: App) -> list[Finding]:
     if app.settings.database_url is None:
         return [ok("The worker runs inside the one server process.")]
     processes_of_hour: list[processes.Process] = await app.read(processes.list_recent)
@@ -333,7 +333,7 @@ async def workers(app: App) -> list[Finding]:
     return findings or [ok(f"{web} web and {work} worker processes are alive.")]
 
 
-async def dead_jobs(app: App) -> list[Finding]:
+async def check_dead_jobs(app: App) -> list[Finding]:
     count: int = await app.read(jobs.dead_count)
     if not count:
         return [ok("No job has failed for good.")]
@@ -349,7 +349,7 @@ async def dead_jobs(app: App) -> list[Finding]:
     ]
 
 
-async def time_zone(app: App) -> list[Finding]:
+async def check_time_zone(app: App) -> list[Finding]:
     document = await app.read(ACCOUNT.load)
     if document.time_zone:
         return [ok(f"The account's time zone is {document.time_zone}.")]
@@ -359,7 +359,7 @@ async def time_zone(app: App) -> list[Finding]:
 # --- this process -------------------------------------------------------------------------------
 
 
-async def secret_key(app: App) -> list[Finding]:
+async def check_secret_key(app: App) -> list[Finding]:
     settings = app.settings
     if len(app.secret) < 32 or len(set(app.secret)) < 10:
         return [
@@ -381,7 +381,7 @@ async def secret_key(app: App) -> list[Finding]:
     return [ok("The secret key is strong and private.")]
 
 
-async def process(app: App) -> list[Finding]:
+async def check_this_process(app: App) -> list[Finding]:
     findings = []
     if os.geteuid() == 0:
         findings.append(
@@ -399,22 +399,22 @@ async def process(app: App) -> list[Finding]:
 
 
 CHECKS: list[tuple[str, Check]] = [
-    ("database", database),
-    ("migrations", migrations),
-    ("disk", disk),
-    ("sync", sync),
-    ("clock", clocks),
-    ("public_url", network.public_url),
-    ("websocket", network.websocket),
-    ("addresses", network.addresses),
-    ("redis", network.redis),
-    ("sms", sms.sms),
-    ("mail", mail.mail),
-    ("shop", shop.shop),
-    ("workers", workers),
-    ("jobs", dead_jobs),
-    ("time_zone", time_zone),
-    ("secret_key", secret_key),
-    ("process", process),
+    ("database", check_database),
+    ("migrations", check_migrations),
+    ("disk", check_disk),
+    ("sync", check_sync_time),
+    ("clock", check_clocks),
+    ("public_url", network.check_public_url),
+    ("websocket", network.check_websocket),
+    ("addresses", network.check_addresses),
+    ("redis", network.check_redis),
+    ("sms", sms.check_sms),
+    ("mail", mail.check_mail),
+    ("shop", shop.check_shop),
+    ("workers", check_workers),
+    ("jobs", check_dead_jobs),
+    ("time_zone", check_time_zone),
+    ("secret_key", check_secret_key),
+    ("process", check_this_process),
     ("set_up", first_steps.set_up),
 ]

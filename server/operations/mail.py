@@ -15,7 +15,7 @@ SETTINGS = "Settings → E-mail"
 LOCAL = ("localhost", "127.", "::1")
 
 
-async def mail(app: App) -> list[Finding]:
+async def check_mail(app: App) -> list[Finding]:
     """All findings about mail; a single one while mail is off."""
     document = await app.read(MAIL.load)
     if not document.mail_on:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from server.frames import PROTOCOL_VERSION
 from server.kernel.context import App
 from server.operations.findings import Finding, fail, ok, warn
-from server.web.pages import INSTALLATION, installation_id
+from server.web.pages import INSTALLATION_HEADER, installation_id
 from server.web.visitor_limits import ADDRESS_SHARE, DOCTOR_USER_AGENT, VisitorAddresses
 
 TIMEOUT_S = 4.0
@@ -23,13 +23,13 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class HealthResponse:
     status: int
-    installation: str | None  # the id in the response
+    installation: str | None  # the id of the installation that answered, from a header
     location: str | None
 
 
-def reach(url: str) -> Reached:
+def get_health(url: str) -> HealthResponse:
     """`GET /healthz` at the public address, without following redirects. Raises `OSError`."""
     parts = urlsplit(url)
     assert parts.hostname is not None
@@ -41,11 +41,12 @@ def reach(url: str) -> Reached:
             answer.read(1024)
         except http.client.HTTPException as error:
             raise OSError(type(error).__name__) from error
-        return Reached(answer.status, answer.getheader(INSTALLATION), answer.getheader("location"))
+        return HealthResponse(answer.status, answer.getheader(INSTALLATION_HEADER), answer.getheader("location"))
 
 
-async def public_url(app: App) -> list[Finding]:
-    """Checks that the public address is reachable, encrypted, this installation, and spelled as browsers spell it."""
+async def check_public_url(app: App) -> list[Finding]:
+    """Checks that the public address is reachable and encrypted, leads to this installation, and is spelled as browsers
+    spell it."""
     return [*_spelling(app), *await _reachable(app)]
 
 
@@ -67,7 +68,7 @@ async def _reachable(app: App) -> list[Finding]:
     local = parts.hostname in LOCAL
     findings: list[Finding] = []
     try:
-        reached = await asyncio.to_thread(reach, url)
+        health = await asyncio.to_thread(get_health, url)
     except ssl.SSLCertVerificationError as error:
         return [
             fail(
@@ -82,21 +83,21 @@ async def _reachable(app: App) -> list[Finding]:
                 "Check DNS, the proxy and THREADLINE_PUBLIC_URL. If a machine cannot reach its own public address, check from outside.",
             )
         ]
-    if reached.status in (301, 302, 307, 308):
+    if health.status in (301, 302, 307, 308):
         return [
             fail(
-                f"{url} redirects to {(reached.location or 'nowhere')[:200]}.",
+                f"{url} redirects to {(health.location or 'nowhere')[:200]}.",
                 "Set THREADLINE_PUBLIC_URL to the address people end up at. Changes are accepted only from that address.",
             )
         ]
-    if reached.status != 200:
+    if health.status != 200:
         return [
             fail(
-                f"{url} answers {reached.status}.",
+                f"{url} answers {health.status}.",
                 "Check the proxy's log. It does not pass requests on to Threadline.",
             )
         ]
-    if reached.installation != installation_id(app):
+    if health.installation != installation_id(app):
         return [
             fail(
                 f"Another program answers at {url}, or another Threadline.",
@@ -117,7 +118,7 @@ async def _reachable(app: App) -> list[Finding]:
     return findings or [ok(f"{url} reaches this server.")]
 
 
-async def websocket(app: App) -> list[Finding]:
+async def check_websocket(app: App) -> list[Finding]:
     """Opens a visitor's socket through the proxy, up to `ready`. Stores nothing."""
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidHandshake, InvalidMessage, WebSocketException
@@ -151,7 +152,7 @@ async def websocket(app: App) -> list[Finding]:
     return [ok(f"A WebSocket through the public address is ready after {elapsed_ms:.0f} ms.")]
 
 
-async def addresses(app: App) -> list[Finding]:
+async def check_addresses(app: App) -> list[Finding]:
     """Checks that visitors come from different addresses; a wrongly configured proxy makes them look like one."""
     share = (
         app.part(VisitorAddresses).address_share() if app.has(VisitorAddresses) else await app.read(ADDRESS_SHARE.load)
@@ -169,7 +170,7 @@ async def addresses(app: App) -> list[Finding]:
     return [warn(summary, advice)]
 
 
-async def redis(app: App) -> list[Finding]:
+async def check_redis(app: App) -> list[Finding]:
     if not app.settings.redis_url:
         return [ok("Redis is not used. Notifications stay inside this process.")]
     from redis.asyncio import Redis

@@ -14,7 +14,7 @@ from server.shop.rules import WEBHOOK
 from server.shop.settings import SHOP, connection
 
 
-async def shop(app: App) -> list[Finding]:
+async def check_shop(app: App) -> list[Finding]:
     """Asks Shopify only with an Admin token."""
     document = await app.read(SHOP.load)
     if not document.shop_domain:

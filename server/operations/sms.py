@@ -22,7 +22,7 @@ TIMEOUT_S = 6.0
 SETTINGS = "Settings → SMS"
 
 
-async def sms(app: App) -> list[Finding]:
+async def check_sms(app: App) -> list[Finding]:
     """All findings about SMS; a single one while SMS is off."""
     document = await app.read(SMS.load)
     if not document.on:

@@ -14,7 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from server.kernel.context import App
 
-INSTALLATION = "x-threadline"  # header of /healthz; the doctor checks with it that an address leads to this server
+INSTALLATION_HEADER = (
+    "x-threadline"  # header of /healthz; the doctor checks with it that an address leads to this server
+)
 STATIC = Path(__file__).parent.parent / "static"
 # Every path of the console's router; other paths are not found.
 CONSOLE_PATHS = (
@@ -123,7 +125,7 @@ def routes(app: App) -> list[BaseRoute]:
         return HTMLResponse(html, headers=console_headers(app, nonce))
 
     async def health(request: Request) -> Response:
-        return PlainTextResponse("ok", headers={"cache-control": "no-store", INSTALLATION: installation_id(app)})
+        return PlainTextResponse("ok", headers={"cache-control": "no-store", INSTALLATION_HEADER: installation_id(app)})
 
     all_routes: list[BaseRoute] = [Route(path, console, methods=["GET"]) for path in CONSOLE_PATHS]
     all_routes.append(Route("/healthz", health, methods=["GET"]))

@@ -140,15 +140,17 @@ async def test_a_large_database_is_checked_for_a_limited_time(small: World, monk
 
 async def test_a_data_folder_that_others_can_read_is_found(small: World) -> None:
     small.app.settings.data_dir.chmod(0o755)
-    expect_finding(await doctor.database(small.app), "warn", "Other users")
+    expect_finding(await doctor.check_database(small.app), "warn", "Other users")
     small.app.settings.data_dir.chmod(0o700)
-    findings = await doctor.database(small.app)
+    findings = await doctor.check_database(small.app)
     assert all(f.state == "ok" and "damage" not in f.message for f in findings), findings
 
 
 async def test_a_pending_migration_is_found_with_the_command(small: World) -> None:
     await small.app.write(lambda tx: tx.run(text("UPDATE alembic_version SET version_num = '0001'")))
-    assert expect_finding(await doctor.migrations(small.app), "fail", "revision 0001").advice == "threadline migrate"
+    assert (
+        expect_finding(await doctor.check_migrations(small.app), "fail", "revision 0001").advice == "threadline migrate"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ async def test_a_pending_migration_is_found_with_the_command(small: World) -> No
 )
 async def test_little_space_is_found(small: World, monkeypatch: pytest.MonkeyPatch, free: int, state: str) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(total=100 << 30, free=free))
-    expect_finding(await doctor.disk(small.app), state, "are free")
+    expect_finding(await doctor.check_disk(small.app), state, "are free")
 
 
 @pytest.mark.parametrize(("ms", "state"), [(0.4, "ok"), (5.1, "warn")])
@@ -165,39 +167,39 @@ async def test_a_slow_disk_is_found(small: World, monkeypatch: pytest.MonkeyPatc
     assert 1 <= len(doctor.measure_sync(small.app.settings.data_dir)) <= doctor.SYNC_ROUNDS
     assert os.listdir(small.app.settings.data_dir) and not list(small.app.settings.data_dir.glob("doctor-*"))
     monkeypatch.setattr(doctor, "measure_sync", lambda folder: [ms] * 20)
-    expect_finding(await doctor.sync(small.app), state, "reaches the disk")
+    expect_finding(await doctor.check_sync_time(small.app), state, "reaches the disk")
 
 
 async def test_a_sync_setting_that_risks_messages_is_found(small: World) -> None:
     assert small.app.settings.sqlite_sync == "NORMAL"
-    expect_finding(await doctor.sync(small.app), "warn", "power cut")
+    expect_finding(await doctor.check_sync_time(small.app), "warn", "power cut")
 
 
 async def test_a_clock_that_was_put_back_is_found(small: World) -> None:
     await small.conversation()
-    assert [f.state for f in await doctor.clocks(small.app)] == ["ok"]
+    assert [f.state for f in await doctor.check_clocks(small.app)] == ["ok"]
     later = small.now + timedelta(minutes=90)
     await small.app.write(lambda tx: tx.run(update(threads).values(changed_at=later)))
-    expect_finding(await doctor.clocks(small.app), "warn", "90 minutes in the future")
+    expect_finding(await doctor.check_clocks(small.app), "warn", "90 minutes in the future")
 
 
 async def test_root_development_and_a_weak_or_open_key_are_found(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    expect_finding(await doctor.process(small.app), "warn", "root")
+    expect_finding(await doctor.check_this_process(small.app), "warn", "root")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert [f.state for f in await doctor.process(small.app)] == ["ok"]
+    assert [f.state for f in await doctor.check_this_process(small.app)] == ["ok"]
     small.app.settings.mode = "development"
-    expect_finding(await doctor.process(small.app), "warn", "development")
-    assert [f.state for f in await doctor.secret_key(small.app)] == ["ok"]
+    expect_finding(await doctor.check_this_process(small.app), "warn", "development")
+    assert [f.state for f in await doctor.check_secret_key(small.app)] == ["ok"]
     small.app.settings.secret_key = None
     key = small.app.settings.data_dir / "secret.key"
     key.write_text("k" * 48)
     key.chmod(0o644)
-    expect_finding(await doctor.secret_key(small.app), "fail", "Other users")
+    expect_finding(await doctor.check_secret_key(small.app), "fail", "Other users")
     small.app.secret = b"k" * 48
-    expect_finding(await doctor.secret_key(small.app), "fail", "short or simple")
+    expect_finding(await doctor.check_secret_key(small.app), "fail", "short or simple")
     small.app.secret = b"abcdefghij" * 4
-    expect_finding(await doctor.secret_key(small.app), "warn", "repeats a pattern")
+    expect_finding(await doctor.check_secret_key(small.app), "warn", "repeats a pattern")
 
 
 # --- jobs and workers ---------------------------------------------------------------------------
@@ -206,13 +208,15 @@ async def test_root_development_and_a_weak_or_open_key_are_found(small: World, m
 async def test_dead_jobs_are_found_shown_and_tried_again(online: Online) -> None:
     world = online.world
     row = {"kind": "inbox.unknown", "payload": {}, "priority": 30, "run_at": world.now, "created_at": world.now}
-    assert [f.state for f in await doctor.dead_jobs(online.app)] == ["ok"]
+    assert [f.state for f in await doctor.check_dead_jobs(online.app)] == ["ok"]
     adam, mona = await online.agent("adam", socket=False), await online.agent("mona", socket=False)
     await world.app.write(lambda tx: tx.run(insert(jobs).values(**row)))
     for _ in range(12):  # it has no handler, so every attempt fails after growing pauses
         await world.advance(hours=1)
     expect_finding(
-        await doctor.dead_jobs(online.app), "warn", "1 job has failed for good. The newest is of kind inbox.unknown"
+        await doctor.check_dead_jobs(online.app),
+        "warn",
+        "1 job has failed for good. The newest is of kind inbox.unknown",
     )
     assert (await mona.get("/api/jobs/dead")).status == 403
     listed = (await adam.get("/api/jobs/dead")).json()
@@ -262,11 +266,11 @@ async def test_a_job_that_always_kills_its_process_gives_up_too(small: World) ->
 async def test_on_postgres_a_missing_worker_is_found_and_its_jobs_go_to_another(tmp_path: Path) -> None:
     async with open_world(tmp_path / "data", "postgres") as world:
         app = world.app
-        expect_finding(await doctor.workers(app), "fail", "No worker is running")
+        expect_finding(await doctor.check_workers(app), "fail", "No worker is running")
         heartbeat = processes.Heartbeat(app, web=False, worker=True)
         await heartbeat.start()
-        expect_finding(await doctor.workers(app), "ok", "0 web and 1 worker")
-        expect_finding(await doctor.database(app), "ok", "PostgreSQL")
+        expect_finding(await doctor.check_workers(app), "ok", "0 web and 1 worker")
+        expect_finding(await doctor.check_database(app), "ok", "PostgreSQL")
 
         # Two processes hold a job each: one is alive, the other has been silent for eleven seconds.
         await app.write(processes.beat, "lost", True, True)
@@ -289,11 +293,11 @@ async def test_on_postgres_a_missing_worker_is_found_and_its_jobs_go_to_another(
         await app.write(processes.beat, "other", True, False)
         await app.write(processes.beat, "third", True, False)
         await app.write(lambda tx: tx.run(text("UPDATE processes SET version = '0.0.9' WHERE node = 'third'")))
-        findings = await doctor.workers(app)
+        findings = await doctor.check_workers(app)
         expect_finding(findings, "warn", "several versions")
         expect_finding(findings, "warn", "without Redis")
         await heartbeat.close()
-        expect_finding(await doctor.workers(app), "fail", "No worker is running")
+        expect_finding(await doctor.check_workers(app), "fail", "No worker is running")
 
 
 # --- checks of the public URL -------------------------------------------------------------------
@@ -333,20 +337,20 @@ def http(status: str, *headers: str) -> bytes:
 async def test_a_public_address_that_leads_elsewhere_is_found(online: Online, answer: bytes, words: str) -> None:
     async with stand_in(answer) as url:
         online.app.settings.public_url = url
-        expect_finding(await network.public_url(online.app), "fail", words)
+        expect_finding(await network.check_public_url(online.app), "fail", words)
 
 
 async def test_a_public_address_that_leads_nowhere_is_found(online: Online) -> None:
     online.app.settings.public_url = f"http://127.0.0.1:{free_port()}"
-    expect_finding(await network.public_url(online.app), "fail", "cannot be reached")
-    expect_finding(await network.websocket(online.app), "fail", "cannot be used")
+    expect_finding(await network.check_public_url(online.app), "fail", "cannot be reached")
+    expect_finding(await network.check_websocket(online.app), "fail", "cannot be used")
 
 
 async def test_a_proxy_that_does_not_pass_websockets_on_is_found(online: Online) -> None:
-    expect_finding(await network.websocket(online.app), "ok", "is ready after")
+    expect_finding(await network.check_websocket(online.app), "ok", "is ready after")
     async with stand_in(http("200 OK")) as url:
         online.app.settings.public_url = url
-        finding = expect_finding(await network.websocket(online.app), "fail", "refuses WebSocket")
+        finding = expect_finding(await network.check_websocket(online.app), "fail", "refuses WebSocket")
         assert "Upgrade" in finding.advice
 
 
@@ -357,17 +361,17 @@ async def test_a_port_that_accepts_and_never_answers_does_not_block_the_doctor(
     silent_server = await asyncio.start_server(lambda r, w: asyncio.sleep(5), "127.0.0.1", port := free_port())
     async with silent_server:
         online.app.settings.public_url = f"http://127.0.0.1:{port}"
-        expect_finding(await network.websocket(online.app), "fail", "did not answer")
-        expect_finding(await network.public_url(online.app), "fail", "cannot be reached")
+        expect_finding(await network.check_websocket(online.app), "fail", "did not answer")
+        expect_finding(await network.check_public_url(online.app), "fail", "cannot be reached")
 
 
 async def test_plain_http_in_public_is_found(online: Online, monkeypatch: pytest.MonkeyPatch) -> None:
-    reached = network.Reached(200, network.installation_id(online.app), None)
-    monkeypatch.setattr(network, "reach", lambda url: reached)
+    reached = network.HealthResponse(200, network.installation_id(online.app), None)
+    monkeypatch.setattr(network, "get_health", lambda url: reached)
     online.app.settings.public_url = "http://chat.example.com"
-    expect_finding(await network.public_url(online.app), "warn", "not encrypted")
+    expect_finding(await network.check_public_url(online.app), "warn", "not encrypted")
     online.app.settings.public_url = "https://chat.example.com"
-    expect_finding(await network.public_url(online.app), "ok", "reaches this server")
+    expect_finding(await network.check_public_url(online.app), "ok", "reaches this server")
 
 
 async def test_the_doctor_stores_nothing(online: Online) -> None:
@@ -384,9 +388,9 @@ async def test_the_doctor_stores_nothing(online: Online) -> None:
 async def test_the_doctor_reports_redis_up_and_down(tmp_path: Path) -> None:
     with Valkey() as server:
         async with open_online(tmp_path / "data", redis_url=server.url) as online:
-            expect_finding(await network.redis(online.app), "ok", "notifications reach")
+            expect_finding(await network.check_redis(online.app), "ok", "notifications reach")
             server.kill()
-            expect_finding(await network.redis(online.app), "fail", "Redis does not answer")
+            expect_finding(await network.check_redis(online.app), "fail", "Redis does not answer")
             server.start()
 
 

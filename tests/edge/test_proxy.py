@@ -79,8 +79,8 @@ async def test_the_guides_nginx_passes_everything_through_and_nothing_else(tmp_p
 
 
 async def through(online: Online, url: str) -> None:
-    assert [f.state for f in await network.websocket(online.app)] == ["ok"]
-    public = await network.public_url(online.app)
+    assert [f.state for f in await network.check_websocket(online.app)] == ["ok"]
+    public = await network.check_public_url(online.app)
     assert [f.message for f in public if f.state == "fail"] == []
 
     direct, online.url = online.url, url

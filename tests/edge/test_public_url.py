@@ -95,7 +95,7 @@ async def test_the_doctor_shows_the_normalised_url_and_accepts_numbers_set_up_wi
 ) -> None:
     spelled, sent = SPELLED[1]
     async with open_online(tmp_path / "data", public_url=spelled) as online:
-        first, *_ = await network.public_url(online.app)
+        first, *_ = await network.check_public_url(online.app)
         assert first.state == "ok" and spelled in first.message and f"write {sent}." in first.message
         fake = await open_sms(online.world)
         for configured, state in (
@@ -106,10 +106,10 @@ async def test_the_doctor_shows_the_normalised_url_and_accepts_numbers_set_up_wi
         ):
             numbers = Checked("", numbers=(Number(TOLL_FREE, configured, True, True),))
             monkeypatch.setattr(fake, "check", AsyncMock(return_value=numbers))
-            result = await sms.sms(online.app)
+            result = await sms.check_sms(online.app)
             assert [item.state for item in result if "Texts to" in item.message] == [state], configured
     async with open_online(tmp_path / "plain") as online:
-        assert not [item for item in await network.public_url(online.app) if "is written" in item.message]
+        assert not [item for item in await network.check_public_url(online.app) if "is written" in item.message]
 
 
 def addresses(text: str) -> list[str]:

@@ -193,7 +193,7 @@ async def test_a_person_settles_an_unclear_text_and_a_failed_one_is_sent_again_o
     sent = await queue(online.world, contact)
     await settled(online, sent, State.UNKNOWN)
     assert "1 text may or may not have been sent. Twilio does not say." in [
-        item.message for item in await doctor.sms(online.app)
+        item.message for item in await doctor.check_sms(online.app)
     ]
     listed = (await ana.get("/api/outbound?state=unknown")).json()["outbound"]
     assert [item["id"] for item in listed] == [sent.id]
