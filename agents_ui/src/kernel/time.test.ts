@@ -8,7 +8,7 @@ import {
   clock,
   dayName,
   exactTime,
-  lasting,
+  duration,
   learnServerTime,
   locale,
   sameDay,
@@ -20,7 +20,7 @@ import {
 beforeAll(startI18n)
 afterEach(() => switchLanguage('en'))
 
-describe('the reader’s locale', () => {
+describe('the user’s locale', () => {
   it.each([
     [['en-US@posix'], 'en'],
     [['en-US@posix', 'en-GB'], 'en-GB'],
@@ -50,7 +50,7 @@ describe('a wrong computer clock', () => {
   it('does not change shown durations: the server’s clock counts', () => {
     vi.useFakeTimers({ now: Date.parse('2026-03-02T11:00:00Z') })
     const { result } = renderHook(useNow)
-    const waited = () => lasting('2026-03-02T09:57:00Z', result.current)
+    const waited = () => duration('2026-03-02T09:57:00Z', result.current)
     expect(waited()).toBe('1 h')
     act(() => learnServerTime('2026-03-02T10:00:00Z'))
     expect(waited()).toBe('3 m')

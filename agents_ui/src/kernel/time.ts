@@ -56,7 +56,7 @@ export function shortTime(iso: string, now: number): string {
 }
 
 /** "12 m", "3 h", "2 d": how long something has lasted. */
-export function lasting(iso: string, now: number): string {
+export function duration(iso: string, now: number): string {
   const ms = Math.max(0, now - Date.parse(iso))
   if (ms < HOUR) return i18n.t('time.minutes', { count: Math.max(1, Math.floor(ms / MINUTE)) })
   if (ms < DAY) return i18n.t('time.hours', { count: Math.floor(ms / HOUR) })

@@ -31,7 +31,7 @@ const PICTURES = { general: IconShieldCheck, email: IconMail, sms: IconMessage }
 export function Consents() {
   const { t } = useTranslation()
   const queries = useQueryClient()
-  const { data, waiting } = useSettings<{ consents: CountedConsent[] }>(PATH)
+  const { data, placeholder } = useSettings<{ consents: CountedConsent[] }>(PATH)
   const refetchList = () => void queries.invalidateQueries({ queryKey: ['settings', PATH] })
 
   const open = (kind: CountedConsent | null) => {
@@ -63,7 +63,7 @@ export function Consents() {
         action={data && data.consents.length > 0 ? add : undefined}
       />
       <Section title={t('settings.consents.own')}>
-        {!data && (waiting ?? <ConsentsSkeleton />)}
+        {!data && (placeholder ?? <ConsentsSkeleton />)}
         {data?.consents.length === 0 && (
           <Empty
             icon={IconShieldCheck}

@@ -11,11 +11,11 @@ const PATH = '/api/settings/retention'
 
 export function Data() {
   const { t } = useTranslation()
-  const { data, waiting } = useSettings<Retention>(PATH)
+  const { data, placeholder } = useSettings<Retention>(PATH)
   return (
     <div className={frame.page}>
       <PageHead title={t('pages.data')} text={t('settings.data.text')} />
-      {data ? <RetentionForm retention={data} /> : waiting}
+      {data ? <RetentionForm retention={data} /> : placeholder}
     </div>
   )
 }

@@ -34,7 +34,7 @@ const isKnown = (scope: string): scope is Scope => (SCOPES as readonly string[])
 export function Developers() {
   const { t } = useTranslation()
   const queries = useQueryClient()
-  const { data, waiting } = useSettings<ApiKeys>(PATH)
+  const { data, placeholder } = useSettings<ApiKeys>(PATH)
   const reload = () => void queries.invalidateQueries({ queryKey: ['settings', PATH] })
   const create = (
     <Button leftSection={<IconPlus size={16} />} onClick={() => openForm(reload)}>
@@ -49,7 +49,7 @@ export function Developers() {
         action={data && data.keys.length > 0 ? create : undefined}
       />
       <Section title={t('settings.developers.keys')} text={t('settings.developers.keysText')}>
-        {!data && (waiting ?? <KeysSkeleton />)}
+        {!data && (placeholder ?? <KeysSkeleton />)}
         {data?.keys.length === 0 && (
           <Empty
             icon={IconKey}

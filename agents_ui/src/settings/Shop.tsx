@@ -27,11 +27,11 @@ function valuesOf({ shop_domain, version }: ShopOut): Values {
 
 export function Shop() {
   const { t } = useTranslation()
-  const { data, waiting } = useSettings<ShopOut>(PATH)
+  const { data, placeholder } = useSettings<ShopOut>(PATH)
   return (
     <div className={frame.page}>
       <PageHead title={t('pages.shop')} text={t('settings.shop.text')} />
-      {data ? <ShopForm shop={data} /> : waiting}
+      {data ? <ShopForm shop={data} /> : placeholder}
     </div>
   )
 }

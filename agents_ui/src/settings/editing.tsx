@@ -14,8 +14,8 @@ import frame from './Settings.module.css'
 /** The props of a section of a settings page: values, errors and `change`. */
 export type Editing<T extends object> = Pick<ServerForm<T>, 'values' | 'change' | 'errors'>
 
-/** The settings document at `path`; `waiting` is shown until it is loaded. */
-export function useSettings<T>(path: string): { data: T | undefined; waiting: ReactNode } {
+/** The settings document at `path`; `placeholder` is shown until it is loaded. */
+export function useSettings<T>(path: string): { data: T | undefined; placeholder: ReactNode } {
   const { t } = useTranslation()
   const { data, isError, refetch } = useQuery({
     queryKey: ['settings', path],
@@ -29,7 +29,7 @@ export function useSettings<T>(path: string): { data: T | undefined; waiting: Re
       action={<Button onClick={() => void refetch()}>{t('common.tryAgain')}</Button>}
     />
   )
-  return { data, waiting: !data && isError ? failed : null }
+  return { data, placeholder: !data && isError ? failed : null }
 }
 
 /** The form of one settings document. After saving it shows the values as the server stored them: trimmed, sorted, in capitals. */

@@ -7,8 +7,9 @@ interface FaceProps {
   name: string
   /** Determines the colour, so that the colour stays when the name changes. */
   id: number
-  /** In px at the browser's usual font size, or a length of the theme. */
+  /** A number is px for a root font of 16 px and grows with that font; a string is a CSS variable. */
   size?: number | `var(${string})`
+  /** A member of the team: a rounded square instead of a disc. */
   team?: boolean
   presence?: 'online' | 'away' | 'offline' | undefined
   channel?: 'webchat' | 'sms' | undefined

@@ -14,7 +14,7 @@ export interface Command {
 
 type Commands = readonly (Command | false | null | undefined)[]
 
-const offered = new Set<() => Commands>()
+const sources = new Set<() => Commands>()
 const followers = new Set<() => void>()
 let version = 0
 
@@ -36,11 +36,11 @@ export function useCommands(commands: () => Commands): void {
     changed()
   })
   useEffect(() => {
-    const call = () => latest.current()
-    offered.add(call)
+    const source = () => latest.current()
+    sources.add(source)
     changed()
     return () => {
-      offered.delete(call)
+      sources.delete(source)
       changed()
     }
   }, [])
@@ -48,5 +48,5 @@ export function useCommands(commands: () => Commands): void {
 
 export function useOfferedCommands(): Command[] {
   useSyncExternalStore(follow, () => version)
-  return [...offered].flatMap((call) => call()).filter((one) => !!one)
+  return [...sources].flatMap((source) => source()).filter((one) => !!one)
 }

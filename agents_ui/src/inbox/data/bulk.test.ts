@@ -8,31 +8,32 @@ import { changeTickets } from './bulk'
 type Sent = { action: string; tickets: { id: number; seq: number }[]; user: number | null; key: string }
 
 let sent: Sent[] = []
-let codes: Record<number, string> = {}
+/** By ticket id; the server answers `done` for all other tickets. */
+let resultCodes: Record<number, string> = {}
 let undo: () => void = () => {}
 const shownTexts: string[] = []
 
 beforeAll(speakEnglish)
 beforeEach(() => {
   sent = []
-  codes = {}
+  resultCodes = {}
   shownTexts.length = 0
   vi.spyOn(api, 'post').mockImplementation(async (_, body) => {
     sent.push(body as Sent)
     const { tickets } = body as Sent
-    return { results: tickets.map(({ id }) => ({ ticket: id, code: codes[id] ?? 'done' })) } as never
+    return { results: tickets.map(({ id }) => ({ ticket: id, code: resultCodes[id] ?? 'done' })) } as never
   })
-  vi.spyOn(toasts, 'undoToast').mockImplementation((words, back) => {
-    shownTexts.push(words)
-    undo = back
+  vi.spyOn(toasts, 'undoToast').mockImplementation((text, onUndo) => {
+    shownTexts.push(text)
+    undo = onUndo
     return ''
   })
-  vi.spyOn(toasts, 'toast').mockImplementation((words) => void shownTexts.push(words))
+  vi.spyOn(toasts, 'toast').mockImplementation((text) => void shownTexts.push(text))
 })
 afterEach(() => void vi.restoreAllMocks())
 
 it('says how many were changed and why the others were not', async () => {
-  codes = { 2: 'chat_ended', 3: 'unchanged', 4: 'chat_ended' }
+  resultCodes = { 2: 'chat_ended', 3: 'unchanged', 4: 'chat_ended' }
   await changeTickets(
     'close',
     [1, 2, 3, 4].map((id) => ticket(id)),
@@ -43,7 +44,7 @@ it('says how many were changed and why the others were not', async () => {
 })
 
 it('undoes a close only for the tickets that it closed', async () => {
-  codes = { 2: 'unchanged' }
+  resultCodes = { 2: 'unchanged' }
   await changeTickets('close', [ticket(1), ticket(2)])
   undo()
   await vi.waitFor(() => expect(sent).toHaveLength(2))
@@ -63,7 +64,7 @@ it('undo assigns each ticket to its previous assignee', async () => {
 })
 
 it('marks tickets read only up to the messages that were on the screen', async () => {
-  codes = { 1: 'newer_message' }
+  resultCodes = { 1: 'newer_message' }
   await changeTickets('read', [ticket(1, { last_seq: 12 })])
   expect(sent[0]).toMatchObject({ action: 'read', tickets: [{ id: 1, seq: 12 }] })
   expect(shownTexts).toEqual(['1 could not be changed: A new message has arrived.'])

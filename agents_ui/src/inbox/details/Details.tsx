@@ -30,7 +30,7 @@ import type { ContactBrief, TicketOut } from '../../generated/protocol'
 import type { Details as DetailsOut, Episode, SmsDetails } from '../../generated/inbox'
 import { safeLink } from '../../kernel/links'
 import { oneLine } from '../../kernel/text'
-import { ago, clockIn, exactTime, lasting, locale, shortTime, useNow } from '../../kernel/time'
+import { ago, clockIn, exactTime, duration, locale, shortTime, useNow } from '../../kernel/time'
 import { countryName, languageName } from '../../kernel/names'
 import classes from './Details.module.css'
 import { useOnline } from '../data/useOnline'
@@ -238,7 +238,7 @@ function EarlierEpisode({ episode }: { episode: Episode }) {
           first &&
           ` · ${t('inbox.answeredBy', {
             name: oneLine(first.name, 40),
-            time: lasting(from, Date.parse(first_reply_at)),
+            time: duration(from, Date.parse(first_reply_at)),
           })}`}
       </span>
     </div>

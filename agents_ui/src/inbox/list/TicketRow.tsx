@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next'
 import { Face } from '../../ui/Face'
 import type { TicketOut } from '../../generated/protocol'
 import { oneLine } from '../../kernel/text'
-import { exactTime, lasting, shortTime, untilTime } from '../../kernel/time'
+import { exactTime, duration, shortTime, untilTime } from '../../kernel/time'
 import { useSession } from '../../kernel/session'
 import { useDrafts } from '../data/drafts'
 import { ticketName, useUser } from '../../live/people'
@@ -122,8 +122,8 @@ function When({ ticket, now }: { ticket: TicketOut; now: number }) {
     return (
       <time className={`${classes.time} ${classes.waiting}`} dateTime={since} title={exactTime(since)}>
         <IconClock size={13} aria-hidden />
-        <span className={classes.inWords} data-short={lasting(since, now)}>
-          {t('inbox.waiting', { time: lasting(since, now) })}
+        <span className={classes.inWords} data-short={duration(since, now)}>
+          {t('inbox.waiting', { time: duration(since, now) })}
         </span>
       </time>
     )

@@ -12,11 +12,11 @@ const PATH = '/api/settings/account'
 
 export function GeneralSettings() {
   const { t } = useTranslation()
-  const { data, waiting } = useSettings<VersionedAccount>(PATH)
+  const { data, placeholder } = useSettings<VersionedAccount>(PATH)
   return (
     <div className={frame.page}>
       <PageHead title={t('pages.general')} text={t('settings.general.text')} />
-      {data ? <TimeZone saved={data} /> : waiting}
+      {data ? <TimeZone saved={data} /> : placeholder}
     </div>
   )
 }

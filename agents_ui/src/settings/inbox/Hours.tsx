@@ -15,8 +15,8 @@ const PATH = '/api/settings/hours'
 type Interval = VersionedHours['week'][number][number]
 
 export function Hours() {
-  const { data, waiting } = useSettings<VersionedHours>(PATH)
-  return data ? <Form saved={data} /> : waiting
+  const { data, placeholder } = useSettings<VersionedHours>(PATH)
+  return data ? <Form saved={data} /> : placeholder
 }
 
 function Form({ saved }: { saved: VersionedHours }) {

@@ -16,11 +16,11 @@ const PATH = '/api/inbox/settings'
 
 export function InboxSettings() {
   const { t } = useTranslation()
-  const { data, waiting } = useSettings<Values>(PATH)
+  const { data, placeholder } = useSettings<Values>(PATH)
   return (
     <div className={frame.page}>
       <PageHead title={t('pages.inbox')} text={t('settings.inbox.text')} />
-      {data ? <Form saved={data} /> : waiting}
+      {data ? <Form saved={data} /> : placeholder}
     </div>
   )
 }

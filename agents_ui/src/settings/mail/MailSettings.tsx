@@ -29,13 +29,13 @@ export function MailSettings() {
           ))}
         </Tabs.List>
         <Tabs.Panel value="sender">
-          {sender.data ? <SenderForm saved={sender.data} /> : sender.waiting}
+          {sender.data ? <SenderForm saved={sender.data} /> : sender.placeholder}
         </Tabs.Panel>
         <Tabs.Panel value="server">
-          {server.data ? <ServerForm server={server.data} /> : server.waiting}
+          {server.data ? <ServerForm server={server.data} /> : server.placeholder}
         </Tabs.Panel>
         <Tabs.Panel value="domain">
-          {domain.data ? <Domain saved={domain.data} /> : domain.waiting}
+          {domain.data ? <Domain saved={domain.data} /> : domain.placeholder}
         </Tabs.Panel>
       </Tabs>
     </div>

@@ -7,34 +7,38 @@ import { useSettings } from '../editing'
 import { Section } from '../Section'
 import classes from './Sms.module.css'
 
-const KINDS = ['reply', 'auto_reply'] as const
+const KINDS_WITH_A_TEXT = ['reply', 'auto_reply'] as const
 
 /** Credits used this month, by country and kind (CAM-41..44). */
 export function CreditsSection() {
   const { t } = useTranslation()
-  const { data, waiting } = useSettings<Credits>('/api/sms/credits')
-  if (!data) return waiting
-  const number = new Intl.NumberFormat(locale())
-  const month = new Intl.DateTimeFormat(locale(), { month: 'long', year: 'numeric', timeZone: 'UTC' })
-  const used = data.plan ? Math.min(100, (data.used / data.plan) * 100) : 0
+  const { data, placeholder } = useSettings<Credits>('/api/sms/credits')
+  if (!data) return placeholder
+  const { plan: monthlyCredits } = data
+  const numberFormat = new Intl.NumberFormat(locale())
+  const monthFormat = new Intl.DateTimeFormat(locale(), { month: 'long', year: 'numeric', timeZone: 'UTC' })
+  const used = monthlyCredits ? Math.min(100, (data.used / monthlyCredits) * 100) : 0
   return (
     <Section
       title={t('settings.sms.credits')}
-      text={t('settings.sms.creditsText', { month: month.format(Date.parse(`${data.month}-01T00:00:00Z`)) })}
+      text={t('settings.sms.creditsText', {
+        month: monthFormat.format(Date.parse(`${data.month}-01T00:00:00Z`)),
+      })}
     >
       <div className={classes.figures}>
         <div>
-          <div className={classes.figure}>{number.format(data.used)}</div>
+          <div className={classes.figure}>{numberFormat.format(data.used)}</div>
           {t('settings.sms.used')}
         </div>
-        {data.left !== null && data.plan !== null && (
+        {data.left !== null && monthlyCredits !== null && (
           <div>
-            <div className={classes.figure}>{number.format(data.left)}</div>
-            {t('settings.sms.leftOver')} {t('settings.sms.ofPlan', { plan: number.format(data.plan) })}
+            <div className={classes.figure}>{numberFormat.format(data.left)}</div>
+            {t('settings.sms.leftOver')}{' '}
+            {t('settings.sms.ofPlan', { plan: numberFormat.format(monthlyCredits) })}
           </div>
         )}
       </div>
-      {data.plan !== null ? (
+      {monthlyCredits !== null ? (
         <Progress
           value={used}
           color={used >= 90 ? 'red' : 'indigo'}
@@ -63,10 +67,12 @@ export function CreditsSection() {
           <tbody>
             {data.by.map((row) => (
               <tr key={`${row.kind} ${row.country}`}>
-                <td>{t(`settings.sms.sent.${KINDS.find((kind) => kind === row.kind) ?? 'other'}`)}</td>
+                <td>
+                  {t(`settings.sms.sent.${KINDS_WITH_A_TEXT.find((kind) => kind === row.kind) ?? 'other'}`)}
+                </td>
                 <td>{countryName(row.country) || '–'}</td>
-                <td>{number.format(row.messages)}</td>
-                <td>{number.format(row.credits)}</td>
+                <td>{numberFormat.format(row.messages)}</td>
+                <td>{numberFormat.format(row.credits)}</td>
               </tr>
             ))}
           </tbody>

@@ -21,8 +21,8 @@ const MOST_BYTES = 20_000_000
 type Outcome = Pick<ListedNow, 'added' | 'known' | 'refused'>
 
 export function LitigatorsSection() {
-  const { data, waiting } = useSettings<Litigators>(PATH)
-  return data ? <Numbers list={data} /> : waiting
+  const { data, placeholder } = useSettings<Litigators>(PATH)
+  return data ? <Numbers list={data} /> : placeholder
 }
 
 function Numbers({ list }: { list: Litigators }) {

@@ -29,8 +29,8 @@ const SHOWN = 4
 export function NumbersSection({ prices }: { prices: SmsOut }) {
   const { t } = useTranslation()
   const queries = useQueryClient()
-  const { data, waiting } = useSettings<{ senders: SenderOut[] }>(PATH)
-  if (!data) return waiting
+  const { data, placeholder } = useSettings<{ senders: SenderOut[] }>(PATH)
+  if (!data) return placeholder
   const refetchList = () => void queries.invalidateQueries({ queryKey: ['settings', PATH] })
   const priced = Object.keys({ ...prices.list_prices, ...prices.prices })
 

@@ -37,7 +37,7 @@ export function SmsSettings() {
           ))}
         </Tabs.List>
         <Tabs.Panel value="account">
-          {account.data ? <SmsAccountForm account={account.data} /> : account.waiting}
+          {account.data ? <SmsAccountForm account={account.data} /> : account.placeholder}
           <LinksSection />
         </Tabs.Panel>
         <Tabs.Panel value="numbers">
@@ -50,7 +50,7 @@ export function SmsSettings() {
           <LitigatorsSection />
         </Tabs.Panel>
         <Tabs.Panel value="keywords">
-          {keywords.data ? <KeywordsForm saved={keywords.data} /> : keywords.waiting}
+          {keywords.data ? <KeywordsForm saved={keywords.data} /> : keywords.placeholder}
         </Tabs.Panel>
         <Tabs.Panel value="credits">
           <CreditsSection />

@@ -11,9 +11,9 @@ export function Preview({ values }: { values: VersionedWidget }) {
   const { t } = useTranslation()
   const frame = useRef<HTMLIFrameElement>(null)
   const [loaded, setLoaded] = useState(false)
-  const { brand: color, on } = palette(values.color)
+  const { brand: color, on: onBrand } = palette(values.color)
   const init = JSON.stringify({
-    threadline: 1,
+    threadline: 1, // marks messages between the widget's windows
     type: 'init',
     preview: true,
     language: values.language,
@@ -37,7 +37,7 @@ export function Preview({ values }: { values: VersionedWidget }) {
           title={t('settings.widget.preview')}
           onLoad={() => setLoaded(true)}
         />
-        <div className={classes.launcher} style={{ background: color, color: on }}>
+        <div className={classes.launcher} style={{ background: color, color: onBrand }}>
           <IconMessageCircle size={26} stroke={1.8} />
         </div>
       </div>

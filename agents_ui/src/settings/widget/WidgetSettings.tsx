@@ -15,11 +15,11 @@ const PATH = '/api/settings/widget'
 
 export function WidgetSettings() {
   const { t } = useTranslation()
-  const { data, waiting } = useSettings<Values>(PATH)
+  const { data, placeholder } = useSettings<Values>(PATH)
   return (
     <div className={`${frame.page} ${frame.wide}`}>
       <PageHead title={t('pages.widget')} text={t('settings.widget.text')} />
-      {data ? <Form saved={data} /> : waiting}
+      {data ? <Form saved={data} /> : placeholder}
     </div>
   )
 }
