@@ -31,7 +31,7 @@ from server.web import auth
 from tests import contract
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
-HOME = Browser("203.0.113.7", "Firefox on a desk")
+HOME_BROWSER = Browser("203.0.113.7", "Firefox on a desk")
 PASSWORD = "kettle harbour mosaic"
 OTHER_PASSWORD = "walnut ferry telescope"
 OLGA = {"name": "Olga", "email": "olga@shop.example", "password": PASSWORD}
@@ -135,11 +135,11 @@ class Desk:
 # --- helpers ------------------------------------------------------------------------------------
 
 
-async def owner(app: App, email: str = "olga@shop.example", name: str = "Olga Owner") -> Agent:
-    return await agent(app, await actions.set_up(app, email, name, PASSWORD, HOME))
+async def create_owner(app: App, email: str = "olga@shop.example", name: str = "Olga Owner") -> Agent:
+    return await agent_of(app, await actions.set_up(app, email, name, PASSWORD, HOME_BROWSER))
 
 
-async def agent(app: App, signed_in: SignedIn) -> Agent:
+async def agent_of(app: App, signed_in: SignedIn) -> Agent:
     """The agent of the new session's cookie."""
     result = await auth.agent_from_cookie(app, cookie(app, signed_in.token))
     assert result is not None
@@ -150,11 +150,13 @@ def cookie(app: App, token: str) -> dict[str, str]:
     return {"cookie": auth.session_cookie(app, token).partition(";")[0]}
 
 
-async def colleague(app: App, by: Agent, role: Role, email: str | None = None, name: str = "") -> Agent:
+async def add_colleague(app: App, by: Agent, role: Role, email: str | None = None, name: str = "") -> Agent:
     """A signed-in colleague who was invited as `role` and accepted with PASSWORD."""
-    _, url = await single_use_links.invite(app, by, email or f"{role.value}@shop.example", role, HOME.address)
-    signed_in = await single_use_links.finish(app, token_of(url), name or f"Colleague {role.value}", PASSWORD, HOME)
-    return await agent(app, signed_in)
+    _, url = await single_use_links.invite(app, by, email or f"{role.value}@shop.example", role, HOME_BROWSER.address)
+    signed_in = await single_use_links.finish(
+        app, token_of(url), name or f"Colleague {role.value}", PASSWORD, HOME_BROWSER
+    )
+    return await agent_of(app, signed_in)
 
 
 def token_of(url: str) -> str:
@@ -173,7 +175,7 @@ def minutes(count: float) -> timedelta:
     return timedelta(minutes=count)
 
 
-async def settled(app: App) -> None:
+async def wait_for_writes(app: App) -> None:
     """Waits until every submitted write is done."""
     await app.write(lambda tx: None)
     while app.db.waiting:  # noqa: ASYNC110 - nothing to wait on but the figure
@@ -218,7 +220,7 @@ class app_with:
         self._app.settings = self._kept
 
 
-async def joined(olga: Desk, role: str, email: str = "") -> Desk:
+async def join_as(olga: Desk, role: str, email: str = "") -> Desk:
     """The browser of somebody who accepted an invitation as `role`."""
     created = await olga.post("/api/invites", {"email": email or f"{role}@shop.example", "role": role})
     desk = Desk(olga.app)

@@ -39,8 +39,8 @@ class FakeServer:
         self.closed += 1
 
 
-async def connect(app: App) -> FakeServer:
-    """Sets up mail with the product's own composers."""
+async def connect_mail_server(app: App) -> FakeServer:
+    """Saves mail settings and connects a fake mail server; the product's own composers write the mail."""
     fake = FakeServer()
     await app.part(MailPump).close()
     app.register(MailPump(app, lambda server: fake, COMPOSERS))

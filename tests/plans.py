@@ -98,33 +98,36 @@ def plan(statement: Statement, execute: Any, *, postgres: bool) -> list[str]:
     return [row[0] for row in execute("EXPLAIN (GENERIC_PLAN, COSTS OFF) " + sql, None).fetchall()]
 
 
-_SQLITE_LINE = re.compile(r"(SCAN|SEARCH) (\S+)(?: USING (?:COVERING )?(?:INDEX (\S+)|(INTEGER PRIMARY KEY)))?")
+_SQLITE_LINE = re.compile(
+    r"(?P<how>SCAN|SEARCH) (?P<table>\S+)(?: USING (?:COVERING )?(?:INDEX (?P<index>\S+)|(?P<rowid>INTEGER PRIMARY KEY)))?"
+)
 _POSTGRES_LINE = re.compile(
-    r"(?:Index Scan|Index Only Scan)(?: Backward)? using (\S+)|Bitmap Index Scan on (\S+)|Seq Scan on (\S+)"
+    r"(?:Index Scan|Index Only Scan)(?: Backward)? using (?P<index>\S+)|Bitmap Index Scan on (?P<bitmap>\S+)"
+    r"|Seq Scan on (?P<table>\S+)"
 )
 
 
 def plan_faults(statement: Statement, lines: list[str], *, postgres: bool) -> list[str]:
-    """The faults of a plan: it scans a large table, uses an index that the statement does not name, or sorts before a
-    limit."""
+    """The faults of a plan: it reads all of a large table, sorts before a limit, or does not use an index that the
+    statement names."""
     result, used = [], set()
     for line in lines:
         if postgres:
             match = _POSTGRES_LINE.search(line)
-            index = match and (match[1] or match[2])
-            if match and match[3] and match[3] not in SMALL:
-                result.append(f"reads all of {match[3]}")
+            index = match and (match["index"] or match["bitmap"])
+            if match and match["table"] and match["table"] not in SMALL:
+                result.append(f"reads all of {match['table']}")
         else:
             match = _SQLITE_LINE.match(line)
-            index = match and (match[3] or (match[4] and f"pk_{match[2].strip(chr(34))}"))
+            index = match and (match["index"] or (match["rowid"] and "pk_" + match["table"].strip('"')))
             if (
                 match
-                and match[1] == "SCAN"
-                and match[2] not in SMALL
-                and "CONSTANT ROW" not in line
+                and match["how"] == "SCAN"
+                and match["table"] not in SMALL
+                and "CONSTANT ROW" not in line  # the rows of VALUES are no table
                 and index not in statement.uses
             ):
-                result.append(f"reads all of {match[2]}")
+                result.append(f"reads all of {match['table']}")
         if index:
             used.add(index)
     limited = "LIMIT" in statement.on(POSTGRES).sql

@@ -47,14 +47,14 @@ class Help:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """Yes to a pending double opt-in; plain text when none is pending (KEY-2)."""
+    """Yes to a pending double opt-in. The caller treats it as `Plain` if none is pending (KEY-2)."""
 
     language: str
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """A custom keyword of this shop, in capitals (KEY-10)."""
+    """A keyword that this shop defined (KEY-10). `keyword` is in upper case."""
 
     keyword: str
 

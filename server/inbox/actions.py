@@ -79,7 +79,7 @@ def write_message(tx: Tx, agent: Agent, message: Outgoing, base: str = "") -> Wr
         if ticket.blocked:
             raise blocked()
         verdict = ticket_rules.on_agent_message(facts_of(ticket), reopen_snoozed=message.reopen)
-        if isinstance(verdict, ticket_rules.Impossible):
+        if isinstance(verdict, ticket_rules.Refusal):
             raise Conflict(verdict.code, verdict.message)
         reopens = isinstance(verdict, ticket_rules.TicketChange)
     attached = attach(tx, files, f"agent:{agent.id}", ticket.thread, public=not note)
@@ -151,14 +151,14 @@ _ACTIVE_USER = Statement(
 
 
 def close(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
-    """Closes an SMS ticket; holds a chat's close for five seconds (INB-26)."""
+    """Closes an SMS ticket at once and a chat after five seconds, in which the agent can undo it (INB-26)."""
     dedupe, fingerprint = agent_key(agent, client_key), rules.action_hash("close", ticket_id)
     repeated = written_before(tx, dedupe, fingerprint) is not None
     ticket = lock_ticket(tx, ticket_id)
     if repeated:
         return ticket
     match ticket_rules.on_close(facts_of(ticket), "agent", tx.now):
-        case ticket_rules.TicketChange(delayed_until=until) if until is not None:
+        case ticket_rules.TicketChange(closes_at=until) if until is not None:
             # This hidden entry stores the key. Without it a late repeat of the request would schedule the close again.
             appended = status_entry(tx, ticket, by(agent), "closing", dedupe, fingerprint, public=False)
             jobs.enqueue(
@@ -216,7 +216,7 @@ def reopen(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
     if ticket.blocked:
         raise blocked()
     match ticket_rules.on_reopen(facts_of(ticket)):
-        case ticket_rules.Impossible(code, message):
+        case ticket_rules.Refusal(code, message):
             raise Conflict(code, message)
         case ticket_rules.TicketChange():
             appended = status_entry(tx, ticket, by(agent), "open", dedupe, fingerprint)

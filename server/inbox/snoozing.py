@@ -66,7 +66,7 @@ def snooze(tx: Tx, agent: Agent, ticket_id: int, choice: str, client_key: str) -
         return ticket
     until = check_time(tx, choice, tx.now)
     verdict = ticket_rules.on_snooze(facts_of(ticket), until, tx.now)
-    if isinstance(verdict, ticket_rules.Impossible):
+    if isinstance(verdict, ticket_rules.Refusal):
         raise Conflict(verdict.code, verdict.message)
     if ticket.closing_at is not None:
         jobs.cancel(tx, close_key(ticket.id))
@@ -98,10 +98,10 @@ def check_time(conn: Conn, choice: str, now: datetime) -> datetime:
     """The moment that `choice` names. Raises `Refused` for a time that is invalid, past or too far."""
     until = ticket_rules.snooze_time(choice, now, time_zone(conn))
     if isinstance(until, datetime) and isinstance(
-        late := ticket_rules.on_snooze(_OPEN, until, now), ticket_rules.Impossible
+        late := ticket_rules.on_snooze(_OPEN, until, now), ticket_rules.Refusal
     ):
         until = late
-    if isinstance(until, ticket_rules.Impossible):
+    if isinstance(until, ticket_rules.Refusal):
         raise Refused(until.code, until.message, field="until")
     return until
 
@@ -131,7 +131,8 @@ def _wake_by(tx: Tx, at: datetime) -> None:
 
 
 def plan_next(tx: Tx) -> None:
-    """Enqueues the wake-up for the ticket that is due first, if any is snoozed. Also called at the start of a worker."""
+    """Enqueues the job that wakes due tickets, at the time of the ticket that is due first. Without snoozed tickets it does
+    nothing. A worker also calls it when it starts."""
     due_at = tx.value(_NEXT)
     if due_at is not None:
         _wake_by(tx, due_at)
@@ -142,8 +143,8 @@ def due_page(conn: Conn, now: datetime) -> list[int]:
 
 
 def wake_slice(tx: Tx, ticket_ids: Sequence[int]) -> int:
-    """Opens those of the tickets that are still snoozed and due, as unread, and names for each the agent who is told: the
-    assignee, else who snoozed it. Returns their number."""
+    """Reopens, as unread, those tickets that are still snoozed and due. Each change names the agent to notify: the
+    assignee, or else whoever snoozed the ticket. Returns how many tickets were reopened."""
     woken = 0
     for start in range(0, len(ticket_ids), ROWS_PER_STATEMENT):
         locked = ticket_queries.lock_many(tx, list(ticket_ids[start : start + ROWS_PER_STATEMENT]))

@@ -36,7 +36,8 @@ class App:
         return part
 
     def part(self, kind: type[P], make: Callable[[App], P] | None = None) -> P:
-        """Returns the registered instance of `kind`, or registers `make(app)`. `LookupError` if neither exists."""
+        """Returns the registered instance of `kind`, or registers `make(app)`. Raises `LookupError` if none is
+        registered and `make` is missing."""
         instance = self._parts.get(kind)
         if instance is None:
             if make is None:
@@ -48,18 +49,22 @@ class App:
     def has(self, kind: type[Any]) -> bool:
         return kind in self._parts
 
-    async def read(self, fn: Callable[..., T], *args: Any) -> T:
-        """Runs `fn(conn, *args)` in one snapshot on a reader."""
-        result: T = await self.db.read(fn, *args)
+    async def read(self, query: Callable[..., T], *args: Any) -> T:
+        """Runs `query(conn, *args)` in one snapshot on a reader."""
+        result: T = await self.db.read(query, *args)
         return result
 
-    async def read_slowly(self, fn: Callable[..., T], *args: Any) -> T:
-        """Runs `fn(conn, *args)` in one snapshot on the reader for slow queries."""
-        result: T = await self.db.read_slowly(fn, *args)
+    async def read_slowly(self, query: Callable[..., T], *args: Any) -> T:
+        """Runs `query(conn, *args)` in one snapshot on the reader for slow queries."""
+        result: T = await self.db.read_slowly(query, *args)
         return result
 
     async def write(self, step: Callable[..., T], *args: Any, lane: str | int | None = None, bulk: bool = False) -> T:
-        """Runs `step(tx, *args)` in one transaction; returns after COMMIT."""
+        """Runs `step(tx, *args)` in one transaction; returns after COMMIT.
+
+        `lane`: steps with the same lane run in the order of the calls. `bulk`: the step waits in the queue for bulk work,
+        so that it does not delay others.
+        """
         result: T = await self.db.write(step, *args, lane=lane, bulk=bulk)
         return result
 

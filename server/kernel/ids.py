@@ -43,14 +43,15 @@ def digest(token: str) -> str:
 
 
 def derive(secret: bytes, purpose: str) -> bytes:
-    """A 32-byte key for one purpose, derived from the server's secret, so the database holds no key."""
+    """A 32-byte key for one purpose, derived from the server's secret. Derived keys are never stored."""
     return hmac.digest(secret, b"threadline/" + purpose.encode(), "sha256")
 
 
 def sign(key: bytes, text: str) -> str:
-    """A 128-bit tag, URL-safe."""
+    """The HMAC of the text, shortened to 128 bits, as URL-safe text."""
     return urlsafe_b64encode(hmac.digest(key, text.encode(), "sha256")[:16]).rstrip(b"=").decode()
 
 
 def signed_by(key: bytes, text: str, tag: str) -> bool:
+    # `tag` comes from outside and may hold surrogates, which UTF-8 cannot encode.
     return hmac.compare_digest(sign(key, text).encode(), tag.encode("utf-8", "replace"))

@@ -506,7 +506,7 @@ class VisitorConnection(Connection):
 
     async def fell_behind(self, thread: int) -> None:
         before = self.bookmarks[thread]
-        start = await self.context.app.read(entries.public_start, thread)
+        start = await self.context.app.read(entries.public_seq_before_newest_page, thread)
         self.dirty.add(thread)
         if self.bookmarks.get(thread) == before:
             self._out.append(encoding.reset(self.thread_token))

@@ -51,7 +51,7 @@ class Encoder:
         return text
 
     def entry_for_agents(self, entry: Entry, *, media: bool) -> str:
-        """`media`: as in `Entry.for_agents`."""
+        """`media` False: the files of a text are only counted, for roles that may not see them."""
         key = (entry.thread, entry.seq, media, entry.hidden)
         cached = self._cache.get(key)
         if cached is not None:
@@ -59,15 +59,15 @@ class Encoder:
         frame = {"type": "entry", "thread": entry.thread, "entry": entry.for_agents(media=media)}
         return self._put(key, dump(frame))
 
-    def entry_for_visitor(self, entry: Entry, token: str) -> str:
-        key = (token, entry.seq)
+    def entry_for_visitor(self, entry: Entry, thread_token: str) -> str:
+        key = (thread_token, entry.seq)
         cached = self._cache.get(key)
         if cached is not None:
             return cached
-        return self._put(key, dump({"type": "entry", "thread": token, "entry": entry.for_visitor()}))
+        return self._put(key, dump({"type": "entry", "thread": thread_token, "entry": entry.for_visitor()}))
 
     def ticket(self, ticket: Ticket, now: datetime, barred: str | None) -> str:
-        """`barred`: as in `Ticket.wire`."""
+        """`barred`: why an agent cannot reply to the ticket; None if they can."""
         key = ("ticket", ticket.id, ticket.rev, barred)
         cached = self._cache.get(key)
         if cached is not None:

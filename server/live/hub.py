@@ -261,7 +261,7 @@ class Hub(Context):
         if not self.agents:
             return
         open_now = list(self.agents)
-        valid = await auth.still_valid(self.app, sorted({c.agent.session for c in open_now}))
+        valid = await auth.valid_sessions(self.app, sorted({c.agent.session for c in open_now}))
         for connection in open_now:
             agent = valid.get(connection.agent.session)
             if agent is None:

@@ -157,7 +157,7 @@ class VisitorSession:
             if 0 <= behind <= MAX_RESUMED_ENTRIES:
                 self.connection.adopt(view.thread, view.token, bookmark.after, reset=False)
                 return
-        start = await self.hub.app.read(entries.public_start, view.thread)
+        start = await self.hub.app.read(entries.public_seq_before_newest_page, view.thread)
         self.connection.adopt(view.thread, view.token, start, reset=True, newest=True)
 
     async def follow_from_end(self) -> None:
@@ -307,7 +307,7 @@ class VisitorSession:
                 match webchat_rules.visitor_name(frame.name, frozenset()):
                     case webchat_rules.Name():
                         pass
-                    case ticket_rules.Impossible(code, message):
+                    case ticket_rules.Refusal(code, message):
                         raise Refused(code, message, field="name")
             self._remember_typed(email, frame.name)
             on_settled()

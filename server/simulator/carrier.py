@@ -200,7 +200,7 @@ class Carrier:
 
     def _add(self, message: Message) -> None:
         self.state.arrivals += 1
-        message.place = self.state.arrivals
+        message.position = self.state.arrivals
         self.state.messages[message.sid] = message
         while len(self.state.messages) > MAX_MESSAGES:
             self.forget(next(iter(self.state.messages.values())))

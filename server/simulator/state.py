@@ -95,7 +95,7 @@ class Message:
     updated_at: str = ""
     sent_at: str = ""
     arrived_at: str = ""  # on the phone
-    place: int = 0  # the order of arrival
+    position: int = 0  # in the order of arrival
 
     def set_status(self, status: str, at: datetime) -> None:
         self.status, self.updated_at = status, at.isoformat()

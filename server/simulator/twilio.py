@@ -166,8 +166,8 @@ class RestApi:
     def _page(
         self, path: str, name: str, items: Sequence[Any], query: dict[str, str], show: Callable[[Any], dict[str, Any]]
     ) -> Response:
-        size = min(max(_whole_number(query.get("PageSize"), PAGE), 1), MOST)
-        page = _whole_number(query.get("Page"), 0)
+        size = min(max(_whole_number_or(query.get("PageSize"), PAGE), 1), MOST)
+        page = _whole_number_or(query.get("Page"), 0)
         shown = items[page * size : (page + 1) * size]
 
         def uri(number: int) -> str:
@@ -286,7 +286,7 @@ class RestApi:
         return hmac.new(key, f"{day}.{until}".encode(), "sha256").hexdigest()
 
     async def open_deactivations(self, request: Request) -> Response:
-        day, until = request.path_params["day"], _whole_number(request.query_params.get("until"), 0, digits=12)
+        day, until = request.path_params["day"], _whole_number_or(request.query_params.get("until"), 0, digits=12)
         signature = request.query_params.get("signature", "").encode()
         valid = hmac.compare_digest(self._signature(day, until).encode(), signature)
         if not valid or self.carrier.now().timestamp() > until:
@@ -373,14 +373,15 @@ def _send_request(form: Form) -> rules.SendRequest:
     )  # fmt: skip
 
 
-def _whole_number(text: str | None, default: int, digits: int = 6) -> int:
+def _whole_number_or(text: str | None, default: int, digits: int = 6) -> int:
+    """The number, or `default` if `text` is none or has too many digits, as Twilio does."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= digits else default
 
 
 def _matching(messages: Iterable[Message], query: dict[str, str]) -> Iterable[Message]:
     """The messages that match the query, newest first. Raises `ValueError` for an invalid time."""
     bounds = [(_bound(query[name]), name) for name in ("DateSent", "DateSent<", "DateSent>") if query.get(name)]
-    for message in sorted(messages, key=lambda message: -message.place):
+    for message in sorted(messages, key=lambda message: -message.position):
         if query.get("To", message.to) != message.to or query.get("From", message.sender) != message.sender:
             continue
         # A message that was not sent yet is matched by the time of its creation.

@@ -52,6 +52,7 @@ _INSERT_PLACEHOLDER = Statement(
 )
 _STORE_FETCHED = Statement(
     update(attachments)
+    # A placeholder has size 0. A file that was stored already is not replaced.
     .where(attachments.c.token == bindparam("file_token"), attachments.c.size == 0)
     .values(
         name=bindparam("new_name"),

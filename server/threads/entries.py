@@ -333,7 +333,7 @@ def _page_end(conn: Conn, thread_id: int, low: int, messages: int, last_seq: int
 _LAST_PUBLIC_SEQ = Statement(select(threads.c.last_public_seq).where(threads.c.id == bindparam("thread")))
 
 
-def public_start(conn: Conn, thread_id: int) -> int:
+def public_seq_before_newest_page(conn: Conn, thread_id: int) -> int:
     """The public sequence after which a visitor's newest page begins: `PAGE` messages, at most `MAX_PAGE_ENTRIES` entries.
 
     More than `MAX_RESUMED_ENTRIES` entries may follow, because entries that are not messages do not count towards `PAGE`.

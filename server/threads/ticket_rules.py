@@ -54,10 +54,10 @@ def on_inbound(ticket: TicketFacts | None) -> NewTicket | Continue | Hidden:
 
 @dataclass(frozen=True, slots=True)
 class TicketChange:
-    """The ticket's next state. `delayed_until`: when the ticket closes, unless the close is cancelled (INB-26)."""
+    """The ticket's next state. `closes_at`: a close that is delayed until then, unless the close is cancelled (INB-26)."""
 
     status: Status
-    delayed_until: datetime | None = None
+    closes_at: datetime | None = None
     snoozed_until: datetime | None = None
     unread: bool | None = None  # None: unchanged
 
@@ -68,17 +68,17 @@ class NoChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Impossible:
-    """Refused in this state: a stable error code and a message for the user."""
+class Refusal:
+    """The action is refused in this state: a stable error code and a message for the user."""
 
     code: str
     message: str
 
 
-Verdict = TicketChange | NoChange | Impossible
+Verdict = TicketChange | NoChange | Refusal
 
 
-CHAT_ENDED = Impossible("chat_ended", "This chat has ended. A new one starts when the visitor writes.")
+CHAT_ENDED = Refusal("chat_ended", "This chat has ended. A new one starts when the visitor writes.")
 
 
 def on_close(ticket: TicketFacts, by: Literal["agent", "visitor", "system"], now: datetime) -> Verdict:
@@ -86,7 +86,7 @@ def on_close(ticket: TicketFacts, by: Literal["agent", "visitor", "system"], now
     if ticket.status == "closed":
         return NoChange()
     if ticket.channel == "webchat" and by == "agent":
-        return NoChange() if ticket.closing_at else TicketChange(ticket.status, delayed_until=now + CLOSE_DELAY)
+        return NoChange() if ticket.closing_at else TicketChange(ticket.status, closes_at=now + CLOSE_DELAY)
     return TicketChange("closed")
 
 
@@ -124,7 +124,7 @@ def snooze_times(now: datetime, zone: tzinfo) -> dict[str, datetime]:
     }
 
 
-def snooze_time(choice: str, now: datetime, zone: tzinfo) -> datetime | Impossible:
+def snooze_time(choice: str, now: datetime, zone: tzinfo) -> datetime | Refusal:
     """The moment that `choice` names: a key of `snooze_times`, a time with an offset, or a time without one, which is on
     the clocks of the account's zone. A time that the clocks skip is one hour later."""
     offered = snooze_times(now, zone)
@@ -136,7 +136,7 @@ def snooze_time(choice: str, now: datetime, zone: tzinfo) -> datetime | Impossib
         moment = None
     if moment is None:
         words = ", ".join(offered)
-        return Impossible("invalid", f"Choose one of {words}, or a time such as 2026-12-01T09:00.")
+        return Refusal("invalid", f"Choose one of {words}, or a time such as 2026-12-01T09:00.")
     if moment.year < now.year - 1:
         return IN_THE_PAST
     if moment.year > now.year + 2:
@@ -144,8 +144,8 @@ def snooze_time(choice: str, now: datetime, zone: tzinfo) -> datetime | Impossib
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
-IN_THE_PAST = Impossible("in_the_past", "Choose a time in the future.")
-TOO_FAR = Impossible("too_far", "A ticket can be snoozed for at most a year. Choose an earlier time.")
+IN_THE_PAST = Refusal("in_the_past", "Choose a time in the future.")
+TOO_FAR = Refusal("too_far", "A ticket can be snoozed for at most a year. Choose an earlier time.")
 
 
 def on_snooze(ticket: TicketFacts, until: datetime, now: datetime) -> Verdict:
@@ -154,7 +154,7 @@ def on_snooze(ticket: TicketFacts, until: datetime, now: datetime) -> Verdict:
     if until > now + LONGEST_SNOOZE:
         return TOO_FAR
     if ticket.status == "closed":
-        return CHAT_ENDED if ticket.channel == "webchat" else Impossible("closed", "Reopen the ticket to snooze it.")
+        return CHAT_ENDED if ticket.channel == "webchat" else Refusal("closed", "Reopen the ticket to snooze it.")
     return TicketChange("snoozed", snoozed_until=until)
 
 

@@ -37,7 +37,7 @@ __all__ = [
     "own_origin",
     "session_cookie",
     "signed_identity",
-    "still_valid",
+    "valid_sessions",
     "visitor_from_header",
     "visitor_identity",
     "visitor_key",
@@ -169,8 +169,8 @@ async def agent_from_cookie(app: App, headers: Mapping[str, str]) -> Agent | Non
     return session.agent
 
 
-async def still_valid(app: App, session_ids: list[int]) -> dict[int, Agent]:
-    """The valid ones of these sessions by id, with the current name and role. One read for all."""
+async def valid_sessions(app: App, session_ids: list[int]) -> dict[int, Agent]:
+    """The agent of each session that is still valid, by the session's id, with the current name and role. Reads once."""
     if not session_ids:
         return {}
     now = app.clock.now()

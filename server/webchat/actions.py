@@ -127,7 +127,7 @@ def introduce(tx: Tx, key: str, client_key: str, email: str | None, name: str | 
         return None
     if name is not None:
         match webchat_rules.visitor_name(name, queries.agent_names(tx)):
-            case ticket_rules.Impossible(code, message):
+            case ticket_rules.Refusal(code, message):
                 raise Refused(code, message, field="name")
             case webchat_rules.Name(value):
                 name = value

@@ -248,9 +248,7 @@ def _open_chat(tx: Tx, message: Inbound, before: int) -> Ticket:
         append(tx, thread, "message", SYSTEM, body=message.welcome, data={"origin": "welcome"})
     typed_name = message.info.typed_name
     # The name was typed before the first message, when nothing is stored; it is compared with the team's names now (W34).
-    if typed_name and isinstance(
-        webchat_rules.visitor_name(typed_name, queries.agent_names(tx)), ticket_rules.Impossible
-    ):
+    if typed_name and isinstance(webchat_rules.visitor_name(typed_name, queries.agent_names(tx)), ticket_rules.Refusal):
         typed_name = None
     if typed_name or message.info.typed_email:
         write_introduction(tx, visitor, contact, thread, message.info.typed_email, typed_name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from server.text import clean_line, is_blank
-from server.threads.ticket_rules import Impossible, TicketFacts
+from server.threads.ticket_rules import Refusal, TicketFacts
 from server.webchat.impersonation import impersonates
 
 
@@ -22,14 +22,14 @@ class Name:
     value: str
 
 
-def visitor_name(raw: str, colleagues: frozenset[str]) -> Name | Impossible:
+def visitor_name(raw: str, colleagues: frozenset[str]) -> Name | Refusal:
     """Checks the name a visitor enters; refuses one that looks like the team's (W34). `colleagues`: the `text.visual_keys` of
     all agents' names."""
     name = clean_line(raw, 80)
     if not name or is_blank(name):
-        return Impossible("invalid", "Please enter a name with letters in it.")
+        return Refusal("invalid", "Please enter a name with letters in it.")
     if impersonates(name, colleagues):
-        return Impossible("reserved_name", "This name belongs to the team. Please use your own.")
+        return Refusal("reserved_name", "This name belongs to the team. Please use your own.")
     return Name(name)
 
 

@@ -17,7 +17,7 @@ from server.channels.mail import build
 from server.delivery.rules import State
 from server.errors import RateLimited, Refused
 from server.schema import audit, jobs, links, outbound, sessions
-from tests.mails import connect, token_in
+from tests.mails import connect_mail_server, token_in
 from tests.world import HOME, World, email_of
 
 NEW = "walnut ferry telescope"
@@ -39,7 +39,7 @@ async def used(world: World, token: str) -> object:
 
 
 async def test_an_invitation_is_mailed_with_a_link_of_its_own(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     adam = await world.agent("adam")
     invitation, url = await single_use_links.invite(world.app, adam.agent, "mia@shop.example", Role.SUPPORT, "")
     await world.advance()
@@ -56,7 +56,7 @@ async def test_an_invitation_is_mailed_with_a_link_of_its_own(world: World) -> N
 
 
 async def test_the_copied_link_ends_the_mailed_one(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     adam = await world.agent("adam")
     _, url = await single_use_links.invite(world.app, adam.agent, "mia@shop.example", Role.SUPPORT, "")
     await world.advance()
@@ -66,7 +66,7 @@ async def test_the_copied_link_ends_the_mailed_one(world: World) -> None:
 
 
 async def test_a_withdrawn_invitation_is_not_mailed_and_its_mailed_link_ends(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     adam = await world.agent("adam")
     invitation, _ = await single_use_links.invite(world.app, adam.agent, "mia@shop.example", Role.SUPPORT, "")
     await world.advance()
@@ -83,7 +83,7 @@ async def test_a_withdrawn_invitation_is_not_mailed_and_its_mailed_link_ends(wor
 
 async def test_a_waiting_mail_never_carries_the_link_of_another_invitation(world: World) -> None:
     """SQLite gives the id of a deleted invitation to the next one."""
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     server.answers.append(NotSent("no connection"))
     adam = await world.agent("adam")
     first, _ = await single_use_links.invite(world.app, adam.agent, "mia@shop.example", Role.SUPPORT, "")
@@ -97,7 +97,7 @@ async def test_a_waiting_mail_never_carries_the_link_of_another_invitation(world
 
 
 async def test_a_repeated_attempt_creates_a_new_link_and_ends_the_old_one(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     server.answers.append(NotSent("no connection"))
     adam = await world.agent("adam")
     await single_use_links.invite(world.app, adam.agent, "mia@shop.example", Role.SUPPORT, "")
@@ -119,7 +119,7 @@ async def test_without_mail_an_invitation_queues_nothing(world: World) -> None:
 
 
 async def test_a_forgotten_password_is_replaced_by_a_mailed_link(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     ana = await world.agent("ana")
     await ask(world)
     [message] = server.mails
@@ -134,7 +134,7 @@ async def test_a_forgotten_password_is_replaced_by_a_mailed_link(world: World) -
 
 
 async def test_a_sign_in_link_signs_in_once(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     await ask(world, purpose="signin")
     token = token_in(server.mails[0])
     assert f"/signin#{token}" in server.mails[0].html
@@ -146,7 +146,7 @@ async def test_a_sign_in_link_signs_in_once(world: World) -> None:
 
 @pytest.mark.parametrize("purpose", ["signin", "reset"])
 async def test_a_mailed_link_ends_after_an_hour(world: World, purpose: str) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     await ask(world, purpose=purpose)
     await world.advance(minutes=59)
     [row] = [row for row in await world.rows(links) if row.purpose == purpose]
@@ -157,7 +157,7 @@ async def test_a_mailed_link_ends_after_an_hour(world: World, purpose: str) -> N
 
 
 async def test_an_unknown_address_gets_the_same_answer_and_no_mail(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     for email in (ANA, "nobody@else.example"):
         await mailed_links.request(world.app, "reset", email, "en", "203.0.113.9")
     waiting = await world.rows(jobs)
@@ -171,7 +171,7 @@ async def test_an_unknown_address_gets_the_same_answer_and_no_mail(world: World)
 
 
 async def test_a_disabled_account_gets_no_mail(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     adam, ana = await world.agent("adam"), await world.agent("ana")
     await mailed_links.request(world.app, "reset", ANA, "en", "203.0.113.9")
     await team.change_user(world.app, adam.agent, ana.agent.id, team.UserChange(disabled=True), "")
@@ -180,7 +180,7 @@ async def test_a_disabled_account_gets_no_mail(world: World) -> None:
 
 
 async def test_an_account_that_is_disabled_while_its_mail_waits_gets_none(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     server.answers.append(NotSent("no connection"))
     await ask(world)
     adam, ana = await world.agent("adam"), await world.agent("ana")
@@ -191,7 +191,7 @@ async def test_an_account_that_is_disabled_while_its_mail_waits_gets_none(world:
 
 
 async def test_a_link_that_could_not_be_sent_for_an_hour_is_not_sent_later(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     server.answers.extend([NotSent("no connection")] * 20)
     await ask(world)
     for _ in range(8):
@@ -204,7 +204,7 @@ async def test_a_link_that_could_not_be_sent_for_an_hour_is_not_sent_later(world
 
 
 async def test_requests_are_limited_by_account_and_by_client_known_or_not(world: World) -> None:
-    await connect(world.app)
+    await connect_mail_server(world.app)
     for email in (ANA, "nobody@else.example"):
         for n in range(LINKS_PER_ACCOUNT):
             await ask(world, email, address=f"198.51.100.{n}")
@@ -220,7 +220,7 @@ async def test_requests_are_limited_by_account_and_by_client_known_or_not(world:
 
 
 async def test_a_repeated_job_queues_one_mail(world: World) -> None:
-    await connect(world.app)
+    await connect_mail_server(world.app)
     await mailed_links.request(world.app, "reset", ANA, "en", "203.0.113.9")
     [job] = [row for row in await world.rows(jobs) if row.kind == mailed_links.REQUEST_JOB]
     for _ in range(2):
@@ -232,7 +232,7 @@ async def test_a_repeated_job_queues_one_mail(world: World) -> None:
 
 
 async def test_a_mail_is_in_the_language_of_its_reader(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     ana = await world.agent("ana")
     await ask(world, language="pl")
     await team.change_me(world.app, ana.agent, None, None, "", "ko")
@@ -253,7 +253,7 @@ def test_every_mail_has_every_language() -> None:
 
 
 async def test_no_link_is_in_the_database(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     adam = await world.agent("adam")
     await ask(world)
     await ask(world, purpose="signin")
@@ -266,7 +266,7 @@ async def test_no_link_is_in_the_database(world: World) -> None:
 
 
 async def test_a_name_cannot_add_markup_or_headers(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     invited = Invited(1, "mia@shop.example", "Adam <b>\r\nBcc: all@evil.example", "en")
     adam = await world.agent("adam")
     invitation, _ = await single_use_links.invite(world.app, adam.agent, "mia@shop.example", Role.SUPPORT, "")

@@ -16,8 +16,7 @@ from server.schema import events, mail_copies, outbound, suppressions, timeline,
 from server.schema import follow_ups as rows_of_follow_ups
 from server.sms.settings import INBOX, InboxSettings
 from server.webchat import presence, receiving
-from tests import mails as mail_server
-from tests.mails import FakeServer, token_in
+from tests.mails import FakeServer, connect_mail_server, token_in
 from tests.world import Desk, Guest, World
 
 SUPPORT = InboxSettings(
@@ -27,7 +26,7 @@ SUPPORT = InboxSettings(
 
 async def away(world: World, **settings: Any) -> tuple[FakeServer, Guest, Desk]:
     """A visitor with an e-mail address who has written and left for a minute, and an agent."""
-    fake = await mail_server.connect(world.app)
+    fake = await connect_mail_server(world.app)
     await world.app.write(INBOX.save, SUPPORT.model_copy(update=settings))
     ana = await world.agent("ana")
     zoe, _ = await world.conversation("Where is my parcel?")

@@ -16,7 +16,7 @@ from server.notifications.recording import notify
 from server.notifications.rules import SINGLE_MAILS, Notice, Wishes
 from server.schema import notifications, outbound, pending_notices
 from server.sms.settings import INBOX, InboxSettings, TicketMail
-from tests.mails import FakeServer, connect
+from tests.mails import FakeServer, connect_mail_server
 from tests.world import Desk, World, email_of
 
 
@@ -200,7 +200,7 @@ async def arrived(server: FakeServer, count: int) -> list[Mail]:
 
 
 async def test_a_user_who_asked_for_mail_gets_one_for_a_new_ticket(world: World) -> None:
-    server, ana = await connect(world.app), await world.agent("ana")
+    server, ana = await connect_mail_server(world.app), await world.agent("ana")
     await wishes(world, ana, mail=True)
     zoe, ticket = await world.conversation("Where is my {{ 7*7 }} parcel?")
     await zoe.introduces(name="Zoe")
@@ -216,7 +216,7 @@ async def test_a_user_who_asked_for_mail_gets_one_for_a_new_ticket(world: World)
 
 
 async def test_nobody_gets_mail_who_did_not_ask_for_it(world: World) -> None:
-    server = await connect(world.app)
+    server = await connect_mail_server(world.app)
     await world.conversation()
     await world.advance()
     assert server.mails == []
@@ -225,7 +225,7 @@ async def test_nobody_gets_mail_who_did_not_ask_for_it(world: World) -> None:
 async def test_a_user_who_is_online_gets_no_mail_and_one_who_is_away_does(world: World) -> None:
     from server.accounts import team
 
-    server, ana, ben = await connect(world.app), await world.agent("ana"), await world.agent("ben")
+    server, ana, ben = await connect_mail_server(world.app), await world.agent("ana"), await world.agent("ben")
     for desk in (ana, ben):
         await wishes(world, desk, mail=True)
     await team.change_me(world.app, ben.agent, None, True, "")
@@ -239,7 +239,7 @@ async def test_a_user_who_comes_online_before_the_mail_is_sent_gets_none(world: 
     from server.delivery import mail
     from tests.mails import SETTINGS
 
-    server, ana = await connect(world.app), await world.agent("ana")
+    server, ana = await connect_mail_server(world.app), await world.agent("ana")
     await wishes(world, ana, mail=True)
     await world.app.write(mail.configure, SETTINGS)
     await world.conversation()
@@ -254,7 +254,7 @@ async def test_a_user_who_comes_online_before_the_mail_is_sent_gets_none(world: 
 
 @pytest.mark.parametrize("channel", ["sms", "webchat"])
 async def test_the_owner_turns_mail_off_for_a_channel(world: World, channel: str) -> None:
-    server, ana = await connect(world.app), await world.agent("ana")
+    server, ana = await connect_mail_server(world.app), await world.agent("ana")
     await wishes(world, ana, mail=True)
     await world.app.write(INBOX.save, InboxSettings(ticket_mail=TicketMail(**{channel: False})))
     await world.conversation("A chat")
@@ -265,7 +265,7 @@ async def test_the_owner_turns_mail_off_for_a_channel(world: World, channel: str
 
 
 async def test_a_reopened_ticket_is_another_mail(world: World) -> None:
-    server, ana, maria = await connect(world.app), await world.agent("ana"), await world.texter(agreed=True)
+    server, ana, maria = await connect_mail_server(world.app), await world.agent("ana"), await world.texter(agreed=True)
     await wishes(world, ana, mail=True)
     await maria.says("Hello")
     ticket = await maria.ticket()
@@ -278,7 +278,7 @@ async def test_a_reopened_ticket_is_another_mail(world: World) -> None:
 
 
 async def test_many_tickets_at_once_are_one_mail(world: World) -> None:
-    server, ana = await connect(world.app), await world.agent("ana")
+    server, ana = await connect_mail_server(world.app), await world.agent("ana")
     await wishes(world, ana, mail=True)
     for _ in range(SINGLE_MAILS + 1):
         await world.conversation()
@@ -292,7 +292,7 @@ async def test_mails_about_tickets_are_in_the_users_language(world: World, langu
     from server.accounts import team
     from server.notifications.texts import TEXTS
 
-    server, ana = await connect(world.app), await world.agent("ana")
+    server, ana = await connect_mail_server(world.app), await world.agent("ana")
     await team.change_me(world.app, ana.agent, None, None, "", language)
     await wishes(world, ana, mail=True, reminder_minutes=15)
     await world.conversation()

@@ -17,45 +17,45 @@ from server.kernel.context import App
 from server.schema import sessions
 from server.web import auth
 from tests.accounts_app import (
-    HOME,
+    HOME_BROWSER,
     OTHER_PASSWORD,
     PASSWORD,
     actions_logged,
+    add_colleague,
     advance,
-    agent,
-    colleague,
+    agent_of,
+    create_owner,
     listen,
     minutes,
-    owner,
-    settled,
     signed_in_as,
+    wait_for_writes,
 )
 
-ELSEWHERE = Browser("198.51.100.9", "a stranger")
-OLGA = "olga@shop.example"
+STRANGERS_BROWSER = Browser("198.51.100.9", "a stranger")
+OLGA_EMAIL = "olga@shop.example"
 
 
 # --- sessions -----------------------------------------------------------------------------------
 
 
 async def test_a_session_is_refused_at_once_after_logout_though_it_was_cached(app: App) -> None:
-    await owner(app)
-    token = (await actions.login(app, OLGA, PASSWORD, HOME)).token
+    await create_owner(app)
+    token = (await actions.login(app, OLGA_EMAIL, PASSWORD, HOME_BROWSER)).token
     for _ in range(3):  # the later calls use the cache
         olga = await signed_in_as(app, token)
         assert olga is not None
     listener = listen(app, olga)
 
-    await actions.logout(app, olga, HOME.address)
+    await actions.logout(app, olga, HOME_BROWSER.address)
 
     assert await signed_in_as(app, token) is None
     assert listener.topics == [f"user:{olga.id}"]
-    assert await auth.still_valid(app, [olga.session]) == {}
+    assert await auth.valid_sessions(app, [olga.session]) == {}
 
 
 async def test_a_session_is_cached_for_three_seconds(app: App, monkeypatch: Any) -> None:
-    await owner(app)
-    token = (await actions.login(app, OLGA, PASSWORD, HOME)).token
+    await create_owner(app)
+    token = (await actions.login(app, OLGA_EMAIL, PASSWORD, HOME_BROWSER)).token
     reads: list[str] = []
     original = app.db.read
 
@@ -75,8 +75,8 @@ async def test_a_session_is_cached_for_three_seconds(app: App, monkeypatch: Any)
 
 
 async def test_a_session_read_during_its_revocation_is_not_cached(app: App, monkeypatch: Any) -> None:
-    await owner(app)
-    token = (await actions.login(app, OLGA, PASSWORD, HOME)).token
+    await create_owner(app)
+    token = (await actions.login(app, OLGA_EMAIL, PASSWORD, HOME_BROWSER)).token
     olga = await signed_in_as(app, token)
     assert olga is not None
     advance(app, timedelta(seconds=4))
@@ -85,7 +85,7 @@ async def test_a_session_read_during_its_revocation_is_not_cached(app: App, monk
     async def overtaken(fn: Any, *args: Any) -> Any:
         answer = await original(fn, *args)
         monkeypatch.setattr(app.db, "read", original)
-        await actions.logout(app, olga, HOME.address)
+        await actions.logout(app, olga, HOME_BROWSER.address)
         return answer
 
     monkeypatch.setattr(app.db, "read", overtaken)
@@ -94,94 +94,96 @@ async def test_a_session_read_during_its_revocation_is_not_cached(app: App, monk
 
 
 async def test_a_session_expires_after_a_week_without_use_or_after_a_month(app: App) -> None:
-    await owner(app)
-    idle = (await actions.login(app, OLGA, PASSWORD, HOME)).token
+    await create_owner(app)
+    idle = (await actions.login(app, OLGA_EMAIL, PASSWORD, HOME_BROWSER)).token
     advance(app, timedelta(days=7) - minutes(1))
     assert await signed_in_as(app, idle) is not None  # reading the session counts as use
-    await settled(app)
+    await wait_for_writes(app)
     advance(app, timedelta(days=7) - minutes(1))
     assert await signed_in_as(app, idle) is not None
-    await settled(app)
+    await wait_for_writes(app)
     advance(app, timedelta(days=7) + minutes(1))
     assert await signed_in_as(app, idle) is None
 
-    used = (await actions.login(app, OLGA, PASSWORD, HOME)).token
+    used = (await actions.login(app, OLGA_EMAIL, PASSWORD, HOME_BROWSER)).token
     for _ in range(29):
         advance(app, timedelta(days=1))
         assert await signed_in_as(app, used) is not None
-        await settled(app)
+        await wait_for_writes(app)
     advance(app, timedelta(days=1))
     assert await signed_in_as(app, used) is None
 
 
 async def test_an_open_socket_counts_as_use(app: App) -> None:
-    olga = await owner(app)
+    olga = await create_owner(app)
     for _ in range(3):
         advance(app, timedelta(days=6))
-        assert list(await auth.still_valid(app, [olga.session])) == [olga.session]
-        await settled(app)
+        assert list(await auth.valid_sessions(app, [olga.session])) == [olga.session]
+        await wait_for_writes(app)
 
 
 async def test_sessions_of_all_sockets_are_checked_in_one_read_with_current_roles(app: App) -> None:
-    olga = await owner(app)
-    mia, ben = await colleague(app, olga, Role.SUPPORT), await colleague(app, olga, Role.MANAGER)
-    await team.change_user(app, olga, ben.id, UserChange(role=Role.ANALYST), HOME.address)
-    await team.change_user(app, olga, mia.id, UserChange(disabled=True), HOME.address)
+    olga = await create_owner(app)
+    mia, ben = await add_colleague(app, olga, Role.SUPPORT), await add_colleague(app, olga, Role.MANAGER)
+    await team.change_user(app, olga, ben.id, UserChange(role=Role.ANALYST), HOME_BROWSER.address)
+    await team.change_user(app, olga, mia.id, UserChange(disabled=True), HOME_BROWSER.address)
 
-    valid = await auth.still_valid(app, [olga.session, mia.session, ben.session, 999_999])
+    valid = await auth.valid_sessions(app, [olga.session, mia.session, ben.session, 999_999])
 
     assert sorted(valid) == sorted([olga.session, ben.session])
     assert valid[ben.session].role is Role.ANALYST
-    assert await auth.still_valid(app, []) == {}
+    assert await auth.valid_sessions(app, []) == {}
 
 
 async def test_users_see_and_end_only_their_own_sessions(app: App) -> None:
-    olga = await owner(app)
-    mia = await colleague(app, olga, Role.SUPPORT)
-    second = await agent(app, await actions.login(app, OLGA, PASSWORD, ELSEWHERE))
+    olga = await create_owner(app)
+    mia = await add_colleague(app, olga, Role.SUPPORT)
+    second = await agent_of(app, await actions.login(app, OLGA_EMAIL, PASSWORD, STRANGERS_BROWSER))
 
     listed_sessions = await actions.own_sessions(app, olga)
     assert {item.id for item in listed_sessions} == {olga.session, second.session}
-    assert {item.address for item in listed_sessions} == {HOME.address, ELSEWHERE.address}
+    assert {item.address for item in listed_sessions} == {HOME_BROWSER.address, STRANGERS_BROWSER.address}
     with pytest.raises(NotFound):
-        await actions.end_session(app, mia, second.session, HOME.address)
-    await actions.end_session(app, olga, second.session, HOME.address)
+        await actions.end_session(app, mia, second.session, HOME_BROWSER.address)
+    await actions.end_session(app, olga, second.session, HOME_BROWSER.address)
     assert [session.id for session in await actions.own_sessions(app, olga)] == [olga.session]
     with pytest.raises(NotFound):  # an ended session cannot be ended again
-        await actions.end_session(app, olga, second.session, HOME.address)
+        await actions.end_session(app, olga, second.session, HOME_BROWSER.address)
 
 
 async def test_signing_out_everywhere_keeps_only_this_browser(app: App) -> None:
-    olga = await owner(app)
-    other_sessions = [await agent(app, await actions.login(app, OLGA, PASSWORD, HOME)) for _ in range(3)]
-    mia = await colleague(app, olga, Role.SUPPORT)
+    olga = await create_owner(app)
+    other_sessions = [
+        await agent_of(app, await actions.login(app, OLGA_EMAIL, PASSWORD, HOME_BROWSER)) for _ in range(3)
+    ]
+    mia = await add_colleague(app, olga, Role.SUPPORT)
 
-    await actions.end_other_sessions(app, olga, HOME.address)
+    await actions.end_other_sessions(app, olga, HOME_BROWSER.address)
 
     everyone = [olga.session, mia.session, *(other.session for other in other_sessions)]
-    assert sorted(await auth.still_valid(app, everyone)) == sorted([olga.session, mia.session])
+    assert sorted(await auth.valid_sessions(app, everyone)) == sorted([olga.session, mia.session])
 
 
 async def test_a_new_password_ends_the_other_sessions_and_replaces_the_old_one(app: App) -> None:
-    olga = await owner(app)
-    other_session = await agent(app, await actions.login(app, OLGA, PASSWORD, HOME))
+    olga = await create_owner(app)
+    other_session = await agent_of(app, await actions.login(app, OLGA_EMAIL, PASSWORD, HOME_BROWSER))
     listener = listen(app, olga)
 
-    await actions.change_password(app, olga, PASSWORD, OTHER_PASSWORD, HOME.address)
+    await actions.change_password(app, olga, PASSWORD, OTHER_PASSWORD, HOME_BROWSER.address)
 
-    assert list(await auth.still_valid(app, [olga.session, other_session.session])) == [olga.session]
+    assert list(await auth.valid_sessions(app, [olga.session, other_session.session])) == [olga.session]
     assert listener.topics
     with pytest.raises(SignInRequired):
-        await actions.login(app, OLGA, PASSWORD, HOME)
-    await actions.login(app, OLGA, OTHER_PASSWORD, HOME)
+        await actions.login(app, OLGA_EMAIL, PASSWORD, HOME_BROWSER)
+    await actions.login(app, OLGA_EMAIL, OTHER_PASSWORD, HOME_BROWSER)
 
 
 async def test_the_current_password_cannot_be_guessed_from_a_stolen_session(app: App) -> None:
-    olga = await owner(app)
+    olga = await create_owner(app)
     for _ in range(10):
         with pytest.raises(Refused) as refusal:
-            await actions.change_password(app, olga, "a guess", OTHER_PASSWORD, HOME.address)
+            await actions.change_password(app, olga, "a guess", OTHER_PASSWORD, HOME_BROWSER.address)
         assert refusal.value.code == "bad_credentials"
     with pytest.raises(RateLimited):
-        await actions.change_password(app, olga, PASSWORD, OTHER_PASSWORD, HOME.address)
+        await actions.change_password(app, olga, PASSWORD, OTHER_PASSWORD, HOME_BROWSER.address)
     assert (await actions_logged(app)).count("password_change_failed") == 10

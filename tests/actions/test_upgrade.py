@@ -43,8 +43,9 @@ def old(tmp_path: Path, database: str) -> Settings:
     old_metadata.reflect(engine, only=list(DATA))
     with engine.begin() as connection:
         for table in old_metadata.sorted_tables:
-            flags = [column.name for column in table.columns if isinstance(column.type, Boolean)]
-            rows = [{**row, **{name: bool(row[name]) for name in flags}} for row in DATA[table.name]]
+            # The rows come from SQLite, which stores booleans as 0 and 1.
+            booleans = [column.name for column in table.columns if isinstance(column.type, Boolean)]
+            rows = [{**row, **{name: bool(row[name]) for name in booleans}} for row in DATA[table.name]]
             if table.name == "sessions":
                 rows = [{**row, "token_hash": digest(TOKEN)} if row["user_id"] == ANA else row for row in rows]
             connection.execute(table.insert(), rows)
@@ -58,7 +59,7 @@ def stored(engine: Engine, name: str, columns: list[str]) -> list[tuple[Any, ...
     listed = ", ".join(f'"{column}"' for column in columns)
     with engine.connect() as connection:
         rows = connection.execute(text(f"SELECT {listed} FROM {name}")).all()
-    # SQLite stores 0 and 1.
+    # Compares booleans as numbers, because SQLite stores 0 and 1.
     return sorted(tuple(repr(int(value) if isinstance(value, bool) else value) for value in row) for row in rows)
 
 

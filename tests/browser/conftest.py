@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from tests.browser.people import People, invite
+from tests.browser.people import People, open_people
 from tests.browser.site import Site, open_site
 from tests.services import Chromium
 
@@ -38,7 +38,7 @@ async def own_site(tmp_path: Path) -> AsyncIterator[Site]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def people(browser: Browser, site: Site, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[People]:
-    async with invite(browser, site) as invited:
+    async with open_people(browser, site) as invited:
         yield invited
         await _picture(invited, request.node, tmp_path)
 
@@ -47,7 +47,7 @@ async def people(browser: Browser, site: Site, request: pytest.FixtureRequest, t
 async def own_people(
     browser: Browser, own_site: Site, request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[People]:
-    async with invite(browser, own_site) as invited:
+    async with open_people(browser, own_site) as invited:
         yield invited
         await _picture(invited, request.node, tmp_path)
 

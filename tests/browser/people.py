@@ -308,7 +308,7 @@ class People:
 
 
 @asynccontextmanager
-async def invite(browser: Browser, site: Site) -> AsyncIterator[People]:
+async def open_people(browser: Browser, site: Site) -> AsyncIterator[People]:
     people = People(browser, site)
     try:
         yield people

@@ -8,7 +8,7 @@ from playwright.async_api import Locator, Page, expect
 
 from server.simulator.carrier import NUMBERS
 from server.simulator.state import BY_NUMBER, PEOPLE
-from tests.browser.people import Desk, People
+from tests.browser.people import People
 from tests.browser.site import Site
 
 TOLL_FREE = next(number.address for number in NUMBERS if number.kind == "toll_free")
@@ -65,11 +65,7 @@ def name_of(number: str) -> str:
     return BY_NUMBER[number].name
 
 
-async def owner(people: People) -> Desk:
-    return await people.agent("olga", "/settings/sms")
-
-
-async def connect(people: People) -> None:
+async def connect_carrier(people: People) -> None:
     """Connects the simulated carrier and its numbers, as an owner does in Settings → SMS. May be called again."""
     site = people.site
     desk = await people.agent("olga", "/settings/account")

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.axe import serious
-from tests.browser.people import Desk, People, invite
+from tests.browser.people import Desk, People, open_people
 from tests.browser.site import open_site
 from tests.services import overbooked
 from tests.world import PASSWORD, email_of
@@ -25,7 +25,7 @@ def password(page: Page, label: str = "Password"):
 
 
 async def test_the_first_run_makes_the_owner_and_shows_how_to_install(browser: Browser, tmp_path: Path) -> None:
-    async with open_site(tmp_path, empty=True) as site, invite(browser, site) as people:
+    async with open_site(tmp_path, empty=True) as site, open_people(browser, site) as people:
         page = await (await people.context()).new_page()
         await page.goto(site.setup_link())
         await expect(page.get_by_role("heading", name="Welcome to Threadline")).to_be_visible()

@@ -9,7 +9,7 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.browser.axe import serious
 from tests.browser.people import Desk, People
-from tests.browser.phone import connect, phone
+from tests.browser.phone import connect_carrier, phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -89,7 +89,7 @@ async def test_consents_are_added_renamed_required_and_removed_unless_in_use(
 
 
 async def test_a_named_consent_is_shown_beside_the_ticket_and_in_the_thread_with_its_name(people: People) -> None:
-    await connect(people)
+    await connect_carrier(people)
     boss = await people.agent("olga", "/settings/consents")
     api, console = boss.page.context.request, people.site.console
     origin = {"origin": console}

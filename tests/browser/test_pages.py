@@ -10,8 +10,8 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.browser import pages
 from tests.browser.axe import serious
-from tests.browser.people import Desk, People, invite
-from tests.browser.phone import connect, phone
+from tests.browser.people import Desk, People, open_people
+from tests.browser.phone import connect_carrier, phone
 from tests.browser.site import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -77,13 +77,13 @@ class Tour:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def tour(browser: Browser, site: Site) -> AsyncIterator[Tour]:
-    async with invite(browser, site) as people:
+    async with open_people(browser, site) as people:
         desk = await people.agent("olga", viewport=DESK)
-        addresses = {"chat": await _chat(people, desk), "text": await _text(people, desk)}
+        addresses = {"chat": await _open_chat_address(people, desk), "text": await _open_sms_address(people, desk)}
         yield Tour(desk, addresses)
 
 
-async def _chat(people: People, desk: Desk) -> str:
+async def _open_chat_address(people: People, desk: Desk) -> str:
     visitor = await people.visitor()
     await visitor.says("pages: a chat about https://shop.example/a-very-long-address/" + "kettle-" * 20)
     await desk.opens("pages: a chat about")
@@ -91,8 +91,8 @@ async def _chat(people: People, desk: Desk) -> str:
     return desk.page.url.removeprefix(people.site.console)
 
 
-async def _text(people: People, desk: Desk) -> str:
-    await connect(people)
+async def _open_sms_address(people: People, desk: Desk) -> str:
+    await connect_carrier(people)
     maya = await phone(people, "maya")
     await maya.texts("pages: a text")
     await desk.row("pages: a text").click()
@@ -110,7 +110,7 @@ async def test_every_page_is_accessible(tour: Tour, place: str) -> None:
         assert await serious(tour.page) == [], tab
 
 
-async def doubled(page: Page) -> None:
+async def double_font_size(page: Page) -> None:
     """Doubles the browser's font size."""
     control = await page.context.new_cdp_session(page)
     await control.send("Page.setFontSizes", {"fontSizes": {"standard": 32, "fixed": 26}})
@@ -134,6 +134,6 @@ async def test_every_page_is_usable_with_doubled_font_size(tour: Tour, place: st
     page = tour.page
     await page.set_viewport_size(DESK)
     await tour.opens(place)
-    await doubled(page)
+    await double_font_size(page)
     async for tab in pages.tabs(tour.desk):
         assert await page.evaluate(OUT_OF_REACH) == [], tab

@@ -12,7 +12,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.browser.axe import serious
 from tests.browser.people import Desk, People, click_once_shown, was_shown
-from tests.browser.phone import connect, phone
+from tests.browser.phone import connect_carrier, phone
 from tests.services import overbooked
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 @pytest_asyncio.fixture(loop_scope="session", autouse=True)
 async def connected(people: People) -> None:
-    await connect(people)
+    await connect_carrier(people)
 
 
 async def open_ticket(people: People, text: str, name: str = "ana") -> Desk:

@@ -58,7 +58,8 @@ async def phone_says(sim: Simulated, person: str = "maya") -> list[str]:
     return [item["body"] for talk in talks for item in talk["messages"] if not item["mine"]]
 
 
-async def barred(agent: Agent) -> str | None:
+async def why_barred(agent: Agent) -> str | None:
+    """Why the customer of the agent's first ticket cannot be texted; None if they can."""
     result = await ticket(agent)
     assert result is not None
     code: str | None = result["barred"]
@@ -87,7 +88,7 @@ async def test_a_text_reaches_the_desk_and_its_reply_reaches_the_phone(sim: Simu
     assert (refused.status, refused.json()["error"]["code"]) == (409, "not_subscribed")
 
     contact = await grant(olga, result)
-    assert await barred(olga) is None
+    assert await why_barred(olga) is None
     await olga.replies(result["id"], "It is! See https://shop.example/moss-teapot, and tell us.")
     bodies = await until(sim, lambda: phone_says(sim))
     link = bodies[0].split()[3].rstrip(",")
@@ -106,7 +107,7 @@ async def test_a_text_reaches_the_desk_and_its_reply_reaches_the_phone(sim: Simu
     await sim.text("maya", "STOP")
 
     async def has_opted_out() -> bool:
-        return await barred(olga) == "opted_out"
+        return await why_barred(olga) == "opted_out"
 
     assert await until(sim, has_opted_out)
     refused = await olga.post(f"/api/tickets/{result['id']}/reply", {"key": "m" * 8, "text": "One more thing"})
@@ -120,7 +121,7 @@ async def test_a_text_reaches_the_desk_and_its_reply_reaches_the_phone(sim: Simu
     await sim.text("maya", "START")
 
     async def can_be_texted() -> bool:
-        return await barred(olga) is None
+        return await why_barred(olga) is None
 
     assert await until(sim, can_be_texted)
     now = await consents(olga, contact)
@@ -189,12 +190,12 @@ async def test_a_deactivated_number_gets_no_text_until_its_holder_sends_start(si
     await sim.text("maya", "Hi! Is the Moss teapot back in stock?")
     result = await until(sim, lambda: ticket(olga))
     contact = await grant(olga, result)
-    assert await barred(olga) is None
+    assert await why_barred(olga) is None
     answer = await sim.online.send("PUT", "/phone/given-up", {"person": "maya", "given_up": True})
     assert answer.status == 200
 
     async def is_deactivated() -> bool:
-        return await barred(olga) == "deactivated"
+        return await why_barred(olga) == "deactivated"
 
     assert await until(sim, is_deactivated)
     refused = await olga.post(f"/api/tickets/{result['id']}/reply", {"key": "d" * 8, "text": "It is!"})
@@ -203,6 +204,6 @@ async def test_a_deactivated_number_gets_no_text_until_its_holder_sends_start(si
     await sim.text("maya", "START")
 
     async def can_be_texted() -> bool:
-        return await barred(olga) is None
+        return await why_barred(olga) is None
 
     assert await until(sim, can_be_texted)

@@ -46,10 +46,10 @@ async def run(tally: Tally) -> None:
         tally.floor("pairs of route and role tried", pairs, 10 * len(routes & set(roles.EXPECT)))
         tally.zero("pairs of route and role decided wrongly", len(wrong), wrong)
         wrong, pairs = await _socket_decisions(site)
-        tally.floor("sockets opened by role", pairs, 2 * len(roles.EVERYBODY))
+        tally.floor("sockets opened by role", pairs, 2 * len(roles.CALLERS))
         tally.zero("sockets opened or refused wrongly", len(wrong), wrong)
         wrong, pairs = await _commands(site)
-        tally.floor("pairs of frame and role tried", pairs, (len(roles.ALL) + 1) * len(roles.SAMPLES))
+        tally.floor("pairs of frame and role tried", pairs, (len(roles.SIGNED_IN) + 1) * len(roles.SAMPLES))
         tally.zero("pairs of frame and role decided wrongly", len(wrong), wrong)
         wrong, pairs = await _events(site, crowd)
         tally.floor("pairs of event and role tried", pairs, 3 * len(roles.EVENTS))
@@ -94,11 +94,11 @@ async def _routes(site: Site, visitor: Visitor, names: list[str]) -> tuple[list[
         method, _, path = name.partition(" ")
         for key, value in fill.items():
             path = path.replace(key, value)
-        for role in roles.EVERYBODY:
+        for role in roles.CALLERS:
             pairs += 1
             headers = {"authorization": f"Bearer {visitor.token}"} if role == "visitor" else {}
             caller = None if role in ("anonymous", "visitor") else role
-            if expectation.fresh_session and role in roles.ALL:
+            if expectation.fresh_session and role in roles.SIGNED_IN:
                 caller = await _sign_in(site, role)
             status, answer = await site.call(
                 caller, method, path, _with_unused_number(expectation.body), headers=headers
@@ -159,7 +159,7 @@ async def _greeted(ws: ClientConnection, token: str | None = None) -> dict[str, 
 
 async def _commands(site: Site) -> tuple[list[str], int]:
     wrong, pairs = [], 0
-    for role in (*sorted(roles.ALL), "visitor"):
+    for role in (*sorted(roles.SIGNED_IN), "visitor"):
         for kind, (sample, for_agent, for_visitor) in roles.SAMPLES.items():
             pairs += 1
             path = "/ws/visitor" if role == "visitor" else "/ws/agent"

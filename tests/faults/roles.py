@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-ALL = frozenset({"owner", "admin", "manager", "analyst", "coordinator", "creator", "support"})
+SIGNED_IN = frozenset({"owner", "admin", "manager", "analyst", "coordinator", "creator", "support"})
 INBOX = frozenset({"owner", "admin", "manager", "support"})
 CHANNELS = frozenset({"owner", "admin", "manager"})
 ADMINS = frozenset({"owner", "admin"})
 CONTACTS = frozenset({"owner", "admin", "manager", "support", "analyst", "coordinator"})
 EXPORT = frozenset({"owner", "admin", "analyst"})
-ANYONE = ALL | {"anonymous", "visitor", "disabled"}
+ANYONE = SIGNED_IN | {"anonymous", "visitor", "disabled"}
 VISITOR = frozenset({"visitor"})
 SIGNED_OUT = ("anonymous", "visitor", "disabled")
-EVERYBODY = (*sorted(ALL), *SIGNED_OUT)
+CALLERS = (*sorted(SIGNED_IN), *SIGNED_OUT)
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,18 @@ class Expectation:
     """One route: which roles may call it, the expected responses, and a request that does not disturb the next one."""
 
     allowed: frozenset[str]
-    answers: tuple[int, ...]
+    answers: tuple[int, ...]  # any of these statuses: some depend on requests before
     body: Any = None
     fresh_session: bool = False  # the request ends the session that sends it
     forbidden: int = 403  # response for a signed-in role without the right
     signed_out: int = 401  # response without a session
 
 
+# In bodies, `{n}` is replaced by a number that differs in each request.
 NOBODY = "999999999"  # an id that does not exist
 KEY = "matrix-{n:08d}"
 
-# Roles that may save settings are refused because the version is missing, all others because of their role.
+# Requests that save settings leave out the version: a role that may save them gets 409, any other role gets 403.
 NO_VERSION = (409,)
 
 EXPECT: dict[str, Expectation] = {
@@ -54,13 +55,13 @@ EXPECT: dict[str, Expectation] = {
         ANYONE, (404, 409, 410, 422), {"token": "A" * 43, "password": "kettle harbour mosaic"}
     ),
     "POST /api/password": Expectation(
-        ALL, (401, 403, 409, 422), {"current": "wrong wrong wrong", "password": "kettle harbour mosaic 2"}
+        SIGNED_IN, (401, 403, 409, 422), {"current": "wrong wrong wrong", "password": "kettle harbour mosaic 2"}
     ),
-    "GET /api/sessions": Expectation(ALL, (200,)),
-    "DELETE /api/sessions": Expectation(ALL, (200,)),
-    "DELETE /api/sessions/{id}": Expectation(ALL, (404,)),
-    "PATCH /api/me": Expectation(ALL, (200,), {"away": False}),
-    "GET /api/users": Expectation(ALL, (200,)),
+    "GET /api/sessions": Expectation(SIGNED_IN, (200,)),
+    "DELETE /api/sessions": Expectation(SIGNED_IN, (200,)),
+    "DELETE /api/sessions/{id}": Expectation(SIGNED_IN, (404,)),
+    "PATCH /api/me": Expectation(SIGNED_IN, (200,), {"away": False}),
+    "GET /api/users": Expectation(SIGNED_IN, (200,)),
     "PATCH /api/users/{id}": Expectation(ADMINS, (404,), {"name": "Nobody"}),
     "POST /api/users/{id}/reset-link": Expectation(ADMINS, (404,), {}),
     "GET /api/invites": Expectation(ADMINS, (200,)),
@@ -214,13 +215,13 @@ EXPECT: dict[str, Expectation] = {
     "GET /api/jobs/dead": Expectation(ADMINS, (200,)),
     "GET /api/jobs/progress": Expectation(CHANNELS, (200,)),
     "POST /api/jobs/{id}/retry": Expectation(ADMINS, (404, 409), {}),
-    "GET /api/openapi.json": Expectation(ALL, (200,)),
+    "GET /api/openapi.json": Expectation(SIGNED_IN, (200,)),
 }
 
 # Sockets: which roles may connect, and the answer to each frame type.
 SOCKET_ACCESS = {
-    "/ws/agent": {name: (401 if name in SIGNED_OUT else 0) for name in EVERYBODY},
-    "/ws/visitor": dict.fromkeys(EVERYBODY, 0),
+    "/ws/agent": {name: (401 if name in SIGNED_OUT else 0) for name in CALLERS},
+    "/ws/visitor": dict.fromkeys(CALLERS, 0),
 }
 
 # frame type -> (frame, first answer on an agent's socket, first answer on a visitor's); None: no answer of its own.

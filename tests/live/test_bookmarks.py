@@ -129,15 +129,15 @@ async def test_a_reset_whose_read_fails_is_retried(online: Online, monkeypatch: 
     await send_elsewhere(online, zoe, MAX_RESUMED_ENTRIES + 5)
     online.hub.bus.watch(f"thread:{thread}", connection)
     failed: list[int] = []
-    public_start = entries.public_start
+    public_seq_before_newest_page = entries.public_seq_before_newest_page
 
     def fails_once(conn: Any, thread_id: int) -> int:
         if not failed:
             failed.append(thread_id)
             raise Busy()
-        return public_start(conn, thread_id)
+        return public_seq_before_newest_page(conn, thread_id)
 
-    monkeypatch.setattr(entries, "public_start", fails_once)
+    monkeypatch.setattr(entries, "public_seq_before_newest_page", fails_once)
     online.hub.bus.deliver(f"thread:{thread}", None)
     await zoe.sees(f"missed {MAX_RESUMED_ENTRIES + 5}")
     assert failed

@@ -21,9 +21,9 @@ from server.threads.ticket_rules import (
     Channel,
     Continue,
     Hidden,
-    Impossible,
     NewTicket,
     NoChange,
+    Refusal,
     Status,
     TicketChange,
     TicketFacts,
@@ -53,8 +53,8 @@ TABLE = {
     },
     "a blocked customer writes": {(channel, status): Hidden() for channel in CHANNELS for status in STATUSES},
     "an agent closes": {
-        ("webchat", "open"): TicketChange("open", delayed_until=HELD),
-        ("webchat", "snoozed"): TicketChange("snoozed", delayed_until=HELD),
+        ("webchat", "open"): TicketChange("open", closes_at=HELD),
+        ("webchat", "snoozed"): TicketChange("snoozed", closes_at=HELD),
         ("webchat", "closed"): NoChange(),
         ("sms", "open"): TicketChange("closed"),
         ("sms", "snoozed"): TicketChange("closed"),
@@ -97,7 +97,7 @@ TABLE = {
     "an agent snoozes": {
         **{cell: TicketChange("snoozed", snoozed_until=LATER) for cell in NOT_CLOSED},
         ("webchat", "closed"): CHAT_ENDED,
-        ("sms", "closed"): Impossible("closed", "Reopen the ticket to snooze it."),
+        ("sms", "closed"): Refusal("closed", "Reopen the ticket to snooze it."),
     },
     "the snooze is over": {
         ("webchat", "open"): NoChange(),
@@ -162,7 +162,7 @@ def test_inb_22_nothing_reopens_a_closed_chat() -> None:
     """No event's verdict gives a closed chat another status."""
     for event, decide in DECIDE.items():
         verdict = decide(TicketFacts("webchat", "closed"))
-        assert isinstance(verdict, NoChange | Impossible | NewTicket | Hidden), event
+        assert isinstance(verdict, NoChange | Refusal | NewTicket | Hidden), event
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_inb_26_a_pending_close_is_not_delayed_again() -> None:
 @pytest.mark.parametrize("until", [NOW, NOW - timedelta(seconds=1)])
 def test_a_ticket_cannot_be_snoozed_into_the_past(until: datetime) -> None:
     verdict = ticket_rules.on_snooze(TicketFacts("sms", "open"), until, NOW)
-    assert isinstance(verdict, Impossible) and verdict.code == "in_the_past"
+    assert isinstance(verdict, Refusal) and verdict.code == "in_the_past"
 
 
 def test_a_snooze_that_was_prolonged_does_not_end_at_its_old_time() -> None:
@@ -344,13 +344,13 @@ def test_w34_an_ordinary_name_is_kept(name: str) -> None:
 )  # fmt: skip
 def test_w34_a_name_that_resembles_the_teams_is_dropped(name: str) -> None:
     verdict = webchat_rules.visitor_name(name, AGENTS)
-    assert isinstance(verdict, Impossible) and verdict.code == "reserved_name"
+    assert isinstance(verdict, Refusal) and verdict.code == "reserved_name"
 
 
 @pytest.mark.parametrize("name", ["", "   ", "\u200b\u200d", "\n", "\u202e", "\0"])
 def test_w34_an_empty_name_is_no_name(name: str) -> None:
     verdict = webchat_rules.visitor_name(name, AGENTS)
-    assert isinstance(verdict, Impossible) and verdict.code == "invalid"
+    assert isinstance(verdict, Refusal) and verdict.code == "invalid"
 
 
 @given(st.text())
@@ -359,7 +359,7 @@ def test_a_name_is_at_most_80_characters_and_never_the_teams(name: str) -> None:
         case Name(value):
             assert 0 < len(value) <= 80
             assert visual_key(value) not in AGENTS | visual_keys("support") | visual_keys("admin")
-        case Impossible(code):
+        case Refusal(code):
             assert code in ("invalid", "reserved_name")
 
 

@@ -17,7 +17,7 @@ from tests.accounts_app import (
     code,
     me,
     rows,
-    settled,
+    wait_for_writes,
 )
 
 WRITES = [endpoint for endpoint in ENDPOINTS if endpoint.writes]
@@ -48,7 +48,7 @@ async def test_refused_cross_site_writes_with_our_cookie_are_logged_up_to_a_limi
     for _ in range(50):
         await olga.post("/api/logout", headers={"origin": "https://evil.example"})
     await Desk(olga.app).post("/api/logout", headers={"origin": "https://evil.example"})
-    await settled(olga.app)
+    await wait_for_writes(olga.app)
     noted = [row for row in await rows(olga.app, audit) if row.action == "write_refused"]
     assert len(noted) == 20
     assert (noted[0].target, noted[0].detail) == ("https://evil.example", {"code": "bad_origin"})

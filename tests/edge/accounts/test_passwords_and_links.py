@@ -13,7 +13,7 @@ from tests.accounts_app import (
     PASSWORD,
     Desk,
     code,
-    joined,
+    join_as,
     me,
     token_of,
 )
@@ -82,7 +82,7 @@ async def test_an_invited_colleague_signs_in_with_the_link(olga: Desk) -> None:
 
 
 async def test_a_reset_link_from_an_admin_sets_a_new_password(olga: Desk) -> None:
-    mia = await joined(olga, "support")
+    mia = await join_as(olga, "support")
     reset_link = (await olga.post(f"/api/users/{(await me(mia))['id']}/reset-link")).json()
     assert reset_link["expires_at"] == "2026-11-22T09:00:00.000Z"
     browser = Desk(olga.app)

@@ -11,7 +11,7 @@ from tests.accounts_app import (
     ENDPOINTS,
     Desk,
     code,
-    joined,
+    join_as,
     me,
 )
 
@@ -36,7 +36,7 @@ async def test_without_a_session_only_public_endpoints_are_reachable(olga: Desk,
 
 @pytest.mark.parametrize("role", ["manager", "analyst", "coordinator", "creator", "support"])
 async def test_only_owner_and_admin_can_use_other_peoples_accounts(olga: Desk, role: str) -> None:
-    desk = await joined(olga, role)
+    desk = await join_as(olga, role)
     owner_id = (await me(olga))["id"]
     for answer in [
         await desk.get("/api/invites"),
@@ -52,8 +52,8 @@ async def test_only_owner_and_admin_can_use_other_peoples_accounts(olga: Desk, r
 
 
 async def test_an_admin_manages_everybody_except_the_owner(olga: Desk) -> None:
-    ann = await joined(olga, "admin")
-    mia = await joined(olga, "support")
+    ann = await join_as(olga, "admin")
+    mia = await join_as(olga, "support")
     owner_id, mia_id, ann_id = [(await me(desk))["id"] for desk in (olga, mia, ann)]
     for change in ({"role": "admin"}, {"disabled": True}, {"name": "Mine"}):
         assert code(await ann.patch(f"/api/users/{owner_id}", change)) == (403, "forbidden")
@@ -68,7 +68,7 @@ async def test_an_admin_manages_everybody_except_the_owner(olga: Desk) -> None:
 
 
 async def test_a_disabled_users_cookie_is_refused_immediately(olga: Desk) -> None:
-    mia = await joined(olga, "support")
+    mia = await join_as(olga, "support")
     user_id = (await me(mia))["id"]
     await mia.get("/api/sessions")
     await olga.patch(f"/api/users/{user_id}", {"disabled": True})
@@ -77,7 +77,7 @@ async def test_a_disabled_users_cookie_is_refused_immediately(olga: Desk) -> Non
 
 
 async def test_a_demoted_admins_cookie_loses_its_rights_immediately(olga: Desk) -> None:
-    ann = await joined(olga, "admin")
+    ann = await join_as(olga, "admin")
     for _ in range(3):
         assert (await ann.get("/api/invites")).status_code == 200
     user_id = (await me(ann))["id"]
@@ -88,7 +88,7 @@ async def test_a_demoted_admins_cookie_loses_its_rights_immediately(olga: Desk) 
 
 @pytest.mark.parametrize("body", [{"role": "king"}, {"role": 1}, {"disabled": "yes"}, {"disabled": 1}, {"name": 7}])
 async def test_a_change_of_the_wrong_type_is_refused_and_names_the_field(olga: Desk, body: dict[str, Any]) -> None:
-    mia = await joined(olga, "support")
+    mia = await join_as(olga, "support")
     answer = await olga.patch(f"/api/users/{(await me(mia))['id']}", body)
     assert code(answer) == (422, "invalid")
     assert answer.json()["error"]["field"] == next(iter(body))

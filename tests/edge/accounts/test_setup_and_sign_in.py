@@ -16,7 +16,7 @@ from tests.accounts_app import (
     Desk,
     accounts_app,
     code,
-    joined,
+    join_as,
     me,
 )
 
@@ -86,7 +86,7 @@ async def test_a_cookie_without_the_host_prefix_is_ignored_on_https(tmp_path: Pa
 
 
 async def test_unknown_address_wrong_password_and_disabled_account_get_identical_responses(olga: Desk) -> None:
-    await joined(olga, "support")
+    await join_as(olga, "support")
     users_now = (await olga.get("/api/users")).json()["users"]
     user_id = next(user["id"] for user in users_now if user["role"] == "support")
     await olga.patch(f"/api/users/{user_id}", {"disabled": True})
