@@ -25,8 +25,8 @@ REACTIONS: Reactions = {
     AddressChanged: [reactions.note_address],
     ContactChanged: [inbox.note_contact],
     LinksClicked: [events.note_clicks],
-    TicketOpened: [notifications.note_opened],
-    SnoozesEnded: [notifications.note_snoozes_ended],
+    TicketOpened: [notifications.notify_opened],
+    SnoozesEnded: [notifications.notify_snoozes_ended],
     Invited: [composing.mail_invitation],
     LinkRequested: [composing.mail_link],
 }

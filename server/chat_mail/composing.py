@@ -14,7 +14,7 @@ from server.templates.mail_layout import Look, MailText, write
 from server.threads import tickets
 from server.webchat.settings import WIDGET
 
-MOST_REPLIES = 50  # in one mail; the rest is in the chat
+MAX_REPLIES = 50  # in one mail; the chat shows the others
 
 _RETURNED = Withdrawn("returned", "The visitor came back before the mail was sent.")
 _SEEN = Withdrawn("seen", "The visitor had seen the replies before the mail was sent.")
@@ -26,18 +26,18 @@ def link_url(public_url: str, token: str) -> str:
 
 
 def compose_follow_up(tx: Tx, row: MailRow) -> Composed | Withdrawn:
-    """The replies that the visitor missed, and a link back into the chat. Withdrawn if the visitor returned meanwhile
-    (FUP-6)."""
-    follow_up = follow_ups.lock(tx, row.data["follow_up"])
+    """Composes a mail with the replies that the visitor missed and a link back to the chat. Withdraws it if the visitor
+    returned meanwhile (FUP-6)."""
+    follow_up = follow_ups.lock_follow_up(tx, row.data["follow_up"])
     ticket = None if follow_up is None else tickets.by_thread(tx, follow_up.thread_id)
     if follow_up is None or ticket is None:
         return Withdrawn("gone", "The conversation no longer exists.")
     wrote_since = ticket.last_inbound_seq > follow_up.first_seq
-    came_back = rules.returned(ticket.visitor_seen_at, follow_up.absent_since)
+    came_back = rules.has_returned(ticket.visitor_seen_at, follow_up.absent_since)
     if follow_up.returned_at is not None or wrote_since or came_back:
-        follow_ups.visitor_returned(tx, ticket.thread)
+        follow_ups.end_absence(tx, ticket.thread)
         return _RETURNED
-    replies = follow_ups.missed(tx, ticket, follow_up.id, MOST_REPLIES)
+    replies = follow_ups.missed_replies(tx, ticket, follow_up.id, MAX_REPLIES)
     if not replies:
         return _SEEN
     settings = INBOX.load(tx)
@@ -64,7 +64,7 @@ def compose_follow_up(tx: Tx, row: MailRow) -> Composed | Withdrawn:
 
 
 def _source(language: str, replies: list[Row]) -> tuple[MailText, dict[str, Any]]:
-    """The mail's templates. What agents wrote are values, which are never evaluated (G21)."""
+    """The mail's template and its values. The texts of agents are values, so they are never evaluated as templates (G21)."""
     texts = FOLLOW_UP[language]
     values: dict[str, Any] = {}
     paragraphs = [texts.lead]

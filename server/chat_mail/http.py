@@ -1,4 +1,4 @@
-"""The visitor's return by the link of a follow-up mail."""
+"""Lets a visitor return to the chat through the link of a follow-up mail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ReturnBody(BaseModel):
 
 
 class Returned(BaseModel):
-    token: str  # of the visitor who is in the conversation
+    token: str  # of a visitor who may read and write the conversation
 
 
 async def open_return_link(app: App, call: Call) -> Any:

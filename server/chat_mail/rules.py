@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 from server.accounts.rules import is_online
 
-# A visitor who is there refreshes their presence every 20 s. Between two looks the wall clock may jump, so a visitor counts
-# as away only if both looks, this long apart, find the same old presence.
+# A visitor with an open chat refreshes their presence every 20 s. The wall clock may jump between two checks, so a visitor
+# counts as away only if two checks, this long apart, find the same old presence.
 CONFIRM = timedelta(seconds=25)
-LOOK_AGAIN = timedelta(seconds=30)  # at a visitor who is there and has not seen the reply
+RECHECK = timedelta(seconds=30)  # for a visitor who is online and has not seen the reply
 LINK_LIFE = timedelta(days=30)
 
-# Anybody can have an address at these, so mail servers distrust mail from them that another server sends (FUP-2).
+# Providers of free mail. Mail servers distrust mail from these domains that another server sends (FUP-2).
 FREE_MAIL = frozenset(
     "gmail.com googlemail.com outlook.com hotmail.com live.com msn.com yahoo.com yahoo.co.uk ymail.com icloud.com me.com"
     " aol.com gmx.com gmx.de gmx.net web.de mail.com proton.me protonmail.com zoho.com yandex.com yandex.ru ya.ru mail.ru"
@@ -24,8 +24,8 @@ FREE_MAIL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """What a decision about a follow-up depends on. `seen_at`: the visitor's presence. `absent_since`: that presence at the
-    last look, if the visitor was away then. `unseen`: a reply that the visitor has not seen."""
+    """What the decision about a follow-up depends on. `seen_at`: when the visitor was last present. `absent_since`: `seen_at`
+    at the last check, if the visitor was away then. `unseen`: whether there is a reply that the visitor has not seen."""
 
     unseen: bool
     wrote_since: bool  # the visitor wrote after the first of these replies
@@ -40,8 +40,8 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Look again at `at`."""
+class LookAgain:
+    """Check again at `at`."""
 
     at: datetime
     absent_since: datetime | None
@@ -52,30 +52,30 @@ class Nothing:
     """There is nothing to mail."""
 
 
-def decide(absence: Absence, now: datetime) -> Send | Look | Nothing:
+def decide(absence: Absence, now: datetime) -> Send | LookAgain | Nothing:
     if not absence.unseen or absence.wrote_since:
         return Nothing()
     if is_online(absence.seen_at, now):
-        return Look(now + LOOK_AGAIN, None)
-    if absence.absent_since is None or returned(absence.seen_at, absence.absent_since):
-        return Look(max(absence.due_at, now + CONFIRM), absence.seen_at or now)
+        return LookAgain(now + RECHECK, None)
+    if absence.absent_since is None or has_returned(absence.seen_at, absence.absent_since):
+        return LookAgain(max(absence.due_at, now + CONFIRM), absence.seen_at or now)
     if now < absence.due_at:
-        return Look(absence.due_at, absence.absent_since)
+        return LookAgain(absence.due_at, absence.absent_since)
     return Send()
 
 
-def returned(seen_at: datetime | None, absent_since: datetime | None) -> bool:
-    """Whether the visitor was there after they were found away."""
+def has_returned(seen_at: datetime | None, absent_since: datetime | None) -> bool:
+    """Whether the visitor was present after a check had found them away."""
     return seen_at is not None and absent_since is not None and seen_at > absent_since
 
 
 def first_look(replied_at: datetime, delay: timedelta) -> tuple[datetime, datetime]:
-    """When the mail is due after a reply (AMB-10), and when to look for the first time."""
+    """When the mail is due after a reply (AMB-10), and when to check for the first time."""
     due = replied_at + delay
     return due, max(replied_at, due - CONFIRM)
 
 
-def masked(address: str) -> str:
+def mask_address(address: str) -> str:
     """`m…@example.com`, for a screen that others may see."""
     local, _, domain = address.rpartition("@")
     return f"{local[:1]}…@{domain}"

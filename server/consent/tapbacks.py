@@ -45,9 +45,8 @@ _PICTURE = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _MAX_AROUND = 60  # characters around the quotation
-_MIN_QUOTED_WORDS = (
-    4  # words: our messages have at least these, so an emoji around a quotation this long is a reaction in any language
-)
+# Our messages have at least so many words. An emoji around a quotation of this length is a reaction in any language.
+_MIN_QUOTED_WORDS = 4
 
 
 def _plain(text: str) -> str:

@@ -30,7 +30,7 @@ _INSERT_REPORT = Statement(
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedBounce:
     """`outbound`: the mail that the report is about; None if it names none of ours."""
 
     fate: Fate
@@ -38,14 +38,14 @@ class Applied:
     suppressed: bool = False
 
 
-def apply_bounce(tx: Tx, bounce: Bounce) -> Applied:
+def apply_bounce(tx: Tx, bounce: Bounce) -> AppliedBounce:
     """Stores the report and settles its mail. An address that does not exist gets no more mail."""
     outbound_id = _find_outbound(tx, bounce)
     if outbound_id is None or bounce.fate is Fate.OTHER:
-        return Applied(bounce.fate, outbound_id)
+        return AppliedBounce(bounce.fate, outbound_id)
     row = queries.by_id(tx, outbound_id, lock=True)
     if row is None or row.channel != "email":
-        return Applied(bounce.fate, None)
+        return AppliedBounce(bounce.fate, None)
     tx.run(
         _INSERT_REPORT,
         sid=row.sid or "",
@@ -59,7 +59,7 @@ def apply_bounce(tx: Tx, bounce: Bounce) -> Applied:
     if state is not None:
         failed = state is State.UNDELIVERED
         settling.settle_by_report(tx, row, state, bounce.status if failed else "", bounce.detail if failed else "")
-    return Applied(bounce.fate, row.id, bounce.dead and _suppress(tx, row, bounce))
+    return AppliedBounce(bounce.fate, row.id, bounce.dead and _suppress(tx, row, bounce))
 
 
 def _find_outbound(tx: Tx, bounce: Bounce) -> int | None:

@@ -36,7 +36,7 @@ class Chosen(NamedTuple):
 
 
 class Result(NamedTuple):
-    """`code`: done | unchanged (it already was so) | newer_message (it stays unread) | the code of the refusal."""
+    """`code`: done | unchanged (it already had this state) | newer_message (it stays unread) | the error code of a refusal."""
 
     ticket: int
     code: str
@@ -57,8 +57,8 @@ _USED_KEYS = Statement(select(timeline.c.dedupe).where(timeline.c.dedupe.in_(bin
 
 
 async def change_many(app: App, agent: Agent, change: BulkChange, chosen: Sequence[Chosen]) -> list[Result]:
-    """Changes the tickets and returns one result for each, in their order. Raises `Refused` if nobody can be
-    assigned to the user or snoozed until the time."""
+    """Changes the tickets and returns one result for each, in their order. Raises `Refused` if no ticket
+    can be assigned to this user or snoozed until this time."""
     if change.action == "assign":
         await app.read(actions.check_assignee, change.user)
     if change.action == "snooze":
@@ -68,8 +68,8 @@ async def change_many(app: App, agent: Agent, change: BulkChange, chosen: Sequen
 
 
 def change_slice(tx: Tx, chosen: Sequence[Chosen], agent: Agent, change: BulkChange) -> list[Result]:
-    """One slice of `change_many`. Asks for each ticket whether the agent may still change it: role and access can change
-    between two slices."""
+    """One slice of `change_many`. Checks for each ticket whether the agent may still change it, because role and access can
+    change between two slices."""
     role = tx.first(_ROLE, user=agent.id)
     actor = None if role is None else Agent(agent.id, agent.name, agent.email, Role(role.role), agent.session)
     locked = ticket_queries.lock_many(tx, [ticket for ticket, _ in chosen])
@@ -114,7 +114,7 @@ def _code(change: BulkChange, before: Ticket, after: Ticket, repeated: bool) -> 
     if change.action == "read" and after.unread:
         return "newer_message"
     if change.action == "read":
-        return "done" if before.unread else "unchanged"  # a read mark raises `rev` too
+        return "done" if before.unread else "unchanged"  # marking as read also increases `rev`
     return "done" if repeated or after.rev != before.rev else "unchanged"
 
 

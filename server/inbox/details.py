@@ -153,7 +153,7 @@ def ticket_and_details(conn: Any, ticket_id: int) -> Any:
     if ticket is None:
         return None
     texts = sms_panel(conn, ticket.thread) if ticket.channel == "sms" else None
-    return ticket, details(conn, ticket), episodes.of_ticket(conn, ticket.id), texts, follow_ups.shown(conn, ticket)
+    return ticket, details(conn, ticket), episodes.of_ticket(conn, ticket.id), texts, follow_ups.banner(conn, ticket)
 
 
 def episode_json(episode: Episode) -> dict[str, Any]:

@@ -302,7 +302,7 @@ class AgentConnection(Connection):
         elif topic.startswith("user:"):
             self._push_changed("me")
             self.context.recheck_soon()
-        elif hint == mails.BEGAN:
+        elif hint == mails.MAIL_THREAD_BEGAN:
             self._push_changed("mails")
         else:
             super().on_published(topic, hint)

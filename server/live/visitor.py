@@ -44,7 +44,7 @@ def _note_return(tx: Tx, key: str, present_as: str, thread: int, info: VisitorIn
     if info is not None:
         actions.visitor_moved(tx, key, info)
     presence.touch_visitors(tx, [present_as])
-    follow_ups.visitor_returned(tx, thread)
+    follow_ups.end_absence(tx, thread)
 
 
 async def check_may_chat(hub: Hub, settings: WidgetSettings, identity: auth.VisitorIdentity) -> None:

@@ -1,4 +1,4 @@
-"""A user's own writes: marking notifications as seen, and changing what they are told."""
+"""Marks a user's notifications as seen, and saves which notices the user wants."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _SAVE_WISHES = Statement(
 
 
 def mark_seen(tx: Tx, agent: Agent, until: datetime) -> None:
-    """Marks the agent's notifications up to the time `until` as seen: that of the newest one that they saw."""
+    """Marks the agent's notifications up to `until` as seen. `until` is the time of the newest one that the agent saw."""
     if tx.run(_MARK_SEEN, user=agent.id, until=until, now=tx.now):
         tx.publish(notices_topic(agent.id))
 
 
 def save_wishes(tx: Tx, agent: Agent, wishes: Wishes) -> Wishes:
-    """Saves what the agent wants to be told. Raises `Refused` for a reminder time that is not offered."""
+    """Saves which notices the agent wants. Raises `Refused` for a reminder time that is not offered."""
     if wishes.reminder_minutes not in REMINDER_MINUTES:
         choices = ", ".join(map(str, REMINDER_MINUTES))
         raise Refused(

@@ -17,7 +17,7 @@ from server.kernel.jobs import Job
 from server.kernel.sql import Row, Statement, Tx
 from server.notifications import mails
 from server.notifications.queries import NotifiedUser, notified_users, tickets_by_id
-from server.notifications.rules import BUNDLE_FOR, Kind, concerns, notices_topic, still_true
+from server.notifications.rules import BUNDLE_FOR, Kind, concerns, notices_topic, still_relevant
 from server.schema import notifications, pending_notices
 from server.sms.settings import INBOX
 from server.threads.tickets import Ticket
@@ -78,32 +78,32 @@ def deliver_page(tx: Tx) -> int:
     rows = tx.all(_NEXT)
     if not rows:
         return 0
-    known = tickets_by_id(tx, {row.ticket for row in rows})
-    told: dict[tuple[int, Kind], list[Row]] = {}
+    tickets = tickets_by_id(tx, {row.ticket for row in rows})
+    by_user_and_kind: dict[tuple[int, Kind], list[Row]] = {}
     people = {person.id: person for person in notified_users(tx, tx.now)}
     for row in rows:
-        ticket = known[row.ticket]
-        if still_true(row.kind, ticket.status):
+        ticket = tickets[row.ticket]
+        if still_relevant(row.kind, ticket.status):
             for person in people.values():
                 if concerns(person.wishes, person.id, row.user, ticket.assignee):
-                    told.setdefault((person.id, row.kind), []).append(row)
-    _store(tx, told)
-    _queue_mails(tx, told, people, known)
-    for user in sorted({user for user, _ in told}):
+                    by_user_and_kind.setdefault((person.id, row.kind), []).append(row)
+    _store(tx, by_user_and_kind)
+    _queue_mails(tx, by_user_and_kind, people, tickets)
+    for user in sorted({user for user, _ in by_user_and_kind}):
         tx.publish(notices_topic(user))
     tx.run(_DELETE, ids=[row.id for row in rows])
     return len(rows)
 
 
-def _store(tx: Tx, told: dict[tuple[int, Kind], list[Row]]) -> None:
-    if not told:
+def _store(tx: Tx, by_user_and_kind: dict[tuple[int, Kind], list[Row]]) -> None:
+    if not by_user_and_kind:
         return
-    users = sorted({user for user, _ in told})
+    users = sorted({user for user, _ in by_user_and_kind})
     joinable = {
         (row.user, row.kind): row for row in tx.all(_JOINABLE, users=users, since=tx.now - BUNDLE_FOR)
     }  # the newest of each
     new: list[dict[str, Any]] = []
-    for (user, kind), rows in sorted(told.items()):
+    for (user, kind), rows in sorted(by_user_and_kind.items()):
         count, newest = sum(row.count for row in rows), rows[-1].ticket
         earlier = joinable.get((user, kind))
         if earlier is not None:
@@ -116,20 +116,20 @@ def _store(tx: Tx, told: dict[tuple[int, Kind], list[Row]]) -> None:
 
 def _queue_mails(
     tx: Tx,
-    told: dict[tuple[int, Kind], list[Row]],
+    by_user_and_kind: dict[tuple[int, Kind], list[Row]],
     people: dict[int, NotifiedUser],
-    known: dict[int, Ticket],
+    tickets: dict[int, Ticket],
 ) -> None:
     """Queues a mail for each new or reopened ticket and for reminders."""
     if not MAIL.load(tx).usable:
         return
     channels = INBOX.load(tx).ticket_mail.channels
-    for (user, kind), rows in sorted(told.items()):
+    for (user, kind), rows in sorted(by_user_and_kind.items()):
         person = people[user]
         if person.online or not person.wishes.mail:
             continue
         if kind == "unread":
             mails.queue_reminder(tx, person, rows[-1].id, sum(row.count for row in rows))
         elif kind in ("opened", "reopened"):
-            wanted = [row for row in rows if known[row.ticket].channel in channels]
+            wanted = [row for row in rows if tickets[row.ticket].channel in channels]
             mails.queue_tickets(tx, person, [(row.id, row.kind, row.ticket) for row in wanted])

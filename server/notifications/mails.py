@@ -15,7 +15,8 @@ from server.webchat.settings import WIDGET
 
 
 def queue_tickets(tx: Tx, person: NotifiedUser, opened: Sequence[tuple[int, str, int]]) -> None:
-    """One mail for each ticket, or a single one if there are many at once. `opened`: id of the notice, kind, ticket."""
+    """Queues one mail for each ticket, or one mail in all for more than `SINGLE_MAILS`. `opened`: (notice, kind, ticket), with
+    ids."""
     if len(opened) > SINGLE_MAILS:
         _queue(tx, person, opened[-1][0], TICKETS, count=len(opened))
         return
@@ -28,13 +29,13 @@ def queue_reminder(tx: Tx, person: NotifiedUser, notice: int, count: int) -> Non
 
 
 def _queue(tx: Tx, person: NotifiedUser, notice: int, template: str, **data: Any) -> None:
-    # A random part, because SQLite gives the id of a deleted notice again.
+    # The key has a random part, because SQLite may reuse the id of a deleted notice.
     key = f"alert:{person.id}:{notice}:{tx.token(9)}"
     queue_mail(tx, Mailing(key, "alert", person.email, template, {"user": person.id, **data}))
 
 
 def compose(tx: Tx, row: MailRow) -> Composed | Withdrawn:
-    """Withdraws the mail if the user is online by now, has changed their mind, or may no longer read tickets."""
+    """Withdraws the mail if the user is online by now, no longer wants mail, or may no longer read tickets."""
     person = notified_user(tx, row.data["user"], tx.now)
     if person is None or person.email != row.recipient:
         return Withdrawn(

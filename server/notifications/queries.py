@@ -1,4 +1,4 @@
-"""Reads of notifications: a user's list, their wishes, and whom a notice may concern."""
+"""Reads a user's notifications and wishes, and the users who may get a notice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from server.schema import notification_wishes, notifications, tickets, users
 from server.threads.tickets import Ticket, select_tickets
 
 PAGE = 50
-MOST_COUNTED = 100  # unseen notifications
+MAX_COUNTED = 100  # unseen notifications
 
 
 class Notification(NamedTuple):
@@ -59,7 +59,7 @@ _LIST = Statement(
 _unseen = (
     select(notifications.c.id)
     .where(notifications.c.user_id == bindparam("user"), notifications.c.seen_at.is_(None))
-    .limit(MOST_COUNTED)
+    .limit(MAX_COUNTED)
     .subquery("unseen")
 )
 _COUNT_UNSEEN = Statement(select(func.count().label("n")).select_from(_unseen), uses=("ix_notifications_user",))
@@ -102,7 +102,7 @@ def tickets_by_id(conn: Conn, ids: set[int]) -> dict[int, Ticket]:
 
 
 def count_unseen(conn: Conn, user: int) -> int:
-    """At most `MOST_COUNTED`."""
+    """The number of unseen notifications, at most `MAX_COUNTED`."""
     return int(conn.value(_COUNT_UNSEEN, user=user))
 
 

@@ -1,7 +1,7 @@
-"""Stores notices for the distribution to users. The only way for other packages to notify somebody.
+"""Stores notices, which a job then distributes to users. Other packages notify users only through this module.
 
-It only inserts rows and locks nothing, so that it may be called anywhere in a transaction. `delivering.py` decides who is
-told, and how.
+It only inserts rows and locks nothing, so that it may be called anywhere in a transaction. `delivering.py` decides which
+users get a notice, and whether by mail.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from server.schema import pending_notices
 from server.threads.rules import SnoozesEnded, TicketOpened
 
 DELIVER_JOB = "notifications.deliver"
-_PRIORITY = 0  # of replies: people wait for it
+_PRIORITY = 0  # the same as for replies, because people wait for notices
 
 _INSERT = Statement(
     insert(pending_notices).values(
@@ -28,18 +28,18 @@ _INSERT = Statement(
 
 
 def notify(tx: Tx, notices: Sequence[Notice]) -> None:
-    """Tells the users of each notice after COMMIT."""
+    """Stores the notices; a job distributes them after COMMIT."""
     if notices:
         tx.run_many(_INSERT, [asdict(notice) for notice in notices])
         jobs.enqueue_deferred(tx, DELIVER_JOB, {}, run_at=tx.now, key=DELIVER_JOB, priority=_PRIORITY)
 
 
-def note_opened(tx: Tx, event: TicketOpened) -> None:
-    """A customer opened or reopened a ticket. One that an agent reopened is no news for colleagues."""
+def notify_opened(tx: Tx, event: TicketOpened) -> None:
+    """Notifies users that a customer opened or reopened a ticket. If an agent reopened it, nobody is notified."""
     if event.by_agent is None:
         notify(tx, [Notice("opened" if event.first else "reopened", event.ticket)])
 
 
-def note_snoozes_ended(tx: Tx, event: SnoozesEnded) -> None:
-    """Tells the assignee of each ticket that woke, else the agent who snoozed it."""
+def notify_snoozes_ended(tx: Tx, event: SnoozesEnded) -> None:
+    """Notifies the assignee of each ticket whose snooze ended, or else the agent who snoozed it."""
     notify(tx, [Notice("snooze_ended", woken.ticket, woken.user) for woken in event.tickets if woken.user is not None])

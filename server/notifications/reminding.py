@@ -1,4 +1,4 @@
-"""Reminds users of tickets that nobody has read for as long as they chose."""
+"""Reminds users of tickets that have been unread for as long as the user chose."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from server.schema import notification_wishes, tickets
 
 JOB = "notifications.remind"
 EVERY = timedelta(minutes=1)
-_EVER = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
+_BEFORE_ALL_TICKETS = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
 
 _WAITING = Statement(
     select(func.count().label("count"), func.max(tickets.c.id).label("newest")).where(
@@ -37,12 +37,12 @@ _SET_REMINDED = Statement(
 
 
 def remind(tx: Tx) -> None:
-    """Notifies each user of the unread tickets that have waited as long as they chose, and were in no reminder yet: their
-    own and those of nobody."""
+    """Notifies each user of unread tickets that have waited as long as the user chose and were in no reminder yet: tickets
+    assigned to the user or to nobody."""
     for person in reminded_users(tx, tx.now):
         until = tx.now - timedelta(minutes=person.wishes.reminder_minutes)
-        after = person.reminded_to or _EVER
-        if until <= after:  # they chose a longer time since
+        after = person.reminded_to or _BEFORE_ALL_TICKETS
+        if until <= after:  # the user chose a longer time since the last reminder
             continue
         waiting = tx.one(_WAITING, user=person.id, after=after, until=until)
         if waiting.count:

@@ -10,7 +10,7 @@ from server.notifications.rules import Kind, Scope
 
 
 class NotificationOut(BaseModel):
-    """`ticket`: the newest of `count` tickets; `name`, `channel` and `status` are those of its customer and of itself."""
+    """`ticket`: the newest of `count` tickets. `name`: of its customer. `channel`, `status`: of that ticket."""
 
     id: int
     kind: Kind
@@ -24,7 +24,7 @@ class NotificationOut(BaseModel):
 
 
 class Notifications(BaseModel):
-    """The newest 50. `unseen`: at most 100."""
+    """The newest 50 notifications. `unseen`: the number of unseen ones, at most 100."""
 
     notifications: list[NotificationOut]
     unseen: int

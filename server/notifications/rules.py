@@ -1,4 +1,4 @@
-"""Whom a notice concerns, which notices become one, and when a mail is sent as well (AMB-9). Pure."""
+"""Rules of notices: which users get one, which notices are joined, and when a mail is sent as well (AMB-9). Pure."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Literal
 Kind = Literal["opened", "reopened", "snooze_ended", "assigned", "unread"]
 Scope = Literal["all", "mine", "none"]
 
-BUNDLE_FOR = timedelta(minutes=1)  # a notice joins an unseen one of its kind that is not older
-SINGLE_MAILS = 10  # more tickets than this at once are one mail
+BUNDLE_FOR = timedelta(minutes=1)  # a notice is joined to an unseen one of its kind that is not older than this
+SINGLE_MAILS = 10  # one mail for each of so many tickets at once; for more tickets there is one mail in all
 REMINDER_MINUTES = (0, 15, 30, 60, 240)  # what a user may choose; 0: no reminders
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What happened to a ticket. `user`: the only one who is told; None: everybody whom the ticket concerns."""
+    """What happened to a ticket. `user`: the only user who gets the notice; None: every user whom the ticket concerns."""
 
     kind: Kind
     ticket: int
     user: int | None = None
-    count: int = 1  # tickets; `ticket` is the newest
+    count: int = 1  # of tickets; `ticket` is the newest of them
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a user wants to be told. `tickets`: of which tickets that open or reopen. `mail`: by e-mail as well."""
+    """Which notices a user chose. `tickets`: for which opened and reopened tickets. `mail`: also by e-mail."""
 
     tickets: Scope = "all"
     mail: bool = False
@@ -35,15 +35,16 @@ class Wishes:
 
 
 def concerns(wishes: Wishes, user: int, only_for: int | None, assignee: int | None) -> bool:
-    """Whether the user gets this notice. A notice for one user ignores `wishes.tickets`: they asked for it by snoozing,
-    or a colleague meant them. An assigned ticket is not news for others who chose "mine"."""
+    """Whether the user gets this notice. A notice for one user ignores `wishes.tickets`, because the user asked for
+    it by snoozing or a colleague assigned the ticket to them. A user who chose "mine" gets no notice of a colleague's
+    ticket."""
     if only_for is not None:
         return only_for == user
     return wishes.tickets == "all" or (wishes.tickets == "mine" and assignee in (None, user))
 
 
-def still_true(kind: Kind, status: str) -> bool:
-    """Whether the notice is worth telling, although the ticket may have changed since: a closed ticket needs nobody."""
+def still_relevant(kind: Kind, status: str) -> bool:
+    """Whether users still need the notice, as the ticket may have changed since. A closed ticket needs no attention."""
     return status == "open" or (kind == "assigned" and status == "snoozed")
 
 

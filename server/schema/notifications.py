@@ -1,4 +1,4 @@
-"""Tables of notifications to users: what the bell lists, what is not distributed yet, and each user's wishes."""
+"""Tables of notifications to users: the bell's list, notices that are not distributed yet, and each user's wishes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, 
 from server.kernel.columns import Instant, Key
 from server.schema.metadata import metadata
 
-# What happened and is not distributed to users yet. `notifications/delivering.py` deletes the rows that it distributes.
+# Notices that are not distributed to users yet. `notifications/delivering.py` deletes the rows that it distributes.
 pending_notices = Table(
     "pending_notices",
     metadata,
     Column("id", Key, primary_key=True),
     Column("kind", Text, nullable=False),  # notifications.rules.Kind
     Column("ticket_id", BigInteger, ForeignKey("tickets.id"), nullable=False),
-    Column("user_id", BigInteger, ForeignKey("users.id")),  # null: everybody whom the ticket concerns
+    Column("user_id", BigInteger, ForeignKey("users.id")),  # null: every user whom the ticket concerns
     Column("count", Integer, nullable=False, server_default="1"),
 )
 
@@ -25,7 +25,7 @@ notifications = Table(
     Column("id", Key, primary_key=True),
     Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False),
     Column("kind", Text, nullable=False),
-    Column("ticket_id", BigInteger, ForeignKey("tickets.id"), nullable=False),  # the newest one
+    Column("ticket_id", BigInteger, ForeignKey("tickets.id"), nullable=False),  # the newest of `count` tickets
     Column("count", Integer, nullable=False),
     Column("at", Instant, nullable=False),
     Column("seen_at", Instant),
@@ -40,6 +40,6 @@ notification_wishes = Table(
     Column("tickets", Text, nullable=False),  # all | mine | none
     Column("mail", Boolean, nullable=False, server_default=text("false")),
     Column("reminder_minutes", Integer, nullable=False, server_default="0"),  # 0: no reminders
-    # Tickets that have waited since this time or longer were in a reminder.
+    # A reminder has already contained every ticket that has waited since this time or longer.
     Column("reminded_to", Instant),
 )

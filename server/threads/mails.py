@@ -15,7 +15,8 @@ from server.threads.timeline import SYSTEM, append, thread_topic
 
 CHANNEL = "email"
 KIND = "mail"  # of an entry
-BEGAN = "mail_thread"  # hint to the followers of a contact's other threads: the contact has a new mail thread
+# The hint to followers of a contact's other threads that the contact has a new mail thread.
+MAIL_THREAD_BEGAN = "mail_thread"
 MAX_FIRST_LINE = 140  # characters
 
 _IS_MAIL_THREAD = threads.c.channel == CHANNEL
@@ -46,14 +47,14 @@ def mail_thread(tx: Tx, contact: int) -> int:
         tx.run(_CREATE, token=tx.token(18), contact=contact, now=tx.now)
         thread = tx.value(_FIND, contact=contact)
         for other in tx.all(_CONVERSATIONS, contact=contact):
-            tx.publish(thread_topic(other.thread_id), BEGAN)
+            tx.publish(thread_topic(other.thread_id), MAIL_THREAD_BEGAN)
     return int(thread)
 
 
 def append_mail(
     tx: Tx, contact: int, outbound: int, kind: str, subject: str, recipient: str = "", text: str = ""
 ) -> tuple[int, int]:
-    """Adds a mail whose sending begins. Returns its thread and sequence. Changes no ticket."""
+    """Adds an entry for a mail that is about to be sent. Returns its thread and sequence. Changes no ticket."""
     thread = mail_thread(tx, contact)
     data = {"mail": kind, "outbound": outbound, "to": recipient, "line": first_line(subject, text)}
     entry, _ = append(tx, thread, KIND, SYSTEM, body=subject, data=data, public=False, metric=Metric.MESSAGE_SENT)
@@ -69,7 +70,7 @@ def first_line(subject: str, text: str) -> str:
 # --- reads ------------------------------------------------------------------------------------------
 
 _IS_MAIL = Statement(select(threads.c.last_seq).where(threads.c.id == bindparam("thread"), _IS_MAIL_THREAD))
-_OF_SET = Statement(
+_FIND_ALL_MERGED = Statement(
     select(threads.c.id)
     .where(threads.c.contact_id.in_(merged_set(bindparam("contact"))), _IS_MAIL_THREAD)
     .order_by(threads.c.id)
@@ -84,4 +85,4 @@ def last_seq(conn: Conn, thread: int) -> int | None:
 
 def mail_threads(conn: Conn, contact: int) -> list[int]:
     """The mail threads of a contact and of all contacts that are merged with it."""
-    return [row.id for row in conn.all(_OF_SET, contact=contact)]
+    return [row.id for row in conn.all(_FIND_ALL_MERGED, contact=contact)]

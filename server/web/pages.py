@@ -14,9 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from server.kernel.context import App
 
-INSTALLATION_HEADER = (
-    "x-threadline"  # header of /healthz; the doctor checks with it that an address leads to this server
-)
+# A header of /healthz, by which the doctor checks that an address leads to this server.
+INSTALLATION_HEADER = "x-threadline"
 STATIC = Path(__file__).parent.parent / "static"
 # Every path of the console's router; other paths are not found.
 CONSOLE_PATHS = (

@@ -1,4 +1,4 @@
-"""Settings → Inbox → Business hours: the `HOURS` document, and whether the team is available by it."""
+"""The settings of business hours (`HOURS`), and whether the team is available now."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def _hours(start: str, end: str) -> list[OpenHours]:
 
 
 class HoursSettings(BaseModel):
-    """`week`: the hours of each weekday, Monday first. `holidays`: the country whose public holidays are closed; "" none."""
+    """`week`: the hours of each weekday, Monday first. `holidays`: the country on whose public holidays the team is away; "":
+    none."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -107,7 +108,7 @@ def _checked_day(day: list[OpenHours]) -> list[OpenHours]:
 
 
 def _checked(hours: OpenHours) -> tuple[int, int, OpenHours]:
-    start, end = hours_rules.minutes(hours.start), hours_rules.minutes(hours.end)
+    start, end = hours_rules.minutes_after_midnight(hours.start), hours_rules.minutes_after_midnight(hours.end)
     if start is None or end is None:
         raise input_error("bad_time", "Enter times like 09:00. A day ends at 24:00.")
     if start >= end:
@@ -132,7 +133,7 @@ def change(
 
 
 def schedule(settings: HoursSettings, zone: ZoneInfo) -> Schedule | None:
-    """None: always open (AMB-8)."""
+    """The schedule of the settings; None if business hours are off, so that the team is always available (AMB-8)."""
     if not settings.hours_on:
         return None
     week = [[_interval(hours) for hours in day] for day in settings.week]
@@ -146,12 +147,14 @@ def schedule(settings: HoursSettings, zone: ZoneInfo) -> Schedule | None:
 
 
 def _interval(hours: OpenHours) -> Interval:
-    return Interval(hours_rules.minutes(hours.start) or 0, hours_rules.minutes(hours.end) or 0)
+    return Interval(
+        hours_rules.minutes_after_midnight(hours.start) or 0, hours_rules.minutes_after_midnight(hours.end) or 0
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether it is within the business hours, and if not, when they begin again (None: not within a year)."""
+    """Whether the team is available. `opens_at`: when it is available next; None: not within a year."""
 
     open: bool
     opens_at: datetime | None = None
@@ -176,13 +179,13 @@ class _Schedules:
 
 
 async def refresh(app: App) -> None:
-    """Reads the settings that `availability` uses again if they may have changed."""
+    """Rereads the settings that `availability` uses, if they may have changed."""
     await HOURS.latest(app)
     await ACCOUNT.latest(app)
 
 
 def availability(app: App) -> Availability:
-    """Whether the team is available now by the business hours, which change at whole minutes. See `refresh`."""
+    """Whether the team is available now. Call `refresh` first; the answer is cached for the current minute."""
     settings, account = HOURS.cached(app).latest, ACCOUNT.cached(app).latest
     if not settings.hours_on:
         return ALWAYS_OPEN

@@ -1,4 +1,4 @@
-"""Business hours of the web chat (AMB-8): is the team available, and when is the next opening. Pure.
+"""Business hours of the web chat (AMB-8): whether the team is available, and when it is available next. Pure.
 
 Hours are wall-clock times in the account's time zone. On the day that a clock is set forward or back, an hour that does not
 exist is skipped, and an hour that exists twice counts twice.
@@ -35,12 +35,12 @@ class Schedule:
     week: Sequence[Sequence[Interval]]
     closed: Callable[[date], bool]
 
-    def on(self, day: date) -> Sequence[Interval]:
+    def intervals_on(self, day: date) -> Sequence[Interval]:
         return () if self.closed(day) else self.week[day.weekday()]
 
 
-def minutes(text: str) -> int | None:
-    """ "09:30" as minutes after midnight, up to "24:00"; None if it is no time."""
+def minutes_after_midnight(text: str) -> int | None:
+    """ "09:30" as minutes after midnight, up to "24:00"; None if `text` is not a time."""
     if not text.isascii() or not _TIME.fullmatch(text):
         return None
     return int(text[:2]) * 60 + int(text[3:])
@@ -49,29 +49,32 @@ def minutes(text: str) -> int | None:
 def is_open(schedule: Schedule, now: datetime) -> bool:
     local = now.astimezone(schedule.zone)
     minute = local.hour * 60 + local.minute
-    return any(interval.start <= minute < interval.end for interval in schedule.on(local.date()))
+    return any(interval.start <= minute < interval.end for interval in schedule.intervals_on(local.date()))
 
 
 def next_opening(schedule: Schedule, now: datetime) -> datetime | None:
-    """When the team is available again; `now` if it is. None: not within `LOOK_AHEAD_DAYS`."""
+    """When the team is next available: `now` if it is open, None if it does not open within `LOOK_AHEAD_DAYS`."""
     if is_open(schedule, now):
         return now
     today = now.astimezone(schedule.zone).date()
     for number in range(LOOK_AHEAD_DAYS):
         day = today + timedelta(days=number)
-        if not schedule.on(day):
+        if not schedule.intervals_on(day):
             continue
-        for moment in _moments(schedule, day):
+        for moment in _possible_openings(schedule, day):
             if moment > now and is_open(schedule, moment):
                 return moment
     return None
 
 
-def _moments(schedule: Schedule, day: date) -> Sequence[datetime]:
+def _possible_openings(schedule: Schedule, day: date) -> Sequence[datetime]:
     """The moments of a day at which the team may become available, in order."""
     start, end = _midnight(schedule.zone, day), _midnight(schedule.zone, day + timedelta(days=1))
     if end - start == timedelta(days=1):
-        return [start + interval.start * _MINUTE for interval in sorted(schedule.on(day), key=lambda one: one.start)]
+        return [
+            start + interval.start * _MINUTE
+            for interval in sorted(schedule.intervals_on(day), key=lambda one: one.start)
+        ]
     # The clock changes on this day.
     return [start + number * _MINUTE for number in range((end - start) // _MINUTE)]
 
@@ -82,7 +85,7 @@ def _midnight(zone: ZoneInfo, day: date) -> datetime:
 
 @cache
 def public_holidays(country: str, year: int) -> frozenset[date]:
-    """The public holidays of a country (ISO 3166); empty for a country that is not known."""
+    """The public holidays of a country (ISO 3166); none for an unknown country."""
     import holidays  # slow to import
 
     try:

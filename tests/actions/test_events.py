@@ -34,7 +34,7 @@ from tests.sms import new_person
 from tests.world import START, World, at_once, open_world
 
 
-async def recorded(world: World, *where: Any) -> list[tuple[str, str]]:
+async def recorded_metrics(world: World, *where: Any) -> list[tuple[str, str]]:
     return [(row.metric, row.source) for row in await world.rows(events, *where)]
 
 
@@ -65,14 +65,14 @@ async def test_the_greeting_is_no_event_because_the_page_showed_it_to_everybody(
     zoe.welcome = "Hi! How can we help?"
     written = await zoe.says("Hello")
     assert len(await world.entries(written.entry.thread)) == 2
-    assert Metric.MESSAGE_SENT not in [metric for metric, _ in await recorded(world)]
+    assert Metric.MESSAGE_SENT not in [metric for metric, _ in await recorded_metrics(world)]
 
 
 async def test_a_reopened_ticket_is_opened_again(world: World) -> None:
     ana, ticket = await world.agent("ana"), await world.sms_ticket()
     await ana.closes(ticket)
     await ana.reopens(ticket)
-    tickets = [metric for metric, _ in await recorded(world) if metric.startswith("ticket")]
+    tickets = [metric for metric, _ in await recorded_metrics(world) if metric.startswith("ticket")]
     assert tickets == ["ticket_opened", "ticket_closed", "ticket_opened"]
 
 
@@ -114,7 +114,7 @@ async def test_an_outcome_that_no_thread_shows_is_an_event_too(world: World) -> 
             tx.announce(OutboundSettled(7, None, None, contact, "campaign", state, "why", "", channel))
 
     await world.app.write(settle)
-    assert (await recorded(world))[-3:] == [
+    assert (await recorded_metrics(world))[-3:] == [
         ("message_skipped", "sms"),
         ("message_bounced", "email"),
         ("message_failed", "sms"),
@@ -141,7 +141,7 @@ async def test_a_click_by_a_person_is_an_event_and_one_by_a_program_is_none(worl
         return count_clicks(tx, clicks) + count_clicks(tx, clicks)
 
     assert await world.app.write(click) == 3
-    assert (await recorded(world, events.c.metric == "link_clicked")) == [("link_clicked", "link")]
+    assert (await recorded_metrics(world, events.c.metric == "link_clicked")) == [("link_clicked", "link")]
 
 
 # --- storing ----------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def test_eight_writers_that_commit_in_any_order_reach_a_reader_once_each_and_a_b
     assert set(committed) - set(read_by["read_by_id"]), "the load does not show why a bookmark of ids is wrong"
 
 
-async def count_read(world: World, expected: int) -> int:
+async def count_read_events(world: World, expected: int) -> int:
     """Reads until `expected` events were read. Transactions of other tests on the same PostgreSQL server delay readers."""
     total = 0
     for _ in range(5000):
@@ -322,16 +322,16 @@ async def test_each_event_reaches_each_reader_once_also_when_the_reader_s_transa
 async def test_an_event_that_is_stored_after_all_others_were_deleted_is_not_missed(world: World) -> None:
     """SQLite would give it the id of a deleted event, which is behind the bookmark."""
     await world.app.write(record, [NewEvent(1, "viewed", "key:1")] * 5)
-    assert await count_read(world, 5) == 5
+    assert await count_read_events(world, 5) == 5
     await world.app.write(lambda tx: tx.run(delete(events)))
     await world.app.write(record, [NewEvent(1, "viewed", "key:1")])
-    assert await count_read(world, 1) == 1
+    assert await count_read_events(world, 1) == 1
 
 
 async def test_new_events_follow_the_old_ones_after_a_restore_into_another_server(world: World) -> None:
     """There the ids of transactions begin at a lower number."""
     await world.app.write(record, [NewEvent(1, "viewed", "key:1")] * 3)
-    assert await count_read(world, 3) == 3
+    assert await count_read_events(world, 3) == 3
     id_offset = 10**12
     if world.app.settings.database_url:  # as if the rows came from a server with far more transactions
 
@@ -343,5 +343,5 @@ async def test_new_events_follow_the_old_ones_after_a_restore_into_another_serve
     for _ in range(2):
         await world.app.write(readers.keep_order)
     await world.app.write(record, [NewEvent(1, "viewed", "key:1")] * 2)
-    assert await count_read(world, 2) == 2
+    assert await count_read_events(world, 2) == 2
     assert (await world.app.read(readers.offset) > id_offset) == bool(world.app.settings.database_url)

@@ -8,7 +8,7 @@ from server.channels.base import Accepted
 from server.channels.bounces import Bounce, Fate
 from server.channels.mail import Mail
 from server.delivery import bounces, mail
-from server.delivery.bounces import Applied
+from server.delivery.bounces import AppliedBounce
 from server.delivery.rules import State
 from server.schema import carrier_reports, suppressions
 from tests.actions.test_delivery_mail import ANA, open_mail, queue
@@ -31,7 +31,7 @@ async def sent_mail(world: World) -> tuple[int, str, str]:
 async def test_a_dead_address_gets_no_more_mail(world: World) -> None:
     number, path, _ = await sent_mail(world)
     applied = await world.app.write(bounces.apply_bounce, refusal(path.upper()))
-    assert applied == Applied(Fate.HARD, number, suppressed=True)
+    assert applied == AppliedBounce(Fate.HARD, number, suppressed=True)
     row = await of(world, await queue(world))
     assert (row.state, row.reason, row.detail) == (State.UNDELIVERED, "5.1.1", "550 no such user")
     assert [(row.channel, row.address, row.reason) for row in await world.rows(suppressions)] == [
@@ -72,7 +72,7 @@ async def test_a_forged_report_changes_nothing(world: World) -> None:
     forged = Bounce(
         Fate.HARD, "5.1.1", True, "", (other, "bounces@shop.example", ""), (forged_id, f"{number}@x", ""), {}
     )
-    assert await world.app.write(bounces.apply_bounce, forged) == Applied(Fate.HARD, None)
+    assert await world.app.write(bounces.apply_bounce, forged) == AppliedBounce(Fate.HARD, None)
     assert (await of(world, await queue(world))).state is State.ACCEPTED
     assert not await world.rows(suppressions) and not await world.rows(carrier_reports)
     key = world.app.key(mail.PURPOSE)

@@ -38,7 +38,7 @@ def compose(tx: Tx, row: MailRow) -> Composed | Withdrawn:
     return Composed(str(row.data["subject"]), text, html, secrets=[secret])
 
 
-async def open_mail(world: World) -> FakeServer:
+async def connect_mail_server(world: World) -> FakeServer:
     fake = FakeServer()
     await world.app.part(MailPump).close()
     world.app.register(MailPump(world.app, lambda server: fake, {"news": compose}))
@@ -46,7 +46,7 @@ async def open_mail(world: World) -> FakeServer:
     return fake
 
 
-async def send(world: World, contact: int, subject: str, **data: Any) -> None:
+async def send_mail(world: World, contact: int, subject: str, **data: Any) -> None:
     mailing = Mailing(f"m:{subject}", "follow_up", ANA, "news", {"subject": subject, **data}, contact=contact)
     await world.app.write(mail.queue_mail, mailing)
     await world.advance()
@@ -58,14 +58,14 @@ async def mail_page(world: World, limit: int = 50, before: int | None = None) ->
 
 
 async def test_a_mail_is_an_entry_with_its_delivery_and_changes_no_ticket(world: World) -> None:
-    fake = await open_mail(world)
+    fake = await connect_mail_server(world)
     zoe, desk = await world.visitor(), await world.agent()
     ticket = await zoe.says("Where is my parcel?")
     before = await world.rows(tickets)
     contact = before[0].contact_id
     fake.answers.append(Rejected(550, "550 5.7.1 not wanted", Verdict.FAIL))
-    await send(world, contact, "First")
-    await send(world, contact, "Second")
+    await send_mail(world, contact, "First")
+    await send_mail(world, contact, "Second")
     [row] = [row for row in await world.rows(threads) if row.channel == "email"]
     assert await world.rows(tickets) == before, "no ticket is made or changed"
     page = await mail_page(world)
@@ -79,7 +79,7 @@ async def test_a_mail_is_an_entry_with_its_delivery_and_changes_no_ticket(world:
 
 
 async def test_a_campaigns_mail_is_not_offered_to_be_sent_again(world: World) -> None:
-    fake = await open_mail(world)
+    fake = await connect_mail_server(world)
     contact = await world.app.write(new_person)
     fake.answers.append(Rejected(550, "550 5.7.1 not wanted", Verdict.FAIL))
     await world.app.write(mail.queue_mail, Mailing("c", "campaign", ANA, "news", {"subject": "News"}, contact=contact))
@@ -89,10 +89,10 @@ async def test_a_campaigns_mail_is_not_offered_to_be_sent_again(world: World) ->
 
 async def test_the_copy_of_a_mail_has_everything_but_the_links_that_sign_in(world: World) -> None:
     """Neither database nor timeline contains the link, plain or escaped (G18)."""
-    fake = await open_mail(world)
+    fake = await connect_mail_server(world)
     contact = await world.app.write(new_person)
     fake.answers.append(NotSent("no connection"))
-    await send(world, contact, "Welcome", link=True)
+    await send_mail(world, contact, "Welcome", link=True)
     [entry] = (await mail_page(world)).entries
     await world.advance(minutes=3)
     assert len(fake.mails) == 2 and fake.mails[0].text != fake.mails[1].text, "each attempt has a new link"
@@ -105,7 +105,7 @@ async def test_the_copy_of_a_mail_has_everything_but_the_links_that_sign_in(worl
 
 
 async def test_mail_to_a_user_has_no_copy(world: World) -> None:
-    await open_mail(world)
+    await connect_mail_server(world)
     await world.app.write(mail.queue_mail, Mailing("u:1", "account", ANA, "news", {"subject": "Hello"}))
     await world.advance()
     [row] = await world.rows(outbound)
@@ -115,12 +115,12 @@ async def test_mail_to_a_user_has_no_copy(world: World) -> None:
 
 async def test_a_failed_mail_is_sent_again_once(world: World) -> None:
     """To a user as well as to a contact: composed anew, for the same entry (AMB-34)."""
-    fake = await open_mail(world)
+    fake = await connect_mail_server(world)
     contact = await world.app.write(new_person)
     fake.answers.extend([Rejected(550, "550 5.7.1 not wanted", Verdict.FAIL)] * 2)
     await world.app.write(mail.queue_mail, Mailing("u:1", "account", ANA, "news", {"subject": "For a user"}))
     await world.advance()
-    await send(world, contact, "For a contact")
+    await send_mail(world, contact, "For a contact")
     first = await world.rows(outbound)
     for row in first:
         queued = await world.app.write(actions.retry, row.id)
@@ -140,19 +140,19 @@ async def test_a_failed_mail_is_sent_again_once(world: World) -> None:
 
 async def test_a_withdrawn_mail_is_no_entry_and_a_retried_one_is_one(world: World) -> None:
     """A skipped message is not shown in the thread (HIS-3)."""
-    fake = await open_mail(world)
+    fake = await connect_mail_server(world)
     contact = await world.app.write(new_person)
-    await send(world, contact, "Never", withdrawn=True)
+    await send_mail(world, contact, "Never", withdrawn=True)
     assert [row for row in await world.rows(threads) if row.channel == "email"] == []
     fake.answers.append(NotSent("no connection"))
-    await send(world, contact, "Later")
+    await send_mail(world, contact, "Later")
     await world.advance(minutes=3)
     [row] = [row for row in await world.rows(outbound) if row.thread_id is not None]
     assert (row.state, row.attempts, row.seq) == ("accepted", 2, 1)
 
 
 async def test_mail_to_a_user_is_in_no_thread(world: World) -> None:
-    await open_mail(world)
+    await connect_mail_server(world)
     await world.app.write(mail.queue_mail, Mailing("u:1", "account", ANA, "news", {"subject": "Hello"}))
     await world.advance()
     assert [row.channel for row in await world.rows(threads)] == []

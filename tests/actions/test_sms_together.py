@@ -19,10 +19,10 @@ from tests.people import add_contact
 from tests.texters import Texter
 from tests.world import World, at_once, is_dense, numbered
 
-ClientRecord = list[Received | BaseException]
+Results = list[Received | BaseException]
 
 
-async def together(world: World, *texts: InboundText) -> ClientRecord:
+async def receive_together(world: World, *texts: InboundText) -> Results:
     """Receives all texts in one joined call."""
     async with OccupiedWriter(world) as occupied:
         words, inbox = await KEYWORDS.latest(world.app), await INBOX.latest(world.app)
@@ -35,7 +35,7 @@ async def together(world: World, *texts: InboundText) -> ClientRecord:
         return await at_once(*waiting)
 
 
-async def one_by_one(world: World, *texts: InboundText) -> ClientRecord:
+async def receive_one_by_one(world: World, *texts: InboundText) -> Results:
     return [await texts_of(world).sends(text) for text in texts]
 
 
@@ -134,7 +134,10 @@ async def set_up(world: World) -> Any:
 async def test_texts_received_together_have_the_same_effect_as_one_by_one(world: World) -> None:
     ana = await set_up(world)
     joined_people, other_people = await People().meet(world, ana), await People().meet(world, ana)
-    results, expected = await together(world, *joined_people.texts()), await one_by_one(world, *other_people.texts())
+    results, expected = (
+        await receive_together(world, *joined_people.texts()),
+        await receive_one_by_one(world, *other_people.texts()),
+    )
     assert [(result.outcome, result.meaning, result.seq) for result in results] == [  # type: ignore[union-attr]
         (item.outcome, item.meaning, item.seq)
         for item in expected  # type: ignore[union-attr]
@@ -147,7 +150,7 @@ async def test_texts_received_together_have_the_same_effect_as_one_by_one(world:
 async def test_more_texts_than_a_statement_takes_are_stored_in_order(world: World) -> None:
     people = [await world.texter() for _ in range(ROWS_PER_STATEMENT + 6)]
     texts = [person.text(f"{person.number} says {n}") for n in range(3) for person in people]
-    results = await together(world, *texts)
+    results = await receive_together(world, *texts)
     assert {result.outcome for result in results if isinstance(result, Received)} == {Outcome.STORED} and len(
         results
     ) == len(texts)
@@ -170,12 +173,12 @@ async def test_a_text_that_fails_does_not_fail_the_others(world: World, monkeypa
 
     monkeypatch.setattr(receiving, "_store_and_act", act)
     texts = [person.text("breaks" if number == 2 else "fine") for number, person in enumerate(people)]
-    results = await together(world, *texts)
+    results = await receive_together(world, *texts)
     assert [isinstance(result, LookupError) for result in results] == [number == 2 for number in range(6)]
     for number, person in enumerate(people):
         assert [entry.body for entry in await person.entries()] == ["Hello"] + ["fine"] * (number != 2)
     monkeypatch.undo()
-    (retried,) = await together(world, texts[2])
+    (retried,) = await receive_together(world, texts[2])
     assert isinstance(retried, Received) and retried.outcome is Outcome.STORED, (
         "the id of a text that failed must not be stored"
     )

@@ -17,14 +17,14 @@ from server.threads.tickets import INBOX_TOPIC, Ticket
 from tests.world import World
 
 
-async def in_zone(world: World, name: str) -> None:
+async def set_time_zone(world: World, name: str) -> None:
     await world.app.write(lambda tx: account_settings.ACCOUNT.save(tx, AccountSettings(time_zone=name)))
 
 
 async def test_amb_4_the_offered_times_are_on_the_accounts_clocks(world: World) -> None:
     ana = await world.agent("ana")
     _, ticket = await world.conversation()
-    await in_zone(world, "America/New_York")  # Saturday 21 November 2026, 4:00 there
+    await set_time_zone(world, "America/New_York")  # Saturday 21 November 2026, 4:00 there
     zone, offered = await world.app.read(snoozing.offered_times, world.now)
     assert zone == "America/New_York"
     assert {name: moment.isoformat() for name, moment in offered.items()} == {
@@ -53,13 +53,13 @@ async def test_a_snoozed_ticket_wakes_open_and_unread_for_its_assignee_else_for_
     await world.advance(hours=2, minutes=59)
     assert (await world.ticket(mine)).status == "snoozed"
     await world.advance(minutes=1)
-    for ticket, told in ((mine, ana.id), (texts, ben.id)):
+    for ticket, notified in ((mine, ana.id), (texts, ben.id)):
         woken = await world.ticket(ticket)
-        assert (woken.status, woken.unread, woken.snoozed_until, woken.woken_for) == ("open", True, None, told)
+        assert (woken.status, woken.unread, woken.snoozed_until, woken.woken_for) == ("open", True, None, notified)
     last = (await world.entries(mine.thread))[-1]
     assert (last.kind, last.data, last.public_seq) == ("status", {"to": "open", "by": "system", "was": "snoozed"}, None)
     assert [entry.kind for entry in await zoe.entries() if entry.kind == "status"] == [], "visitors see no snooze"
-    assert (await ana.reads(mine)).woken_for is None, "who reads the ticket has been told"
+    assert (await ana.reads(mine)).woken_for is None, "after a read the ticket names nobody to notify"
     for desk in (ana, ben):
         notices = await world.rows(
             notifications, notifications.c.user_id == desk.id, notifications.c.kind == "snooze_ended"

@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from tests.browser.axe import serious
 from tests.browser.people import Desk, People
 from tests.browser.phone import phone
-from tests.browser.test_notifications import picture
+from tests.browser.test_notifications import save_screenshot
 from tests.browser.test_sms import open_ticket
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -45,7 +45,7 @@ async def test_inb_54_activity_is_filtered_by_kind_and_opens_its_details(people:
     await subscribed.locator("summary").click()
     await expect(subscribed.get_by_text("How", exact=True)).to_be_visible()
     await subscribed.scroll_into_view_if_needed()
-    await picture(desk.page, "activity")
+    await save_screenshot(desk.page, "activity")
     assert await serious(desk.page) == []
 
     await side.get_by_role("combobox", name="Show").select_option("Wrote to us")
@@ -54,7 +54,7 @@ async def test_inb_54_activity_is_filtered_by_kind_and_opens_its_details(people:
     await wrote.get_by_role("link", name="Open in the conversation").click()
     await expect(desk.log.get_by_text("activity: does the kettle whistle?")).to_be_visible()
     await desk.page.emulate_media(color_scheme="dark")
-    await picture(desk.page, "activity-dark")
+    await save_screenshot(desk.page, "activity-dark")
 
 
 async def test_inb_53_a_chat_shows_consents_and_the_visitors_local_time(people: People) -> None:

@@ -11,7 +11,7 @@ from tests.browser.people import Desk, People, keep_toasts
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-async def chats(people: People, name: str, count: int) -> Desk:
+async def open_chats(people: People, name: str, count: int) -> Desk:
     """Opens the console with `count` chats on top of the list, "name: 1" the newest."""
     desk = await people.agent("ana")
     for n in range(count, 0, -1):
@@ -23,7 +23,7 @@ async def chats(people: People, name: str, count: int) -> Desk:
 
 
 async def test_tickets_are_chosen_with_the_keyboard_closed_together_and_reopened(people: People) -> None:
-    desk = await chats(people, "bulk keys", 3)
+    desk = await open_chats(people, "bulk keys", 3)
     page = desk.page
     await desk.row("bulk keys: 1").focus()
     await page.keyboard.press("x")
@@ -46,7 +46,7 @@ async def test_tickets_are_chosen_with_the_keyboard_closed_together_and_reopened
 
 
 async def test_the_open_ticket_stays_untouched_while_others_are_chosen(people: People) -> None:
-    desk = await chats(people, "bulk mouse", 3)
+    desk = await open_chats(people, "bulk mouse", 3)
     page = desk.page
     await desk.opens("bulk mouse: 3")
     first, second = (desk.row(f"bulk mouse: {n}") for n in (1, 2))

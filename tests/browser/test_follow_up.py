@@ -19,7 +19,7 @@ AWAY_MS, MAIL_MS = 120_000, 240_000
 PICTURES = os.environ.get("FOLLOW_UP_PICTURES")
 
 
-async def picture(page: Page, name: str) -> None:
+async def save_screenshot(page: Page, name: str) -> None:
     if PICTURES:
         await page.screenshot(path=Path(PICTURES) / f"{name}.png")
 
@@ -30,7 +30,7 @@ async def test_a_missed_reply_is_mailed_and_its_link_leads_back_into_the_chat(ow
     owner = await people.agent("olga", "/settings/inbox")
     await owner.page.get_by_label("From", exact=True).fill("shop@gmail.com")
     await expect(owner.page.get_by_text("free mailbox such as gmail.com")).to_be_visible()
-    await picture(owner.page, "settings-general")
+    await save_screenshot(owner.page, "settings-general")
     await owner.page.get_by_label("From", exact=True).fill("help@shop.example")
     await owner.page.get_by_label("Reply-To", exact=True).fill("desk@shop.example")
     await owner.page.get_by_label("Minutes after the last reply").fill("1")
@@ -49,27 +49,27 @@ async def test_a_missed_reply_is_mailed_and_its_link_leads_back_into_the_chat(ow
     await expect(banner).to_be_visible(timeout=AWAY_MS)
     await expect(ana.page.get_by_text("Your reply will be e-mailed to z…@customer.example")).to_be_visible()
     await ana.replies("It arrives tomorrow.")
-    await picture(ana.page, "banner-waiting")
+    await save_screenshot(ana.page, "banner-waiting")
     await expect(ana.page.get_by_text("Your reply was e-mailed to z…@customer.example")).to_be_visible(timeout=MAIL_MS)
-    await picture(ana.page, "banner-sent")
+    await save_screenshot(ana.page, "banner-sent")
 
     mails = await mail_page(people)
     await newest(mails, "zoe@customer.example")
-    await picture(mails, "mail")
+    await save_screenshot(mails, "mail")
     link = str(await mails.get_by_role("article").get_by_text("/chat#").get_attribute("href"))
     phone = await (await people.context(viewport={"width": 390, "height": 844})).new_page()
     people.watch.follow(phone)
     await phone.goto(link)
     button = phone.get_by_role("button", name="Continue the chat")
     await expect(button).to_be_visible()
-    await picture(phone, "return-gate")
+    await save_screenshot(phone, "return-gate")
     assert await serious(phone) == []
     # Opening the page is no return: the banner stays.
     await expect(banner).to_be_visible()
     assert "#" not in phone.url
     await button.click()
     await expect(phone.get_by_text("It arrives tomorrow.")).to_be_visible()
-    await picture(phone, "returned")
+    await save_screenshot(phone, "returned")
     await expect(banner).to_be_hidden()
     await phone.get_by_placeholder("Write a message…").fill("Thank you!")
     await phone.keyboard.press("Enter")

@@ -17,7 +17,7 @@ from tests.browser.site import Site
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-def queue(site: Site, text: str) -> None:
+def queue_mail(site: Site, text: str) -> None:
     """Queues a mail with HTML to the contact who wrote `text`. Nothing on the console mails contacts, so this writes the
     row that a feature would write; the template is one of account mail."""
     data = {"user": 1, "language": "en", "address": "", "requested_at": datetime.now(UTC).isoformat()}
@@ -33,7 +33,7 @@ def queue(site: Site, text: str) -> None:
         )
 
 
-async def send(desk: Desk) -> None:
+async def send_queued_mail(desk: Desk) -> None:
     """Sends the queued mail, with a test mail that wakes the pump."""
     answer = await desk.page.context.request.post(
         f"{desk.site.console}/api/mail/test-mail", data={"language": "en"}, headers={"origin": desk.site.console}
@@ -48,16 +48,16 @@ async def test_a_mail_appears_in_the_open_thread_and_opens(people: People) -> No
     zoe, desk = await people.visitor(), await people.agent("olga")
     await zoe.says(text)
     await desk.opens(text)
-    queue(people.site, text)
-    await send(desk)
+    queue_mail(people.site, text)
+    await send_queued_mail(desk)
     mail = desk.log.get_by_role("button").filter(has_text="Choose a new password")
     await expect(mail).to_have_count(1)
     await expect(mail.get_by_text("Sent", exact=True)).to_be_visible()
     await expect(mail.get_by_text("To ")).to_be_visible()
 
     # The next mail comes over the thread that is followed now.
-    queue(people.site, text)
-    await send(desk)
+    queue_mail(people.site, text)
+    await send_queued_mail(desk)
     await expect(mail).to_have_count(2)
     await expect(mail.last.get_by_text("Sent", exact=True)).to_be_visible()
 

@@ -14,8 +14,8 @@ from tests.browser.people import People
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-async def picture(page: Page, name: str) -> None:
-    """A screenshot for whoever looks at the screens: set SHOTS to a folder."""
+async def save_screenshot(page: Page, name: str) -> None:
+    """Saves a screenshot if the environment variable SHOTS names a folder."""
     if folder := os.environ.get("SHOTS"):
         await page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
@@ -33,9 +33,9 @@ async def test_the_bell_shows_a_new_ticket_at_once_and_opens_it(own_people: Peop
     await expect(bell).not_to_contain_text("new notification")
     await expect(row).to_contain_text("New"), "it stays marked while the list is open"
     assert await serious(desk.page) == []
-    await picture(desk.page, "bell")
+    await save_screenshot(desk.page, "bell")
     await desk.page.emulate_media(color_scheme="dark")
-    await picture(desk.page, "bell-dark")
+    await save_screenshot(desk.page, "bell-dark")
     await row.click()
     await expect(desk.page.get_by_text("bell: is anybody there?").first).to_be_visible()
     await expect(opened).to_be_hidden()
@@ -43,7 +43,7 @@ async def test_the_bell_shows_a_new_ticket_at_once_and_opens_it(own_people: Peop
     await desk.goes("/settings/account")
     await bell.click()
     await expect(row).to_be_in_viewport(ratio=1)
-    await picture(desk.page, "bell-phone")
+    await save_screenshot(desk.page, "bell-phone")
 
 
 async def test_what_a_person_wants_to_be_told_is_the_same_after_a_reload(own_people: People) -> None:
@@ -58,7 +58,7 @@ async def test_what_a_person_wants_to_be_told_is_the_same_after_a_reload(own_peo
     async with page.expect_response("**/api/notifications/wishes"):
         await page.get_by_role("option", name="After 30 minutes").click()
     await tickets.scroll_into_view_if_needed()
-    await picture(page, "wishes")
+    await save_screenshot(page, "wishes")
     await page.reload()
     await expect(tickets).to_have_value("Mine and those of nobody")
     await expect(reminder).to_have_value("After 30 minutes")

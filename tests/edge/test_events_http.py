@@ -14,7 +14,7 @@ from tests.edge.test_api_keys import call, create_key
 from tests.online import Online, open_online
 
 
-async def sender(online: Online, *scopes: str) -> Any:
+async def event_sender(online: Online, *scopes: str) -> Any:
     olga = await online.agent("olga", socket=False)
     secret = (await create_key(olga, *(scopes or ("contacts_edit", "contacts_see"))))["secret"]
 
@@ -32,7 +32,7 @@ async def test_of_a_thousand_events_three_bad_ones_are_reported_and_the_others_s
     tmp_path: Path, database: str
 ) -> None:
     async with open_online(tmp_path / "data", database) as online:
-        send = await sender(online)
+        send = await event_sender(online)
         batch: list[dict[str, Any]] = [
             {"metric": "viewed", "email": f"person{n % 50}@mail.example", "key": f"k{n}"} for n in range(1_000)
         ]
@@ -55,7 +55,7 @@ async def test_of_a_thousand_events_three_bad_ones_are_reported_and_the_others_s
 
 
 async def test_an_event_creates_a_person_once_and_finds_them_by_every_identifier(online: Online) -> None:
-    send = await sender(online)
+    send = await event_sender(online)
     await send({"metric": "Signed Up", "email": "Maria@Mail.example", "phone": "+1 202-555-0142", "name": "Maria"})
     await send({"metric": "viewed", "phone": "+12025550142"}, {"metric": "viewed", "email": "maria@mail.example"})
     (maria,) = await online.world.rows(contacts)
@@ -68,7 +68,7 @@ async def test_an_event_creates_a_person_once_and_finds_them_by_every_identifier
 
 
 async def test_the_answer_names_other_people_with_a_shared_number(online: Online) -> None:
-    send = await sender(online)
+    send = await event_sender(online)
     await send({"metric": "viewed", "phone": "+12025550142", "crm_id": "A"})
     await send({"metric": "viewed", "phone": "+12025550142", "crm_id": "B"})
     first, second = await online.world.rows(contacts)
@@ -101,14 +101,14 @@ async def test_the_answer_names_other_people_with_a_shared_number(online: Online
     ],
 )
 async def test_a_bad_event_is_reported_and_nothing_is_stored(online: Online, event: Any, code: str) -> None:
-    send = await sender(online)
+    send = await event_sender(online)
     answer = await send(event)
     assert [(error["index"], error["code"]) for error in answer["errors"]] == [(0, code)]
     assert answer["stored"] == 0 and not await online.world.rows(events) and not await online.world.rows(contacts)
 
 
 async def test_a_clock_that_is_a_little_ahead_counts_as_now_and_old_events_keep_their_time(online: Online) -> None:
-    send, now = await sender(online), online.world.now
+    send, now = await event_sender(online), online.world.now
     times = [rfc3339(now + timedelta(minutes=9)), rfc3339(now - timedelta(days=400)), "2026-11-21T12:00:00+09:00"]
     await send(*({"metric": "viewed", "email": "a@mail.example", "happened_at": at} for at in times))
     rows = await online.world.rows(events)
@@ -143,7 +143,7 @@ async def test_two_keys_may_use_the_same_deduplication_key(online: Online) -> No
 
 
 async def test_a_contact_s_activity_is_read_page_by_page(online: Online) -> None:
-    send = await sender(online)
+    send = await event_sender(online)
     await send(*({"metric": "bought", "email": "a@mail.example", "value": "19.9", "currency": "eur"} for _ in range(5)))
     await send({"metric": "viewed", "email": "a@mail.example", "data": {"page": "/tea"}})
     (person,) = await online.world.rows(contacts)

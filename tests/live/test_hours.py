@@ -24,7 +24,7 @@ async def set_hours(online: Online, **changes: Any) -> None:
     assert (await save(owner, "/api/settings/hours", WORKDAYS | changes)).status == 200
 
 
-async def automatic(online: Online) -> list[Any]:
+async def out_of_hours_replies(online: Online) -> list[Any]:
     return [row for row in await online.world.rows(timeline) if row.data.get("origin") == "out_of_hours"]
 
 
@@ -52,11 +52,11 @@ async def test_the_out_of_hours_message_is_sent_once_in_a_session(online: Online
     zoe = await online.visitor()
     for text in ("One.", "Two.", "Three."):
         await zoe.says(text)
-    assert len(await automatic(online)) == 1
+    assert len(await out_of_hours_replies(online)) == 1
     await zoe.sends({"type": "end", "id": online.key()})
     await zoe.wire.settles()
     await zoe.says("A new session.")
-    assert len(await automatic(online)) == 2
+    assert len(await out_of_hours_replies(online)) == 2
 
 
 async def test_inside_the_hours_nothing_is_said_about_them(online: Online) -> None:
@@ -65,7 +65,7 @@ async def test_inside_the_hours_nothing_is_said_about_them(online: Online) -> No
     zoe = await online.visitor()
     assert "opens_at" not in zoe.ready
     await zoe.says("Hello?")
-    assert await automatic(online) == []
+    assert await out_of_hours_replies(online) == []
 
 
 async def test_outside_the_hours_the_team_is_away_whoever_is_online(online: Online) -> None:
@@ -94,7 +94,7 @@ async def test_an_empty_text_sends_no_message(online: Online) -> None:
     await set_hours(online, out_of_hours="")
     zoe = await online.visitor()
     await zoe.says("Hello?")
-    assert await automatic(online) == []
+    assert await out_of_hours_replies(online) == []
 
 
 async def test_hours_without_any_interval_are_refused(online: Online) -> None:
@@ -114,4 +114,4 @@ async def test_hours_never_affect_texts(online: Online) -> None:
     await set_hours(online)
     maria = await online.world.texter(agreed=True)
     await maria.says("Hi by SMS")
-    assert await automatic(online) == []
+    assert await out_of_hours_replies(online) == []

@@ -1,7 +1,7 @@
 /* Made from the server's models by `npm run types:generate` in agents_ui; do not edit. */
 
 /**
- * `ticket`: the newest of `count` tickets; `name`, `channel` and `status` are those of its customer and of itself.
+ * `ticket`: the newest of `count` tickets. `name`: of its customer. `channel`, `status`: of that ticket.
  */
 export interface NotificationOut {
   at: string
@@ -25,7 +25,7 @@ export interface NotificationWishes {
   tickets: 'all' | 'mine' | 'none'
 }
 /**
- * The newest 50. `unseen`: at most 100.
+ * The newest 50 notifications. `unseen`: the number of unseen ones, at most 100.
  */
 export interface Notifications {
   notifications: NotificationOut[]
