@@ -12,7 +12,7 @@ import classes from './Outcome.module.css'
 
 const TROUBLE: readonly DeliveryState[] = ['undelivered', 'failed', 'skipped', 'unknown']
 
-export const troubled = (delivery: Delivery | null) => delivery !== null && TROUBLE.includes(delivery.state)
+export const hasTrouble = (delivery: Delivery | null) => delivery !== null && TROUBLE.includes(delivery.state)
 
 /** The carrier's code in the reader's language; the server's sentence if the console has no text for it. */
 export function explainDelivery({ code, words }: Delivery): string {
@@ -28,7 +28,7 @@ export function explainSms(code: string): string {
 /** sending → sent → delivered. */
 export function SmsTick({ delivery }: { delivery: Delivery | null }) {
   const { t } = useTranslation()
-  if (troubled(delivery)) return null
+  if (hasTrouble(delivery)) return null
   const state = !delivery ? 'sending' : delivery.state === 'delivered' ? 'delivered' : 'sent'
   const Mark = { sending: IconClock, sent: IconCheck, delivered: IconChecks }[state]
   return (

@@ -1,4 +1,4 @@
-/** What the signed-in user is told about tickets; saved at once. */
+/** Which notices about tickets the signed-in user wants. Each change is saved at once. */
 import { Select, Stack } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'

@@ -1,4 +1,4 @@
-/** The list behind the bell. What is shown counts as seen. */
+/** The notifications that the bell opens. Opening the list marks them as seen. */
 import {
   IconAlarm,
   IconBellCheck,
@@ -34,7 +34,7 @@ interface NotificationListProps {
 export function NotificationList({ list, onClose }: NotificationListProps) {
   const { t } = useTranslation()
   const newest = list.unseen > 0 ? list.notifications[0]?.at : undefined
-  // What was new when the list was opened stays marked while it is open.
+  // Notifications that were new when the list was opened stay marked as new while it is open.
   const [seenBefore] = useState(
     () => new Set(list.notifications.filter((one) => one.seen).map((one) => one.id)),
   )

@@ -3,7 +3,7 @@ import { type ReactNode, useEffect, useRef } from 'react'
 import { useTranslation } from 'react-i18next'
 import classes from './TroubleDialog.module.css'
 
-/** A dialog with the reason why a part cannot be shown: the browser's own, because Mantine's is loaded later, too. */
+/** Says why a part of the console cannot be shown. It is the browser's `<dialog>`, because Mantine's dialog is such a part too. */
 export function TroubleDialog({ onClose, children }: { onClose: () => void; children: ReactNode }) {
   const { t } = useTranslation()
   const dialog = useRef<HTMLDialogElement>(null)

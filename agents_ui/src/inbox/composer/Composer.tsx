@@ -39,7 +39,7 @@ import { addUploads, removeUpload, useTicketUploads } from '../data/uploads'
 import {
   Meter,
   PICTURE_TYPES,
-  unfit,
+  pictureProblem,
   Highlights,
   Ucs2Warning,
   measure,
@@ -92,7 +92,7 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
   const texting = ticket.channel === 'sms' && draft.mode === 'reply'
   const facts = useSmsFacts(ticket)
   const uploads = useTicketUploads(ticket.id)
-  const add = (chosen: readonly File[]) => addUploads(ticket.id, chosen, texting ? unfit : undefined)
+  const add = (chosen: readonly File[]) => addUploads(ticket.id, chosen, texting ? pictureProblem : undefined)
 
   const barred = replyBarred(ticket)
   const note = draft.mode === 'note'

@@ -17,7 +17,7 @@ export interface Upload {
 }
 
 /** Why a file cannot be sent by this channel. Called before the upload, and again with the type that the server detected. */
-type Unfit = (file: Pick<Blob, 'type' | 'size'>) => string | null
+type ProblemOf = (file: Pick<Blob, 'type' | 'size'>) => string | null
 
 const MOST = 10
 const NONE: readonly Upload[] = []
@@ -36,33 +36,33 @@ function change(ticket: number, update: (uploads: readonly Upload[]) => readonly
   }))
 }
 
-export function addUploads(ticket: number, files: readonly File[], unfit?: Unfit): void {
+export function addUploads(ticket: number, files: readonly File[], problemOf?: ProblemOf): void {
   const attached = useDrafts.getState().byTicket[ticket]?.files.length ?? 0
   const uploading = (useUploads.getState().byTicket[ticket] ?? NONE).filter(
     (item) => item.state === 'uploading',
   )
   const room = MOST - attached - uploading.length
   if (files.length > room) toast(i18n.t('inbox.tooManyFiles', { count: MOST }), 'failed')
-  for (const file of files.slice(0, Math.max(0, room))) void upload(ticket, file, unfit)
+  for (const file of files.slice(0, Math.max(0, room))) void upload(ticket, file, problemOf)
 }
 
-async function upload(ticket: number, file: File, unfit?: Unfit): Promise<void> {
+async function upload(ticket: number, file: File, problemOf?: ProblemOf): Promise<void> {
   const id = newKey()
   const failed = (problem: string, retry: Upload['retry'] = null) =>
     change(ticket, (all) =>
       all.map((item) => (item.id === id ? { ...item, state: 'failed', problem, retry } : item)),
     )
   change(ticket, (all) => [...all, { id, name: file.name, state: 'uploading', problem: '', retry: null }])
-  const misfit = unfit?.(file) ?? null
-  if (misfit !== null) {
-    failed(misfit)
+  const earlyProblem = problemOf?.(file) ?? null
+  if (earlyProblem !== null) {
+    failed(earlyProblem)
     return
   }
   const control = new AbortController()
   running.set(id, control)
   try {
     const stored = await api.upload<Stored>('/api/files', file, file.name, control.signal)
-    const problem = unfit?.(stored) ?? null
+    const problem = problemOf?.(stored) ?? null
     if (problem !== null) failed(problem)
     else {
       setDraft(ticket, { files: [...(useDrafts.getState().byTicket[ticket]?.files ?? []), stored] })
@@ -72,7 +72,7 @@ async function upload(ticket: number, file: File, unfit?: Unfit): Promise<void> 
     if (control.signal.aborted) return
     failed(explain(error), () => {
       removeUpload(ticket, id)
-      addUploads(ticket, [file], unfit)
+      addUploads(ticket, [file], problemOf)
     })
   } finally {
     running.delete(id)

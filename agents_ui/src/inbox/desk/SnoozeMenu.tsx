@@ -10,8 +10,8 @@ import classes from './SnoozeMenu.module.css'
 
 const CHOICES = ['later', 'tomorrow', 'week'] as const
 
-/** "Sun 09:00" on the clocks of the account. */
-const shown = (iso: string, timeZone: string) =>
+/** "Sun, 6 Dec, 09:00" in the account's time zone. */
+const shortTimeIn = (iso: string, timeZone: string) =>
   new Intl.DateTimeFormat(locale(), {
     timeZone,
     weekday: 'short',
@@ -21,8 +21,8 @@ const shown = (iso: string, timeZone: string) =>
     minute: '2-digit',
   }).format(Date.parse(iso))
 
-/** "2026-12-01T09:00" on the clocks of the account; Swedish times are nearly ISO times. */
-const wall = (iso: string, timeZone: string) =>
+/** "2026-12-01T09:00" in the account's time zone. Swedish dates and times are almost those of ISO 8601. */
+const localIso = (iso: string, timeZone: string) =>
   new Intl.DateTimeFormat('sv', { timeZone, dateStyle: 'short', timeStyle: 'short' })
     .format(Date.parse(iso))
     .replace(' ', 'T')
@@ -69,7 +69,7 @@ export function SnoozeMenu({ onClose, onPick }: SnoozeMenuProps) {
                 className={classes.choice}
                 onClick={() => choose(choice)}
                 rightSection={
-                  data && <span className={classes.time}>{shown(data[choice], data.time_zone)}</span>
+                  data && <span className={classes.time}>{shortTimeIn(data[choice], data.time_zone)}</span>
                 }
               >
                 {t(`desk.${choice}`)}
@@ -82,7 +82,7 @@ export function SnoozeMenu({ onClose, onPick }: SnoozeMenuProps) {
               justify="space-between"
               className={classes.choice}
               disabled={!data}
-              onClick={() => data && setPicked(wall(data.tomorrow, data.time_zone))}
+              onClick={() => data && setPicked(localIso(data.tomorrow, data.time_zone))}
             >
               {t('desk.pick')}
             </Button>

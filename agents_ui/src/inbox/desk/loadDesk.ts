@@ -1,4 +1,4 @@
 import { withTexts } from '../../ui/area'
 
-/** Loads what agents need less often: the snooze menu, blocking, changes of many tickets. */
+/** Loads parts of the desk that agents need less often, such as the snooze menu. */
 export const loadDesk = withTexts(['desk'], () => import('.'))

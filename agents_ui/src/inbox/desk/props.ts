@@ -1,7 +1,7 @@
-/** What the late parts of the desk are given. */
+/** Props of the late parts of the desk. */
 
 export interface SnoozeMenuProps {
   onClose: () => void
-  /** A word of the API, or a time on the account's clocks. */
+  /** `later`, `tomorrow` or `week`, or a time in the account's time zone. */
   onPick: (until: string) => void
 }

@@ -15,7 +15,7 @@ async function post(ticket: TicketOut, action: 'snooze' | 'wake', body: object =
   return after
 }
 
-/** Gives the ticket back the state it had. A time that has passed meanwhile means awake. */
+/** Undo: snoozes the ticket again until its earlier time, or wakes it if it was not snoozed or that time has passed. */
 async function restore(ticket: TicketOut): Promise<void> {
   try {
     const until = ticket.status === 'snoozed' ? ticket.snoozed_until : null
@@ -26,7 +26,7 @@ async function restore(ticket: TicketOut): Promise<void> {
   }
 }
 
-/** `until`: a word of the API, or a time on the account's clocks. Returns whether it worked. */
+/** `until`: `later`, `tomorrow` or `week`, or a time in the account's time zone. Returns whether the server accepted it. */
 export async function snoozeTicket(ticket: TicketOut, until: string, onUndo: () => void): Promise<boolean> {
   try {
     const after = await post(ticket, 'snooze', { until })

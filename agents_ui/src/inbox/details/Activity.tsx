@@ -1,4 +1,4 @@
-/** What the contact did and received, newest first, with a filter by kind; each opens its details. */
+/** The contact's events, newest first, with a filter by kind. Each event can be opened to show its details. */
 import { Button, NativeSelect } from '@mantine/core'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
@@ -95,7 +95,7 @@ function Event({ event, tickets }: { event: EventOut; tickets: ActivityProps['ti
   const now = useNow()
   const facts = factsOf(event)
   const place = placeOf(event, tickets)
-  const words = brief(event)
+  const words = eventSummary(event)
   return (
     <details className={classes.other}>
       <summary className={classes.otherText}>
@@ -129,7 +129,7 @@ function Event({ event, tickets }: { event: EventOut; tickets: ActivityProps['ti
   )
 }
 
-/** A program's own event keeps its name. */
+/** An event that a program defined is shown under its own name. */
 function metricName(metric: string): string {
   const known = METRICS.find((one) => one === metric)
   return known ? i18n.t(`activity.metrics.${known}`) : oneLine(metric.replaceAll('_', ' '), 60)
@@ -153,16 +153,16 @@ function money(event: EventOut): string {
   }
 }
 
-const brief = ({ data, source, ...event }: EventOut): string =>
+const eventSummary = ({ data, source, ...event }: EventOut): string =>
   typeof data.purpose === 'string'
     ? purposeName(data.purpose)
     : typeof data.name === 'string'
       ? [oneLine(data.name, 30), money({ data, source, ...event })].filter(Boolean).join(' · ')
       : sourceName(source)
 
-/** Ids that only programs read. */
+/** Ids, which only programs read. */
 const HIDDEN = new Set(['thread', 'seq', 'outbound', 'ticket', 'link', 'order', 'cart', 'refund'])
-const NAMED = ['name', 'reason', 'purpose', 'method'] as const
+const FIELDS_WITH_A_TEXT = ['name', 'reason', 'purpose', 'method'] as const
 
 function factsOf(event: EventOut): [string, string][] {
   const facts: [string, string][] = [[i18n.t('activity.fields.at'), exactTime(event.happened_at)]]
@@ -172,14 +172,14 @@ function factsOf(event: EventOut): [string, string][] {
   if (amount) facts.push([i18n.t('activity.fields.value'), amount])
   for (const [key, value] of Object.entries(event.data)) {
     if (HIDDEN.has(key) || value === null || value === '') continue
-    const named = NAMED.find((one) => one === key)
+    const named = FIELDS_WITH_A_TEXT.find((one) => one === key)
     const label = named ? i18n.t(`activity.fields.${named}`) : oneLine(key.replaceAll('_', ' '), 40)
-    facts.push([label, valueOf(key, value)])
+    facts.push([label, shownValue(key, value)])
   }
   return facts
 }
 
-function valueOf(key: string, value: unknown): string {
+function shownValue(key: string, value: unknown): string {
   const text = oneLine(typeof value === 'string' ? value : JSON.stringify(value), 200)
   if (key === 'purpose') return purposeName(text)
   if (key === 'method') return methodName(text)

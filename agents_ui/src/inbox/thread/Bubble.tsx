@@ -13,7 +13,7 @@ import { type Sending, WAITED } from '../data/outbox'
 import { type Bubble, isKeyword } from './threadRows'
 import { RichText } from './RichText'
 import { sendAgain } from '../data/sending'
-import { explainSms, SmsTick, Trouble, troubled } from '../../messaging'
+import { explainSms, SmsTick, Trouble, hasTrouble } from '../../messaging'
 
 interface BubbleProps {
   row: Bubble
@@ -73,7 +73,7 @@ export const BubbleView = memo(function BubbleView({ row, contact, channel, onEd
       </div>
       {sending?.problem ? (
         <Problem item={sending} sms={sms} onEdit={onEdit} />
-      ) : row.delivery && troubled(row.delivery) ? (
+      ) : row.delivery && hasTrouble(row.delivery) ? (
         <Trouble delivery={row.delivery} />
       ) : (
         row.last && (

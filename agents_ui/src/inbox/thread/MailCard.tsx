@@ -1,11 +1,11 @@
-/** A mail to the contact, between the messages of a thread. It opens to the whole mail. */
+/** A mail to the contact, shown between the messages of a thread. A click opens the whole mail. */
 import { IconChevronDown, IconMail } from '@tabler/icons-react'
 import { memo, useId, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { EntryOut } from '../../generated/protocol'
 import { oneLine } from '../../kernel/text'
 import { clock, exactTime } from '../../kernel/time'
-import { type Delivery, explainDelivery, troubled } from '../../messaging'
+import { type Delivery, explainDelivery, hasTrouble } from '../../messaging'
 import { lazyPart } from '../../ui/lazyPart'
 import type { OpenedMailProps } from './OpenedMail'
 import own from './MailCard.module.css'
@@ -50,8 +50,8 @@ export const MailCard = memo(function MailCard({ mail, delivery }: MailCardProps
         <bdi className={own.subject}>{oneLine(mail.text, 140) || t('mail.noSubject')}</bdi>
         <span
           className={classes.outcome}
-          data-failed={troubled(delivery) || undefined}
-          title={delivery && troubled(delivery) ? explainDelivery(delivery) : undefined}
+          data-failed={hasTrouble(delivery) || undefined}
+          title={delivery && hasTrouble(delivery) ? explainDelivery(delivery) : undefined}
         >
           {t(`mail.states.${state}`)}
         </span>

@@ -5,7 +5,7 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { SentMail } from '../../generated/delivery'
 import { api, ApiError } from '../../kernel/api'
-import { type Delivery, Trouble, troubled } from '../../messaging'
+import { type Delivery, Trouble, hasTrouble } from '../../messaging'
 import classes from './OpenedMail.module.css'
 
 export interface OpenedMailProps {
@@ -18,14 +18,14 @@ export function OpenedMail({ outbound, subject, delivery }: OpenedMailProps) {
   const { t } = useTranslation()
   const [view, setView] = useState('layout')
   const path = `/api/outbound/${outbound}/mail`
-  // A later attempt is composed anew.
+  // Each attempt to send composes the mail again, so the key contains the delivery's sequence.
   const mail = useQuery({
     queryKey: ['mail', outbound, delivery?.seq ?? 0],
     queryFn: () => api.get<SentMail>(path),
   })
   return (
     <>
-      {delivery && troubled(delivery) && <Trouble delivery={delivery} />}
+      {delivery && hasTrouble(delivery) && <Trouble delivery={delivery} />}
       {mail.data ? (
         <>
           {mail.data.has_html && (

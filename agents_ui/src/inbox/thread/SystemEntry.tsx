@@ -10,7 +10,7 @@ import { useUserName } from '../../live/people'
 import classes from './SystemEntry.module.css'
 import { RichText } from './RichText'
 import type { Line } from './threadRows'
-import { explainDelivery, SmsTick, Trouble, troubled, consentWords, type Delivery } from '../../messaging'
+import { explainDelivery, SmsTick, Trouble, hasTrouble, consentWords, type Delivery } from '../../messaging'
 
 const ORIGINS = ['welcome', 'auto', 'keyword', 'flow', 'campaign', 'out_of_hours', 'opt_in'] as const
 
@@ -44,8 +44,8 @@ export const AutomaticCard = memo(function AutomaticCard({ entry, delivery }: Au
           </span>
         )}
         {sms && (
-          <span className={classes.outcome} data-failed={troubled(delivery) || undefined}>
-            {delivery && troubled(delivery) ? (
+          <span className={classes.outcome} data-failed={hasTrouble(delivery) || undefined}>
+            {delivery && hasTrouble(delivery) ? (
               <span title={explainDelivery(delivery)}>{t('sms.notDelivered')}</span>
             ) : (
               <SmsTick delivery={delivery} />
@@ -60,7 +60,7 @@ export const AutomaticCard = memo(function AutomaticCard({ entry, delivery }: Au
           <>
             {files.length > 0 && <Attachments files={files} />}
             <RichText text={entry.text} />
-            {delivery && troubled(delivery) && <Trouble delivery={delivery} />}
+            {delivery && hasTrouble(delivery) && <Trouble delivery={delivery} />}
           </>
         )}
       </div>

@@ -1,4 +1,4 @@
-/** Business hours of the web chat: hours of each weekday, closed dates, public holidays, the message outside of them. */
+/** Business hours of the web chat: hours of each weekday, closed dates, public holidays and the message outside the hours. */
 import '@mantine/core/styles/Pill.layer.css'
 import { ActionIcon, Button, Pill, Select, Switch, Text, Textarea, TextInput } from '@mantine/core'
 import { IconPlus, IconX } from '@tabler/icons-react'
@@ -143,7 +143,7 @@ function Day({ name, intervals, put }: DayProps) {
   )
 }
 
-/** An hour after the last interval, as far as the day goes; the usual hours on a closed day. */
+/** Begins an hour after the last interval and lasts four hours, at most until the end of the day; 9 to 17 on a closed day. */
 function nextInterval(intervals: Interval[]): Interval {
   const last = intervals.at(-1)?.end
   const hour = Number(last?.slice(0, 2)) + 1
@@ -155,7 +155,7 @@ function nextInterval(intervals: Interval[]): Interval {
 function ClosedDates({ values, change, errors }: Editing<VersionedHours>) {
   const { t, i18n } = useTranslation()
   const [date, setDate] = useState('')
-  const shown = (text: string) =>
+  const dateName = (text: string) =>
     new Intl.DateTimeFormat(i18n.language, { dateStyle: 'medium', timeZone: 'UTC' }).format(new Date(text))
   const add = () => {
     change({ closed_dates: [...new Set([...values.closed_dates, date])].sort() })
@@ -184,12 +184,12 @@ function ClosedDates({ values, change, errors }: Editing<VersionedHours>) {
               withRemoveButton
               onRemove={() => change({ closed_dates: values.closed_dates.filter((other) => other !== one) })}
               removeButtonProps={{
-                'aria-label': t('settings.hours.removeDate', { date: shown(one) }),
+                'aria-label': t('settings.hours.removeDate', { date: dateName(one) }),
                 'aria-hidden': false,
                 tabIndex: 0,
               }}
             >
-              {shown(one)}
+              {dateName(one)}
             </Pill>
           ))}
         </Pill.Group>
@@ -223,7 +223,7 @@ function Holidays({ values, change, errors }: Editing<VersionedHours>) {
   )
 }
 
-/** 0 is Monday. */
+/** The name of a weekday; day 0 is Monday. */
 function weekday(language: string, day: number): string {
   // 2024-01-01 was a Monday.
   return new Intl.DateTimeFormat(language, { weekday: 'long', timeZone: 'UTC' }).format(

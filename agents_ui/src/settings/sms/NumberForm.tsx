@@ -40,11 +40,11 @@ export function NumberForm({ sender, countries, onDone }: NumberFormProps) {
     asksBeforeLeaving: false,
   })
   const { address } = form.values
-  const can = sender && form.values
+  const existing = sender && form.values
   const error = form.errors
   const chosen = chosenOf(form.values)
   const places = [
-    ...new Set([...countries, ...(chosen.country ? [chosen.country] : []), ...(can?.countries ?? [])]),
+    ...new Set([...countries, ...(chosen.country ? [chosen.country] : []), ...(existing?.countries ?? [])]),
   ]
     .map((code) => ({ value: code, label: countryName(code) }))
     .toSorted((a, b) => a.label.localeCompare(b.label))
@@ -77,19 +77,19 @@ export function NumberForm({ sender, countries, onDone }: NumberFormProps) {
             data={places}
           />
         </Group>
-        {can && (
+        {existing && (
           <>
             <MultiSelect
               label={t('settings.sms.serves')}
               searchable
-              value={can.countries ?? []}
+              value={existing.countries ?? []}
               error={error.countries}
               onChange={(codes) => form.change({ countries: codes })}
               data={places}
             />
             <NumberInput
               label={t('settings.sms.rateLabel')}
-              value={can.rate ?? ''}
+              value={existing.rate ?? ''}
               error={error.rate}
               min={1}
               max={10_000}
@@ -103,7 +103,7 @@ export function NumberForm({ sender, countries, onDone }: NumberFormProps) {
                 label={t(
                   `settings.sms.${({ mms: 'canMms', inbound: 'canInbound', enabled: 'enabled' } as const)[name]}`,
                 )}
-                checked={can[name] ?? false}
+                checked={existing[name] ?? false}
                 onChange={(event) => form.change({ [name]: event.currentTarget.checked })}
               />
             ))}
