@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.browser.axe import serious
 from tests.browser.people import People
-from tests.browser.test_notifications import picture
+from tests.browser.test_notifications import save_screenshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -24,7 +24,7 @@ async def test_an_owner_sees_what_is_still_to_be_set_up_and_tests_it(own_people:
     bad = [finding for finding in findings if finding["state"] != "ok"]
     await expect(steps).to_contain_text(bad[0]["message"] if bad else "It works.")
     assert await serious(desk.page) == []
-    await picture(desk.page, "steps")
+    await save_screenshot(desk.page, "steps")
     await steps.get_by_role("button", name="Hide this list").click()
     await expect(steps).to_be_hidden()
 

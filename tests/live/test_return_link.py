@@ -14,7 +14,7 @@ from tests.online import Agent, Online, Visitor
 
 async def mailed_link(online: Online) -> tuple[str, Visitor, Agent]:
     """The token of a link to zoe, who left; her chat has one missed reply."""
-    fake = await mail_server.connect(online.app)
+    fake = await mail_server.connect_mail_server(online.app)
     await online.app.write(INBOX.save, InboxSettings(support_from="help@shop.example"))
     ana, zoe = await online.agent("ana"), await online.visitor()
     await zoe.sends({"type": "introduce", "id": online.key(), "email": "zoe@customer.example"})
