@@ -118,7 +118,7 @@ class Site:
         """Row counts of every table, without SQLite's own tables and the periodic jobs."""
         tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         result = {name: self._rows(f'SELECT count(*) FROM "{name}"')[0][0] for (name,) in self._rows(tables)}
-        one_time_jobs = "SELECT count(*) FROM jobs WHERE kind NOT LIKE 'delivery.%' AND kind NOT LIKE 'inbox.sweep%' AND kind <> 'events.delete_expired'"
+        one_time_jobs = "SELECT count(*) FROM jobs WHERE kind NOT LIKE 'delivery.%' AND kind NOT LIKE 'inbox.sweep%' AND kind NOT IN ('events.delete_expired', 'notifications.remind')"
         return result | {"jobs": self._rows(one_time_jobs)[0][0]}
 
     def _rows(self, sql: str, *values: str) -> list[Any]:

@@ -8,7 +8,7 @@ import {
   IconNotes,
 } from '@tabler/icons-react'
 import { useTranslation } from 'react-i18next'
-import { useCallback, useEffect, useMemo, useRef } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { TicketOut } from '../generated/protocol'
 import { useCommands } from '../ui/commands'
 import { lazyPart } from '../ui/lazyPart'
@@ -157,6 +157,8 @@ export function Conversation({ ticket, at = null, onBack, onDetails, onNext }: C
   )
 }
 
+const REPEAT_READ_MS = 3_000
+
 /**
  * Marks the ticket read when it is opened (INB-33), when the agent returns to it, and when the customer writes while it
  * is in front. A ticket that somebody marked unread stays unread until then, also where it is open in other windows.
@@ -165,16 +167,19 @@ function useRead(ticket: TicketOut, timeline: Timeline | null, keepUnread: { cur
   const live = useLive((state) => state.phase === 'live')
   /** The `seq` of the newest customer message that this window has reported as read. */
   const reported = useRef(-1)
+  const [failures, setFailures] = useState(0)
   useEffect(() => {
     const markIfInFront = async (retry: boolean) => {
       if (!timeline || keepUnread.current) return
       if (document.visibilityState !== 'visible' || !document.hasFocus()) return
       if (!ticket.unread && !unseenByTeam(timeline)) return
-      // Once for each message; after a failure, the request is repeated when the tab is in front again.
+      // Once for each message; after a failure, the request is repeated soon, or when the tab is in front again.
       const newest = newestOfCustomer(timeline)
       if (reported.current >= newest && !retry) return
       reported.current = newest
-      if (!(await markRead(ticket, timeline.last)) && reported.current === newest) reported.current = -1
+      if ((await markRead(ticket, timeline.last)) || reported.current !== newest) return
+      reported.current = -1
+      setTimeout(() => setFailures((count) => count + 1), REPEAT_READ_MS)
     }
     const onReturn = () => void markIfInFront(true)
     void markIfInFront(false)
@@ -184,7 +189,7 @@ function useRead(ticket: TicketOut, timeline: Timeline | null, keepUnread: { cur
       window.removeEventListener('focus', onReturn)
       document.removeEventListener('visibilitychange', onReturn)
     }
-  }, [ticket, timeline, live, keepUnread])
+  }, [ticket, timeline, live, keepUnread, failures])
 }
 
 /** Fetches the thread again when its customer is blocked or unblocked: other entries are shown then. */
