@@ -39,7 +39,7 @@ def _view(conn: Conn, key: str) -> VisitorView | None:
     return visitors.visitor_view(conn, key)
 
 
-def _note_return(tx: Tx, key: str, present_as: str, thread: int, info: VisitorInfo | None) -> None:
+def _store_return(tx: Tx, key: str, present_as: str, thread: int, info: VisitorInfo | None) -> None:
     """The visitor is there again: refreshes their presence and cancels a follow-up mail (FUP-6)."""
     if info is not None:
         actions.visitor_moved(tx, key, info)
@@ -142,12 +142,16 @@ class VisitorSession:
         if view is not None and has_chat:
             await self._follow_current_chat(view, hello.bookmark)
             assert view.thread is not None
-            info = self._info() if hello.page is not None else None
-            try:
-                await hub.app.write(_note_return, self.identity.key, connection.present_as, view.thread, info)
-            except Refused as refusal:  # for example a full disk: the visitor can read; the next hello repeats it
-                log.info("return_left_out", code=refusal.code)
-            hub.broadcast_online(view.thread)
+            # Not awaited: `ready` may have been sent, and the caller passes the connection to the hub next.
+            hub.spawn(self._note_return(view.thread, self._info() if hello.page is not None else None))
+
+    async def _note_return(self, thread: int, info: VisitorInfo | None) -> None:
+        hub = self.hub
+        try:
+            await hub.app.write(_store_return, self.identity.key, self.connection.present_as, thread, info)
+        except Refused as refusal:  # for example a full disk: the visitor can read; the next hello repeats it
+            log.info("return_left_out", code=refusal.code)
+        hub.broadcast_online(thread)
 
     async def _follow_current_chat(self, view: VisitorView, bookmark: frames.Bookmark | None) -> None:
         """Follows the current chat from the bookmark, or from its newest page after a `reset`."""
