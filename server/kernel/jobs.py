@@ -133,7 +133,10 @@ _RUN_AGAIN = Statement(
     .where(jobs.c.id == bindparam("job"), jobs.c.turn == bindparam("of_turn"), jobs.c.again_at.is_not(None))
     .values(run_at=jobs.c.again_at, again_at=null(), running=False, attempts=0)
 )
-_FINISH = Statement(delete(jobs).where(jobs.c.id == bindparam("job"), jobs.c.turn == bindparam("of_turn")))
+# On PostgreSQL somebody can enqueue the job again between `_RUN_AGAIN` and this statement.
+_FINISH = Statement(
+    delete(jobs).where(jobs.c.id == bindparam("job"), jobs.c.turn == bindparam("of_turn"), jobs.c.again_at.is_(None))
+)
 _FAIL = Statement(
     update(jobs)
     .where(jobs.c.id == bindparam("job"), jobs.c.turn == bindparam("of_turn"))
@@ -143,6 +146,12 @@ _FAIL = Statement(
         last_error=bindparam("error"),
         dead=bindparam("is_dead"),
     )
+)
+# For a job that somebody enqueued again between `_RUN_AGAIN` and `_FAIL`.
+_REVIVE = Statement(
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.turn == bindparam("of_turn"), jobs.c.again_at.is_not(None))
+    .values(run_at=jobs.c.again_at, again_at=null(), dead=False, attempts=0)
 )
 _RESCHEDULE = Statement(
     update(jobs)
@@ -240,8 +249,9 @@ def claim(tx: Tx, limit: int, node: str | None = None, running: frozenset[int] =
 
 
 def finish(tx: Tx, job: Job) -> None:
-    if not tx.run(_RUN_AGAIN, job=job.id, of_turn=job.turn):
-        tx.run(_FINISH, job=job.id, of_turn=job.turn)
+    names = {"job": job.id, "of_turn": job.turn}
+    if not tx.run(_RUN_AGAIN, **names) and not tx.run(_FINISH, **names):
+        tx.run(_RUN_AGAIN, **names)
 
 
 def fail(tx: Tx, job: Job, error: str) -> None:
@@ -251,6 +261,8 @@ def fail(tx: Tx, job: Job, error: str) -> None:
         return  # enqueued again during the last attempt: all attempts are available again
     pause = timedelta(seconds=min(2**job.attempts, 900))
     tx.run(_FAIL, job=job.id, of_turn=job.turn, next=tx.now + pause, error=error[:500], is_dead=dead)
+    if dead:
+        tx.run(_REVIVE, job=job.id, of_turn=job.turn)
 
 
 def release_all(tx: Tx) -> int:

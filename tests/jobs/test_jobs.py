@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from server.kernel import jobs
 from server.kernel.context import App
 from server.kernel.jobs import LEASE, MAX_ATTEMPTS, Job, Worker
+from server.kernel.sql import Statement, Tx
 from server.schema import jobs as table
-from tests.world import World, at_once
+from tests.world import START, World, at_once
+
+START_US = int(START.timestamp() * 1_000_000)
 
 
 async def enqueue(world: World, kind: str = "ring", *, in_s: float = 0, **more: Any) -> None:
@@ -112,6 +117,44 @@ async def test_enqueueing_a_key_during_its_run_runs_it_once_more(world: World) -
     assert await run(worker) == 0
     world.clock.advance(timedelta(seconds=1))
     assert await run(worker) == 1 and ran == [1, 3] and await world.count(table) == 0
+
+
+@pytest.mark.parametrize("attempts", [1, MAX_ATTEMPTS])
+@pytest.mark.parametrize("database", ["postgres"])
+async def test_a_key_enqueued_while_its_run_is_being_ended_runs_again(world: World, attempts: int) -> None:
+    """Another transaction commits between two statements of the end: a text that it queued would wait for the next one."""
+    await enqueue(world, key="bell")
+    (job,) = await claim(world)
+    job = replace(job, attempts=attempts)
+
+    class Interrupted:
+        """A transaction in which somebody enqueues the job again after the first statement."""
+
+        def __init__(self, tx: Tx) -> None:
+            self.tx = tx
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.tx, name)
+
+        def run(self, statement: Statement, **names: Any) -> int:
+            if statement is not jobs._RUN_AGAIN and not interrupted:
+                interrupted.append(True)
+                with psycopg.connect(world.app.settings.postgres_dsn(), autocommit=True) as other:
+                    other.execute("UPDATE jobs SET again_at = %s, attempts = 0", (START_US,))
+            return self.tx.run(statement, **names)
+
+    def end(tx: Tx) -> None:
+        interrupted_tx: Any = Interrupted(tx)
+        if attempts == MAX_ATTEMPTS:
+            jobs.fail(interrupted_tx, job, "broken")
+        else:
+            jobs.finish(interrupted_tx, job)
+
+    interrupted: list[bool] = []
+    await world.app.write(end)
+    assert interrupted
+    assert [(row.running, row.dead, row.again_at) for row in await world.rows(table)] == [(False, False, None)]
+    assert len(await claim(world)) == 1
 
 
 async def test_a_key_enqueued_again_during_its_run_is_not_run_by_a_second_worker(world: World) -> None:
