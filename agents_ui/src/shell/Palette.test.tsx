@@ -197,11 +197,15 @@ describe('the palette', () => {
     async function offeredTo(capabilities: string[], shown: TicketOut = texted) {
       useSession.setState({ user: { id: 1, name: 'Anna' } as never, capabilities: capabilities as never })
       vi.spyOn(api, 'get').mockImplementation(async (path) =>
-        path.endsWith('/consents')
-          ? (consents as never)
-          : path.startsWith('/api/tickets/')
-            ? ({ ticket: shown, details: about } as never)
-            : answer(path),
+        path.endsWith('/orders')
+          ? ({ connected: false, orders: [], knows_since: null } as never)
+          : path.includes('/events?')
+            ? ({ events: [], after: null } as never)
+            : path.endsWith('/consents')
+              ? (consents as never)
+              : path.startsWith('/api/tickets/')
+                ? ({ ticket: shown, details: about } as never)
+                : answer(path),
       )
       applySummary(shown)
       beside(

@@ -4,19 +4,16 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { render, type RenderResult } from '@testing-library/react'
 import i18n from 'i18next'
 import { type ReactElement, type ReactNode, useEffect } from 'react'
-import { initReactI18next } from 'react-i18next'
 import { theme, variables } from '../ui/theme'
+import { startI18n } from '../i18n'
 import { followQueries } from '../live/staleQueries'
 import { english } from './texts'
 
+/** Starts i18n as the console does, so that a part which loads its texts later does not start it again without the others. */
 export async function speakEnglish(): Promise<void> {
-  await i18n.use(initReactI18next).init({
-    lng: 'en',
-    ns: ['texts'],
-    defaultNS: 'texts',
-    resources: { en: { texts: english } },
-    interpolation: { escapeValue: false },
-  })
+  await startI18n()
+  i18n.addResourceBundle('en', 'texts', english, true, true)
+  await i18n.changeLanguage('en')
 }
 
 export function show(element: ReactElement): RenderResult {

@@ -45,7 +45,14 @@ describe('details', () => {
     vi.stubGlobal('WebSocket', Line)
     fetchSpy = vi
       .spyOn(api, 'get')
-      .mockImplementation(async () => ({ ticket: shown, details: { ...about, page_url: page } }) as never)
+      .mockImplementation(
+        async (path) =>
+          (path.endsWith('/orders')
+            ? { connected: false, orders: [], knows_since: null }
+            : path.includes('/events?')
+              ? { events: [], after: null }
+              : { ticket: shown, details: { ...about, page_url: page } }) as never,
+      )
     useSession.setState({ user: { id: 7 } as never, capabilities: ['inbox'] })
     applySummary(shown)
     connect(() => {})
