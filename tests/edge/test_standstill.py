@@ -213,9 +213,10 @@ async def test_new_connections_are_refused_in_time_while_the_database_does_not_a
             page = {"url": "https://shop.example/", "title": "", "referrer": "", "locale": "en", "time_zone": ""}
             hello = {"type": "hello", "version": 1, "token": pam.token, "page": page}
             seconds, answer = await timed(online.send("POST", "/widget/poll", {"hello": hello, "wait": 0}))
-            # On SQLite the session is read first, and then the presence is written.
-            code = "busy" if database == "postgres" else "unconfirmed"
-            assert (answer.status, answer.code) == (503, code) and seconds < 2.5
+            assert seconds < 2.5
+            # SQLite can still be read; the response does not wait until the visitor's return is stored.
+            assert answer.status == (503 if database == "postgres" else 200)
+            assert database == "sqlite" or answer.code == "busy"
             if database == "postgres":
                 wire = await online.dial()
                 await wire.says(hello)
