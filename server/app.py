@@ -51,6 +51,7 @@ from server.channels.base import SmsChannel
 from server.channels.mail import MailChannel, MailServer
 from server.chat_mail import composing as chat_composing
 from server.chat_mail import follow_ups
+from server.consent import revocation
 from server.delivery import deactivations, testing_mail
 from server.delivery.mail import Composer
 from server.delivery.pump import MailPump, Pump
@@ -117,6 +118,7 @@ ENDPOINTS: list[Endpoint] = [
 JOBS: dict[str, Handler] = {
     **mailed_links.HANDLERS,
     **follow_ups.HANDLERS,
+    **revocation.HANDLERS,
     **server.delivery.jobs.HANDLERS,
     **retention.HANDLERS,
     **fetching.HANDLERS,

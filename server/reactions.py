@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from server.account_mail import composing
 from server.accounts.rules import Invited, LinkRequested
-from server.consent.rules import AddressChanged, ConsentChanged
+from server.consent.rules import AddressChanged, ConsentsChanged
 from server.contacts.rules import ContactChanged
 from server.delivery import reactions as delivery
 from server.delivery.rules import OutboundSettled
@@ -21,7 +21,7 @@ from server.threads.rules import SnoozesEnded, TicketOpened
 
 REACTIONS: Reactions = {
     OutboundSettled: [reactions.note_delivery, delivery.note_outcome],
-    ConsentChanged: [reactions.note_consent, events.note_consent],
+    ConsentsChanged: [reactions.note_consents, events.note_consents],
     AddressChanged: [reactions.note_address],
     ContactChanged: [inbox.note_contact],
     LinksClicked: [events.note_clicks],

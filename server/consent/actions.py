@@ -16,15 +16,26 @@ from server.consent.ledger import (
     LOCK_CONSENT,
     ConsentChange,
     ConsentResult,
-    address_of,
+    NewRow,
     append,
     is_sms,
     lock_head,
     record_consent,
+    record_consents,
     store_consent,
 )
-from server.consent.queries import contacts_with_number, known_purpose, opt_in, suppression
-from server.consent.rules import AddressChanged, ConsentChanged, CurrentConsent, Method, Purpose, Status, Suppressed
+from server.consent.queries import contacts_with_number, known_purpose, opt_in, suppression, suppressions_of
+from server.consent.rules import (
+    AddressChanged,
+    ConsentChanged,
+    ConsentsChanged,
+    CurrentConsent,
+    Method,
+    Purpose,
+    PurposeChange,
+    Status,
+    Suppressed,
+)
 from server.errors import Conflict, NotFound, Refused
 from server.kernel.sql import Statement, Tx
 from server.schema import consents, opt_ins, suppressions
@@ -35,22 +46,43 @@ OPT_IN_EXPIRES_AFTER = timedelta(days=7)  # for the question of a double opt-in
 
 def record(tx: Tx, change: ConsentChange) -> ConsentResult:
     """Records a change and announces it if it takes effect. Raises `Refused` "invalid" for a date in the future."""
-    result, changed = record_consent(tx, change)
-    if changed is not None:
-        tx.announce(ConsentChanged(change.contact, (changed,)))
-    if result.applied and change.status is Status.SUBSCRIBED and is_sms(change.purpose):
-        _lift_deactivation(tx, change)
+    (result,) = record_many(tx, [change])
+    if result.reason_not_applied == rules.IN_FUTURE:
+        raise Refused("invalid", rules.IN_FUTURE_MESSAGE, field="happened_at", fault=rules.IN_FUTURE)
     return result
 
 
-def _lift_deactivation(tx: Tx, change: ConsentChange) -> None:
-    """Lifts the suppression of a number that its former owner gave up, when the new owner opts in (CON-8)."""
-    address = address_of(tx, change.contact, True) if change.address is None else change.address
-    present = suppression(tx, "sms", address)
-    if present is not None and rules.lifts_deactivation(
-        present.reason, change.method, change.happened_at or tx.now, present.at
-    ):
-        unsuppress(tx, "sms", address)
+def record_many(tx: Tx, changes: Sequence[ConsentChange], cause: str = "") -> list[ConsentResult]:
+    """Records changes of several contacts under the rules of a single one, and announces those that take effect together.
+
+    Returns one result for each change, in order. A change that is dated in the future is not recorded
+    (`reason_not_applied` "in_future"). `cause`: what the events name as their cause, such as "import:7". At most some
+    hundred changes at once (`ledger.record_consents`).
+    """
+    results = record_consents(tx, changes)
+    changed: dict[int, list[PurposeChange]] = {}
+    for change, result in zip(changes, results, strict=True):
+        if result.changed is not None:
+            changed.setdefault(change.contact, []).append(result.changed)
+    if changed:
+        tx.announce(ConsentsChanged(tuple(ConsentChanged(who, tuple(what)) for who, what in changed.items()), cause))
+    _lift_deactivations(tx, changes, results)
+    return results
+
+
+def _lift_deactivations(tx: Tx, changes: Sequence[ConsentChange], results: Sequence[ConsentResult]) -> None:
+    """Lifts the suppression of numbers that their former owners gave up, when the new owners opt in (CON-8)."""
+    subscribed = [
+        (change, result)
+        for change, result in zip(changes, results, strict=True)
+        if result.applied and change.status is Status.SUBSCRIBED and is_sms(change.purpose)
+    ]
+    present = suppressions_of(tx, "sms", sorted({result.address for _, result in subscribed}))
+    for change, result in subscribed:
+        item = present.get(result.address)
+        happened_at = change.happened_at or tx.now
+        if item is not None and rules.lifts_deactivation(item.reason, change.method, happened_at, item.at):
+            unsuppress(tx, "sms", result.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +242,7 @@ def _stop(
                 changes.append(changed)
         tx.run(_DELETE_OPT_IN, contact=contact)
         if changes or pause_lifted:
-            tx.announce(ConsentChanged(contact, tuple(changes), False if pause_lifted else None))
+            tx.announce(ConsentsChanged((ConsentChanged(contact, tuple(changes), False if pause_lifted else None),)))
     return Stopped(first)
 
 
@@ -244,7 +276,7 @@ def start(
             if changed is not None:
                 changes.append(changed)
         if changes:
-            tx.announce(ConsentChanged(contact, tuple(changes)))
+            tx.announce(ConsentsChanged((ConsentChanged(contact, tuple(changes)),)))
     return Started(lifted, restored)
 
 
@@ -300,7 +332,7 @@ def _pause_contact(tx: Tx, contact: int, phone: str, source: str, wording: str) 
     before = Status.NEVER_SUBSCRIBED if row is None else row.status
     _append_pause_row(tx, contact, before, "paused", Method.KEYWORD, source, wording, phone)
     tx.run(_SET_PAUSED_AT, contact=contact, purpose=purpose, at=tx.now)
-    tx.announce(ConsentChanged(contact, (), True))
+    tx.announce(ConsentsChanged((ConsentChanged(contact, (), True),)))
     return True
 
 
@@ -310,18 +342,7 @@ def _append_pause_row(
     """Appends a ledger row for a pause; it changes no consent."""
     append(
         tx,
-        contact,
-        purpose=Purpose.SMS_MARKETING,
-        before=before,
-        status=status,
-        applied=True,
-        method=method,
-        source=source,
-        wording=wording,
-        language="",
-        reason="",
-        address=address,
-        happened_at=tx.now,
+        NewRow(contact, Purpose.SMS_MARKETING, before, status, True, method, tx.now, source, wording, address=address),
     )
 
 
@@ -342,7 +363,7 @@ def lift_pause(tx: Tx, phone: str, contact_ids: Iterable[int], *, user: int) -> 
             continue
         _append_pause_row(tx, contact, row.status, "resumed", Method.AGENT, f"user:{user}", "", phone)
         tx.run(_SET_PAUSED_AT, contact=contact, purpose=Purpose.SMS_MARKETING, at=None)
-        tx.announce(ConsentChanged(contact, (), False))
+        tx.announce(ConsentsChanged((ConsentChanged(contact, (), False),)))
         lifted = True
     return lifted
 
@@ -431,5 +452,5 @@ def confirm_opt_in(
         if changed is not None:
             changes.append(changed)
     if changes:
-        tx.announce(ConsentChanged(contact, tuple(changes)))
+        tx.announce(ConsentsChanged((ConsentChanged(contact, tuple(changes)),)))
     return tuple(pending.purposes)

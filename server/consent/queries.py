@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, Text, bindparam, cast, func, literal, or_,
 from server.consent import rules
 from server.consent.rules import ConsentFacts, Purpose
 from server.consent.settings import LITIGATORS
-from server.kernel.sql import Conn, Row, Statement
+from server.kernel.sql import ROWS_PER_STATEMENT, Conn, Row, Statement, chunks
 from server.schema import (
     addresses,
     consent_kinds,
@@ -166,12 +166,32 @@ def suppression(conn: Conn, channel: str, address: str) -> Suppression | None:
     return None if row is None else Suppression(row.reason, row.detail, row.at)
 
 
-_LISTED = Statement(select(litigators.c.phone).where(litigators.c.phone == bindparam("phone")))
+_SUPPRESSIONS_OF = Statement(
+    select(suppressions.c.address, suppressions.c.reason, suppressions.c.detail, suppressions.c.at).where(
+        suppressions.c.channel == bindparam("channel"), suppressions.c.address.in_(_addresses)
+    ),
+    uses=("pk_suppressions",),
+)
 
 
-def litigator(conn: Conn, phone: str) -> bool:
-    """Whether this number is on the list of litigators and the setting is on."""
-    return conn.first(_LISTED, phone=phone) is not None and LITIGATORS.load(conn).on
+def suppressions_of(conn: Conn, channel: str, addresses: Sequence[str]) -> dict[str, Suppression]:
+    """The suppressions of these addresses, by address."""
+    return {
+        row.address: Suppression(row.reason, row.detail, row.at)
+        for some in chunks(addresses, ROWS_PER_STATEMENT)
+        for row in conn.all(_SUPPRESSIONS_OF, channel=channel, addresses=list(some))
+    }
+
+
+_LISTED = Statement(select(litigators.c.phone).where(litigators.c.phone.in_(_addresses)), uses=("pk_litigators",))
+
+
+def litigators_among(conn: Conn, phones: Sequence[str]) -> set[str]:
+    """The numbers among these that are on the list of litigators; none while the setting is off."""
+    listed = {
+        row.phone for some in chunks(phones, ROWS_PER_STATEMENT) for row in conn.all(_LISTED, addresses=list(some))
+    }
+    return listed if listed and LITIGATORS.load(conn).on else set()
 
 
 _NEWEST_MARKETING_ROWS = Statement(

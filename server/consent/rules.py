@@ -306,6 +306,8 @@ def word_of_all(words: Sequence[Word]) -> Word:
 # --- what a change does -------------------------------------------------------------------------
 
 EARLIEST_CONSENT = datetime(1990, 1, 1, tzinfo=UTC)  # CON-7
+IN_FUTURE = "in_future"
+IN_FUTURE_MESSAGE = "A consent cannot have been given in the future."
 CLOCK_TOLERANCE = timedelta(minutes=5)  # a time that is at most this far in the future counts as now
 
 
@@ -359,7 +361,7 @@ def on_change(
     if happened_at is None:
         happened_at = now if current is None else max(now, current.happened_at)
     if not is_now and happened_at > now + CLOCK_TOLERANCE:
-        return Invalid("future", "A consent cannot have been given in the future.")
+        return Invalid("future", IN_FUTURE_MESSAGE)
     if not is_now:
         happened_at = max(min(happened_at, now), EARLIEST_CONSENT)
     subscribes = status == Status.SUBSCRIBED
@@ -430,7 +432,7 @@ class PurposeChange:
 
 @dataclass(frozen=True, slots=True)
 class ConsentChanged:
-    """Announced per contact whose consent changed. `paused`: True: now paused, False: pause lifted, None: neither."""
+    """What changed for one contact. `paused`: True: now paused, False: pause lifted, None: neither."""
 
     contact: int
     changes: tuple[PurposeChange, ...] = ()
@@ -439,6 +441,15 @@ class ConsentChanged:
     @property
     def purposes(self) -> tuple[str, ...]:
         return tuple(change.purpose for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentsChanged:
+    """Announced for all contacts whose consent one step changed. `cause`: what changed them, such as "import:7"; "" if
+    somebody did it by hand or the contact itself."""
+
+    contacts: tuple[ConsentChanged, ...]
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from server.kernel.documents import TOPIC, input_error
 from server.web.http import PUBLIC, Call, Done, EmptyBody, Endpoint, path_id
 
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
-LITIGATORS_AT_ONCE = 500  # numbers per transaction
 Secret = Annotated[str, Field(max_length=200)]
 
 
@@ -271,8 +270,8 @@ async def add_litigators(app: App, call: Call) -> Any:
     body: LitigatorsBody = call.body
     phones, refused, filled = await asyncio.to_thread(_numbers_in, body.lines, body.country)
     added = 0
-    for start in range(0, len(phones), LITIGATORS_AT_ONCE):
-        slice_ = phones[start : start + LITIGATORS_AT_ONCE]
+    for start in range(0, len(phones), revocation.NUMBERS_AT_ONCE):
+        slice_ = phones[start : start + revocation.NUMBERS_AT_ONCE]
         added += await app.write(revocation.add_litigators, call.agent, slice_, call.address)
     listed = await app.read(revocation.litigator_list)
     return responses.ListedNow(
@@ -315,7 +314,8 @@ async def remove_litigator(app: App, call: Call) -> Any:
 
 async def clear_litigators(app: App, call: Call) -> Any:
     """Empty the list."""
-    await app.write(revocation.clear_litigators, call.agent, call.address)
+    while await app.write(revocation.clear_litigators, call.agent, call.address):
+        pass
     return _litigators(await app.read(revocation.litigator_list))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.consent.rules import ConsentChanged, Status
+from server.consent.rules import ConsentsChanged, Status
 from server.events.recording import record
 from server.events.rules import Metric, NewEvent
 from server.kernel.sql import Tx
@@ -11,18 +11,19 @@ from server.links.rules import LinksClicked
 _METRICS = {Status.SUBSCRIBED: Metric.SUBSCRIBED, Status.UNSUBSCRIBED: Metric.UNSUBSCRIBED}
 
 
-def note_consent(tx: Tx, event: ConsentChanged) -> None:
-    """Records a changed consent as an event, except one that ended without a refusal, for example because START undid a STOP."""
+def note_consents(tx: Tx, event: ConsentsChanged) -> None:
+    """Records each changed consent as an event, except one that ended without a refusal, for example because START undid a STOP."""
     record(
         tx,
         [
             NewEvent(
-                event.contact,
+                person.contact,
                 _METRICS[Status(change.status)],
                 "consent",
                 data={"purpose": change.purpose, "method": change.method},
             )
-            for change in event.changes
+            for person in event.contacts
+            for change in person.changes
             if change.status in _METRICS
         ],
     )

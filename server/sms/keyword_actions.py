@@ -132,7 +132,7 @@ def _reply_text(
 
 
 def _reply(tx: Tx, new: NewText, kind: ReplyKind, language: str, word: str = "", *, blocked: bool = True) -> None:
-    if not new.is_phone or consents.litigator(tx, new.phone):
+    if not new.is_phone or consents.litigators_among(tx, [new.phone]):
         return
     text = _reply_text(tx, new, kind, language, word, blocked=blocked)
     if text is not None:

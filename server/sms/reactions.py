@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select
 
 from server.accounts import api_keys
 from server.consent import queries as consents
-from server.consent.rules import AddressChanged, ConsentChanged, Purpose, Status
+from server.consent.rules import AddressChanged, ConsentChanged, ConsentsChanged, Purpose, Status
 from server.delivery.rules import LANES, LEFT_US, OutboundSettled, State, may_retry
 from server.kernel.sql import Statement, Tx
 from server.schema import users
@@ -47,7 +47,15 @@ def note_delivery(tx: Tx, event: OutboundSettled) -> None:
     publish_summary(tx, event.thread)
 
 
-def note_consent(tx: Tx, event: ConsentChanged) -> None:
+def note_consents(tx: Tx, event: ConsentsChanged) -> None:
+    """Shows changed consents in the SMS threads of their contacts. Most contacts of an import have none."""
+    with_threads = threads.contacts_with_threads(tx, [changed.contact for changed in event.contacts])
+    for changed in event.contacts:
+        if changed.contact in with_threads:
+            _note_consent(tx, changed)
+
+
+def _note_consent(tx: Tx, event: ConsentChanged) -> None:
     """Appends an entry per changed purpose to the contact's SMS thread and updates its ticket."""
     thread = threads.thread_of(tx, event.contact, lock=True) or threads.live_thread(tx, event.contact)
     if thread is None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from server.contacts.rules import AddressKind
-from server.kernel.sql import Conn, Statement
+from server.kernel.sql import ROWS_PER_STATEMENT, Conn, Statement, chunks
 from server.schema import addresses, contacts, merged_set, threads
 
 
@@ -76,6 +77,34 @@ def live_thread(tx: Conn, contact: int) -> SmsThread | None:
 def of_set(conn: Conn, contact: int) -> list[SmsThread]:
     """The SMS threads of the contact and all contacts merged with it."""
     return [SmsThread._make(row) for row in conn.all(_OF_SET, contact=contact)]
+
+
+_asked = (
+    select(contacts.c.id.label("asked"), func.coalesce(contacts.c.merged_into, contacts.c.id).label("root"))
+    .where(contacts.c.id.in_(bindparam("contacts", expanding=True)))
+    .cte("asked")
+)
+_merged = contacts.alias("merged")
+_members = (
+    select(_asked.c.asked, _asked.c.root.label("member"))
+    .union_all(select(_asked.c.asked, _merged.c.id).join(_merged, _merged.c.merged_into == _asked.c.root))
+    .cte("members")
+)
+_WITH_THREADS = Statement(
+    select(_members.c.asked)
+    .distinct()
+    .join(threads, threads.c.contact_id == _members.c.member)
+    .where(threads.c.channel == "sms"),
+)
+
+
+def contacts_with_threads(conn: Conn, contact_ids: Sequence[int]) -> set[int]:
+    """Those of these contacts who have an SMS thread, or are merged with a contact who has one."""
+    return {
+        row.asked
+        for some in chunks(sorted(set(contact_ids)), ROWS_PER_STATEMENT)
+        for row in conn.all(_WITH_THREADS, contacts=list(some))
+    }
 
 
 def by_id(conn: Conn, thread: int) -> SmsThread | None:

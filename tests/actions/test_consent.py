@@ -380,7 +380,7 @@ async def test_a_stop_is_announced_for_the_number_and_all_its_contacts(world: Wo
 
     await world.app.write(stop)
     assert events[0] == AddressChanged("sms", NUMBER, "stop")
-    assert [(event.contact, set(event.purposes)) for event in events[1:]] == [
+    assert [(person.contact, set(person.purposes)) for event in events[1:] for person in event.contacts] == [
         (anna, {MARKETING, TRANSACTIONAL}),
         (other_contact, {MARKETING, TRANSACTIONAL}),
     ]

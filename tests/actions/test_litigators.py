@@ -33,6 +33,7 @@ async def add_litigators(world: World, *phones: str) -> int:
 async def switch_list(world: World, on: bool) -> None:
     version = (await world.app.read(revocation.litigator_list)).version
     await world.app.write(revocation.switch_litigators, await olga(world), on, version, "203.0.113.7")
+    await world.advance()
 
 
 async def blocked(world: World, contact: int, purpose: SendPurpose = SendPurpose.CONVERSATION) -> str | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, insert, select
 
 from server.consent import actions, chain, ledger, proof
 from server.consent.ledger import ConsentChange
@@ -23,8 +23,10 @@ from server.delivery.actions import Send
 from server.delivery.rules import SenderKind
 from server.delivery.senders import SenderInput
 from server.errors import Refused
-from server.kernel.sql import Tx
+from server.kernel.slices import in_slices
+from server.kernel.sql import Statement, Tx
 from server.schema import consent_ledger, outbound, suppressions
+from server.schema import contacts as contacts_table
 from tests.faults.tally import Tally
 from tests.sms import open_sms
 from tests.world import World, open_world
@@ -58,6 +60,7 @@ async def run(tally: Tally) -> None:
             tally.floor("messages sent and exported", sent, wanted_sends)
             await _try_tamperings(world, tally)
             await _erase(world, tally, book)
+            await _record_in_bulk(world, tally, 100_000 if tally.full else 1_500)
 
 
 async def _import(world: World, tally: Tally, book: Book, people: int) -> None:
@@ -294,3 +297,52 @@ async def _erase(world: World, tally: Tally, book: Book) -> None:
     suppressions_after = await world.app.read(lambda conn: conn.value(select(func.count()).select_from(suppressions)))
     tally.zero("opt-outs lost by erasure", suppressions_before - suppressions_after)
     tally.lacks("G14: erasing contacts, files, search and logs does not exist yet")
+
+
+# --- statements in bulk -----------------------------------------------------------------------------
+
+_ADD_CONTACT = Statement(
+    insert(contacts_table)
+    .values({name: bindparam(name) for name in "guid email created_at".split()})
+    .returning(contacts_table.c.id, contacts_table.c.email)
+)
+
+
+async def _record_in_bulk(world: World, tally: Tally, count: int) -> None:
+    """Records a statement for each of many new contacts in slices. Each must have its proof, and `verify` must name each
+    row that is edited afterwards."""
+    key = world.app.key(chain.PURPOSE)
+    words: dict[int, str] = {}
+
+    def take(tx: Tx, numbers: list[int]) -> None:
+        rows = [
+            {"guid": f"bulk-{number}", "email": f"bulk{number}@mail.example", "created_at": tx.now}
+            for number in numbers
+        ]
+        people = {row.email: row.id for row in tx.all_many(_ADD_CONTACT, rows)}
+        changes = [
+            ConsentChange(
+                people[f"bulk{number}@mail.example"], Purpose.EMAIL_MARKETING, Status.SUBSCRIBED, Method.IMPORT,
+                f"import:90:{number}", f"Yes to wording {number % 7}", "en", FIRST_CONSENT_AT,
+            )
+            for number in numbers
+        ]  # fmt: skip
+        results = actions.record_many(tx, changes, "import:90")
+        assert all(result.applied for result in results)
+        words.update({change.contact: change.wording for change in changes})
+
+    await in_slices(world.app, take, range(count))
+    rows = await world.rows(consent_ledger, consent_ledger.c.source.like("import:90:%"))
+    proven = {row.contact_id for row in rows if row.wording == words[row.contact_id] and row.address and row.applied}
+    tally.floor("statements recorded in bulk", len(words), count)
+    tally.zero("statements of a bulk without their own proof", count - len(proven))
+    untouched = await world.app.read(proof.verify, key)
+    tally.zero("false alarms after a bulk", len(untouched.findings), untouched.findings[:3])
+    victims = tally.random.sample(sorted(words), 10)
+    edits = tuple(f"UPDATE {LEDGER} SET source = 'import:91' WHERE contact_id = {victim}" for victim in victims)
+    named: list[proof.Finding] = []
+    with contextlib.suppress(_RollBack):
+        await world.app.write(_tamper, edits, {}, key, named)
+    altered = {finding.contact for finding in named if finding.kind == "altered"}
+    tally.zero("edited rows of a bulk that verify did not name", len(set(victims) - altered))
+    tally.zero("false alarms beside edited rows of a bulk", len({finding.contact for finding in named} - set(victims)))
