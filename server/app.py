@@ -46,12 +46,14 @@ from server import migrate
 from server.account_mail import composing
 from server.accounts import mailed_links
 from server.accounts.rules import Can
+from server.audiences import lists
 from server.channels import twilio_sms
 from server.channels.base import SmsChannel
 from server.channels.mail import MailChannel, MailServer
 from server.chat_mail import composing as chat_composing
 from server.chat_mail import follow_ups
 from server.consent import revocation
+from server.contacts import properties
 from server.delivery import deactivations, testing_mail
 from server.delivery.mail import Composer
 from server.delivery.pump import MailPump, Pump
@@ -119,6 +121,8 @@ JOBS: dict[str, Handler] = {
     **mailed_links.HANDLERS,
     **follow_ups.HANDLERS,
     **revocation.HANDLERS,
+    **lists.HANDLERS,
+    **properties.HANDLERS,
     **server.delivery.jobs.HANDLERS,
     **retention.HANDLERS,
     **fetching.HANDLERS,

@@ -35,6 +35,7 @@ class Event:
     data: dict[str, Any] | None
     value: int | None
     currency: str | None
+    cause: str | None
 
 
 OFFSET = "*offset"  # the bookmark whose `tx_id` is added to PostgreSQL's transaction ids (`keep_order`)
@@ -66,6 +67,7 @@ _columns = [
     events.c.data,
     events.c.value,
     events.c.currency,
+    events.c.cause,
 ]
 _NEXT_SQLITE = Statement(
     select(*_columns).where(events.c.id > bindparam("event")).order_by(events.c.id).limit(bindparam("n")),

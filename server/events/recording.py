@@ -14,7 +14,7 @@ from server.kernel.columns import Instant
 from server.kernel.sql import Statement, Tx
 from server.schema import events
 
-_COLUMNS = "contact_id metric happened_at recorded_at source data value currency dedupe".split()
+_COLUMNS = "contact_id metric happened_at recorded_at source data value currency dedupe cause".split()
 _INSERT = Statement(
     insert(events)
     .values({name: bindparam(name) for name in _COLUMNS})
@@ -36,6 +36,7 @@ def record(tx: Tx, new: Sequence[NewEvent]) -> set[str]:
             "value": event.value,
             "currency": event.currency,
             "dedupe": event.dedupe,
+            "cause": event.cause,
         }
         # In the order of their keys, so that two transactions with the same keys cannot deadlock.
         for event in sorted(new, key=lambda event: event.dedupe or "")

@@ -33,12 +33,16 @@ class Metric(StrEnum):
     ORDER_CANCELLED = "order_cancelled"
     ORDER_FULFILLED = "order_fulfilled"
     ORDER_REFUNDED = "order_refunded"
+    LIST_JOINED = "list_joined"
+    LIST_LEFT = "list_left"
+    SEGMENT_ENTERED = "segment_entered"
+    SEGMENT_LEFT = "segment_left"
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event to store. `happened_at` None: now. `value`: ten-thousandths of the currency's unit. `dedupe`: the same key
-    is stored once."""
+    is stored once. `cause`: what caused it, if not the contact."""
 
     contact: int
     metric: str
@@ -48,6 +52,7 @@ class NewEvent:
     value: int | None = None
     currency: str | None = None
     dedupe: str | None = None
+    cause: str | None = None
 
 
 METRIC_CHARS = 60

@@ -5,6 +5,7 @@ Agents see integer keys; visitors see only random tokens. Times are
 """
 
 from server.schema.accounts import api_keys, audit, links, login_failures, sessions, users
+from server.schema.audiences import list_members, lists, postal_codes, segment_members, segment_queue, segments
 from server.schema.consent import (
     consent_heads,
     consent_kinds,
@@ -29,7 +30,7 @@ from server.schema.inbox import attachments, drafts, episodes, follow_ups, sites
 from server.schema.kernel import jobs, processes, settings
 from server.schema.metadata import metadata
 from server.schema.notifications import notification_wishes, notifications, pending_notices
-from server.schema.people import addresses, contacts, merged_set, merges, visitors
+from server.schema.people import addresses, contacts, merged_set, merges, properties, property_values, visitors
 from server.schema.shop import carts, order_lines, orders, refunds, shop_webhooks
 from server.schema.short_links import link_clicks, short_links
 
@@ -57,6 +58,8 @@ __all__ = [
     "jobs",
     "link_clicks",
     "links",
+    "list_members",
+    "lists",
     "litigators",
     "login_failures",
     "mail_copies",
@@ -70,8 +73,14 @@ __all__ = [
     "orders",
     "outbound",
     "pending_notices",
+    "postal_codes",
     "processes",
+    "properties",
+    "property_values",
     "refunds",
+    "segment_members",
+    "segment_queue",
+    "segments",
     "senders",
     "sessions",
     "settings",

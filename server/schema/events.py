@@ -44,7 +44,9 @@ events = Table(
     Column("value", BigInteger),  # money, in ten-thousandths of the currency's unit
     Column("currency", Text),  # ISO 4217
     Column("dedupe", Text),  # the same key is stored once
+    Column("cause", Text),  # what caused it, if not the contact: "import:7", "clock"
     Index("ix_events_contact", "contact_id", "happened_at", "id"),
+    Index("ix_events_metric", "metric", "happened_at", "contact_id"),
     # SQLite must not give the id of a deleted row to a new one: readers have passed it already.
     sqlite_autoincrement=True,
 )

@@ -12,6 +12,7 @@ from sqlalchemy import (
     CompoundSelect,
     ForeignKey,
     Index,
+    Integer,
     Table,
     Text,
     UniqueConstraint,
@@ -41,8 +42,20 @@ contacts = Table(
     Column("merged_into", BigInteger, ForeignKey("contacts.id")),
     # Since when the team reads and answers nothing of this person; merged contacts are blocked together (AMB-5).
     Column("blocked_at", Instant),
+    # The fixed properties (IMP-12). Our own opens and clicks move the last two forward.
+    Column("date_added", Instant),
+    Column("last_open", Instant),
+    Column("last_click", Instant),
     Column("created_at", Instant, nullable=False),
 )
+for _date in ("date_added", "last_open", "last_click"):
+    Index(
+        f"ix_contacts_{_date}",
+        contacts.c[_date],
+        contacts.c.id,
+        postgresql_where=text(f"{_date} IS NOT NULL"),
+        sqlite_where=text(f"{_date} IS NOT NULL"),
+    )
 Index(
     "ix_contacts_blocked",
     contacts.c.blocked_at,
@@ -115,6 +128,41 @@ def merged_set(contact: BindParameter[Any]) -> CompoundSelect[Any]:
         .union_all(select(others.c.id).where(others.c.merged_into == root))
     )
 
+
+# What a team calls a property of its contacts. Its key can be used again after it is deleted.
+properties = Table(
+    "properties",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),  # contacts.property_rules.PropertyType
+    Column("created_at", Instant, nullable=False),
+    Column("deleted_at", Instant),
+)
+Index(
+    "uq_properties_key",
+    properties.c.key,
+    unique=True,
+    postgresql_where=text("deleted_at IS NULL"),
+    sqlite_where=text("deleted_at IS NULL"),
+)
+
+# The values, one row each; a list has a row for each item. Only `contacts/properties.py` writes this table.
+property_values = Table(
+    "property_values",
+    metadata,
+    Column("contact_id", BigInteger, ForeignKey("contacts.id"), primary_key=True),
+    Column("property_id", BigInteger, ForeignKey("properties.id"), primary_key=True),
+    Column("n", Integer, primary_key=True, autoincrement=False),  # place in a list; otherwise 0
+    Column("text", Text),
+    Column("text_key", Text),  # as filters compare it: without case and accents, cut to `property_rules.KEY_CHARS`
+    Column("number", BigInteger),  # in millionths; of a boolean 0 or 1
+    Column("at", Instant),
+    Index("ix_property_values_text", "property_id", "text_key", "contact_id"),
+    Index("ix_property_values_number", "property_id", "number", "contact_id"),
+    Index("ix_property_values_at", "property_id", "at", "contact_id"),
+)
 
 # A browser (anonymous: the hash of its token) or a signed-in person ("ext:<sub>") on a website.
 # Nothing is stored before the first message.

@@ -25,6 +25,7 @@ ORDER = [
     ("account_mail",),
     ("webchat",),
     ("delivery",),
+    ("audiences",),
     ("threads",),
     ("shop",),
     ("events",),

@@ -20,8 +20,10 @@ from server.kernel.sql import Statement
 SERVER = Path(__file__).parents[2] / "server"
 WRITERS = {
     "tickets": {"server.threads.changes"},
-    "contacts": {"server.contacts.actions", "server.contacts.merging"},
+    "contacts": {"server.contacts.actions", "server.contacts.merging", "server.contacts.properties"},
     "addresses": {"server.contacts.actions"},
+    "property_values": {"server.contacts.properties"},
+    "list_members": {"server.audiences.lists"},
 }
 WRITES = {"insert", "update", "delete", "upsert"}
 each_table = pytest.mark.parametrize("table", WRITERS)

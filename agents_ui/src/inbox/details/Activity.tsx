@@ -31,6 +31,10 @@ const METRICS = [
   'ticket_closed',
   'ticket_snoozed',
   'snooze_ended',
+  'list_joined',
+  'list_left',
+  'segment_entered',
+  'segment_left',
 ] as const
 const PAGE = 20
 
