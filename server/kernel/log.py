@@ -20,6 +20,9 @@ MAX_LINES = 10_000  # waiting to be written
 
 sink: Sink | None = None
 
+# Changed in place: loggers keep the list that was configured when they were first used.
+_processors: list[Any] = []
+
 SECRET_WORDS = ("token", "password", "secret", "cookie", "authorization", "identity", "jwt", "api_key")
 
 
@@ -102,16 +105,17 @@ def configure(log_format: str, level: str, *, in_thread: bool = False) -> None:
         renderer = structlog.processors.JSONRenderer()
     else:
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    _processors[:] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redact,
+        structlog.processors.format_exc_info,
+        clean,
+        renderer,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            redact,
-            structlog.processors.format_exc_info,
-            clean,
-            renderer,
-        ],
+        processors=_processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,

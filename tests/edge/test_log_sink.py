@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+import structlog.testing
 
 from server.kernel import log, metrics
 from server.kernel.log import Sink
@@ -61,3 +62,18 @@ def test_a_logger_outlives_the_stream_it_began_on(monkeypatch: pytest.MonkeyPatc
     finally:
         structlog.configure(**old_config)
     assert "first" in first_text and "second" in second_stream.getvalue()
+
+
+def test_a_logger_follows_a_later_configuration() -> None:
+    """Loggers are cached; one that kept the processors of its first use would ignore every later change."""
+    old_config = structlog.get_config()
+    try:
+        log.configure("json", "info")
+        logger = structlog.get_logger("used before")
+        logger.warning("first")
+        log.configure("text", "info")
+        with structlog.testing.capture_logs() as lines:
+            logger.warning("second")
+        assert [line["event"] for line in lines] == ["second"]
+    finally:
+        structlog.configure(**old_config)
