@@ -30,6 +30,7 @@ import server.files.jobs
 import server.inbox.block_http
 import server.inbox.http
 import server.inbox.jobs
+import server.inbox.quick_reply_http
 import server.inbox.snooze_http
 import server.links.http
 import server.live.http
@@ -108,6 +109,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.inbox.http.ENDPOINTS,
     *server.inbox.snooze_http.ENDPOINTS,
     *server.inbox.block_http.ENDPOINTS,
+    *server.inbox.quick_reply_http.ENDPOINTS,
     *server.links.http.ENDPOINTS,
     *server.shop.http.ENDPOINTS,
     *server.live.http.ENDPOINTS,

@@ -335,6 +335,7 @@ class Changed(Frame):
     name: (
         Literal[
             "inbox",
+            "quick_replies",
             "widget",
             "hours",
             "identity",

@@ -8,12 +8,25 @@ from pydantic import BaseModel
 
 from server.delivery.settings import Price
 from server.frames import ContactBrief, EntryOut, TicketOut
+from server.inbox.quick_replies import VersionedReply
 from server.sms.settings import InboxSettings
 
 
 class VersionedInbox(InboxSettings):
     version: str
     free_mail: list[str]  # domains whose support address gets a warning (FUP-2)
+
+
+class QuickReplies(BaseModel):
+    """`brand`: what the variable of this name is filled with. `webchat`: whether web chat offers quick replies, too."""
+
+    quick_replies: list[VersionedReply]
+    brand: str
+    webchat: bool
+
+
+class OneQuickReply(BaseModel):
+    quick_reply: VersionedReply
 
 
 class BulkResult(BaseModel):

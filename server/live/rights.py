@@ -36,6 +36,7 @@ FROM_AGENTS: dict[str, Can] = {
 # The right to read each settings document, by its name in `changed`. Other documents are internal.
 SETTINGS: dict[str, Can] = {
     "inbox": Can.INBOX,
+    "quick_replies": Can.INBOX,
     "widget": Can.CHANNELS,
     "hours": Can.CHANNELS,
     "identity": Can.SECRETS,

@@ -26,7 +26,17 @@ from server.schema.delivery import (
     senders,
 )
 from server.schema.events import event_bookmarks, events
-from server.schema.inbox import attachments, drafts, episodes, follow_ups, sites_seen, threads, tickets, timeline
+from server.schema.inbox import (
+    attachments,
+    drafts,
+    episodes,
+    follow_ups,
+    quick_replies,
+    sites_seen,
+    threads,
+    tickets,
+    timeline,
+)
 from server.schema.kernel import jobs, processes, settings
 from server.schema.metadata import metadata
 from server.schema.notifications import notification_wishes, notifications, pending_notices
@@ -77,6 +87,7 @@ __all__ = [
     "processes",
     "properties",
     "property_values",
+    "quick_replies",
     "refunds",
     "segment_members",
     "segment_queue",

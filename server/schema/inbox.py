@@ -197,6 +197,17 @@ drafts = Table(
     Column("at", Instant, nullable=False),
 )
 
+# Stored texts that agents insert into replies (SET-8).
+quick_replies = Table(
+    "quick_replies",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("shortcut", Text, nullable=False),
+    Column("shortcut_key", Text, nullable=False, unique=True),  # the shortcut without case
+    Column("text", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
 # Sites where the widget was loaded, for the check in Settings.
 sites_seen = Table(
     "sites_seen",

@@ -50,6 +50,7 @@ class InboxSettings(BaseModel):
     auto_response_to: Literal["non_consented", "all"] = "non_consented"
     show_media: ShowMedia = ShowMedia()
     unread_badge: bool = True  # INB-34
+    quick_replies_webchat: bool = False  # whether the composer offers quick replies in web chat, too (SET-8)
     ticket_mail: TicketMail = TicketMail()
 
     # Web chat: follow-up mail to visitors who left (FUP-1 to FUP-5); without `support_from` there is none.

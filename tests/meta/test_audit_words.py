@@ -16,6 +16,7 @@ from server.delivery.mail_domain import DKIM
 from server.delivery.mail_settings import MAIL
 from server.delivery.settings import SMS
 from server.events.retention import RETENTION
+from server.inbox.quick_replies import QuickReply
 from server.links.settings import LINKS
 from server.shop.settings import FETCH, SHOP
 from server.sms.settings import INBOX
@@ -59,5 +60,5 @@ def test_every_changeable_setting_has_a_text() -> None:
     areas = {name for path in (ROOT / "server").rglob("*.py") for name in DOCUMENT.findall(path.read_text())}
     assert areas - SERVER_STATE == {document.name for document in DOCUMENTS}
     fields = {field for document in DOCUMENTS for field in document.model.model_fields}
-    fields |= set(ConsentDefinition.model_fields) | SENDER_FIELDS
+    fields |= set(ConsentDefinition.model_fields) | set(QuickReply.model_fields) | SENDER_FIELDS
     assert fields | set(NameBody.model_fields) == words("settings")  # changes of a contact use the same texts

@@ -135,6 +135,7 @@ export interface InboxBody {
   auto_response_on?: boolean
   auto_response_to?: 'non_consented' | 'all'
   follow_up_minutes?: number
+  quick_replies_webchat?: boolean
   shorten_links?: boolean
   show_media?: ShowMediaInput
   support_from?: string
@@ -167,6 +168,9 @@ export interface NoteBody {
   reopen?: boolean
   text: string
 }
+export interface OneQuickReply {
+  quick_reply: VersionedReply
+}
 export interface OneTicket {
   ticket: TicketOut
 }
@@ -186,6 +190,21 @@ export interface Piece {
   hit: boolean
   text: string
 }
+/**
+ * `brand`: what the variable of this name is filled with. `webchat`: whether web chat offers quick replies, too.
+ */
+export interface QuickReplies {
+  brand: string
+  quick_replies: VersionedReply[]
+  webchat: boolean
+}
+/**
+ * `shortcut`: what agents type after "/"; unique without regard to case.
+ */
+export interface QuickReply {
+  shortcut: string
+  text: string
+}
 export interface ReadBody {
   rev?: number | null
   seq: number
@@ -196,6 +215,14 @@ export interface ReplyBody {
   key: string
   reopen?: boolean
   text: string
+}
+/**
+ * `version`: of the quick reply that the change is based on.
+ */
+export interface ReplyChange {
+  shortcut: string
+  text: string
+  version?: string | null
 }
 export interface SearchHits {
   after: string | null
@@ -255,6 +282,7 @@ export interface VersionedInbox {
   auto_response_to: 'non_consented' | 'all'
   follow_up_minutes: number
   free_mail: string[]
+  quick_replies_webchat: boolean
   shorten_links: boolean
   show_media: ShowMedia
   support_from: string
@@ -262,6 +290,12 @@ export interface VersionedInbox {
   support_reply_to: string
   ticket_mail: TicketMail
   unread_badge: boolean
+  version: string
+}
+export interface VersionedReply {
+  id: number
+  shortcut: string
+  text: string
   version: string
 }
 export interface WakeBody {

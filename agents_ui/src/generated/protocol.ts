@@ -49,6 +49,7 @@ export interface Changed {
   name:
     | (
         | 'inbox'
+        | 'quick_replies'
         | 'widget'
         | 'hours'
         | 'identity'

@@ -10,8 +10,12 @@ const settings = (...paths: string[]): readonly QueryKey[] => paths.map((path) =
 
 /** By the `name` of a `changed` frame. */
 export const SETTINGS: Readonly<Record<NonNullable<Changed['name']>, readonly QueryKey[]>> = {
-  inbox: settings('/api/inbox/settings'),
-  widget: [...settings('/api/settings/widget', 'widget'), ...settings('/api/inbox/settings')],
+  inbox: settings('/api/inbox/settings', '/api/quick-replies'),
+  quick_replies: settings('/api/quick-replies'),
+  widget: [
+    ...settings('/api/settings/widget', 'widget'),
+    ...settings('/api/inbox/settings', '/api/quick-replies'),
+  ],
   hours: settings('/api/settings/hours'),
   identity: settings('widget'),
   sms: settings('/api/sms/settings', '/api/sms/credits', '/api/sms/senders'),

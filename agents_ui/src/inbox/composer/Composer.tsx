@@ -1,5 +1,6 @@
 import { ActionIcon, Button, Popover, SegmentedControl, Textarea, Tooltip } from '@mantine/core'
 import {
+  IconBolt,
   IconLink,
   IconMoodSmile,
   IconPaperclip,
@@ -46,6 +47,7 @@ import {
   writingClasses as sms,
 } from '../../messaging'
 import { useSmsFacts } from '../data/useTicketById'
+import { QuickReplyMenu } from '../desk/parts'
 
 /** Loaded after the list and the thread. Meanwhile nothing can be written in its place. */
 const Barred = lazyPart<BarredProps>(async () => (await import('./Barred')).Barred, {
@@ -66,6 +68,8 @@ const PastedPicture = lazyPart<PastedPictureProps>(async () => (await additions(
 })
 const UploadChips = lazyPart<UploadChipsProps>(async () => (await additions()).UploadChips, { soon: true })
 
+/** What is typed after "/" at the start of a reply. */
+const SHORTCUT = /^\/([^\s/]*)$/u
 const LONGEST = 8_000
 const COUNT_FROM = 7_000
 const TYPING_EVERY_MS = 3_000
@@ -84,6 +88,10 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
   const picker = useRef<HTMLInputElement>(null)
   const typed = useRef(-Infinity)
   const [emoji, setEmoji] = useState(false)
+  // Opened by its button, or closed with Escape for this text.
+  const [quick, setQuick] = useState<'open' | 'closed' | null>(null)
+  const [quickOption, setQuickOption] = useState<string | null>(null)
+  const quickKeys = useRef<(pressed: string) => boolean>(null)
   const [dropping, setDropping] = useState(false)
   const [offered, setOffered] = useState<readonly File[]>([])
   const backdrop = useRef<HTMLDivElement>(null)
@@ -103,6 +111,10 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
   const uploading = uploads.some((upload) => upload.state === 'uploading')
   const files = note ? [] : draft.files
   const ready = (draft.text.trim() !== '' || files.length > 0) && tooMany === 0 && !(uploading && !note)
+
+  const typedShortcut = SHORTCUT.exec(draft.text)?.[1]
+  const quickQuery =
+    note || quick === 'closed' ? undefined : quick === 'open' ? (typedShortcut ?? '') : typedShortcut
 
   const describedBy = [writing && meterId, tooMany > 0 && errorId].filter(Boolean).join(' ')
 
@@ -139,6 +151,7 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
 
   function write(text: string) {
     setDraft(ticket.id, { text })
+    if (quick === 'open' || !text.startsWith('/')) setQuick(null)
     // Notes are not shown to the customer, so typing is not announced.
     if (note || !text || performance.now() - typed.current < TYPING_EVERY_MS) return
     typed.current = performance.now()
@@ -156,7 +169,23 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
     })
   }
 
+  function insertQuick(text: string) {
+    if (typedShortcut === undefined) insert(text)
+    else {
+      write(text)
+      requestAnimationFrame(() => {
+        box.current?.focus()
+        box.current?.setSelectionRange(text.length, text.length)
+      })
+    }
+    setQuick(text.startsWith('/') ? 'closed' : null)
+  }
+
   function onKeyDown(event: KeyboardEvent) {
+    if (quickQuery !== undefined && !event.nativeEvent.isComposing && !event.ctrlKey && !event.metaKey) {
+      if (event.key === 'Escape') return setQuick('closed')
+      if (!event.shiftKey && quickKeys.current?.(event.key)) return event.preventDefault()
+    }
     if (event.key === 'Escape') {
       box.current?.blur()
       return
@@ -213,6 +242,16 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
         onDragLeave={() => setDropping(false)}
         onDrop={onDrop}
       >
+        {quickQuery !== undefined && (
+          <QuickReplyMenu
+            ticket={ticket}
+            query={quickQuery}
+            pictures={files.length}
+            keys={quickKeys}
+            onActive={setQuickOption}
+            onPick={insertQuick}
+          />
+        )}
         <SegmentedControl
           size="xs"
           className={classes.mode}
@@ -245,7 +284,10 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
             aria-label={note ? t('inbox.note') : t('inbox.reply')}
             // Mantine would replace a plain `aria-describedby` by the id of the error.
             attributes={{
-              input: { 'aria-describedby': describedBy || undefined },
+              input: {
+                'aria-describedby': describedBy || undefined,
+                'aria-activedescendant': quickOption ?? undefined,
+              },
             }}
             classNames={{ input: classes.input! }}
             dir="auto"
@@ -345,6 +387,20 @@ export function Composer({ ticket, ref }: { ticket: TicketOut; ref: Ref<Composer
               />
             </Popover.Dropdown>
           </Popover>
+          {texting && (
+            <Tooltip label={`${t('inbox.quickReplies')} · /`} disabled={quickQuery !== undefined}>
+              <ActionIcon
+                onClick={() => {
+                  setQuick(quickQuery === undefined ? 'open' : typedShortcut === undefined ? null : 'closed')
+                  box.current?.focus()
+                }}
+                aria-label={t('inbox.quickReplies')}
+                aria-expanded={quickQuery !== undefined}
+              >
+                <IconBolt size={18} stroke={1.7} />
+              </ActionIcon>
+            </Tooltip>
+          )}
           <span className={classes.hint} data-kept={texting || undefined}>
             {writing ? (
               <Meter writing={writing} id={meterId} />

@@ -11,8 +11,10 @@ import frame from '../Settings.module.css'
 import { Blocked } from './Blocked'
 import { General } from './General'
 import { Inbound } from './Inbound'
+import { QuickReplies } from './QuickReplies'
 
 const PATH = '/api/inbox/settings'
+const TABS = ['general', 'inbound', 'quick']
 
 export function InboxSettings() {
   const { t } = useTranslation()
@@ -28,7 +30,9 @@ export function InboxSettings() {
 function Form({ saved }: { saved: Values }) {
   const { t } = useTranslation()
   const mayUnblock = useCan('unblock')
-  const [tab, setTab] = useState<string | null>('general')
+  const [tab, setTab] = useState<string | null>(
+    () => TABS.find((name) => `#${name}` === location.hash) ?? 'general',
+  )
   const form = useEditing(PATH, saved, undefined, (fields) => {
     if (fields.includes('auto_response')) setTab('inbound')
   })
@@ -38,6 +42,7 @@ function Form({ saved }: { saved: Values }) {
         <Tabs.List mb="md" className={frame.tabs}>
           <Tabs.Tab value="general">{t('settings.inbox.general')}</Tabs.Tab>
           <Tabs.Tab value="inbound">{t('settings.inbox.inbound')}</Tabs.Tab>
+          <Tabs.Tab value="quick">{t('settings.quick.title')}</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="general">
           <General {...form} />
@@ -46,6 +51,9 @@ function Form({ saved }: { saved: Values }) {
         {/* Stays mounted: it has a form of its own. */}
         <Tabs.Panel value="inbound" keepMounted>
           <Inbound {...form} />
+        </Tabs.Panel>
+        <Tabs.Panel value="quick">
+          <QuickReplies {...form} />
         </Tabs.Panel>
       </Tabs>
       <SaveBar form={form} />
