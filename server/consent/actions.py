@@ -26,7 +26,6 @@ from server.consent.ledger import (
 )
 from server.consent.queries import contacts_with_number, known_purpose, opt_in, suppression, suppressions_of
 from server.consent.rules import (
-    AddressChanged,
     ConsentChanged,
     ConsentsChanged,
     CurrentConsent,
@@ -36,9 +35,10 @@ from server.consent.rules import (
     Status,
     Suppressed,
 )
+from server.consent.suppressing import store_suppression, unsuppress
 from server.errors import Conflict, NotFound, Refused
 from server.kernel.sql import Statement, Tx
-from server.schema import consents, opt_ins, suppressions
+from server.schema import consents, opt_ins
 from server.text import one_line
 
 OPT_IN_EXPIRES_AFTER = timedelta(days=7)  # for the question of a double opt-in
@@ -143,51 +143,6 @@ def store_missing(tx: Tx, contact: int) -> None:
             store_consent(tx, change, rules.EARLIEST_CONSENT, False, None)
 
 
-# --- suppressions -------------------------------------------------------------------------------
-
-_insert_suppression = insert(suppressions).values(
-    {column.name: bindparam(column.name) for column in suppressions.columns}
-)
-_UPSERT_SUPPRESSION = Statement(
-    _insert_suppression.on_conflict_do_update(
-        index_elements=["channel", "address"],
-        set_={name: _insert_suppression.excluded[name] for name in ("reason", "detail", "at")},
-    )
-)
-_DELETE_SUPPRESSION = Statement(
-    delete(suppressions).where(
-        suppressions.c.channel == bindparam("channel"), suppressions.c.address == bindparam("address")
-    )
-)
-
-
-def suppress(
-    tx: Tx, channel: rules.Channel, address: str, reason: Suppressed, detail: str = "", at: datetime | None = None
-) -> bool:
-    """Stops all sends to this address. Returns False if the present suppression stays, because it has the same reason, is
-    an opt-out, or is newer. `at`: when the reason arose; None: now.
-    """
-    tx.lock_names(f"{channel}:{address}")
-    present = suppression(tx, channel, address)
-    # An opt-out stays an opt-out when the number later turns out to be dead: only START lifts it.
-    if present is not None and (present.reason == reason or present.reason in rules.OPTED_OUT):
-        return False
-    if present is not None and at is not None and present.at > at:
-        return False
-    tx.run(_UPSERT_SUPPRESSION, channel=channel, address=address, reason=reason, detail=detail, at=at or tx.now)
-    tx.announce(AddressChanged(channel, address, reason))
-    return True
-
-
-def unsuppress(tx: Tx, channel: rules.Channel, address: str) -> bool:
-    """Lifts the suppression of this address. Returns False if there was none."""
-    tx.lock_names(f"{channel}:{address}")
-    lifted = tx.run(_DELETE_SUPPRESSION, channel=channel, address=address) > 0
-    if lifted:
-        tx.announce(AddressChanged(channel, address, None))
-    return lifted
-
-
 # --- STOP and START -----------------------------------------------------------------------------
 
 
@@ -225,8 +180,7 @@ def _stop(
     present = suppression(tx, "sms", phone)
     first = present is None or present.reason not in rules.OPTED_OUT
     if first:
-        tx.run(_UPSERT_SUPPRESSION, channel="sms", address=phone, reason=suppression_reason, detail=source, at=tx.now)
-        tx.announce(AddressChanged("sms", phone, suppression_reason))
+        store_suppression(tx, "sms", phone, suppression_reason, source)
     for contact in _contacts_concerned(tx, phone, contact_ids):
         lock_head(tx, contact)
         changes = []

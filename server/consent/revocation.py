@@ -13,11 +13,12 @@ from server.accounts.rules import Agent
 from server.audit import versions
 from server.audit.actions import record, settings_changed
 from server.consent import rules
-from server.consent.actions import record_many, suppress
+from server.consent.actions import record_many
 from server.consent.ledger import LOCK_CONSENT, ConsentChange
 from server.consent.queries import PHONE, contacts_with_number, litigators_among
 from server.consent.rules import AddressChanged, Method, Status, Suppressed
 from server.consent.settings import LITIGATORS, LitigatorSettings
+from server.consent.suppressing import suppress
 from server.kernel import jobs
 from server.kernel.context import App
 from server.kernel.documents import publish_change

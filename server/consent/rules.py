@@ -78,10 +78,43 @@ class Suppressed(StrEnum):
     INVALID = "invalid"
     LANDLINE = "landline"
     DEAD = "dead"
+    SOFT_BOUNCES = "soft_bounces"  # e-mail: more than `MAX_SOFT_BOUNCES` in a row
 
 
+MAX_SOFT_BOUNCES = 7  # in a row (SUP-3)
 OPTED_OUT = frozenset({Suppressed.STOP, Suppressed.GATEWAY, Suppressed.AGENT})
 UNREACHABLE = frozenset({Suppressed.INVALID, Suppressed.LANDLINE, Suppressed.DEAD})
+
+
+def suppression_replaces(
+    channel: Channel, present: str | None, new: str, *, present_at: datetime | None, at: datetime | None
+) -> bool:
+    """Whether a new reason replaces the present one of an address. `at`: when the new reason arose; None: now.
+
+    An opt-out stays an opt-out when the number later turns out to be dead: only START lifts it. A dead e-mail address
+    gets no mail at all, a suppressed one only no marketing, so "dead" replaces every other reason of an e-mail address
+    and nothing replaces it.
+    """
+    if present is None:
+        return True
+    if present == new or (at is not None and present_at is not None and present_at > at):
+        return False
+    if channel == "email":
+        return present not in UNREACHABLE and (new in UNREACHABLE or present not in OPTED_OUT)
+    return present not in OPTED_OUT
+
+
+def liftable(channel: str, reason: str) -> bool:
+    """Whether a user may lift this suppression. The owner of a number lifts an opt-out by texting START."""
+    return not (channel == "sms" and reason in (Suppressed.STOP, Suppressed.GATEWAY))
+
+
+def soft_bounces_in_a_row(run: int, accepted_since: int, *, was_accepted: bool) -> int:
+    """The length of a run of soft bounces with one more. `accepted_since`: mails to the address that a server accepted
+    since the last bounce, of which the returned one is one if it `was_accepted`. Another of them that did not come back
+    ends the run."""
+    return 1 if accepted_since > int(was_accepted) else run + 1
+
 
 # Numbers that carriers report for a hidden sender: "ANONYMOUS", "RESTRICTED", "BLOCKED" or "UNKNOWN" in keypad digits.
 ANONYMOUS = frozenset(("+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253", "+865966"))

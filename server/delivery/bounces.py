@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import bindparam, insert
 
 from server.channels.bounces import Bounce, Fate
-from server.consent import actions as consent
+from server.consent import suppressing
 from server.consent.rules import Suppressed
 from server.delivery import mail, queries, settling
 from server.delivery.queries import Outbound
@@ -56,10 +56,12 @@ def apply_bounce(tx: Tx, bounce: Bounce) -> AppliedBounce:
         at=tx.now,
     )
     state = STATES.get(bounce.fate)
+    is_new = False
     if state is not None:
         failed = state is State.UNDELIVERED
-        settling.settle_by_report(tx, row, state, bounce.status if failed else "", bounce.detail if failed else "")
-    return AppliedBounce(bounce.fate, row.id, bounce.dead and _suppress(tx, row, bounce))
+        reason, detail = (bounce.status, bounce.detail) if failed else ("", "")
+        is_new = settling.settle_by_report(tx, row, state, reason, detail)
+    return AppliedBounce(bounce.fate, row.id, _suppress(tx, row, bounce, is_new))
 
 
 def _find_outbound(tx: Tx, bounce: Bounce) -> int | None:
@@ -71,9 +73,19 @@ def _find_outbound(tx: Tx, bounce: Bounce) -> int | None:
     )
 
 
-def _suppress(tx: Tx, row: Outbound, bounce: Bounce) -> bool:
-    words = f"{bounce.status} {bounce.detail}".strip() or "The address does not exist."
-    suppressed = consent.suppress(tx, "email", row.recipient.lower(), Suppressed.DEAD, words)
-    if suppressed:
-        log.info("mail_address_dead", outbound=row.id, status=bounce.status)
-    return suppressed
+def _suppress(tx: Tx, row: Outbound, bounce: Bounce, is_new: bool) -> bool:
+    """Suppresses an address that does not exist at once, another one after a run of failed mails (SUP-3). `is_new`: the
+    report is the first one of its mail."""
+    address = row.recipient.lower()
+    if bounce.dead:
+        words = f"{bounce.status} {bounce.detail}".strip() or "The address does not exist."
+        suppressed = suppressing.suppress(tx, "email", address, Suppressed.DEAD, words)
+        if suppressed:
+            log.info("mail_address_dead", outbound=row.id, status=bounce.status)
+        return suppressed
+    if is_new and bounce.fate is Fate.DELIVERED:
+        suppressing.note_delivered(tx, address)
+    if not is_new or bounce.fate not in (Fate.SOFT, Fate.HARD):
+        return False
+    words = f"{bounce.status} {bounce.detail}".strip()
+    return suppressing.note_soft_bounce(tx, address, words, was_accepted=True)

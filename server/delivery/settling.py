@@ -18,6 +18,7 @@ from server.audit.actions import record
 from server.channels import twilio_errors
 from server.channels.base import Accepted, Listed, NotSent, Rejected, Report, Sent, Unclear, Verdict
 from server.consent import actions as consent
+from server.consent import suppressing
 from server.consent.rules import Suppressed
 from server.delivery import queries, rules
 from server.delivery.actions import move_messages, wake_pump
@@ -34,6 +35,7 @@ from server.schema import carrier_reports, credit_days, credits, outbound, sende
 log = structlog.get_logger()
 
 RECONCILE = "delivery.reconcile"
+UNREACHED = "unreached"  # our provider or mail server could not be reached
 
 _SET_STATE = Statement(
     update(outbound)
@@ -278,6 +280,7 @@ def settle_outcomes(tx: Tx, outcomes: list[Outcome]) -> None:
     rows = [{"outbound": id, "attempt": attempt, "new_sid": sid} for (id, attempt), sid in accepted_sids.items()]
     accepted = {(row.id, row.attempts): row for row in tx.all_many(_MARK_ACCEPTED, rows, now=tx.now)}
     _charge(tx, accepted.values())
+    suppressing.note_accepted(tx, [row.recipient for row in accepted.values() if row.channel == "email"])
     for outcome in outcomes:
         match outcome.sent:
             case Accepted(sid, status):
@@ -289,7 +292,7 @@ def settle_outcomes(tx: Tx, outcomes: list[Outcome]) -> None:
             case Unclear(message):
                 mark_unknown(tx, outcome.id, outcome.turn, outcome.attempt, message)
             case NotSent(message):
-                _retry_later(tx, outcome, "unreached", message, None)
+                _retry_later(tx, outcome, UNREACHED, message, None)
 
 
 def _sid_lock(sid: str) -> str:
@@ -338,6 +341,8 @@ def _retry_later(tx: Tx, outcome: Outcome, reason: str, detail: str, asked_s: fl
         row = queries.by_id(tx, outcome.id, lock=True)
         if row is not None and row.attempts == outcome.attempt and row.state in (State.SENDING, State.UNKNOWN):
             _set_state(tx, row, State.FAILED, reason, detail)
+            if mail and reason != UNREACHED:  # the recipient's server refused it each time, for a passing reason
+                suppressing.note_soft_bounce(tx, row.recipient.lower(), detail, was_accepted=False)
         return
     pause = (
         rules.mail_retry_delay(outcome.attempt, outcome.jitter)
@@ -377,7 +382,7 @@ def _login_in(tx: Tx, channel: str) -> tuple[str, str, str]:
 def _apply_mail_verdict(tx: Tx, row: Outbound, code: int | None, verdict: Verdict, sentence: str) -> None:
     """Applies what a mail server's refusal changes besides the mail: suppresses the address or stops all mail."""
     if verdict is Verdict.INVALID:
-        consent.suppress(tx, "email", row.recipient.lower(), Suppressed.DEAD, sentence)
+        suppressing.suppress(tx, "email", row.recipient.lower(), Suppressed.DEAD, sentence)
     elif verdict is Verdict.STOP_ALL:
         document = MAIL.load(tx)
         if not document.stopped:
@@ -398,7 +403,7 @@ def _apply_verdict(tx: Tx, row: Outbound, code: int | None, verdict: Verdict, se
         case Verdict.INVALID:
             landline = code in (21614, 30006)
             kind = Suppressed.LANDLINE if landline else Suppressed.INVALID
-            consent.suppress(tx, "sms", row.recipient, kind, sentence)
+            suppressing.suppress(tx, "sms", row.recipient, kind, sentence)
         case Verdict.STOP_SENDER:
             if row.sender and (stopped := tx.all(_STOP_SENDER, by=row.sender, why=f"{code}: {sentence}")):
                 move_messages(tx, [sender.address for sender in stopped])

@@ -21,6 +21,7 @@ def note_consents(tx: Tx, event: ConsentsChanged) -> None:
                 _METRICS[Status(change.status)],
                 "consent",
                 data={"purpose": change.purpose, "method": change.method},
+                cause=event.cause or None,
             )
             for person in event.contacts
             for change in person.changes

@@ -14,6 +14,7 @@ from server.schema.consent import (
     consents,
     litigators,
     opt_ins,
+    soft_bounces,
     suppressions,
 )
 from server.schema.delivery import (
@@ -98,6 +99,7 @@ __all__ = [
     "shop_webhooks",
     "short_links",
     "sites_seen",
+    "soft_bounces",
     "suppressions",
     "threads",
     "tickets",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text
 
 from server.kernel.columns import Instant, Json, Key
 from server.schema.metadata import metadata
@@ -89,9 +89,22 @@ suppressions = Table(
     metadata,
     Column("channel", Text, primary_key=True),  # sms | email
     Column("address", Text, primary_key=True),  # E.164, or lower-case e-mail
-    Column("reason", Text, nullable=False),  # stop | gateway | invalid | landline | dead | agent | deactivated
+    # stop | gateway | invalid | landline | dead | agent | deactivated | soft_bounces
+    Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False, server_default=""),
     Column("at", Instant, nullable=False),
+    Column("source", Text, nullable=False, server_default=""),  # "user:3", "import:7"; "": automatic
+)
+Index("ix_suppressions_at", suppressions.c.at, suppressions.c.channel, suppressions.c.address)
+
+# E-mail addresses whose last mails were returned for a passing reason (SUP-3).
+soft_bounces = Table(
+    "soft_bounces",
+    metadata,
+    Column("address", Text, primary_key=True),
+    Column("run", Integer, nullable=False),  # how many in a row
+    Column("accepted_since", Integer, nullable=False),  # mails that the server accepted since the last bounce
+    Column("last_at", Instant, nullable=False),
 )
 
 # The owner's list of people known for suing over texts; nothing is sent to them while the setting is on (CON-8).

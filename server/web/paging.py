@@ -11,14 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import orjson
+
 from server.errors import BadRequest
 from server.kernel.context import App
 from server.kernel.ids import sign, signed_by
 from server.web.http import Call
 
 T = TypeVar("T")
-Key = tuple[int, ...]  # sort values of a row; times in microseconds
-LONGEST = 200  # characters of a cursor
+Key = tuple[Any, ...]  # sort values of a row: whole numbers (times in microseconds) and texts
+LONGEST = 4_000  # characters of a cursor
 
 PAGING_QUERY: dict[str, dict[str, Any]] = {
     "after": {"type": "string", "description": "The rows after this cursor, of the page before."},
@@ -84,17 +86,19 @@ class Paging:
         )
 
     def encode(self, key: Key) -> str:
-        position = ".".join(map(str, key))
+        position = orjson.dumps(key).decode()
         return urlsafe_b64encode(f"{position}.{self._tag(position)}".encode()).decode().rstrip("=")
 
     def decode(self, cursor: str, field: str) -> Key:
         try:
             text = urlsafe_b64decode(cursor[:LONGEST] + "=" * (-len(cursor) % 4)).decode()
             position, _, tag = text.rpartition(".")
-            values = position.split(".")
-            if not signed_by(self._key, f"{self._name}:{position}", tag) or len(values) != self._size:
+            if not signed_by(self._key, f"{self._name}:{position}", tag):
                 raise ValueError
-            return tuple(map(int, values))
+            values = orjson.loads(position)
+            if len(values) != self._size:
+                raise ValueError
+            return tuple(values)
         except ValueError:
             raise BadRequest(
                 "bad_cursor", "This cursor is not of this list. Start from the first page.", field=field

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import insert
 
 from server import schema
-from server.consent import actions, chain, ledger, proof, queries, rules
+from server.consent import actions, chain, ledger, proof, queries, rules, suppressing
 from server.consent.ledger import ConsentChange
 from server.consent.rules import AddressChanged, Allowed, Blocked, Method, Purpose, SendPurpose, Status, Suppressed
 from server.contacts import actions as contacts
@@ -299,11 +299,11 @@ async def test_a_subscribe_keyword_lifts_the_opt_out(world: World) -> None:
 
 async def test_start_does_not_lift_a_dead_number_and_a_dead_number_does_not_replace_an_opt_out(world: World) -> None:
     anna = await person(world)
-    await world.app.write(actions.suppress, "sms", NUMBER, Suppressed.INVALID, "21211")
+    await world.app.write(suppressing.suppress, "sms", NUMBER, Suppressed.INVALID, "21211")
     result = rules.barred(await world.app.read(queries.facts, anna, NUMBER))
     assert result is not None and result.code == "unreachable"
     await world.app.write(actions.stop, NUMBER, [anna])
-    assert not await world.app.write(actions.suppress, "sms", NUMBER, Suppressed.DEAD)
+    assert not await world.app.write(suppressing.suppress, "sms", NUMBER, Suppressed.DEAD)
     [suppression] = await world.rows(suppressions)
     assert suppression.reason == "stop"
 

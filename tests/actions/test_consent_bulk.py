@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from server.consent import actions, chain, proof, revocation
+from server.consent import actions, chain, proof, revocation, suppressing
 from server.consent.ledger import ConsentChange, ConsentResult
 from server.consent.rules import Method, Purpose, Status, Suppressed
 from server.kernel.sql import Conn, Tx
@@ -43,7 +43,7 @@ async def prepare(world: World) -> list[int]:
     """Eight people: one opted out by text, one on the list of litigators, one with a deactivated number."""
     people = await world.app.write(add_people, 8)
     await world.app.write(functools.partial(actions.stop, source="sms:SM1"), "+48501000000", [people[0]])
-    await world.app.write(actions.suppress, "sms", "+48501000002", Suppressed.DEACTIVATED, "", world.now)
+    await world.app.write(suppressing.suppress, "sms", "+48501000002", Suppressed.DEACTIVATED, "", world.now)
 
     def list_one(tx: Tx) -> None:
         tx.run(insert(litigators).values(phone="+48501000001", added_at=tx.now))
@@ -122,14 +122,18 @@ async def test_an_older_yes_is_kept_as_evidence_and_a_newer_no_stays(world: Worl
         for who, before in ((anna, world.now - timedelta(days=1)), (maria, world.now + timedelta(days=1)))
     ]
     older, future = await world.app.write(actions.record_many, yes, "import:1")
+    other = ConsentChange(maria, EMAIL, Status.SUBSCRIBED, Method.IMPORT, "import:1")
+    await world.app.write(actions.record_many, [other], "import:1")
+    causes = [(row.contact_id, row.cause) for row in await world.rows(events)]
+    assert causes == [(anna, None), (maria, "import:1")]
     assert (older.applied, older.status, older.reason_not_applied) == (False, Status.UNSUBSCRIBED, "older")
     assert (future.applied, future.reason_not_applied) == (False, "in_future")
-    rows = await world.rows(consent_ledger)
+    rows = await world.rows(consent_ledger, consent_ledger.c.purpose == MARKETING)
     assert [(row.contact_id, row.status, row.applied) for row in rows] == [
         (anna, "unsubscribed", True),
         (anna, "subscribed", False),
     ]
-    (current,) = await world.rows(consents)
+    (current,) = await world.rows(consents, consents.c.purpose == MARKETING)
     assert (current.contact_id, current.status) == (anna, Status.UNSUBSCRIBED)
 
 

@@ -336,7 +336,7 @@ async def _record_in_bulk(world: World, tally: Tally, count: int) -> None:
     proven = {row.contact_id for row in rows if row.wording == words[row.contact_id] and row.address and row.applied}
     tally.floor("statements recorded in bulk", len(words), count)
     tally.zero("statements of a bulk without their own proof", count - len(proven))
-    untouched = await world.app.read(proof.verify, key)
+    untouched = await world.app.read_slowly(proof.verify, key)
     tally.zero("false alarms after a bulk", len(untouched.findings), untouched.findings[:3])
     victims = tally.random.sample(sorted(words), 10)
     edits = tuple(f"UPDATE {LEDGER} SET source = 'import:91' WHERE contact_id = {victim}" for victim in victims)

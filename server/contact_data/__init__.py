@@ -1,0 +1,1 @@
+"""What users and programs enter about contacts, take out, and erase."""
