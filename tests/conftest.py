@@ -49,6 +49,10 @@ def pytest_runtest_teardown() -> Generator[None]:
         services.drop_copies()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full-filters", action="store_true", help="2,000 random filters on each database instead of 300")
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest) -> str:
     """Both databases: every test that uses this fixture, or `world`, runs twice."""

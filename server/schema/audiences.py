@@ -83,7 +83,7 @@ postal_codes = Table(
     "postal_codes",
     metadata,
     Column("country", Text, primary_key=True),  # ISO 3166, upper case
-    Column("code", Text, primary_key=True),  # upper case, without spaces and hyphens
+    Column("code", Text, primary_key=True),  # `places.normal_code`: lower case, without spaces and hyphens
     Column("latitude", Integer, nullable=False),
     Column("longitude", Integer, nullable=False),
 )
