@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 import orjson
+from pydantic import BaseModel
 from sqlalchemy import bindparam, func, select
 
 from server.audit.actions import settings_changed
@@ -80,6 +81,12 @@ def check(
         else "Send the version of the settings that your change is based on.",
         conflict={"current": {**shown, "version": current}, "changes": changes},
     )
+
+
+def changes_any_of(form: type[BaseModel]) -> Callable[[Row], bool]:
+    """For `check`: whether an audit line changed a field of this form, if a document has several forms."""
+    fields = set(form.model_fields)
+    return lambda line: bool(fields & set(line.detail.get("settings", [])))
 
 
 def _actions(documents: tuple[str, ...]) -> list[str]:

@@ -26,7 +26,7 @@ from server.kernel.context import App
 from server.sms import replies
 from server.sms.eligibility import cached_numbers, ticket_answer, ticket_json
 from server.sms.media import OWNER
-from server.sms.settings import INBOX, InboxSettings
+from server.sms.settings import INBOX
 from server.threads import entries, mails, tickets
 from server.threads.entries import Entry
 from server.threads.tickets import Written
@@ -35,6 +35,7 @@ from server.web.http import PUBLIC, WHOLE_NUMBER, Call, EmptyBody, Endpoint, pat
 from server.web.paging import PAGING_QUERY, Paging
 from server.webchat import visitors
 from server.webchat.rules import clean_url
+from server.webchat.settings import WIDGET
 
 MAX_PAGE = 100
 
@@ -414,7 +415,7 @@ async def decide_stop_request(app: App, call: Call) -> Any:
     return await ticket_answer(app, ticket)
 
 
-class InboxBody(InboxSettings):
+class InboxBody(settings.InboxForm):
     """`version`: of the settings that the change is based on."""
 
     version: str | None = None
@@ -430,11 +431,12 @@ async def get_settings(app: App, call: Call) -> Any:
 
 async def put_settings(app: App, call: Call) -> Any:
     """Change the inbox's settings. `show_media.webchat` needs the permission to configure the widget."""
-    new_settings = InboxSettings.model_construct(
-        **{name: getattr(call.body, name) for name in InboxSettings.model_fields}
-    )
+    sent = {name: getattr(call.body, name) for name in settings.InboxForm.model_fields}
+    fields_set = call.body.model_fields_set - {"version"}
+    new_settings = settings.InboxForm.model_construct(_fields_set=fields_set, **sent)
     saved = await app.write(settings.change, call.agent, new_settings, call.body.version, call.address)
     INBOX.cached(app).on_published("", None)
+    WIDGET.cached(app).on_published("", None)
     return saved.json() | _FREE_MAIL
 
 

@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from server.delivery.settings import Price
 from server.frames import ContactBrief, EntryOut, TicketOut
 from server.inbox.quick_replies import VersionedReply
-from server.sms.settings import InboxSettings
+from server.inbox.settings import InboxForm
 
 
-class VersionedInbox(InboxSettings):
+class VersionedInbox(InboxForm):
     version: str
     free_mail: list[str]  # domains whose support address gets a warning (FUP-2)
 

@@ -1,6 +1,7 @@
 """Settings → Inbox.
 
-`show_media.webchat` is the widget's setting `visitor_files`, shown and changed here by users who may configure the
+Two parts are stored with the widget: the welcome message, which everybody with the inbox may change, and
+`show_media.webchat`, which is the widget's setting `visitor_files` and is changed here by users who may configure the
 widget (ROL-8).
 """
 
@@ -11,51 +12,59 @@ from server.audit import versions
 from server.audit.actions import settings_changed
 from server.audit.versions import Versioned
 from server.errors import Forbidden, Refused
-from server.kernel.sql import Conn, Tx
+from server.kernel.sql import Conn, Row, Tx
 from server.sms.settings import INBOX, InboxSettings
-from server.webchat.settings import WIDGET
+from server.webchat.settings import WIDGET, Welcome
 
 
-def load(conn: Conn) -> InboxSettings:
-    """The inbox's settings, with `show_media.webchat` from the widget's."""
-    settings = INBOX.load(conn)
-    media = settings.show_media.model_copy(update={"webchat": WIDGET.load(conn).visitor_files})
-    return settings.model_copy(update={"show_media": media})
+class InboxForm(InboxSettings, Welcome):
+    """All settings of Settings → Inbox, except the business hours and the quick replies."""
+
+
+def load(conn: Conn) -> InboxForm:
+    settings, chat = INBOX.load(conn), WIDGET.load(conn)
+    media = settings.show_media.model_copy(update={"webchat": chat.visitor_files})
+    welcome = {name: getattr(chat, name) for name in Welcome.model_fields}
+    return InboxForm.model_construct(**{**dict(settings), "show_media": media, **welcome})
 
 
 DOCUMENTS = (INBOX.name, WIDGET.name)
 
 
-def load_versioned(conn: Conn) -> Versioned[InboxSettings]:
+def load_versioned(conn: Conn) -> Versioned[InboxForm]:
     loaded = load(conn)
     return Versioned(loaded, versions.version_of(conn, DOCUMENTS, loaded.model_dump(mode="json")))
 
 
-def change(
-    tx: Tx, agent: Agent, settings: InboxSettings, version: str | None, address: str
-) -> Versioned[InboxSettings]:
+def change(tx: Tx, agent: Agent, settings: InboxForm, version: str | None, address: str) -> Versioned[InboxForm]:
     """Saves the inbox's and the widget's settings; the audit log names the changed fields. Raises `Conflict`
     "stale_version".
 
-    A missing `show_media.webchat` leaves the widget's setting unchanged. Raises `Refused` if the automatic answer is on
+    A missing field of the widget's settings leaves it unchanged. Raises `Refused` if the automatic answer is on
     and empty, and `Forbidden` if the agent changes the widget's setting without the permission.
     """
     if settings.auto_response_on and not settings.auto_response:
         raise Refused("invalid", "Write the auto-response, or turn it off.", field="auto_response", fault="required")
     versions.lock(tx, *DOCUMENTS)
     current = load(tx).model_dump(mode="json")
-    versions.check(tx, version, DOCUMENTS, current, current)
+    versions.check(tx, version, DOCUMENTS, current, current, _concerns)
     chat = WIDGET.load(tx)
+    changed = {name: getattr(settings, name) for name in Welcome.model_fields if name in settings.model_fields_set}
     if "webchat" in settings.show_media.model_fields_set and chat.visitor_files != settings.show_media.webchat:
         if not may(agent, Can.CHANNELS):
             raise Forbidden("Only the owner, admins and managers can change whether visitors may send files.")
-        settings_changed(
-            tx,
-            agent.id,
-            WIDGET,
-            chat.model_copy(update={"visitor_files": settings.show_media.webchat}),
-            address,
-        )
-    stored_media = settings.show_media.model_copy(update={"webchat": False})
-    settings_changed(tx, agent.id, INBOX, settings.model_copy(update={"show_media": stored_media}), address)
+        changed["visitor_files"] = settings.show_media.webchat
+    if any(value != getattr(chat, name) for name, value in changed.items()):
+        settings_changed(tx, agent.id, WIDGET, chat.model_copy(update=changed), address)
+    stored = {name: getattr(settings, name) for name in InboxSettings.model_fields}
+    stored["show_media"] = settings.show_media.model_copy(update={"webchat": False})
+    settings_changed(tx, agent.id, INBOX, InboxSettings.model_construct(**stored), address)
     return load_versioned(tx)
+
+
+_IN_FORM = versions.changes_any_of(InboxForm)
+
+
+def _concerns(line: Row) -> bool:
+    """Whether an audit line changed something that the form shows; other lines of the widget did not."""
+    return _IN_FORM(line) or "visitor_files" in line.detail.get("settings", [])

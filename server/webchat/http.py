@@ -29,20 +29,20 @@ async def visitor_upload(app: App, call: Call) -> Any:
     return (await uploads.from_visitor(app, call.request, call.visitor.key, call.address)).wire()
 
 
-class WidgetBody(settings.WidgetSettings):
-    """The settings as an owner sends them. `version`: of the settings that the change is based on."""
+class WidgetBody(settings.WidgetForm):
+    """The settings as an owner sends them; the welcome message is changed in the inbox's settings. `version`: of the settings that the change is based on."""
 
     version: str | None = None
 
 
 async def get_widget(app: App, call: Call) -> Any:
     """Show the widget's settings."""
-    return (await app.read(versions.load, WIDGET)).json()
+    return (await app.read(settings.load_versioned)).json()
 
 
 async def put_widget(app: App, call: Call) -> Any:
     """Change the widget's settings."""
-    new_settings = settings.WidgetSettings.model_validate(call.body.model_dump(exclude={"version"}))
+    new_settings = settings.WidgetForm.model_validate(call.body.model_dump(exclude={"version"}))
     saved = await app.write(settings.change, call.agent, new_settings, call.body.version, call.address)
     WIDGET.cached(app).on_published(TOPIC, None)
     return saved.json()

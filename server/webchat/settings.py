@@ -1,4 +1,4 @@
-"""Settings → Chat widget: the `WIDGET` document."""
+"""The `WIDGET` document: Settings → Chat widget, and the welcome message, which Settings → Inbox shows."""
 
 from __future__ import annotations
 
@@ -11,15 +11,32 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from server import addresses
 from server.accounts.rules import Agent
 from server.audit import versions
+from server.audit.actions import settings_changed
 from server.audit.versions import Versioned
 from server.kernel.documents import Document, input_error
-from server.kernel.sql import Tx
+from server.kernel.sql import Conn, Tx
 from server.text import clean_line, clean_text
 
 LANGUAGES = ("en", "ko", "pl", "ru")
 
 
-class WidgetSettings(BaseModel):
+class Welcome(BaseModel):
+    """What the chat says before the first message (SET-9). Everybody with the inbox may change it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    welcome_on: bool = True
+    welcome: str = Field("Hi! How can we help?", max_length=500)
+    # Instead of `welcome` while nobody is online; "" shows none.
+    welcome_away: str = Field("Hi! Leave us a message, and we will get back to you.", max_length=500)
+
+    @field_validator("welcome", "welcome_away")
+    @classmethod
+    def _welcome(cls, value: str) -> str:
+        return clean_text(value).strip()
+
+
+class WidgetForm(BaseModel):
     """Settings → Chat widget. Only the listed sites may embed the widget."""
 
     model_config = ConfigDict(extra="ignore")
@@ -29,10 +46,6 @@ class WidgetSettings(BaseModel):
     position: Literal["right", "left"] = "right"
     scheme: Literal["visitor", "light", "dark", "page"] = "visitor"  # page: the language of the shop's page
     language: Literal["en", "ko", "pl", "ru"] = "en"
-    welcome_on: bool = True
-    welcome: str = Field("Hi! How can we help?", max_length=500)
-    # Instead of `welcome` while nobody is online; "" shows none.
-    welcome_away: str = Field("Hi! Leave us a message, and we will get back to you.", max_length=500)
     ask_email: bool = True
     privacy_url: str = Field("", max_length=500)
     terms_url: str = Field("", max_length=500)
@@ -44,11 +57,6 @@ class WidgetSettings(BaseModel):
     @classmethod
     def _brand(cls, value: str) -> str:
         return clean_line(value, 60) or "Support"
-
-    @field_validator("welcome", "welcome_away")
-    @classmethod
-    def _welcome(cls, value: str) -> str:
-        return clean_text(value).strip()
 
     @field_validator("privacy_url", "terms_url")
     @classmethod
@@ -63,6 +71,8 @@ class WidgetSettings(BaseModel):
     def _sites(cls, value: list[str]) -> list[str]:
         return sorted({site_origin(site) for site in value if site.strip()})
 
+
+class WidgetSettings(WidgetForm, Welcome):
     def public(self) -> dict[str, Any]:
         """The part that the widget receives: `WidgetConfig` of frames.py."""
         config = self.model_dump(exclude={"sites", "welcome_on"})
@@ -98,8 +108,23 @@ def site_origin(site: str) -> str:
 WIDGET = Document("widget", WidgetSettings)
 
 
+def load_versioned(conn: Conn) -> Versioned[WidgetSettings]:
+    """The widget's settings, with the version of those that its own page changes."""
+    loaded = WIDGET.load(conn)
+    return Versioned(loaded, versions.version_of(conn, (WIDGET.name,), _form(loaded)))
+
+
 def change(
-    tx: Tx, agent: Agent, new_settings: WidgetSettings, version: str | None, address: str
+    tx: Tx, agent: Agent, new_settings: WidgetForm, version: str | None, address: str
 ) -> Versioned[WidgetSettings]:
-    """Raises `Conflict` "stale_version"."""
-    return versions.save(tx, agent.id, WIDGET, new_settings, version, address)
+    """Saves everything except the welcome message. Raises `Conflict` "stale_version"."""
+    versions.lock(tx, WIDGET.name)
+    current = WIDGET.load(tx)
+    shown = current.model_dump(mode="json")
+    versions.check(tx, version, (WIDGET.name,), _form(current), shown, versions.changes_any_of(WidgetForm))
+    settings_changed(tx, agent.id, WIDGET, current.model_copy(update=_form(new_settings)), address)
+    return load_versioned(tx)
+
+
+def _form(settings: WidgetForm) -> dict[str, Any]:
+    return settings.model_dump(mode="json", include=set(WidgetForm.model_fields))

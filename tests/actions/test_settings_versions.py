@@ -19,7 +19,7 @@ from server.errors import Conflict
 from server.inbox import settings as inbox
 from server.links import actions as links
 from server.links.settings import LINKS, LinkSettings
-from server.sms.settings import INBOX, InboxSettings
+from server.sms.settings import INBOX
 from server.webchat import settings as widget
 from server.webchat.settings import WIDGET, WidgetSettings
 from tests.world import World
@@ -38,19 +38,19 @@ async def change_widget(world: World, agent: Agent, version: str | None, **chang
 
 async def test_the_refusal_of_a_save_from_an_older_version_lists_the_changes_since_then(world: World) -> None:
     adam, mona = await person(world, "adam"), await person(world, "mona")
-    loaded = await world.app.read(versions.load, WIDGET)
+    loaded = await world.app.read(widget.load_versioned)
     await change_widget(world, adam, loaded.version, brand="Kettles", ask_email=False)
     with pytest.raises(Conflict) as refused:
-        await change_widget(world, mona, loaded.version, welcome="Hello!")
+        await change_widget(world, mona, loaded.version, color="#112233")
     assert refused.value.code == "stale_version" and refused.value.status == 409
     conflict = refused.value.conflict
     assert conflict is not None
     (change,) = conflict["changes"]
     assert change["fields"] == ["ask_email", "brand"] and change["who"] == {"id": adam.id, "name": adam.name}
     assert change["at"].startswith("2026-")
-    assert (conflict["current"]["brand"], conflict["current"]["welcome"]) == ("Kettles", WidgetSettings().welcome)
-    saved = await change_widget(world, mona, conflict["current"]["version"], welcome="Hello!")
-    assert (saved.values.brand, saved.values.welcome) == ("Kettles", "Hello!")
+    assert (conflict["current"]["brand"], conflict["current"]["color"]) == ("Kettles", WidgetSettings().color)
+    saved = await change_widget(world, mona, conflict["current"]["version"], color="#112233")
+    assert (saved.values.brand, saved.values.color) == ("Kettles", "#112233")
 
 
 @pytest.mark.parametrize("version", [None, "", "x", "1.", "99999999999999999999.0", "-1.deadbeef", "1.2.3"])
@@ -74,17 +74,17 @@ async def test_one_of_two_simultaneous_saves_is_refused(world: World) -> None:
 
 async def test_values_that_were_changed_and_restored_count_as_unchanged(world: World) -> None:
     adam, mona = await person(world, "adam"), await person(world, "mona")
-    version = (await world.app.read(versions.load, WIDGET)).version
+    version = (await world.app.read(widget.load_versioned)).version
     changed = await change_widget(world, adam, version, brand="Kettles")
     await change_widget(world, adam, changed.version, brand="Support")
-    assert (await change_widget(world, mona, version, welcome="Hello!")).values.welcome == "Hello!"
+    assert (await change_widget(world, mona, version, color="#112233")).values.color == "#112233"
 
 
 async def test_a_change_of_the_widget_settings_makes_a_version_of_the_inbox_settings_stale(world: World) -> None:
     adam, mona = await person(world, "adam"), await person(world, "mona")
     loaded = await world.app.read(inbox.load_versioned)
-    await change_widget(world, adam, (await world.app.read(versions.load, WIDGET)).version, visitor_files=True)
-    changed = InboxSettings(unread_badge=False)
+    await change_widget(world, adam, (await world.app.read(widget.load_versioned)).version, visitor_files=True)
+    changed = inbox.InboxForm(unread_badge=False)
     with pytest.raises(Conflict) as refused:
         await world.app.write(inbox.change, mona, changed, loaded.version, ADDRESS)
     assert refused.value.conflict is not None

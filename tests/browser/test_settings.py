@@ -29,7 +29,7 @@ async def test_two_admins_at_the_same_settings_decide_what_both_changed(own_peop
     for name in names:
         await expect(name).to_be_visible()
     await names[1].fill("Adam's kettles")
-    await adam.page.get_by_role("textbox", name="While somebody is online").fill("Welcome from Adam!")
+    await adam.page.get_by_role("textbox", name="Terms").fill("https://adam.example/terms")
     await names[0].fill("Olga's kettles")
     await save(olga.page)
     await expect(olga.page.get_by_role("region", name="Unsaved changes")).to_be_hidden()
@@ -49,7 +49,7 @@ async def test_two_admins_at_the_same_settings_decide_what_both_changed(own_peop
 
     await olga.page.reload()
     await expect(names[0]).to_have_value("Olga's kettles")
-    await expect(olga.page.get_by_role("textbox", name="While somebody is online")).to_have_value("Welcome from Adam!")
+    await expect(olga.page.get_by_role("textbox", name="Terms")).to_have_value("https://adam.example/terms")
 
 
 async def test_what_is_typed_while_a_save_runs_stays_and_leaving_asks(people: People) -> None:
@@ -65,26 +65,26 @@ async def test_what_is_typed_while_a_save_runs_stays_and_leaving_asks(people: Pe
 
     await page.route("**/api/settings/widget", slowly)
     name = page.get_by_role("textbox", name="Name", exact=True)
-    welcome = page.get_by_role("textbox", name="While somebody is online")
+    terms = page.get_by_role("textbox", name="Terms")
     await name.fill("Fern & Kettle")
     await save(page)
     await held.wait()
-    await welcome.fill("Typed meanwhile")
+    await terms.fill("https://typed.example/meanwhile")
     go_on.set()
     await expect(page.get_by_text("Saved", exact=True)).to_be_visible()
-    await expect(welcome).to_have_value("Typed meanwhile")
+    await expect(terms).to_have_value("https://typed.example/meanwhile")
     await expect(name).to_have_value("Fern & Kettle")
 
     await page.get_by_role("link", name="Team").click()
     question = page.get_by_role("dialog", name="Leave without saving?")
     await question.get_by_role("button", name="Keep editing").click()
-    await expect(welcome).to_have_value("Typed meanwhile")
+    await expect(terms).to_have_value("https://typed.example/meanwhile")
     await page.get_by_role("link", name="Team").click()
     await question.get_by_role("button", name="Discard and leave").click()
     await expect(page.get_by_role("heading", level=1, name="Team")).to_be_visible()
     await page.get_by_role("link", name="Chat widget").click()
     await expect(name).to_have_value("Fern & Kettle")
-    await expect(welcome).not_to_have_value("Typed meanwhile")
+    await expect(terms).not_to_have_value("https://typed.example/meanwhile")
 
 
 async def test_the_first_wrong_field_is_shown_and_has_the_focus(people: People) -> None:
@@ -96,3 +96,25 @@ async def test_the_first_wrong_field_is_shown_and_has_the_focus(people: People) 
     await save(page)
     await expect(page.get_by_text("Enter the full address, starting with https://.")).to_be_visible()
     await expect(privacy).to_be_focused()
+
+
+async def test_the_inbox_has_three_tabs_and_the_welcome_is_changed_there(own_people: People) -> None:
+    tabs = ["General", "Inbound messages", "Quick replies"]
+    ana = await own_people.agent("ana", "/settings/inbox")
+    await expect(ana.page.get_by_role("tab")).to_have_text(tabs)
+    await expect(ana.page.get_by_role("heading", name="Support address · Chat")).to_be_visible()
+    await ana.page.get_by_role("tab", name="Inbound messages").click()
+    await expect(ana.page.get_by_role("heading", name="Welcome message · Chat")).to_be_visible()
+    await expect(ana.page.get_by_role("heading", name="Business hours")).to_have_count(0)
+    await ana.page.get_by_role("textbox", name="While somebody is online").fill("Welcome from Ana!")
+    await save(ana.page)
+    await expect(ana.page.get_by_text("Saved", exact=True)).to_be_visible()
+
+    olga = await own_people.agent("olga", WIDGET)
+    await expect(olga.page.get_by_role("textbox", name="While somebody is online")).to_have_count(0)
+    await olga.page.get_by_role("link", name="Settings → Inbox → Inbound messages").click()
+    await expect(olga.page.get_by_role("tab")).to_have_text(tabs)
+    welcome = olga.page.get_by_role("textbox", name="While somebody is online")
+    await expect(welcome).to_have_value("Welcome from Ana!")
+    await expect(olga.page.get_by_role("heading", name="Business hours")).to_be_visible()
+    assert await serious(olga.page) == []

@@ -144,6 +144,9 @@ export interface InboxBody {
   ticket_mail?: TicketMailInput
   unread_badge?: boolean
   version?: string | null
+  welcome?: string
+  welcome_away?: string
+  welcome_on?: boolean
 }
 /**
  * The draft after a write. `kept` false: the write was based on an older revision, and this is the newer draft.
@@ -291,6 +294,9 @@ export interface VersionedInbox {
   ticket_mail: TicketMail
   unread_badge: boolean
   version: string
+  welcome: string
+  welcome_away: string
+  welcome_on: boolean
 }
 export interface VersionedReply {
   id: number

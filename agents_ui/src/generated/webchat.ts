@@ -70,7 +70,7 @@ export interface VersionedWidget {
   welcome_on: boolean
 }
 /**
- * The settings as an owner sends them. `version`: of the settings that the change is based on.
+ * The settings as an owner sends them; the welcome message is changed in the inbox's settings. `version`: of the settings that the change is based on.
  */
 export interface WidgetBody {
   ask_email?: boolean
@@ -85,7 +85,4 @@ export interface WidgetBody {
   terms_url?: string
   version?: string | null
   visitor_files?: boolean
-  welcome?: string
-  welcome_away?: string
-  welcome_on?: boolean
 }

@@ -298,7 +298,7 @@ SETTINGS = [
     put("A32-color-newline", 422, "invalid", color="#112233\n"),
     put("A32-position", 422, "invalid", position="top"),
     put("A32-language", 422, "invalid", language="xx"),
-    put("A32-welcome-501", 422, "invalid", welcome="x" * 501),
+    Case("A32-welcome-501", "PUT", "/api/inbox/settings", 422, "invalid", body={"welcome": "x" * 501}, caller="ana"),
     put("A32-brand-61", 422, "invalid", brand="x" * 61),
     put("A32-link-javascript", 422, "bad_address", privacy_url="javascript:alert(1)"),
     put("A32-link-data", 422, "bad_address", terms_url="data:text/html,x"),

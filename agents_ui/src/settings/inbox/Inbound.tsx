@@ -1,7 +1,6 @@
 import '@mantine/core/styles/Radio.layer.css'
-import { Anchor, Radio, Stack, Switch, Text, Textarea } from '@mantine/core'
+import { Radio, Stack, Switch, Textarea } from '@mantine/core'
 import { IconAlertTriangle } from '@tabler/icons-react'
-import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 import { useCan } from '../../kernel/session'
 import type { Keywords } from '../../generated/consent'
@@ -9,6 +8,7 @@ import type { VersionedInbox } from '../../generated/inbox'
 import { type Editing, useSettings } from '../editing'
 import { Section, SwitchRow } from '../Section'
 import { Hours } from './Hours'
+import { Welcome } from './Welcome'
 import frame from '../Settings.module.css'
 import { TextCost } from '../../messaging'
 
@@ -18,7 +18,7 @@ export function Inbound(editing: Editing<VersionedInbox>) {
     <>
       <AutoResponse {...editing} />
       <Media {...editing} />
-      <Welcome />
+      <Welcome {...editing} />
       {channels && <Hours />}
     </>
   )
@@ -120,19 +120,6 @@ function Media({ values, change }: Editing<VersionedInbox>) {
         checked={media.webchat}
         onChange={(webchat) => change({ show_media: { ...media, webchat } })}
       />
-    </Section>
-  )
-}
-
-function Welcome() {
-  const { t } = useTranslation()
-  if (!useCan('channels')) return null
-  return (
-    <Section title={t('settings.widget.welcome')}>
-      <Text c="dimmed">
-        {t('settings.inbox.welcomeText')}{' '}
-        <Anchor renderRoot={(props) => <Link to="/settings/widget" {...props} />}>{t('pages.widget')}</Anchor>
-      </Text>
     </Section>
   )
 }

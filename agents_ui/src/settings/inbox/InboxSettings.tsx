@@ -14,6 +14,7 @@ import { Inbound } from './Inbound'
 import { QuickReplies } from './QuickReplies'
 
 const PATH = '/api/inbox/settings'
+const INBOUND = ['auto_response', 'welcome', 'welcome_away']
 const TABS = ['general', 'inbound', 'quick']
 
 export function InboxSettings() {
@@ -34,7 +35,8 @@ function Form({ saved }: { saved: Values }) {
     () => TABS.find((name) => `#${name}` === location.hash) ?? 'general',
   )
   const form = useEditing(PATH, saved, undefined, (fields) => {
-    if (fields.includes('auto_response')) setTab('inbound')
+    if (fields.some((field) => INBOUND.includes(field))) setTab('inbound')
+    else if (fields.length > 0) setTab('general')
   })
   return (
     <>

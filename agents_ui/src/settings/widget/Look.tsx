@@ -1,17 +1,7 @@
 import '@mantine/core/styles/ColorSwatch.layer.css'
 import '@mantine/core/styles/ColorPicker.layer.css'
 import '@mantine/core/styles/ColorInput.layer.css'
-import {
-  ColorInput,
-  Group,
-  Input,
-  SegmentedControl,
-  Select,
-  Switch,
-  Text,
-  Textarea,
-  TextInput,
-} from '@mantine/core'
+import { ColorInput, Group, Input, SegmentedControl, Select, Text, TextInput } from '@mantine/core'
 import { useTranslation } from 'react-i18next'
 import { LANGUAGES } from '../../i18n'
 import { Section, SwitchRow } from '../Section'
@@ -86,50 +76,6 @@ export function LookSection({ values, change, errors }: WidgetEditing) {
           error={errors.scheme}
         />
       </div>
-    </Section>
-  )
-}
-
-export function WelcomeSection({ values, change, errors }: WidgetEditing) {
-  const { t } = useTranslation()
-  return (
-    <Section
-      title={t('settings.widget.welcome')}
-      text={t('settings.widget.welcomeText')}
-      action={
-        <Switch
-          checked={values.welcome_on}
-          onChange={(event) => change({ welcome_on: event.currentTarget.checked })}
-          aria-label={t('settings.widget.welcome')}
-        />
-      }
-    >
-      <Textarea
-        label={t('settings.widget.welcomeMessage')}
-        value={values.welcome}
-        onChange={(event) => change({ welcome: event.currentTarget.value })}
-        disabled={!values.welcome_on}
-        error={errors.welcome}
-        autosize
-        minRows={2}
-        maxRows={8}
-        maxLength={1000}
-        dir="auto"
-      />
-      <Textarea
-        mt="md"
-        label={t('settings.widget.welcomeAway')}
-        description={t('settings.widget.welcomeAwayText')}
-        value={values.welcome_away}
-        onChange={(event) => change({ welcome_away: event.currentTarget.value })}
-        disabled={!values.welcome_on}
-        error={errors.welcome_away}
-        autosize
-        minRows={2}
-        maxRows={8}
-        maxLength={1000}
-        dir="auto"
-      />
     </Section>
   )
 }

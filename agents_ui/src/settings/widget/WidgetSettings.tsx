@@ -1,12 +1,14 @@
+import { Anchor } from '@mantine/core'
+import { Link } from '@tanstack/react-router'
 import { useTranslation } from 'react-i18next'
 import { useCan } from '../../kernel/session'
 import type { VersionedWidget as Values } from '../../generated/webchat'
 import { SaveBar, useEditing, useSettings } from '../editing'
-import { PageHead } from '../Section'
+import { PageHead, Section } from '../Section'
 import frame from '../Settings.module.css'
 import { IdentitySection } from './Identity'
 import { InstallSection } from './Install'
-import { LegalSection, LookSection, VisitorsSection, WelcomeSection } from './Look'
+import { LegalSection, LookSection, VisitorsSection } from './Look'
 import { Preview } from './Preview'
 import { SitesSection } from './Sites'
 import classes from './WidgetSettings.module.css'
@@ -33,7 +35,7 @@ function Form({ saved }: { saved: Values }) {
         <InstallSection sites={saved.sites} />
         <SitesSection {...form} />
         <LookSection {...form} />
-        <WelcomeSection {...form} />
+        <ElsewhereSection />
         <VisitorsSection {...form} />
         <LegalSection {...form} />
         {secrets && <IdentitySection />}
@@ -41,5 +43,17 @@ function Form({ saved }: { saved: Values }) {
       <Preview values={form.values} />
       <SaveBar form={form} />
     </div>
+  )
+}
+
+/** The welcome message and the business hours are settings of the inbox. */
+function ElsewhereSection() {
+  const { t } = useTranslation()
+  return (
+    <Section title={t('settings.widget.messages')} text={t('settings.widget.messagesText')}>
+      <Anchor renderRoot={(props) => <Link to="/settings/inbox" hash="inbound" {...props} />}>
+        {t('settings.widget.messagesLink')}
+      </Anchor>
+    </Section>
   )
 }
