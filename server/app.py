@@ -20,7 +20,6 @@ import server.accounts.http
 import server.audit.http
 import server.chat_mail.http
 import server.consent.http
-import server.contact_data.http
 import server.contact_data.suppression_http
 import server.contacts.http
 import server.delivery.http
@@ -39,6 +38,7 @@ import server.live.http
 import server.notifications.http
 import server.notifications.jobs
 import server.operations.http
+import server.people.http
 import server.shop.http
 import server.shop.webhooks
 import server.sms.jobs
@@ -105,7 +105,6 @@ ENDPOINTS: list[Endpoint] = [
     *server.chat_mail.http.ENDPOINTS,
     *server.consent.http.ENDPOINTS,
     *server.contacts.http.ENDPOINTS,
-    *server.contact_data.http.ENDPOINTS,
     *server.contact_data.suppression_http.ENDPOINTS,
     *server.delivery.http.ENDPOINTS,
     *server.delivery.mail_http.ENDPOINTS,
@@ -120,6 +119,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.notifications.http.ENDPOINTS,
     *server.webchat.http.ENDPOINTS,
     *server.operations.http.ENDPOINTS,
+    *server.people.http.ENDPOINTS,
     Endpoint("GET", "/api/openapi.json", describe, Can.SIGNED_IN, response=openapi.Description),
 ]
 

@@ -11,7 +11,18 @@ from server.accounts.rules import Agent, ApiKey, Can, authorise
 from server.audit import versions
 from server.audit.actions import record
 from server.audit.versions import Versioned
-from server.consent import actions, chain, default_replies, definitions, keywords, proof, queries, responses, settings
+from server.consent import (
+    actions,
+    by_hand,
+    chain,
+    default_replies,
+    definitions,
+    keywords,
+    proof,
+    queries,
+    responses,
+    settings,
+)
 from server.consent.keywords import BadKeyword
 from server.consent.rules import Status
 from server.consent.settings import KEYWORDS, KeywordSettings
@@ -46,7 +57,7 @@ async def contact_consents(app: App, call: Call) -> Any:
     consents = await app.read(queries.contact_consents, path_id(call, "contact"))
     if consents is None:
         raise NotFound()
-    return contact_consents_out(consents)
+    return _wire(consents)
 
 
 async def change_consent(app: App, call: Call) -> Any:
@@ -57,20 +68,13 @@ async def change_consent(app: App, call: Call) -> Any:
     entry = actions.AgentEntry(
         path_id(call, "contact"), body.purpose, Status(body.status), body.reason, _moment(body.happened_at)
     )
-    return contact_consents_out(await app.write(_change, call.changer, entry, call.address))
+    return _wire(await app.write(_change, call.changer, entry, call.address))
 
 
 def _change(tx: Tx, actor: Agent | ApiKey, entry: actions.AgentEntry, address: str) -> queries.ContactConsents:
-    recorded = actions.record_agent_entry(tx, actor, entry)
+    by_hand.enter(tx, actor, entry, address)
     consents = queries.contact_consents(tx, entry.contact)
     assert consents is not None
-    if recorded.applied:
-        name = queries.purpose_name(tx, entry.purpose)
-        change = {"purpose": entry.purpose, "consent": name, "status": [recorded.before, recorded.status]}
-        if entry.status is Status.SUBSCRIBED:
-            record(tx, actor.by, "consent_given", str(entry.contact), address, **change)
-        else:
-            record(tx, actor.by, "consent_withdrawn", str(entry.contact), address, **change)
     return consents
 
 
@@ -87,7 +91,7 @@ def _moment(text: str | None) -> datetime | None:
     return moment
 
 
-def contact_consents_out(consents: queries.ContactConsents) -> dict[str, Any]:
+def _wire(consents: queries.ContactConsents) -> dict[str, Any]:
     return {
         "contact": consents.contact,
         "phone": consents.phone,

@@ -56,6 +56,9 @@ for _date in ("date_added", "last_open", "last_click"):
         postgresql_where=text(f"{_date} IS NOT NULL"),
         sqlite_where=text(f"{_date} IS NOT NULL"),
     )
+# The table of contacts is read along these.
+Index("ix_contacts_created", contacts.c.created_at, contacts.c.id)
+Index("ix_contacts_name", contacts.c.name_key, contacts.c.id)
 Index(
     "ix_contacts_blocked",
     contacts.c.blocked_at,

@@ -22,6 +22,8 @@ CONSOLE_PATHS = (
     "/",
     "/inbox",
     "/inbox/{rest:path}",
+    "/contacts",
+    "/contacts/{rest:path}",
     "/settings",
     "/settings/{rest:path}",
     "/login",

@@ -12,13 +12,14 @@ TEXTS = ROOT / CONSOLE / "i18n" / "en"
 # The texts that several areas load, and those that a late part brings with it.
 MERGING = ("MergeForm.tsx", "MergedContacts.tsx", "merging.tsx")
 BORROWED = {f"{CONSOLE}/ui/NewPassword.tsx": {"accounts"}} | {
-    f"{CONSOLE}/inbox/details/{name}": {"merging"} for name in MERGING
+    f"{CONSOLE}/contacts/{name}": {"merging"} for name in MERGING
 }
 DESK = {path.name for path in (ROOT / CONSOLE / "inbox/desk").glob("*.ts*")} - {"loadDesk.ts", "parts.ts", "props.ts"}
 BORROWED |= {f"{CONSOLE}/inbox/desk/{name}": {"desk"} for name in DESK}
 BORROWED |= {f"{CONSOLE}/inbox/thread/{name}": {"mail"} for name in ("MailCard.tsx", "OpenedMail.tsx")}
 BORROWED |= {
-    f"{CONSOLE}/inbox/details/Activity.tsx": {"activity"},
+    f"{CONSOLE}/contacts/eventWords.ts": {"activity", "messaging"},
+    f"{CONSOLE}/inbox/details/Activity.tsx": {"activity", "messaging"},
     f"{CONSOLE}/inbox/FirstSteps.tsx": {"steps"},
     f"{CONSOLE}/inbox/Alerts.ts": {"notices"},
     f"{CONSOLE}/inbox/ticketAlerts.ts": {"notices"},

@@ -22,7 +22,8 @@ CONSOLE, WIDGET, SHARED = "agents_ui/src", "widget/src", "widget/shared"
 ORDER = [
     ("main",),
     ("shell",),
-    ("accounts", "inbox", "settings"),
+    ("accounts", "inbox", "people", "settings"),
+    ("contacts",),
     ("messaging",),
     ("ui",),
     ("live",),
@@ -31,7 +32,7 @@ ORDER = [
     ("generated",),
 ]
 RANK = {folder: -place for place, folders in enumerate(ORDER) for folder in folders}
-AREAS = {"accounts", "inbox", "settings"}
+AREAS = {"accounts", "inbox", "people", "settings"}
 # Folders that other folders import only through `index.ts`.
 ONLY_BY_INDEX = AREAS | {"messaging"}
 # The folders of the inbox, from high to low; "" stands for the inbox's own files, which combine the panes.

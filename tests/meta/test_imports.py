@@ -18,6 +18,7 @@ SERVER = Path(__file__).parents[2] / "server"
 # the lowest one: `schema` declares its columns with `kernel.columns`, and `kernel` stores jobs and settings in tables.
 ORDER = [
     ("live",),
+    ("people",),
     ("contact_data",),
     ("inbox",),
     ("notifications",),

@@ -20,13 +20,8 @@ from server.kernel.sql import Statement
 SERVER = Path(__file__).parents[2] / "server"
 WRITERS = {
     "tickets": {"server.threads.changes"},
-    "contacts": {
-        "server.contacts.actions",
-        "server.contacts.identity",
-        "server.contacts.merging",
-        "server.contacts.properties",
-    },
-    "addresses": {"server.contacts.actions", "server.contacts.identity"},
+    "contacts": {"server.contacts.actions", "server.contacts.merging", "server.contacts.properties"},
+    "addresses": {"server.contacts.actions"},
     "property_values": {"server.contacts.properties"},
     "list_members": {"server.audiences.lists"},
 }

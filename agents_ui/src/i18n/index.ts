@@ -13,6 +13,7 @@ export type TextFile =
   | 'shell'
   | 'accounts'
   | 'activity'
+  | 'contacts'
   | 'desk'
   | 'inbox'
   | 'mail'
@@ -26,6 +27,7 @@ export type TextFile =
 type Texts = typeof shell &
   typeof import('./en/accounts.json') &
   typeof import('./en/activity.json') &
+  typeof import('./en/contacts.json') &
   typeof import('./en/desk.json') &
   typeof import('./en/inbox.json') &
   typeof import('./en/mail.json') &

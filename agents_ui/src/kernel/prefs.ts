@@ -21,6 +21,8 @@ export interface Prefs {
   density: Density
   /** The owner's list of first steps is hidden. */
   hideSteps: boolean
+  /** The columns of the table of contacts, in their order; null: the usual ones. */
+  contactColumns: string[] | null
 }
 
 const DEFAULTS: Prefs = {
@@ -33,6 +35,7 @@ const DEFAULTS: Prefs = {
   singleKeys: true,
   density: 'comfortable',
   hideSteps: false,
+  contactColumns: null,
 }
 
 export const usePrefs = create<Prefs>(() => ({ ...DEFAULTS, ...readJson<Partial<Prefs>>(storage, NAME) }))

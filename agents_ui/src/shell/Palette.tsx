@@ -1,6 +1,7 @@
 /** The command palette (⌘K): finds actions, tickets and contacts. */
 import { Modal, TextInput, useMantineColorScheme } from '@mantine/core'
 import {
+  IconAddressBook,
   IconInbox,
   IconKeyboard,
   IconLogout,
@@ -21,9 +22,10 @@ import { useTranslation } from 'react-i18next'
 import { setAway } from '../ui/away'
 import { useCan, useMe } from '../kernel/session'
 import { jumpTo } from '../inbox'
-import { findQuery, ticketName } from '../live/people'
+import { contactName, findQuery, ticketName } from '../live/people'
 import { api, query } from '../kernel/api'
 import type { Found, SearchHits } from '../generated/inbox'
+import type { People } from '../generated/people'
 import { oneLine } from '../kernel/text'
 import { useMyPages } from '../settings/manifest'
 import { type Command, useOfferedCommands } from '../ui/commands'
@@ -53,9 +55,11 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
   const [text, setText] = useState('')
   const trimmed = text.trim()
   const { tickets, busy } = useFoundTickets(trimmed)
+  const contacts = useFoundContacts(trimmed)
   const { hits, busy: searching } = useFoundMessages(trimmed)
   const groups: Group[] = [
     { title: t('palette.tickets'), items: tickets },
+    { title: t('frame.contacts'), items: contacts },
     { title: t('palette.ticket'), items: matching(ticketItems(useOfferedCommands(), trimmed), trimmed) },
     { title: t('palette.actions'), items: matching(useActions(onHelp), trimmed) },
     { title: t('palette.messages'), items: hits },
@@ -236,6 +240,7 @@ function useActions(onHelp: () => void): Item[] {
   const me = useMe()
   const { colorScheme, setColorScheme } = useMantineColorScheme()
   const inbox = useCan('inbox')
+  const contacts = useCan('contacts_see')
   const pages = useMyPages()
   const list = (search: object) => () => void navigate({ to: '/inbox', search })
   const actions: (Item | false)[] = [
@@ -251,6 +256,12 @@ function useActions(onHelp: () => void): Item[] {
       label: t('palette.unassigned'),
       picture: icon(IconUserPlus),
       run: list({ view: 'unassigned' }),
+    },
+    contacts && {
+      id: 'contacts',
+      label: t('frame.contacts'),
+      picture: icon(IconAddressBook),
+      run: () => void navigate({ to: '/contacts' }),
     },
     ...pages.map(({ path, label, icon: picture }) => ({
       id: `settings ${path}`,
@@ -303,7 +314,6 @@ function useFoundTickets(text: string): { tickets: Item[]; busy: boolean } {
   })
   const busy = isLongEnoughForTickets(text) && (isFetching || queryText !== text)
   if (!data || !isLongEnoughForTickets(text)) return { tickets: [], busy }
-  // Contacts are found by their tickets: until they have pages of their own there is nothing else to open.
   const tickets = data.tickets.map((ticket) => ({
     id: `ticket ${ticket.id}`,
     label: ticketName(ticket),
@@ -312,6 +322,28 @@ function useFoundTickets(text: string): { tickets: Item[]; busy: boolean } {
     run: open(ticket.id),
   }))
   return { tickets, busy }
+}
+
+/** Contacts by the beginning of a name or an e-mail address, or by digits of a number. */
+function useFoundContacts(text: string): Item[] {
+  const navigate = useNavigate()
+  const mayLook = useCan('contacts_see')
+  const [queryText] = useDebouncedValue(text, 160)
+  const { data } = useQuery({
+    queryKey: ['people', 'find', queryText],
+    queryFn: () => api.post<People>('/api/people', { search: queryText, limit: 6 }),
+    enabled: mayLook && isLongEnoughForTickets(queryText),
+    placeholderData: (before) => before,
+  })
+  if (!data || !isLongEnoughForTickets(text)) return []
+  return data.people.map((person) => ({
+    id: `contact ${person.id}`,
+    label: contactName(person),
+    hint: [person.email, person.phone_shown].filter((one) => one && one !== contactName(person)).join(' · '),
+    picture: <Face name={person.name} id={person.id} size={28} />,
+    run: () =>
+      void navigate({ to: '/contacts/$contact', params: { contact: String(person.id) }, search: {} }),
+  }))
 }
 
 /** Messages that contain the text, with the found words marked. */

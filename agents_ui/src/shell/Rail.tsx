@@ -95,7 +95,7 @@ function Hint({ label, wide, children }: { label: string; wide: boolean; childre
 }
 
 interface PlaceProps {
-  to: '/inbox' | '/settings'
+  to: '/inbox' | '/contacts' | '/settings'
   icon: Icon
   label: string
   wide: boolean

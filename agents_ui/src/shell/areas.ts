@@ -2,9 +2,10 @@
 import { BEFORE_SIGN_IN } from '../accounts/manifest'
 import { INBOX } from '../inbox/manifest'
 import { useSession } from '../kernel/session'
+import { PEOPLE } from '../people/manifest'
 import { SETTINGS } from '../settings/manifest'
 
-export const AREAS = [INBOX, SETTINGS] as const
+export const AREAS = [INBOX, PEOPLE, SETTINGS] as const
 
 /** The areas that whoever is signed in may see. */
 export function useMyAreas(): (typeof AREAS)[number][] {

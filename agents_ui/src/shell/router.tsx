@@ -3,6 +3,7 @@ import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/
 import { FORGOT, INVITE, LOGIN, RESET, SETUP, SIGN_IN } from '../accounts/manifest'
 import { filterOf, INBOX } from '../inbox/manifest'
 import { useSession } from '../kernel/session'
+import { eventOf, PEOPLE, ProfilePage, TablePage, tableSearchOf } from '../people/manifest'
 import { PAGES, SETTINGS, SettingsHome, type SettingsPage } from '../settings/manifest'
 import { type Area, may } from '../ui/area'
 import { BrokenPage, Missing } from '../ui/Problem'
@@ -94,6 +95,25 @@ const ticket = createRoute({
   path: '$ticket',
 })
 
+const people = createRoute({
+  getParentRoute: () => inside,
+  path: PEOPLE.path,
+  beforeLoad: guard(PEOPLE),
+  component: PEOPLE.page,
+})
+const peopleTable = createRoute({
+  getParentRoute: () => people,
+  path: '/',
+  validateSearch: tableSearchOf,
+  component: TablePage,
+})
+const profile = createRoute({
+  getParentRoute: () => people,
+  path: '$contact',
+  validateSearch: eventOf,
+  component: ProfilePage,
+})
+
 const settings = createRoute({
   getParentRoute: () => inside,
   path: SETTINGS.path,
@@ -123,6 +143,7 @@ const tree = root.addChildren([
   inside.addChildren([
     start,
     inbox.addChildren([ticket]),
+    people.addChildren([peopleTable, profile]),
     settings.addChildren([
       settingsHome,
       page('inbox'),

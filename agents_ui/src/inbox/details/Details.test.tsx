@@ -20,6 +20,8 @@ class Line {
   close(): void {}
 }
 
+vi.mock('@tanstack/react-router', () => ({ Link: 'a' }))
+
 beforeAll(speakEnglish)
 
 const person = (name: string) => ({ type: 'agent', id: 3, name })

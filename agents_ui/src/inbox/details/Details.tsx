@@ -15,6 +15,7 @@ import {
   IconPencil,
   IconPhone,
   IconRosetteDiscountCheck,
+  IconUserScan,
   IconWorld,
   type Icon,
 } from '@tabler/icons-react'
@@ -34,7 +35,7 @@ import { ago, clockIn, exactTime, duration, locale, shortTime, useNow } from '..
 import { countryName, languageName } from '../../kernel/names'
 import classes from './Details.module.css'
 import { useOnline } from '../data/useOnline'
-import { loadMerging } from './loadMerging'
+import { loadMerging } from '../../contacts/loadMerging'
 import { askName } from './askName'
 import { contactName, ticketName } from '../../live/people'
 import { useTicketById } from '../data/useTicketById'
@@ -86,6 +87,16 @@ export function Details({ ticket, onClose }: DetailsProps) {
             {t(contact.name ? 'inbox.editContact' : 'inbox.nameContact')}
           </Button>
         )}
+        <Button
+          size="compact-sm"
+          variant="subtle"
+          leftSection={<IconUserScan size={14} stroke={1.7} />}
+          renderRoot={(props) => (
+            <Link to="/contacts/$contact" params={{ contact: String(contact.id) }} search={{}} {...props} />
+          )}
+        >
+          {t('inbox.openProfile')}
+        </Button>
         {/* Not for SMS: the carrier verifies the number. */}
         {ticket.channel === 'sms' ? null : contact.verified ? (
           <Badge

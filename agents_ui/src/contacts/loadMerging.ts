@@ -1,4 +1,4 @@
-import { withTexts } from '../../ui/area'
+import { withTexts } from '../ui/area'
 
 /** Loads what merging contacts needs: the dialog, and the list of merged contacts. */
 export const loadMerging = withTexts(['merging'], () => import('./merging'))

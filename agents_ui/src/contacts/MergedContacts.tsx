@@ -3,13 +3,13 @@ import { Button } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import type { MergeOut, WholeContact } from '../../generated/contacts'
-import { api } from '../../kernel/api'
-import { useCan } from '../../kernel/session'
-import { exactTime } from '../../kernel/time'
-import { Face } from '../../ui/Face'
-import { toast, toastError } from '../../ui/toasts'
-import classes from './Details.module.css'
+import type { MergeOut, WholeContact } from '../generated/contacts'
+import { api } from '../kernel/api'
+import { useCan } from '../kernel/session'
+import { exactTime } from '../kernel/time'
+import { Face } from '../ui/Face'
+import { toast, toastError } from '../ui/toasts'
+import classes from './Merging.module.css'
 
 export interface MergedContactsProps {
   contact: number
@@ -46,7 +46,7 @@ export function MergedContacts({ contact }: MergedContactsProps) {
         const { id, name, email, phone } = merge.contact
         const shown = name || email || phone || t('people.nameless')
         return (
-          <div key={merge.id} className={classes.maybe}>
+          <div key={merge.id} className={classes.merged}>
             <Face name={name} id={id} size={26} />
             <span className={classes.value} dir="auto">
               {shown}

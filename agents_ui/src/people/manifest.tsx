@@ -1,0 +1,40 @@
+/** Contacts: the tabs of the area, and the page of one contact. */
+import { IconAddressBook } from '@tabler/icons-react'
+import type { ComponentType } from 'react'
+import type { TextFile } from '../i18n'
+import { useSession } from '../kernel/session'
+import { type Area, may, withTexts } from '../ui/area'
+import { lazyPart } from '../ui/lazyPart'
+
+const TEXTS: TextFile[] = ['activity', 'contacts', 'merging', 'messaging']
+const load = withTexts(TEXTS, () => import('.'))
+
+export { eventOf, tableSearchOf } from './address'
+
+export const PEOPLE = {
+  path: '/contacts',
+  capability: 'lists_see',
+  label: 'frame.contacts',
+  icon: IconAddressBook,
+  page: lazyPart(async () => (await load()).People, { wanted: () => may('lists_see') }),
+} as const satisfies Area
+
+const page = (capability: string, module: () => Promise<ComponentType<object>>) =>
+  lazyPart(withTexts(TEXTS, module), { wanted: () => may(capability) })
+
+export const TablePage = page('contacts_see', async () => (await import('./table/TablePage')).TablePage)
+export const ProfilePage = page(
+  'contacts_see',
+  async () => (await import('./profile/ProfilePage')).ProfilePage,
+)
+
+/** The tabs, in their order. */
+export const TABS = [
+  { path: '/contacts', capability: 'contacts_see', label: 'contacts.tabs.people' },
+] as const
+
+/** The tabs that whoever is signed in may see. */
+export function useMyTabs(): (typeof TABS)[number][] {
+  const capabilities = useSession((state) => state.capabilities)
+  return TABS.filter(({ capability }) => capabilities.includes(capability))
+}
