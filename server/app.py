@@ -20,6 +20,7 @@ import server.accounts.http
 import server.audit.http
 import server.chat_mail.http
 import server.consent.http
+import server.contact_data.http
 import server.contact_data.suppression_http
 import server.contacts.http
 import server.delivery.http
@@ -105,6 +106,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.chat_mail.http.ENDPOINTS,
     *server.consent.http.ENDPOINTS,
     *server.contacts.http.ENDPOINTS,
+    *server.contact_data.http.ENDPOINTS,
     *server.contact_data.suppression_http.ENDPOINTS,
     *server.delivery.http.ENDPOINTS,
     *server.delivery.mail_http.ENDPOINTS,

@@ -57,7 +57,7 @@ async def contact_consents(app: App, call: Call) -> Any:
     consents = await app.read(queries.contact_consents, path_id(call, "contact"))
     if consents is None:
         raise NotFound()
-    return _wire(consents)
+    return contact_consents_out(consents)
 
 
 async def change_consent(app: App, call: Call) -> Any:
@@ -68,7 +68,7 @@ async def change_consent(app: App, call: Call) -> Any:
     entry = actions.AgentEntry(
         path_id(call, "contact"), body.purpose, Status(body.status), body.reason, _moment(body.happened_at)
     )
-    return _wire(await app.write(_change, call.changer, entry, call.address))
+    return contact_consents_out(await app.write(_change, call.changer, entry, call.address))
 
 
 def _change(tx: Tx, actor: Agent | ApiKey, entry: actions.AgentEntry, address: str) -> queries.ContactConsents:
@@ -91,7 +91,7 @@ def _moment(text: str | None) -> datetime | None:
     return moment
 
 
-def _wire(consents: queries.ContactConsents) -> dict[str, Any]:
+def contact_consents_out(consents: queries.ContactConsents) -> dict[str, Any]:
     return {
         "contact": consents.contact,
         "phone": consents.phone,

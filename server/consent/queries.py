@@ -428,3 +428,11 @@ def known_purpose(conn: Conn, purpose: str) -> bool:
     if kind == purpose or not (kind.isascii() and kind.isdecimal()) or len(kind) > 15:
         return False
     return conn.first(_DEFINED_CONSENT, kind=int(kind)) is not None
+
+
+_DEFINED_IDS = Statement(select(consent_kinds.c.id).where(consent_kinds.c.deleted_at.is_(None)))
+
+
+def known_purposes(conn: Conn) -> set[str]:
+    """The built-in purposes, and "consent:<id>" of each definition that is not removed."""
+    return {*map(str, Purpose), *(f"consent:{row.id}" for row in conn.all(_DEFINED_IDS))}

@@ -86,19 +86,19 @@ class SuppressedNow(BaseModel):
     lines: list[LineResult]
 
 
-def _filter(call: Call) -> Filter:
-    channel, reason = call.query.get("channel", ""), call.query.get("reason", "")
+def _filter(channel: str, reason: str, find: str) -> Filter:
     if channel not in ("", "sms", "email"):
         raise Refused("invalid", "channel must be sms or email.", field="channel", fault="no_choice")
     if reason and reason not in set(Suppressed):
         allowed = ", ".join(sorted(Suppressed))
         raise Refused("invalid", f"reason must be one of {allowed}.", field="reason", fault="no_choice")
-    return Filter(channel, reason, call.query.get("find", "").strip().lower()[:FIND_CHARS])
+    return Filter(channel, reason, find.strip().lower()[:FIND_CHARS])
 
 
 async def list_suppressions(app: App, call: Call) -> Any:
     """List suppressed addresses of all channels, newest first."""
-    wanted, limit = _filter(call), whole_number(call, "limit", 50, 200)
+    wanted = _filter(call.query.get("channel", ""), call.query.get("reason", ""), call.query.get("find", ""))
+    limit = whole_number(call, "limit", 50, 200)
     paging = Paging(app, "suppressions", 3)
     place = paging.place(call)
 

@@ -77,7 +77,7 @@ async def change(app: App, call: Call) -> Any:
     """Change a contact's name, e-mail address, or both."""
     contact, body = path_id(call, "contact"), call.body
     person = await app.write(_change, call.changer, contact, body, call.address)
-    return {"contact": _person(person)}
+    return {"contact": person_out(person)}
 
 
 def _change(tx: Tx, actor: Agent | ApiKey, contact: int, body: NameBody, address: str) -> queries.Brief:
@@ -87,7 +87,7 @@ def _change(tx: Tx, actor: Agent | ApiKey, contact: int, body: NameBody, address
     return person
 
 
-def _person(contact: queries.Brief) -> dict[str, Any]:
+def person_out(contact: queries.Brief) -> dict[str, Any]:
     return {
         "id": contact.id,
         "guid": contact.guid,
@@ -103,7 +103,7 @@ async def duplicates(app: App, call: Call) -> Any:
     people = await app.read(_duplicates, path_id(call, "contact"))
     if people is None:
         raise NotFound()
-    return {"contacts": [_person(person) for person in people]}
+    return {"contacts": [person_out(person) for person in people]}
 
 
 def _duplicates(conn: Conn, contact: int) -> list[queries.Brief] | None:
@@ -125,14 +125,14 @@ def _whole(conn: Conn, contact: int) -> dict[str, Any]:
         merges.append(
             {
                 "id": merge.id,
-                "contact": _person(merged),
+                "contact": person_out(merged),
                 "survivor": merge.survivor,
                 "by": merge.by,
                 "at": rfc3339(merge.at),
             }
         )
     found = [address._asdict() for address in queries.addresses_of(conn, contact)]
-    return {"contact": _person(person), "addresses": found, "merges": merges}
+    return {"contact": person_out(person), "addresses": found, "merges": merges}
 
 
 async def merge(app: App, call: Call) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from server.accounts.account_settings import ACCOUNT
 from server.consent.definitions import ConsentDefinition
 from server.consent.settings import KEYWORDS, LITIGATORS
+from server.contact_data.http import IdentityBody
 from server.contacts.http import NameBody
 from server.delivery.deactivations import DEACTIVATIONS
 from server.delivery.http import SenderBody
@@ -61,4 +62,6 @@ def test_every_changeable_setting_has_a_text() -> None:
     assert areas - SERVER_STATE == {document.name for document in DOCUMENTS}
     fields = {field for document in DOCUMENTS for field in document.model.model_fields}
     fields |= set(ConsentDefinition.model_fields) | set(QuickReply.model_fields) | SENDER_FIELDS
-    assert fields | set(NameBody.model_fields) == words("settings")  # changes of a contact use the same texts
+    assert fields | set(NameBody.model_fields) | set(IdentityBody.model_fields) == words(
+        "settings"
+    )  # changes of a contact use the same texts

@@ -20,8 +20,13 @@ from server.kernel.sql import Statement
 SERVER = Path(__file__).parents[2] / "server"
 WRITERS = {
     "tickets": {"server.threads.changes"},
-    "contacts": {"server.contacts.actions", "server.contacts.merging", "server.contacts.properties"},
-    "addresses": {"server.contacts.actions"},
+    "contacts": {
+        "server.contacts.actions",
+        "server.contacts.identity",
+        "server.contacts.merging",
+        "server.contacts.properties",
+    },
+    "addresses": {"server.contacts.actions", "server.contacts.identity"},
     "property_values": {"server.contacts.properties"},
     "list_members": {"server.audiences.lists"},
 }

@@ -1,5 +1,45 @@
 /* Made from the server's models by `npm run types:generate` in agents_ui; do not edit. */
+import type { Contact } from './contacts'
 
+/**
+ * Each entry is checked on its own, so that a bad one does not affect the others.
+ */
+export interface ContactsBody {
+  contacts: unknown[]
+}
+export interface EnteredContacts {
+  created: number
+  refused: number
+  results: EntryResult[]
+  updated: number
+}
+export interface EntryError {
+  code: string
+  field: string
+  message: string
+}
+/**
+ * `index`: place in the list, from 0. With an `error` nothing of the entry is stored. `others`: other contacts with the
+ * same e-mail address or number.
+ */
+export interface EntryResult {
+  consents: StatementResult[]
+  contact: number | null
+  created: boolean
+  error: EntryError | null
+  index: number
+  others: number[]
+}
+/**
+ * A missing field is not changed, an empty text removes it.
+ */
+export interface IdentityBody {
+  crm_id?: string | null
+  email?: string | null
+  language?: string | null
+  name?: string | null
+  phone?: string | null
+}
 export interface LiftBody {
   address: string
   channel: 'sms' | 'email'
@@ -12,6 +52,38 @@ export interface LineResult {
   line: number
   result: 'added' | 'known' | 'repeated' | 'refused'
   text: string
+}
+/**
+ * `agreed`: the person agreed to marketing mail; then `reason` says how the user knows.
+ */
+export interface QuickAddBody {
+  agreed?: boolean
+  email: string
+  name?: string
+  reason?: string
+}
+/**
+ * `created` false: the person was a contact before.
+ */
+export interface QuickAdded {
+  contact: Contact
+  created: boolean
+}
+/**
+ * The consents as they should be; those left out are not changed. `reason`: how the user knows.
+ */
+export interface SaveConsentsBody {
+  consents: WantedConsent[]
+  reason: string
+}
+/**
+ * `status`: the consent's status now. `reason`: why the statement changed nothing; "recorded_before": it is a repetition.
+ */
+export interface StatementResult {
+  applied: boolean
+  purpose: string
+  reason: ('older' | 'opted_out' | 'litigator' | 'same' | 'recorded_before') | null
+  status: string | null
 }
 /**
  * `lines`: e-mail addresses as pasted, one in each line. `reason`: why, kept with each address.
@@ -53,4 +125,8 @@ export interface SuppressedNow {
 export interface SuppressedPerson {
   id: number
   name: string
+}
+export interface WantedConsent {
+  purpose: string
+  status: 'subscribed' | 'unsubscribed'
 }
