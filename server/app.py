@@ -29,6 +29,8 @@ import server.delivery.mail_http
 import server.delivery.webhooks
 import server.events.http
 import server.files.jobs
+import server.imports.http
+import server.imports.working
 import server.inbox.block_http
 import server.inbox.http
 import server.inbox.jobs
@@ -111,6 +113,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.delivery.http.ENDPOINTS,
     *server.delivery.mail_http.ENDPOINTS,
     *server.events.http.ENDPOINTS,
+    *server.imports.http.ENDPOINTS,
     *server.inbox.http.ENDPOINTS,
     *server.inbox.snooze_http.ENDPOINTS,
     *server.inbox.block_http.ENDPOINTS,
@@ -135,6 +138,7 @@ JOBS: dict[str, Handler] = {
     **retention.HANDLERS,
     **fetching.HANDLERS,
     **server.files.jobs.HANDLERS,
+    **server.imports.working.HANDLERS,
     **server.inbox.jobs.HANDLERS,
     **server.notifications.jobs.HANDLERS,
     **server.sms.jobs.HANDLERS,

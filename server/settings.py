@@ -90,6 +90,24 @@ class Settings(BaseSettings):
         le=95,
         description="Share of the disk's free space that visitors' files may take, stored files included; the rest is kept for chat.",
     )
+    import_contacts_mb: int = Field(
+        50, ge=1, le=2_000, description="Largest CSV of contacts that an import takes, in megabytes (CIM-13)."
+    )
+    import_other_mb: int = Field(
+        28,
+        ge=1,
+        le=2_000,
+        description="Largest import of another format (TXT, XLS, XLSX, ZIP), or with a column of a named consent, in megabytes (CIM-13).",
+    )
+    import_unpacked_mb: int = Field(
+        512, ge=1, le=10_000, description="Megabytes that the files of an imported ZIP may have together when unpacked."
+    )
+    import_rows: int = Field(2_000_000, ge=1, description="Most rows of one import.")
+    import_memory_mb: int = Field(
+        1_536,
+        ge=256,
+        description="Memory of a process that reads an import, in megabytes; a file that needs more is refused.",
+    )
     visitor_messages_per_minute: int = Field(
         40,
         ge=1,

@@ -27,6 +27,7 @@ from server.schema.delivery import (
     senders,
 )
 from server.schema.events import event_bookmarks, events
+from server.schema.imports import import_rows, imports
 from server.schema.inbox import (
     attachments,
     drafts,
@@ -66,6 +67,8 @@ __all__ = [
     "event_bookmarks",
     "events",
     "follow_ups",
+    "import_rows",
+    "imports",
     "jobs",
     "link_clicks",
     "links",

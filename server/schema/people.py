@@ -46,6 +46,8 @@ contacts = Table(
     Column("date_added", Instant),
     Column("last_open", Instant),
     Column("last_click", Instant),
+    # Since when the contact is an empty row that only keeps its consent ledger, because the import that created it was undone.
+    Column("hidden_at", Instant),
     Column("created_at", Instant, nullable=False),
 )
 for _date in ("date_added", "last_open", "last_click"):

@@ -20,6 +20,7 @@ ORDER = [
     ("live",),
     ("people",),
     ("contact_data",),
+    ("imports",),
     ("inbox",),
     ("notifications",),
     ("chat_mail",),

@@ -23,10 +23,11 @@ WRITERS = {
     "contacts": {
         "server.contacts.actions",
         "server.contacts.identity",
+        "server.contacts.bulk",
         "server.contacts.merging",
         "server.contacts.properties",
     },
-    "addresses": {"server.contacts.actions", "server.contacts.identity"},
+    "addresses": {"server.contacts.actions", "server.contacts.identity", "server.contacts.bulk"},
     "property_values": {"server.contacts.properties"},
     "list_members": {"server.audiences.lists"},
 }
