@@ -63,7 +63,7 @@ def _column(
         return Column(to="skip")  # look-alike and repeated headers: the user says which one is meant
     if kind == "suppressions":
         return _of_suppressions(described, found, used)
-    if found is None:
+    if found is None and _existing(header, definitions) is None:
         found = _by_cells(described, used)
     if found is not None and found.to in _ONCE and found.to in used:
         found = None
@@ -100,11 +100,16 @@ def _of_suppressions(described: Dictionary[str, Any], found: Guess | None, used:
     return Column(to="skip")
 
 
+def _existing(header: str, definitions: Sequence[Definition]) -> Definition | None:
+    """The property with this name or key."""
+    name = fold(header)
+    return next((each for each in definitions if not each.fixed and name in (fold(each.name), fold(each.key))), None)
+
+
 def _property(described: Dictionary[str, Any], found: Guess | None, definitions: Sequence[Definition]) -> Column:
     name = one_line(described["header"])[:80]
-    by_name = {fold(each.name): each for each in definitions} | {fold(each.key): each for each in definitions}
-    existing = by_name.get(fold(name))
-    if existing is not None and not existing.fixed:
+    existing = _existing(name, definitions)
+    if existing is not None:
         return Column(to="property", key=existing.key, type=existing.type.value, day_first=described["day_first"])
     if fold(name).replace(" ", "_") in COMPUTED:
         return Column(to="skip")

@@ -127,6 +127,9 @@ def decide(person: Mapping[str, Any], known: Known | None, setting: Setting) -> 
     verdict.changes = _changes(person, known or Known(0), setting)
     verdict.joins = setting.joins and not (known is not None and known.in_list)
     _consents(verdict, person, known, setting)
+    if known is None and "again" in person:
+        # The rehearsal does not know the contact that an earlier row will create.
+        verdict.kind, verdict.reason = "updated", f"line {person['again'][1]}"
     if known is not None:
         changed = verdict.changes or verdict.joins or verdict.stop or any(_alters(said) for said in verdict.consents)
         verdict.kind = "updated" if changed else "unchanged"

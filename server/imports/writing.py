@@ -186,7 +186,7 @@ def _store(
     wanted = [Wanted("email", address, Suppressed(verdict.stop), evidence) for _, verdict, address in stops]
     for (n, verdict, address), anew in zip(stops, suppress_many(tx, wanted, cause), strict=True):
         details[n]["stop"] = [address, verdict.stop, anew]
-        details[n].setdefault("counted", []).append("suppressed" if anew else "suppressed_before")
+        details[n].setdefault("counted", []).append("stop:new" if anew else "stop:known")
     _record(tx, persons, kept, details, cause, evidence)
     if list_id is not None and setting.kind == "contacts":
         joined = set(
