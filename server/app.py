@@ -32,6 +32,7 @@ import server.files.jobs
 import server.imports.http
 import server.imports.working
 import server.inbox.block_http
+import server.inbox.bulk_http
 import server.inbox.http
 import server.inbox.jobs
 import server.inbox.quick_reply_http
@@ -117,6 +118,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.inbox.http.ENDPOINTS,
     *server.inbox.snooze_http.ENDPOINTS,
     *server.inbox.block_http.ENDPOINTS,
+    *server.inbox.bulk_http.ENDPOINTS,
     *server.inbox.quick_reply_http.ENDPOINTS,
     *server.links.http.ENDPOINTS,
     *server.shop.http.ENDPOINTS,

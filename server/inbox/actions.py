@@ -150,14 +150,14 @@ _ACTIVE_USER = Statement(
 )
 
 
-def close(tx: Tx, agent: Agent, ticket_id: int, client_key: str) -> Ticket:
-    """Closes an SMS ticket at once and a chat after five seconds, in which the agent can undo it (INB-26)."""
+def close(tx: Tx, agent: Agent, ticket_id: int, client_key: str, delay: timedelta = ticket_rules.CLOSE_DELAY) -> Ticket:
+    """Closes an SMS ticket at once and a chat after `delay`, in which the agent can undo it (INB-26)."""
     dedupe, fingerprint = agent_key(agent, client_key), rules.action_hash("close", ticket_id)
     repeated = written_before(tx, dedupe, fingerprint) is not None
     ticket = lock_ticket(tx, ticket_id)
     if repeated:
         return ticket
-    match ticket_rules.on_close(facts_of(ticket), "agent", tx.now):
+    match ticket_rules.on_close(facts_of(ticket), "agent", tx.now, delay):
         case ticket_rules.TicketChange(closes_at=until) if until is not None:
             # This hidden entry stores the key. Without it a late repeat of the request would schedule the close again.
             appended = status_entry(tx, ticket, by(agent), "closing", dedupe, fingerprint, public=False)

@@ -1,4 +1,4 @@
-"""Actions on many tickets at once: close, undo the close, snooze, wake, assign, mark read or unread.
+"""Actions on many tickets at once: close, undo the close, reopen, snooze, wake, assign, mark read or unread.
 
 Each slice of tickets is one short transaction, so that 500 tickets never hold the writer. Each ticket has its own result:
 one that cannot be changed does not stop the others.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal, NamedTuple
 
 from sqlalchemy import bindparam, select
@@ -20,12 +21,13 @@ from server.kernel.slices import Slices
 from server.kernel.sql import Conn, Statement, Tx
 from server.schema import timeline, users
 from server.threads import tickets as ticket_queries
+from server.threads.ticket_rules import CLOSE_DELAY
 from server.threads.tickets import Ticket
 
 MAX_TICKETS = 500
 FIRST_SLICE = 4  # a close needs about six statements
 
-BulkAction = Literal["close", "undo_close", "snooze", "wake", "assign", "read", "unread"]
+BulkAction = Literal["close", "undo_close", "reopen", "snooze", "wake", "assign", "read", "unread"]
 
 
 class Chosen(NamedTuple):
@@ -50,6 +52,7 @@ class BulkChange:
     client_key: str
     user: int | None = None
     until: str = ""
+    close_delay: timedelta = CLOSE_DELAY  # of chats
 
 
 _ROLE = Statement(select(users.c.role).where(users.c.id == bindparam("user"), users.c.disabled_at.is_(None)))
@@ -95,9 +98,11 @@ def _change(tx: Tx, agent: Agent, change: BulkChange, item: Chosen) -> Ticket:
     key = _key(change, item.ticket)
     match change.action:
         case "close":
-            return actions.close(tx, agent, item.ticket, key)
+            return actions.close(tx, agent, item.ticket, key, change.close_delay)
         case "undo_close":
             return actions.undo_close(tx, agent, item.ticket, key)
+        case "reopen":
+            return actions.reopen(tx, agent, item.ticket, key)
         case "snooze":
             return snoozing.snooze(tx, agent, item.ticket, change.until, key)
         case "wake":

@@ -94,7 +94,8 @@ CHOICES = {
 }
 
 
-def _choice(call: Call, name: str) -> str:
+def choice(call: Call, name: str) -> str:
+    """The value of a query parameter of `CHOICES`, by default the first one."""
     allowed = CHOICES[name]
     value = call.query.get(name, allowed[0])
     if value not in allowed:
@@ -106,12 +107,12 @@ def _choice(call: Call, name: str) -> str:
 async def list_tickets(app: App, call: Call) -> Any:
     """List tickets, one page at a time."""
     limit = whole_number(call, "limit", 50, MAX_PAGE)
-    sort = _choice(call, "sort")
+    sort = choice(call, "sort")
     paging = Paging(app, f"tickets {sort}", 2)
     query = ListQuery(
-        status=_choice(call, "status"),
-        channel=_choice(call, "channel") or None,
-        view=_choice(call, "view"),
+        status=choice(call, "status"),
+        channel=choice(call, "channel") or None,
+        view=choice(call, "view"),
         sort=sort,
         user=call.agent.id,
         limit=limit + 1,

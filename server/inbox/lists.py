@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, tuple_
+from sqlalchemy import bindparam, func, select, tuple_
 
 from server.kernel.columns import from_micros, to_micros
 from server.kernel.sql import Conn, Statement
@@ -55,6 +56,33 @@ def _list_statement(shape: tuple[bool, str, str, str]) -> Statement:
             query = query.where(row_key > cursor) if direction else query
         statement = _STATEMENTS[shape] = Statement(query.limit(bindparam("n")), into=Ticket)
     return statement
+
+
+_COUNTS: dict[tuple[bool, str, bool], Statement] = {}
+
+
+def _count_statement(shape: tuple[bool, str, bool]) -> Statement:
+    statement = _COUNTS.get(shape)
+    if statement is None:
+        by_channel, view, waiting = shape
+        query = select(func.count()).select_from(tickets).where(tickets.c.status == bindparam("status"))
+        query = query.where(tickets.c.last_message_at <= bindparam("as_of", type_=tickets.c.last_message_at.type))
+        if by_channel:
+            query = query.where(tickets.c.channel == bindparam("channel"))
+        if view == "mine":
+            query = query.where(tickets.c.assignee_id == bindparam("user"))
+        elif view == "unassigned":
+            query = query.where(tickets.c.assignee_id.is_(None))
+        if waiting:
+            query = query.where(tickets.c.waiting_since.is_not(None))
+        statement = _COUNTS[shape] = Statement(query)
+    return statement
+
+
+def count_tickets(conn: Conn, query: ListQuery, as_of: datetime) -> int:
+    """The number of tickets of a list without a message after `as_of`."""
+    statement = _count_statement((query.channel is not None, query.view, query.sort == "waiting"))
+    return int(conn.value(statement, status=query.status, channel=query.channel, user=query.user, as_of=as_of))
 
 
 def list_tickets(conn: Conn, query: ListQuery) -> list[Ticket]:

@@ -40,6 +40,31 @@ class BulkResults(BaseModel):
     results: list[BulkResult]
 
 
+class TicketCount(BaseModel):
+    """`as_of`: when they were counted."""
+
+    count: int
+    as_of: str
+
+
+class CodeCount(BaseModel):
+    """How many tickets had this result; codes as in `BulkResult`."""
+
+    code: str
+    count: int
+
+
+class BulkProgress(BaseModel):
+    """An action on all tickets of a list, or its undo: `done` of `total` tickets, with their results."""
+
+    id: int
+    state: Literal["running", "done", "undoing", "undone"]
+    action: str
+    done: int
+    total: int
+    results: list[CodeCount]
+
+
 class Badge(BaseModel):
     unread: int
     open: int

@@ -30,6 +30,8 @@ from server.schema.events import event_bookmarks, events
 from server.schema.imports import import_rows, imports
 from server.schema.inbox import (
     attachments,
+    bulk_changes,
+    bulk_items,
     drafts,
     episodes,
     follow_ups,
@@ -51,6 +53,8 @@ __all__ = [
     "api_keys",
     "attachments",
     "audit",
+    "bulk_changes",
+    "bulk_items",
     "carrier_inbound",
     "carrier_reports",
     "carts",

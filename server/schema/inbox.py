@@ -208,6 +208,34 @@ quick_replies = Table(
     Column("created_at", Instant, nullable=False),
 )
 
+# Actions on all tickets of a list, carried out by a job.
+bulk_changes = Table(
+    "bulk_changes",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("client_key", Text, nullable=False),
+    Column("state", Text, nullable=False),  # running | done | undoing | undone
+    Column("action", Text, nullable=False),
+    Column("request", Json, nullable=False),  # filter, exceptions, assignee, time
+    Column("as_of", Instant, nullable=False),
+    Column("place", Json),  # where the next page begins; null at the beginning
+    Column("total", BigInteger, nullable=False),
+    Column("results", Json, nullable=False),  # tickets by code, as in bulk.Result
+    Column("undo_results", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("user_id", "client_key"),
+)
+
+# The tickets that such an action changed and what they were before, until it can no longer be undone.
+bulk_items = Table(
+    "bulk_items",
+    metadata,
+    Column("bulk_id", BigInteger, ForeignKey("bulk_changes.id"), primary_key=True),
+    Column("ticket_id", BigInteger, primary_key=True),
+    Column("before", Json, nullable=False),
+)
+
 # Sites where the widget was loaded, for the check in Settings.
 sites_seen = Table(
     "sites_seen",

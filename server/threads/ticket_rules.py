@@ -81,12 +81,14 @@ Verdict = TicketChange | NoChange | Refusal
 CHAT_ENDED = Refusal("chat_ended", "This chat has ended. A new one starts when the visitor writes.")
 
 
-def on_close(ticket: TicketFacts, by: Literal["agent", "visitor", "system"], now: datetime) -> Verdict:
-    """An agent's close of a chat is delayed for five seconds, because a closed chat cannot be reopened; SMS closes at once."""
+def on_close(
+    ticket: TicketFacts, by: Literal["agent", "visitor", "system"], now: datetime, delay: timedelta = CLOSE_DELAY
+) -> Verdict:
+    """An agent's close of a chat is delayed, because a closed chat cannot be reopened; SMS closes at once."""
     if ticket.status == "closed":
         return NoChange()
     if ticket.channel == "webchat" and by == "agent":
-        return NoChange() if ticket.closing_at else TicketChange(ticket.status, closes_at=now + CLOSE_DELAY)
+        return NoChange() if ticket.closing_at else TicketChange(ticket.status, closes_at=now + delay)
     return TicketChange("closed")
 
 

@@ -19,11 +19,22 @@ export interface BlockedPerson {
   contact: ContactBrief
 }
 export interface BulkBody {
-  action: 'close' | 'undo_close' | 'snooze' | 'wake' | 'assign' | 'read' | 'unread'
+  action: 'close' | 'undo_close' | 'reopen' | 'snooze' | 'wake' | 'assign' | 'read' | 'unread'
   key: string
   tickets: ChosenTicket[]
   until?: string | null
   user?: number | null
+}
+/**
+ * An action on all tickets of a list, or its undo: `done` of `total` tickets, with their results.
+ */
+export interface BulkProgress {
+  action: string
+  done: number
+  id: number
+  results: CodeCount[]
+  state: 'running' | 'done' | 'undoing' | 'undone'
+  total: number
 }
 /**
  * `code`: `done`, `unchanged` if the ticket already was so, or why it could not be changed.
@@ -38,6 +49,13 @@ export interface BulkResults {
 export interface ChosenTicket {
   id: number
   seq?: number
+}
+/**
+ * How many tickets had this result; codes as in `BulkResult`.
+ */
+export interface CodeCount {
+  code: string
+  count: number
 }
 export interface Colleague {
   id: number
@@ -103,6 +121,15 @@ export interface Episode {
   opened_by: Person
 }
 /**
+ * A list of tickets. `waiting`: only tickets whose customer waits for an answer.
+ */
+export interface FilterBody {
+  channel?: '' | 'webchat' | 'sms'
+  status?: 'open' | 'snoozed' | 'closed'
+  view?: 'all' | 'mine' | 'unassigned'
+  waiting?: boolean
+}
+/**
  * The follow-up mail of a chat whose visitor left. `state`: `no_address`: there is no support address or mail server;
  * `no_email`: the visitor's address is unknown; `ready`: a reply would be mailed `minutes` later; `waiting`: a reply is
  * mailed at `at`; `sending`; `sent` at `at`; `failed`, `words` says why; `unknown`: perhaps sent at `at`. `to`: the
@@ -163,6 +190,18 @@ export interface Keyed {
  */
 export interface MailThreads {
   threads: number[]
+}
+/**
+ * `as_of`: when the agent saw the list; tickets with a newer message are not changed. `except_`: tickets to leave out.
+ */
+export interface MatchingBody {
+  action: 'close' | 'reopen' | 'snooze' | 'assign' | 'read'
+  as_of: string
+  except?: number[]
+  filter: FilterBody
+  key: string
+  until?: string | null
+  user?: number | null
 }
 export interface NoteBody {
   draft?: number | null
@@ -272,6 +311,13 @@ export interface Speaker {
 export interface TicketAndDetails {
   details: Details
   ticket: TicketOut
+}
+/**
+ * `as_of`: when they were counted.
+ */
+export interface TicketCount {
+  as_of: string
+  count: number
 }
 export interface TicketPage {
   after: string | null

@@ -23,6 +23,7 @@ async function send(
 /** How to undo each action. `tickets`: the tickets as they were before it. */
 const UNDO: Partial<Record<Action, (tickets: readonly TicketOut[]) => Promise<BulkResult[]>>> = {
   close: (tickets) => send('undo_close', tickets),
+  reopen: (tickets) => send('close', tickets),
   read: (tickets) => send('unread', tickets),
   assign: (tickets) =>
     inGroups(
@@ -55,7 +56,7 @@ async function inGroups<T>(
 }
 
 export async function changeTickets(
-  action: 'close' | 'read' | 'assign' | 'snooze',
+  action: 'close' | 'reopen' | 'read' | 'assign' | 'snooze',
   tickets: readonly TicketOut[],
   user: number | null = null,
   until: string | null = null,
@@ -82,5 +83,8 @@ export async function changeTickets(
   }
 }
 
-const resultText = (results: readonly BulkResult[], done: (count: number) => string) =>
-  bulkResult(results, done, { newer_message: i18n.t('inbox.bulk.newer') })
+export const resultText = (results: readonly { code: string }[], done: (count: number) => string) =>
+  bulkResult(results, done, {
+    newer_message: i18n.t('inbox.bulk.newer'),
+    changed_since: i18n.t('inbox.bulk.changed'),
+  })

@@ -12,11 +12,10 @@ import { Empty } from '../../ui/Problem'
 import { useShortcut } from '../../ui/shortcuts'
 import { api, query } from '../../kernel/api'
 import type { TicketPage } from '../../generated/inbox'
-import type { TicketOut } from '../../generated/protocol'
 import { useNow } from '../../kernel/time'
 import panes from '../Inbox.module.css'
 import { keyboardRow, stepFrom } from '../data/ticketLists'
-import { choose, clearSelection, useSelection } from '../data/selection'
+import { choose, chosenOf, clearSelection, useBulkRun, useSelection } from '../data/selection'
 import type { BulkBarProps } from './BulkBar'
 import { ListMenus } from './ListMenus'
 import { useListAnchor, useRowHeight } from './listAnchor'
@@ -27,8 +26,6 @@ import { DEFAULT_FILTER, type Filter, VIEWS } from '../address'
 
 /** The number of placeholder rows below the last loaded row, while there are more. */
 const AHEAD = 20
-
-const NONE: readonly TicketOut[] = []
 
 const BulkBar = lazyPart<BulkBarProps>(async () => (await import('./BulkBar')).BulkBar)
 
@@ -77,8 +74,10 @@ export function TicketList({ filter, onFilter, selected, onOpen }: TicketListPro
     if (cursor !== null && end >= rows.length - 15) void nextPage()
   }, [cursor, end, rows.length])
 
-  const ids = useSelection((state) => state.ids)
-  const chosen = ids.size > 0 ? rows.filter(({ id }) => ids.has(id)) : NONE
+  const selection = useSelection()
+  const running = useBulkRun((state) => state.run !== null)
+  const chosen = chosenOf(selection, rows)
+  const chosenIds = new Set(chosen.map(({ id }) => id))
   const onChoose = useCallback(
     (ticket: number, range: boolean) => choose(useTickets.getState().list.rows, ticket, range),
     [],
@@ -103,8 +102,8 @@ export function TicketList({ filter, onFilter, selected, onOpen }: TicketListPro
   return (
     <section className={`${panes.list} ${classes.list}`} aria-label={t('inbox.tickets')}>
       <header className={classes.head}>
-        {chosen.length > 0 ? (
-          <BulkBar rows={rows} chosen={chosen} />
+        {chosen.length > 0 || running ? (
+          <BulkBar rows={rows} chosen={chosen} filter={filter} more={cursor !== null} />
         ) : (
           <>
             <ListMenus filter={filter} onFilter={onFilter} />
@@ -167,7 +166,7 @@ export function TicketList({ filter, onFilter, selected, onOpen }: TicketListPro
                     now={now}
                     mine={ticket.assignee === me}
                     onFocus={setPlace}
-                    chosen={ids.has(ticket.id)}
+                    chosen={chosenIds.has(ticket.id)}
                     onChoose={onChoose}
                   />
                 </div>
