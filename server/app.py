@@ -21,6 +21,7 @@ import server.audit.http
 import server.chat_mail.http
 import server.consent.http
 import server.contact_data.http
+import server.contact_data.pages
 import server.contact_data.suppression_http
 import server.contacts.http
 import server.delivery.http
@@ -60,6 +61,7 @@ from server.channels.mail import MailChannel, MailServer
 from server.chat_mail import composing as chat_composing
 from server.chat_mail import follow_ups
 from server.consent import revocation
+from server.contact_data import joining
 from server.contacts import properties
 from server.delivery import deactivations, testing_mail
 from server.delivery.mail import Composer
@@ -160,6 +162,7 @@ READY_S = 1.5  # timeout of the database check of /readyz
 COMPOSERS: dict[str, Composer] = {
     **composing.COMPOSERS,
     **chat_composing.COMPOSERS,
+    **joining.COMPOSERS,
     **mails.COMPOSERS,
     testing_mail.TEMPLATE: testing_mail.compose,
 }
@@ -285,6 +288,7 @@ def routes(app: App) -> list[BaseRoute]:
     all_routes: list[BaseRoute] = [endpoint.route(app) for endpoint in ENDPOINTS]
     all_routes += pages.routes(app)
     all_routes += server.webchat.pages.routes(app)
+    all_routes += server.contact_data.pages.routes(app)
     all_routes += metrics_http.routes(app)
     all_routes.append(Route("/readyz", _ready(app), methods=["GET"]))
     if pages.STATIC.is_dir():

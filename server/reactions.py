@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from server.account_mail import composing
 from server.accounts.rules import Invited, LinkRequested
-from server.consent.rules import AddressChanged, ConsentsChanged
+from server.audiences import reactions as audiences
+from server.consent.rules import AddressChanged, ConsentsChanged, OptInConfirmed
 from server.contacts.rules import ContactChanged
 from server.delivery import reactions as delivery
 from server.delivery.rules import OutboundSettled
@@ -22,6 +23,7 @@ from server.threads.rules import SnoozesEnded, TicketOpened
 REACTIONS: Reactions = {
     OutboundSettled: [reactions.note_delivery, delivery.note_outcome],
     ConsentsChanged: [reactions.note_consents, events.note_consents],
+    OptInConfirmed: [audiences.join_confirmed],
     AddressChanged: [reactions.note_address],
     ContactChanged: [inbox.note_contact],
     LinksClicked: [events.note_clicks],

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import bindparam, delete, update
-from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.accounts.rules import Agent, ApiKey
 from server.consent import rules
@@ -24,7 +23,7 @@ from server.consent.ledger import (
     record_consents,
     store_consent,
 )
-from server.consent.queries import contacts_with_number, known_purpose, opt_in, suppression, suppressions_of
+from server.consent.queries import contacts_with_number, known_purpose, suppression, suppressions_of
 from server.consent.rules import (
     ConsentChanged,
     ConsentsChanged,
@@ -41,7 +40,9 @@ from server.kernel.sql import Statement, Tx
 from server.schema import consents, opt_ins
 from server.text import one_line
 
-OPT_IN_EXPIRES_AFTER = timedelta(days=7)  # for the question of a double opt-in
+_DELETE_OPT_IN = Statement(
+    delete(opt_ins).where(opt_ins.c.contact_id == bindparam("contact"), opt_ins.c.channel == "sms")
+)
 
 
 def record(tx: Tx, change: ConsentChange) -> ConsentResult:
@@ -194,7 +195,7 @@ def _stop(
             _, changed = record_consent(tx, change)
             if changed is not None:
                 changes.append(changed)
-        tx.run(_DELETE_OPT_IN, contact=contact)
+        tx.run(_DELETE_OPT_IN, contact=contact)  # a later YES must not undo the STOP
         if changes or pause_lifted:
             tx.announce(ConsentsChanged((ConsentChanged(contact, tuple(changes), False if pause_lifted else None),)))
     return Stopped(first)
@@ -213,7 +214,7 @@ def start(
 ) -> Started:
     """Restores only the consents that STOP revoked, with a new time (KEY-3, AMB-32, S15)."""
     tx.lock_names(f"sms:{phone}")
-    lifted = _lift_suppression_of_sender(tx, phone)
+    lifted = lift_suppression_of_sender(tx, phone)
     restored = False
     for contact in _contacts_concerned(tx, phone, contact_ids):
         lock_head(tx, contact)
@@ -234,7 +235,7 @@ def start(
     return Started(lifted, restored)
 
 
-def _lift_suppression_of_sender(tx: Tx, phone: str) -> bool:
+def lift_suppression_of_sender(tx: Tx, phone: str) -> bool:
     """Lifts an opt-out by text, and a deactivation, because the number has just sent a text. Suppressions of dead numbers
     and by agents stay."""
     present = suppression(tx, "sms", phone)
@@ -324,23 +325,11 @@ def lift_pause(tx: Tx, phone: str, contact_ids: Iterable[int], *, user: int) -> 
 
 # --- opting in ----------------------------------------------------------------------------------
 
-_insert_opt_in = insert(opt_ins).values({column.name: bindparam(column.name) for column in opt_ins.columns})
-_UPSERT_OPT_IN = Statement(
-    _insert_opt_in.on_conflict_do_update(
-        index_elements=["contact_id"],
-        set_={
-            name: _insert_opt_in.excluded[name]
-            for name in ("purposes", "keyword", "source", "wording", "asked_at", "expires_at")
-        },
-    )
-)
-_DELETE_OPT_IN = Statement(delete(opt_ins).where(opt_ins.c.contact_id == bindparam("contact")))
-
 
 def subscribe(tx: Tx, contact: int, phone: str, *, source: str, wording: str, language: str = "") -> ConsentResult:
     """Records marketing consent by a subscribe keyword with single opt-in (KEY-10)."""
     tx.lock_names(f"sms:{phone}")
-    _lift_suppression_of_sender(tx, phone)
+    lift_suppression_of_sender(tx, phone)
     return record(
         tx,
         ConsentChange(
@@ -354,57 +343,3 @@ def subscribe(tx: Tx, contact: int, phone: str, *, source: str, wording: str, la
             address=phone,
         ),
     )
-
-
-def ask_opt_in(
-    tx: Tx,
-    contact: int,
-    *,
-    wording: str,
-    source: str,
-    keyword: str = "",
-    purposes: Sequence[str] = (Purpose.SMS_MARKETING,),
-) -> None:
-    """Stores the question of a double opt-in until YES or expiry (CON-9). `wording`: the question as sent, kept as proof."""
-    tx.run(
-        _UPSERT_OPT_IN,
-        contact_id=contact,
-        purposes=list(purposes),
-        keyword=keyword,
-        source=source,
-        wording=wording,
-        asked_at=tx.now,
-        expires_at=tx.now + OPT_IN_EXPIRES_AFTER,
-    )
-
-
-def confirm_opt_in(
-    tx: Tx, contact: int, phone: str, *, source: str, received_text: str, language: str = ""
-) -> tuple[str, ...] | None:
-    """Records consent to all purposes of the pending question, also for e-mail (CON-9), and returns the purposes; None if
-    no question is pending."""
-    tx.lock_names(f"sms:{phone}")
-    pending = opt_in(tx, contact, tx.now)
-    if pending is None or not tx.run(_DELETE_OPT_IN, contact=pending.contact):
-        return None
-    _lift_suppression_of_sender(tx, phone)
-    changes = []
-    for purpose in sorted(pending.purposes):
-        change = ConsentChange(
-            contact,
-            purpose,
-            Status.SUBSCRIBED,
-            Method.DOUBLE_OPT_IN,
-            source,
-            pending.wording,
-            language,
-            None,
-            f"answered {received_text[:40]!r}",
-            phone if is_sms(purpose) else None,
-        )
-        _, changed = record_consent(tx, change)
-        if changed is not None:
-            changes.append(changed)
-    if changes:
-        tx.announce(ConsentsChanged((ConsentChanged(contact, tuple(changes)),)))
-    return tuple(pending.purposes)

@@ -243,14 +243,18 @@ class OptIn:
 
 _OPT_IN = Statement(
     select(opt_ins)
-    .where(opt_ins.c.contact_id.in_(merged_set(bindparam("contact"))), opt_ins.c.expires_at > bindparam("now"))
+    .where(
+        opt_ins.c.contact_id.in_(merged_set(bindparam("contact"))),
+        opt_ins.c.channel == "sms",
+        opt_ins.c.expires_at > bindparam("now"),
+    )
     .order_by(opt_ins.c.asked_at.desc())
     .limit(1)
 )
 
 
 def opt_in(conn: Conn, contact: int, now: datetime) -> OptIn | None:
-    """The double opt-in that waits for the confirmation of this contact or of one merged with it, if it has not expired."""
+    """The double opt-in that waits for a confirmation by text, of this contact or of one merged with it, if it has not expired."""
     row = conn.first(_OPT_IN, contact=contact, now=now)
     return (
         None

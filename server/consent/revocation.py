@@ -34,7 +34,9 @@ _SOURCE_SEEN = Statement(
 )
 _DELETE_OPT_INS = Statement(
     delete(opt_ins).where(
-        opt_ins.c.contact_id.in_(bindparam("contacts", expanding=True)), opt_ins.c.asked_at <= bindparam("until")
+        opt_ins.c.contact_id.in_(bindparam("contacts", expanding=True)),
+        opt_ins.c.channel == "sms",
+        opt_ins.c.asked_at <= bindparam("until"),
     )
 )
 

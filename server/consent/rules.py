@@ -486,6 +486,15 @@ class ConsentsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class OptInConfirmed:
+    """Announced when a contact confirmed that they want to join lists. `source`: the text or the mail."""
+
+    contact: int
+    lists: tuple[int, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddressChanged:
     """Announced when an address became suppressed, or is no longer (`reason` None)."""
 

@@ -50,13 +50,15 @@ def _text(value: str) -> str:
 
 
 class SubscribeKeyword(BaseModel):
-    """A shop's own keyword (KEY-10). `text`: its reply; empty: the default reply."""
+    """A shop's own keyword (KEY-10). `text`: its reply; empty: the default reply. `list`: the list that people join with it;
+    the keyword's `opt_in` counts and not the list's (CON-10)."""
 
     model_config = ConfigDict(extra="ignore")
 
     word: str = Field(max_length=40)
     opt_in: Literal["single", "double"] = "double"
     text: str = Field("", max_length=MAX_CHARS)
+    list: int | None = Field(None, ge=1, le=2**53)
 
     @field_validator("word")
     @classmethod

@@ -60,11 +60,14 @@ def record_one(tx: Tx, agent: Agent, entry: AgentEntry, address: str) -> None:
         record(tx, agent.by, "consent_withdrawn", str(entry.contact), address, **change)
 
 
-def quick_add(tx: Tx, agent: Agent, email: str, name: str, agreed: str, address: str) -> Stored:
+def quick_add(tx: Tx, agent: Agent, email: str, name: str, agreed: str, list_id: int | None, address: str) -> Stored:
     """Adds or finds one person by e-mail address (IMP-43). `agreed`: how the user knows that the person agreed to marketing
-    mail; "": no consent is recorded, because adding somebody is no consent (CON-3). Raises `Refused`."""
-    (stored,) = entering.store(tx, [Entry(Identifiers(email=email, name=name))], agent, address)
-    assert not isinstance(stored, BadEntry)
+    mail; "": no consent is recorded, because adding somebody is no consent (CON-3). `list_id`: a list to join, or to be asked about. Raises `Refused`,
+    `NotFound`."""
+    wanted = () if list_id is None else (list_id,)
+    (stored,) = entering.store(tx, [Entry(Identifiers(email=email, name=name), lists=wanted)], agent, address)
+    if isinstance(stored, BadEntry):
+        raise NotFound(stored.message)
     if agreed:
         record_one(tx, agent, AgentEntry(stored.contact, Purpose.EMAIL_MARKETING, Status.SUBSCRIBED, agreed), address)
     return stored

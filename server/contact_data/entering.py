@@ -10,17 +10,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import bindparam, select
 
 from server.accounts.rules import Agent, ApiKey, Can, may
+from server.audiences import lists
 from server.consent import actions as consent
 from server.consent import rules as consent_rules
 from server.consent.ledger import ConsentChange, ConsentResult
 from server.consent.queries import known_purposes
 from server.consent.rules import Method, Status
+from server.contact_data import joining
+from server.contact_data.joining import Joined
 from server.contacts import actions as people
 from server.contacts import properties
 from server.contacts.property_rules import Value
@@ -33,6 +36,7 @@ from server.text import is_blank, one_line
 MAX_ENTRIES = 500  # in one call
 MAX_CONSENTS = 20  # of one entry
 MAX_PROPERTIES = 250
+MAX_LISTS = 20
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 
 
@@ -60,6 +64,7 @@ class ContactIn(BaseModel):
     name: str = Field("", max_length=1_000)
     properties: dict[str, Any] = Field(default_factory=dict, max_length=MAX_PROPERTIES)
     consents: list[ConsentIn] = Field(default_factory=list, max_length=MAX_CONSENTS)
+    lists: list[Annotated[int, Field(ge=1, le=2**53)]] = Field(default_factory=list, max_length=MAX_LISTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,7 @@ class Entry:
     person: Identifiers
     properties: dict[str, Any] = field(default_factory=dict)
     consents: tuple[Stated, ...] = ()
+    lists: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +100,14 @@ class BadEntry:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """`others`: other contacts with the same address (AMB-33). `consents`: a result for each statement; None: recorded before."""
+    """`others`: other contacts with the same address (AMB-33). `consents`: a result for each statement; None: recorded before.
+    `lists`: what became of each list."""
 
     contact: int
     created: bool
     others: tuple[int, ...] = ()
     consents: tuple[ConsentResult | None, ...] = ()
+    lists: tuple[Joined, ...] = ()
 
 
 NO_PERSON = BadEntry("no_person", "", "Say who it is: email, phone or crm_id.")
@@ -135,6 +143,8 @@ def check(raw: Any, actor: Agent | ApiKey, now: datetime) -> Entry | BadEntry:
         if isinstance(statement, BadEntry):
             return statement
         statements.append(statement)
+    if entry.lists and not may(actor, Can.LISTS_EDIT):
+        return BadEntry("missing_scope", "lists", f"This API key does not have the scope {Can.LISTS_EDIT.value}.")
     person = Identifiers(
         email=email,
         phone=None if phone is None else phone.e164,
@@ -142,7 +152,7 @@ def check(raw: Any, actor: Agent | ApiKey, now: datetime) -> Entry | BadEntry:
         name="" if is_blank(name) else name,
         country="" if phone is None else phone.country,
     )
-    return Entry(person, dict(entry.properties), tuple(statements))
+    return Entry(person, dict(entry.properties), tuple(statements), tuple(dict.fromkeys(entry.lists)))
 
 
 def checked_phone(text: str) -> Phone | BadEntry:
@@ -196,7 +206,8 @@ _STATED_BEFORE = Statement(
 def store(tx: Tx, entries: Sequence[Entry], actor: Agent | ApiKey, address: str) -> list[Stored | BadEntry]:
     """Stores checked entries in order, each whole or not at all; a result for each."""
     purposes = known_purposes(tx)
-    typed = [_typed(tx, entry, purposes) for entry in entries]
+    known_lists = {item.id for item in lists.every(tx)} if any(entry.lists for entry in entries) else set()
+    typed = [_typed(tx, entry, purposes, known_lists) for entry in entries]
     valid = [(entry, values) for entry, values in zip(entries, typed, strict=True) if not isinstance(values, BadEntry)]
     found = people.find_or_create_many(tx, [entry.person for entry, _ in valid], actor.by)
     _set_names(
@@ -206,20 +217,31 @@ def store(tx: Tx, entries: Sequence[Entry], actor: Agent | ApiKey, address: str)
     if values_of:
         properties.set_values(tx, values_of, actor.by)
     consents = _record(tx, [(match.contact, entry) for match, (entry, _) in zip(found, valid, strict=True)], actor)
+    source = source_of(actor)
     stored = iter(
-        Stored(match.contact, match.created, tuple(match.others), results)
-        for match, results in zip(found, consents, strict=True)
+        [
+            Stored(
+                match.contact,
+                match.created,
+                tuple(match.others),
+                results,
+                tuple(joining.join(tx, match.contact, list_id, actor, source) for list_id in entry.lists),
+            )
+            for match, results, (entry, _) in zip(found, consents, valid, strict=True)
+        ]
     )
     return [values if isinstance(values, BadEntry) else next(stored) for values in typed]
 
 
-def _typed(tx: Tx, entry: Entry, purposes: set[str]) -> dict[int, Value | None] | BadEntry:
+def _typed(tx: Tx, entry: Entry, purposes: set[str], known_lists: set[int]) -> dict[int, Value | None] | BadEntry:
     """The typed values of an entry's properties, or what is wrong with the entry."""
     for place, statement in enumerate(entry.consents):
         if statement.purpose not in purposes:
             return BadEntry(
                 "unknown_consent", f"consents.{place}.purpose", "This consent does not exist. Define it first."
             )
+    if not known_lists.issuperset(entry.lists):
+        return BadEntry("unknown_list", "lists", "This list does not exist.")
     if not entry.properties:
         return {}
     try:

@@ -8,22 +8,26 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.accounts.rules import Agent, ApiKey, Can, authorise, person_name
+from server.consent import opting_in
 from server.consent.http import contact_consents_out
 from server.consent.responses import ContactConsents
 from server.consent.rules import Status
 from server.contact_data import by_hand, entering
 from server.contact_data.by_hand import WantedStatus
 from server.contact_data.entering import BadEntry, Entry, Stored
+from server.contact_data.joining import Joined
 from server.contacts import identity, queries
 from server.contacts.http import OneContact, person_out
 from server.contacts.identity import IdentityChange
 from server.contacts.rules import clean_email
-from server.errors import Refused
+from server.errors import NotFound, RateLimited, Refused
 from server.kernel.context import App
+from server.kernel.ids import digest
 from server.kernel.slices import Slices
 from server.kernel.sql import Tx
 from server.text import one_line
-from server.web.http import Call, Endpoint, path_id
+from server.web.http import PUBLIC, Call, Done, Endpoint, path_id
+from server.web.limits import Rate
 
 MAX_BODY = 2 * 1024 * 1024
 CHECKED_AT_ONCE = 20  # entries checked before other tasks run
@@ -60,6 +64,14 @@ class StatementResult(BaseModel):
     reason: Literal["older", "opted_out", "litigator", "same", "recorded_before"] | None
 
 
+class ListResult(BaseModel):
+    """`asked`: the list has double opt-in, and the person joins by pressing the button of a mail. `no_email`: they cannot be
+    asked."""
+
+    list: int
+    result: Joined
+
+
 class EntryResult(BaseModel):
     """`index`: place in the list, from 0. With an `error` nothing of the entry is stored. `others`: other contacts with the
     same e-mail address or number."""
@@ -69,6 +81,7 @@ class EntryResult(BaseModel):
     created: bool
     others: list[int]
     consents: list[StatementResult]
+    lists: list[ListResult]
     error: EntryError | None
 
 
@@ -105,7 +118,7 @@ def _result(index: int, entry: Entry | BadEntry, stored: Stored | BadEntry) -> E
         bad = stored if isinstance(stored, BadEntry) else entry
         assert isinstance(bad, BadEntry)
         error = EntryError(code=bad.code, field=bad.field, message=bad.message)
-        return EntryResult(index=index, contact=None, created=False, others=[], consents=[], error=error)
+        return EntryResult(index=index, contact=None, created=False, others=[], consents=[], lists=[], error=error)
     consents = [
         StatementResult(
             purpose=statement.purpose,
@@ -121,26 +134,33 @@ def _result(index: int, entry: Entry | BadEntry, stored: Stored | BadEntry) -> E
         created=stored.created,
         others=list(stored.others),
         consents=consents,
+        lists=_lists(entry, stored),
         error=None,
     )
+
+
+def _lists(entry: Entry, stored: Stored) -> list[ListResult]:
+    return [ListResult(list=wanted, result=result) for wanted, result in zip(entry.lists, stored.lists, strict=True)]
 
 
 # --- one contact, by hand -----------------------------------------------------------------------------
 
 
 class QuickAddBody(Body):
-    """`agreed`: the person agreed to marketing mail; then `reason` says how the user knows."""
+    """`agreed`: the person agreed to marketing mail; then `reason` says how the user knows. `list`: a list to join."""
 
     email: str = Field(min_length=1, max_length=1_000)
     name: str = Field("", max_length=1_000)
     agreed: bool = False
     reason: str = Field("", max_length=REASON_CHARS)
+    list: int | None = Field(None, ge=1, le=2**53)
 
 
 class QuickAdded(OneContact):
-    """`created` false: the person was a contact before."""
+    """`created` false: the person was a contact before. `list`: what became of the list; null: none was chosen."""
 
     created: bool
+    list: Joined | None
 
 
 async def quick_add(app: App, call: Call) -> Any:
@@ -154,15 +174,20 @@ async def quick_add(app: App, call: Call) -> Any:
         authorise(call.actor, Can.CONSENT_GRANT)
         if not agreed:
             raise Refused("reason_needed", "Say how you know that this person agreed.", field="reason")
+    if body.list is not None:
+        authorise(call.actor, Can.LISTS_EDIT)
     name = person_name(body.name) if body.name.strip() else ""
-    return await app.write(_quick_add, call.agent, email, name, agreed, call.address)
+    return await app.write(_quick_add, call.agent, email, name, agreed, body.list, call.address)
 
 
-def _quick_add(tx: Tx, agent: Agent, email: str, name: str, agreed: str, address: str) -> dict[str, Any]:
-    stored = by_hand.quick_add(tx, agent, email, name, agreed, address)
+def _quick_add(
+    tx: Tx, agent: Agent, email: str, name: str, agreed: str, list_id: int | None, address: str
+) -> dict[str, Any]:
+    stored = by_hand.quick_add(tx, agent, email, name, agreed, list_id, address)
     person = queries.brief(tx, stored.contact)
     assert person is not None
-    return {"contact": person_out(person), "created": stored.created}
+    joined = stored.lists[0] if stored.lists else None
+    return {"contact": person_out(person), "created": stored.created, "list": joined}
 
 
 class IdentityBody(Body):
@@ -215,7 +240,32 @@ async def save_consents(app: App, call: Call) -> Any:
     )
 
 
+# --- confirming an opt-in by mail ---------------------------------------------------------------------
+
+
+class ConfirmBody(Body):
+    token: str = Field(min_length=20, max_length=100)  # the fragment of the link
+
+
+class _Confirmations:
+    """Limits how often one address may try links."""
+
+    def __init__(self, app: App) -> None:
+        self.rate = Rate(app.clock, 30, 60)
+
+
+async def confirm_opt_in(app: App, call: Call) -> Any:
+    """Confirm a subscription: sent by the page's button, because mail scanners open pages."""
+    retry_after = app.part(_Confirmations, _Confirmations).rate.take(call.address)
+    if retry_after:
+        raise RateLimited("Too many attempts from this address.", retry_after)
+    if await app.write(opting_in.confirm_by_link, digest(call.body.token)) is None:
+        raise NotFound("This link was used already or has expired.")
+    return {}
+
+
 ENDPOINTS: list[Endpoint] = [
+    Endpoint("POST", "/confirm", confirm_opt_in, PUBLIC, ConfirmBody, response=Done),
     Endpoint(
         "POST", "/api/contacts", enter_contacts, Can.CONTACTS_EDIT, ContactsBody, response=EnteredContacts,
         keys=True, max_body=MAX_BODY,

@@ -115,15 +115,27 @@ litigators = Table(
     Column("added_at", Instant, nullable=False),
 )
 
-# Opt-in questions that wait for a YES (CON-9..11).
+# Opt-in questions that wait for a confirmation (CON-9..11).
 opt_ins = Table(
     "opt_ins",
     metadata,
     Column("contact_id", BigInteger, ForeignKey("contacts.id"), primary_key=True),
+    Column("channel", Text, primary_key=True),  # of the question: sms | email
+    Column("list_id", BigInteger, primary_key=True, autoincrement=False, server_default="0"),  # 0: none
     Column("purposes", Json, nullable=False),
     Column("keyword", Text, nullable=False, server_default=""),
     Column("source", Text, nullable=False, server_default=""),
     Column("wording", Text, nullable=False),
+    Column("address", Text, nullable=False, server_default=""),  # where a mail is sent
+    Column("link_hash", Text),  # of the mail's link
+    Column("outbound_id", BigInteger),  # the mail
     Column("asked_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
+)
+Index(
+    "uq_opt_ins_link",
+    opt_ins.c.link_hash,
+    unique=True,
+    postgresql_where=text("link_hash IS NOT NULL"),
+    sqlite_where=text("link_hash IS NOT NULL"),
 )

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 
 from server.consent import actions as consent
-from server.consent import keywords
+from server.consent import keywords, opting_in
 from server.consent import queries as consents
 from server.consent.default_replies import ReplyKind
 from server.consent.keyword_replies import carrier_blocks, reply_text
-from server.consent.rules import OPTED_OUT, SMS_PURPOSES, Method, Status
+from server.consent.rules import OPTED_OUT, SMS_PURPOSES, Method, OptInConfirmed, Status
 from server.delivery import actions as delivery
 from server.delivery.actions import Send
 from server.kernel.columns import Instant
@@ -58,7 +58,7 @@ def act_on(tx: Tx, new: NewText) -> None:
                 _reply(tx, new, "start", language, blocked=blocked)
         case keywords.Confirm(language):
             blocked = _carrier_had_blocked(tx, new)
-            purposes = consent.confirm_opt_in(
+            purposes = opting_in.confirm_opt_in(
                 tx, new.speaker, new.phone, source=new.source, received_text=new.body, language=language
             )
             if purposes is not None:
@@ -90,11 +90,15 @@ def _subscribe(tx: Tx, new: NewText, keyword: str) -> None:
     if subscribe_keyword.opt_in == "single" or subscribed:
         if not subscribed:
             consent.subscribe(tx, contact, new.phone, source=new.source, wording=new.body)
+        if subscribe_keyword.list is not None:
+            tx.announce(OptInConfirmed(contact, (subscribe_keyword.list,), new.source))
         _reply(tx, new, "subscribed", "", word=keyword)
         return
     question = _reply_text(tx, new, "confirm_ask", "")
     if question is not None:
-        consent.ask_opt_in(tx, contact, wording=question, source=new.source, keyword=keyword)
+        opting_in.ask_opt_in(
+            tx, contact, wording=question, source=new.source, keyword=keyword, list_id=subscribe_keyword.list or 0
+        )
         _send(tx, new, question, "opt_in", "compliance", keyword="confirm_ask")
 
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import insert
 
 from server import schema
-from server.consent import actions, chain, ledger, proof, queries, rules, suppressing
+from server.consent import actions, chain, ledger, opting_in, proof, queries, rules, suppressing
 from server.consent.ledger import ConsentChange
 from server.consent.rules import AddressChanged, Allowed, Blocked, Method, Purpose, SendPurpose, Status, Suppressed
 from server.contacts import actions as contacts
@@ -261,14 +261,14 @@ async def test_a_person_who_never_agreed_can_be_paused_and_gets_no_automatic_rep
 async def test_con_9_a_double_opt_in_takes_effect_after_yes_and_keeps_the_question_as_proof(world: World) -> None:
     anna = await person(world)
     ask = functools.partial(
-        actions.ask_opt_in, wording="Reply YES to join", source="sms:SM1", keyword="JOIN",
+        opting_in.ask_opt_in, wording="Reply YES to join", source="sms:SM1", keyword="JOIN",
         purposes=(MARKETING, Purpose.EMAIL_MARKETING),
     )  # fmt: skip
-    confirm = functools.partial(actions.confirm_opt_in, source="sms:SM2", received_text="Yes")
+    confirm = functools.partial(opting_in.confirm_opt_in, source="sms:SM2", received_text="Yes")
     assert await world.app.write(confirm, anna, NUMBER) is None, "a YES confirms nothing if no question was sent"
     await world.app.write(ask, anna)
     assert await statuses(world, anna) == {}
-    assert await world.app.write(confirm, anna, NUMBER) == (MARKETING, Purpose.EMAIL_MARKETING)
+    assert await world.app.write(confirm, anna, NUMBER) == (Purpose.EMAIL_MARKETING, MARKETING)
     assert await world.app.write(confirm, anna, NUMBER) is None, "a second YES confirms nothing"
     rows = await world.rows(schema.consent_ledger)
     assert {(row.purpose, row.method, row.wording, row.source) for row in rows} == {
@@ -279,8 +279,8 @@ async def test_con_9_a_double_opt_in_takes_effect_after_yes_and_keeps_the_questi
 
 async def test_an_opt_in_question_expires_after_a_week_or_with_a_stop(world: World) -> None:
     anna = await person(world)
-    ask = functools.partial(actions.ask_opt_in, wording="Reply YES to join", source="sms:SM1")
-    confirm = functools.partial(actions.confirm_opt_in, source="sms:SM2", received_text="Yes")
+    ask = functools.partial(opting_in.ask_opt_in, wording="Reply YES to join", source="sms:SM1")
+    confirm = functools.partial(opting_in.confirm_opt_in, source="sms:SM2", received_text="Yes")
     await world.app.write(ask, anna)
     await world.advance(hours=24 * 7)
     assert await world.app.write(confirm, anna, NUMBER) is None

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from server.channels.base import BadList, DeactivatedNumbers, NoList
-from server.consent import actions, queries, revocation, rules
+from server.consent import actions, opting_in, queries, revocation, rules
 from server.consent.ledger import ConsentChange
 from server.consent.rules import Method, Purpose, SendPurpose, Status
 from server.delivery import deactivations, jobs
@@ -177,12 +177,12 @@ async def test_a_deactivation_does_not_replace_the_persons_own_stop(world: World
 
 async def test_the_new_holder_of_a_number_cannot_answer_the_old_holders_question(world: World) -> None:
     contact = await person(world, subscribed=False)
-    await world.app.write(lambda tx: actions.ask_opt_in(tx, contact, wording="Reply YES", source="form"))
+    await world.app.write(lambda tx: opting_in.ask_opt_in(tx, contact, wording="Reply YES", source="form"))
     await world.advance(hours=48)
     await deactivate(world, 1)
     assert (
         await world.app.write(
-            lambda tx: actions.confirm_opt_in(tx, contact, PHONE, source="sms:SM2", received_text="YES")
+            lambda tx: opting_in.confirm_opt_in(tx, contact, PHONE, source="sms:SM2", received_text="YES")
         )
         is None
     )

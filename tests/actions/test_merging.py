@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from server.channels.shopify import Customer, Order
 from server.consent import actions as consent
-from server.consent import chain, proof
+from server.consent import chain, opting_in, proof
 from server.consent import queries as consents
 from server.consent.ledger import ConsentChange
 from server.consent.rules import Method, Purpose, Status
@@ -290,7 +290,7 @@ async def test_without_a_refusal_by_text_the_newest_statement_of_the_set_counts(
 async def test_keywords_by_text_stay_with_the_owner_of_the_number(world: World) -> None:
     ana, (maria, bob, first, second) = await world.agent("ana"), await two_texters(world)
     await merge(ana, first, second)
-    await world.app.write(lambda tx: consent.ask_opt_in(tx, second, wording="Reply YES", source="form"))
+    await world.app.write(lambda tx: opting_in.ask_opt_in(tx, second, wording="Reply YES", source="form"))
     await bob.says("YES")
     assert (await facts(world, first, maria.number)).status(Purpose.SMS_MARKETING) == "subscribed"
     await undo(ana)

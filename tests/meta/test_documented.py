@@ -146,4 +146,4 @@ def test_rol_8_the_described_capabilities_have_the_roles_of_the_table() -> None:
 def test_the_console_offers_exactly_the_scopes_that_some_call_requires() -> None:
     texts = json.loads((ROOT / "agents_ui/src/i18n/en/settings.json").read_text())["settings"]["developers"]["scopes"]
     opening = {endpoint.needs.value for endpoint in FOR_KEYS if isinstance(endpoint.needs, Can)}
-    assert set(texts) == opening | {Can.CONSENT_GRANT.value}
+    assert set(texts) == opening | {Can.CONSENT_GRANT.value, Can.LISTS_EDIT.value}

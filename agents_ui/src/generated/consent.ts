@@ -153,17 +153,21 @@ export interface OneKind {
   consent: VersionedConsent
 }
 /**
- * A shop's own keyword (KEY-10). `text`: its reply; empty: the default reply.
+ * A shop's own keyword (KEY-10). `text`: its reply; empty: the default reply. `list`: the list that people join with it;
+ * the keyword's `opt_in` counts and not the list's (CON-10).
  */
 export interface SubscribeKeywordInput {
+  list?: number | null
   opt_in?: 'single' | 'double'
   text?: string
   word: string
 }
 /**
- * A shop's own keyword (KEY-10). `text`: its reply; empty: the default reply.
+ * A shop's own keyword (KEY-10). `text`: its reply; empty: the default reply. `list`: the list that people join with it;
+ * the keyword's `opt_in` counts and not the list's (CON-10).
  */
 export interface SubscribeKeyword {
+  list: number | null
   opt_in: 'single' | 'double'
   text: string
   word: string

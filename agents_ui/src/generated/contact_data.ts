@@ -1,6 +1,9 @@
 /* Made from the server's models by `npm run types:generate` in agents_ui; do not edit. */
 import type { Contact } from './contacts'
 
+export interface ConfirmBody {
+  token: string
+}
 /**
  * Each entry is checked on its own, so that a bad one does not affect the others.
  */
@@ -28,6 +31,7 @@ export interface EntryResult {
   created: boolean
   error: EntryError | null
   index: number
+  lists: ListResult[]
   others: number[]
 }
 /**
@@ -54,20 +58,30 @@ export interface LineResult {
   text: string
 }
 /**
- * `agreed`: the person agreed to marketing mail; then `reason` says how the user knows.
+ * `asked`: the list has double opt-in, and the person joins by pressing the button of a mail. `no_email`: they cannot be
+ * asked.
+ */
+export interface ListResult {
+  list: number
+  result: 'joined' | 'already' | 'asked' | 'no_email'
+}
+/**
+ * `agreed`: the person agreed to marketing mail; then `reason` says how the user knows. `list`: a list to join.
  */
 export interface QuickAddBody {
   agreed?: boolean
   email: string
+  list?: number | null
   name?: string
   reason?: string
 }
 /**
- * `created` false: the person was a contact before.
+ * `created` false: the person was a contact before. `list`: what became of the list; null: none was chosen.
  */
 export interface QuickAdded {
   contact: Contact
   created: boolean
+  list: ('joined' | 'already' | 'asked' | 'no_email') | null
 }
 /**
  * The consents as they should be; those left out are not changed. `reason`: how the user knows.

@@ -85,7 +85,8 @@ export function SubscribeSection({ values, change, errors }: Editing<Keywords>) 
       return word
     },
     savedBy: () => ({ word: '' }),
-    onSaved: (word) => change({ subscribe: [...values.subscribe, { word, opt_in: 'double', text: '' }] }),
+    onSaved: (word) =>
+      change({ subscribe: [...values.subscribe, { word, opt_in: 'double', text: '', list: null }] }),
     asksBeforeLeaving: false,
   })
 
