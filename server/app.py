@@ -54,7 +54,7 @@ from server import migrate
 from server.account_mail import composing
 from server.accounts import mailed_links
 from server.accounts.rules import Can
-from server.audiences import lists
+from server.audiences import keeping, lists
 from server.channels import twilio_sms
 from server.channels.base import SmsChannel
 from server.channels.mail import MailChannel, MailServer
@@ -137,6 +137,7 @@ JOBS: dict[str, Handler] = {
     **follow_ups.HANDLERS,
     **revocation.HANDLERS,
     **lists.HANDLERS,
+    **keeping.HANDLERS,
     **properties.HANDLERS,
     **server.delivery.jobs.HANDLERS,
     **retention.HANDLERS,
@@ -230,6 +231,7 @@ def _first_jobs(tx: Tx) -> None:
     retention.start(tx)
     reminding.start(tx)
     snoozing.plan_next(tx)
+    keeping.start(tx)
 
 
 async def _start_jobs(app: App) -> asyncio.Task[None] | None:

@@ -9,7 +9,9 @@ from server.account_mail import composing
 from server.accounts.rules import Invited, LinkRequested
 from server.audiences import reactions as audiences
 from server.consent.rules import AddressChanged, ConsentsChanged, OptInConfirmed
-from server.contacts.rules import ContactChanged
+from server.contacts import properties
+from server.contacts.property_rules import PropertiesChanged
+from server.contacts.rules import ContactChanged, ContactCreated, ContactsRegrouped
 from server.delivery import reactions as delivery
 from server.delivery.rules import OutboundSettled
 from server.events import reactions as events
@@ -24,9 +26,12 @@ REACTIONS: Reactions = {
     OutboundSettled: [reactions.note_delivery, delivery.note_outcome],
     ConsentsChanged: [reactions.note_consents, events.note_consents],
     OptInConfirmed: [audiences.join_confirmed],
-    AddressChanged: [reactions.note_address],
-    ContactChanged: [inbox.note_contact],
-    LinksClicked: [events.note_clicks],
+    AddressChanged: [reactions.note_address, events.note_address],
+    ContactCreated: [events.note_created],
+    ContactChanged: [inbox.note_contact, events.note_contact],
+    ContactsRegrouped: [events.note_regrouped],
+    PropertiesChanged: [events.note_properties],
+    LinksClicked: [properties.note_clicks, events.note_clicks],
     TicketOpened: [notifications.notify_opened],
     SnoozesEnded: [notifications.notify_snoozes_ended],
     Invited: [composing.mail_invitation],

@@ -64,6 +64,12 @@ def predicate(tree: FilterTree, now: datetime, catalogue: Catalogue) -> Predicat
     return and_(true(), *(or_(false(), *map(parts.condition, group)) for group in tree.groups))
 
 
+def condition_predicates(tree: FilterTree, now: datetime, catalogue: Catalogue) -> list[Predicate]:
+    """The predicate of each condition, in order; never NULL."""
+    parts = _Parts(now, catalogue)
+    return [func.coalesce(parts.condition(condition), false()) for group in tree.groups for condition in group]
+
+
 class _Parts:
     """The predicates of conditions at one moment."""
 

@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from server.accounts.rules import Agent, ApiKey
 from server.audit.actions import record
 from server.consent import actions as consent
+from server.contacts.rules import ContactsRegrouped
 from server.errors import Conflict, NotFound
 from server.kernel.sql import Conn, Statement, Tx
 from server.schema import contacts, merged_set, merges
@@ -123,6 +124,7 @@ def merge(tx: Tx, actor: Agent | ApiKey, survivor: int, contact: int, address: s
         before={},
     )
     record(tx, actor.by, "contact_merged", str(first), address, other=second)
+    tx.announce(ContactsRegrouped((first, second)))
     return Merged(merge_id, first, second)
 
 
@@ -147,6 +149,7 @@ def undo(tx: Tx, actor: Agent | ApiKey, merge_id: int, address: str) -> Undone:
         new_root = None if member == row.contact_id else row.contact_id
         tx.run(_SET_ROOT, contact=member, new_root=new_root)
     record(tx, actor.by, "contact_separated", str(row.survivor_id), address, other=row.contact_id)
+    tx.announce(ContactsRegrouped((row.survivor_id, row.contact_id)))
     return Undone(row.survivor_id, row.contact_id, row.before)
 
 

@@ -35,6 +35,7 @@ from server.kernel.documents import publish_change
 from server.kernel.jobs import Handler, Job
 from server.kernel.slices import Slices
 from server.kernel.sql import ROWS_PER_STATEMENT, Conn, Statement, Tx, chunks
+from server.links.rules import LinksClicked
 from server.schema import contacts, properties, property_values
 
 _LOCK = "properties"
@@ -308,6 +309,25 @@ def _write(tx: Tx, changes: Sequence[ValueChange]) -> None:
             tx.run(_DELETE_VALUES, contact=change.contact, property=change.property, from_n=len(new_rows))
         rows += [{"contact_id": change.contact, "property_id": change.property, **row._asdict()} for row in new_rows]
     tx.run_many(_INSERT_VALUES, rows)
+
+
+_NOTE_CLICK = Statement(
+    update(contacts)
+    .where(
+        contacts.c.id == bindparam("contact"),
+        or_(contacts.c.last_click.is_(None), contacts.c.last_click < bindparam("clicked_at", type_=Instant)),
+    )
+    .values(last_click=bindparam("clicked_at", type_=Instant))
+)
+
+
+def note_clicks(tx: Tx, event: LinksClicked) -> None:
+    """Moves `last_click` forward when a contact clicks a link of ours (IMP-12)."""
+    newest: dict[int, datetime] = {}
+    for click in event.clicks:
+        newest[click.contact] = max(click.at, newest.get(click.contact, click.at))
+    for contact in sorted(newest):
+        tx.run(_NOTE_CLICK, contact=contact, clicked_at=newest[contact])
 
 
 # --- values of deleted properties -----------------------------------------------------------------

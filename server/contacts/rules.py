@@ -231,6 +231,13 @@ class ContactChanged:
         return [field for field in ("name", "email") if getattr(self, field) is not None]
 
 
+@dataclass(frozen=True, slots=True)
+class ContactsRegrouped:
+    """Announced when contacts were merged, or a merge was undone. `contacts`: those that remain or are separate now."""
+
+    contacts: tuple[int, ...]
+
+
 def changed_details(current: NameAndEmail, name: str | None, email: str | None) -> NameAndEmail:
     """Name and e-mail address after an agent's change. None: unchanged. "": removed.
 

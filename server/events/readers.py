@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Text, bindparam, cast, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.kernel.columns import Instant
-from server.kernel.sql import Conn, Statement, Tx
+from server.kernel.sql import Conn, Row, Statement, Tx
 from server.schema import event_bookmarks, events
 
 
@@ -102,13 +102,62 @@ def read(tx: Tx, reader: str, limit: int) -> list[Event]:
     if bookmark is None:
         tx.run(_ADD_READER, reader=reader, now=tx.now)
         bookmark = tx.one(_LOCK_BOOKMARK, reader=reader)
-    if tx.postgres:
-        rows = tx.all(_NEXT_POSTGRES, tx=bookmark.tx_id, event=bookmark.event_id, offset=offset(tx), n=limit)
-    else:
-        rows = tx.all(_NEXT_SQLITE, event=bookmark.event_id, n=limit)
+    rows = _next(tx, Place(bookmark.tx_id, bookmark.event_id), limit)
     if rows:
         tx.run(_MOVE, of_reader=reader, tx=rows[-1].tx_id, event=rows[-1].id, now=tx.now)
     return [Event(*row) for row in rows]
+
+
+def _next(conn: Conn, after: Place, limit: int) -> list[Row]:
+    if conn.postgres:
+        return conn.all(_NEXT_POSTGRES, tx=after.tx_id, event=after.event_id, offset=offset(conn), n=limit)
+    return conn.all(_NEXT_SQLITE, event=after.event_id, n=limit)
+
+
+class Place(NamedTuple):
+    """A place in the order of events, behind the event with this id."""
+
+    tx_id: int
+    event_id: int
+
+
+_PLACE = Statement(
+    select(event_bookmarks.c.tx_id, event_bookmarks.c.event_id).where(event_bookmarks.c.reader == bindparam("reader")),
+    into=Place,
+)
+_END_SQLITE = Statement(select(func.coalesce(func.max(events.c.id), 0).label("event_id")))
+_END_POSTGRES = Statement(
+    select(events.c.tx_id, events.c.id)
+    .where(events.c.tx_id < bindparam("offset", type_=BigInteger) + _oldest_running)
+    .order_by(events.c.tx_id.desc(), events.c.id.desc())
+    .limit(1),
+    into=Place,
+)
+
+
+def place(conn: Conn, reader: str) -> Place | None:
+    """Where the reader is; None: it has not begun."""
+    found: Place | None = conn.first(_PLACE, reader=reader)
+    return found
+
+
+def end(conn: Conn) -> Place:
+    """The place behind all events that a reader may read now."""
+    if not conn.postgres:
+        return Place(0, int(conn.value(_END_SQLITE)))
+    found: Place | None = conn.first(_END_POSTGRES, offset=offset(conn))
+    return found or Place(0, 0)
+
+
+def waiting(conn: Conn, reader: str, limit: int) -> int:
+    """How many events the reader has not handled yet, at most `limit`."""
+    return len(_next(conn, place(conn, reader) or Place(0, 0), limit))
+
+
+def move(tx: Tx, reader: str, to: Place) -> None:
+    """Moves the reader's bookmark past events that it has handled in another way."""
+    tx.run(_ADD_READER, reader=reader, now=tx.now)
+    tx.run(_MOVE, of_reader=reader, tx=to.tx_id, event=to.event_id, now=tx.now)
 
 
 _newest = func.greatest(

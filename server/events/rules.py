@@ -33,6 +33,9 @@ class Metric(StrEnum):
     ORDER_CANCELLED = "order_cancelled"
     ORDER_FULFILLED = "order_fulfilled"
     ORDER_REFUNDED = "order_refunded"
+    CONTACT_CHANGED = (
+        "contact_changed"  # created by a colleague or program; properties, addresses, merges, suppressions
+    )
     LIST_JOINED = "list_joined"
     LIST_LEFT = "list_left"
     SEGMENT_ENTERED = "segment_entered"

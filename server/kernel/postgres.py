@@ -365,7 +365,7 @@ class _ReaderThread(_Worker):
         cursor = self.connection().cursor()
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
-            return fn(Conn(cursor.execute, POSTGRES), *args)
+            return fn(Conn(cursor.execute, POSTGRES, cursor.connection.cancel), *args)
         finally:
             if not cursor.connection.closed:
                 cursor.execute("ROLLBACK")

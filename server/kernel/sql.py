@@ -281,11 +281,18 @@ class Conn:
     Every method takes a `Statement` (compiled once) or a Core statement (compiled at each call).
     """
 
-    __slots__ = ("_execute", "dialect")
+    __slots__ = ("_execute", "dialect", "interrupt")
 
-    def __init__(self, execute: Callable[[str, Sequence[Any]], Any], dialect: Dialect) -> None:
+    def __init__(
+        self,
+        execute: Callable[[str, Sequence[Any]], Any],
+        dialect: Dialect,
+        interrupt: Callable[[], None] | None = None,
+    ) -> None:
+        """`interrupt`: makes the running statement fail; only it may be called from another thread."""
         self._execute = execute
         self.dialect = dialect
+        self.interrupt = interrupt
 
     @property
     def postgres(self) -> bool:

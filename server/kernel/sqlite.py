@@ -299,7 +299,7 @@ class Reader(aiosqlite.Connection):
         db = self._conn
         db.execute("BEGIN")
         try:
-            return fn(Conn(db.execute, SQLITE), *args)
+            return fn(Conn(db.execute, SQLITE, db.interrupt), *args)
         finally:
             db.execute("ROLLBACK")
 

@@ -70,14 +70,6 @@ segment_members = Table(
     Index("ix_segment_members_contact", "contact_id", "segment_id"),
 )
 
-# Contacts that changed without an event, so their segments must be decided again.
-segment_queue = Table(
-    "segment_queue",
-    metadata,
-    Column("contact_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("cause", Text, nullable=False, server_default=""),
-)
-
 # Uploaded by the owner; without it no segment can ask for a distance. In hundred-thousandths of a degree.
 postal_codes = Table(
     "postal_codes",

@@ -36,6 +36,14 @@ consents = Table(
     Column("taken", Boolean, nullable=False, server_default=text("false")),
 )
 
+Index("ix_consents_purpose", consents.c.purpose, consents.c.status, consents.c.contact_id)
+Index(
+    "ix_consents_paused",
+    consents.c.contact_id,
+    postgresql_where=text("paused_at IS NOT NULL"),
+    sqlite_where=text("paused_at IS NOT NULL"),
+)
+
 # Every change, append-only; chained per contact with an HMAC whose key is not in the database (G14).
 consent_ledger = Table(
     "consent_ledger",

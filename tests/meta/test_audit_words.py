@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from server.accounts.account_settings import ACCOUNT
+from server.audiences.keeping import KEEPING
 from server.consent.definitions import ConsentDefinition
 from server.consent.settings import KEYWORDS, LITIGATORS
 from server.contact_data.http import IdentityBody
@@ -35,6 +36,7 @@ DOCUMENTS = (ACCOUNT, DKIM, HOURS, INBOX, KEYWORDS, LINKS, LITIGATORS, MAIL, RET
 SERVER_STATE = {
     DEACTIVATIONS.name,
     FETCH.name,
+    KEEPING.name,
     ADDRESS_SHARE.name,
 }  # documents that the server writes itself, without an audit entry
 SENDER_FIELDS = set(SenderBody.model_fields) - {"address", "start"}  # an address never changes, `start` is a command

@@ -30,6 +30,7 @@ WRITERS = {
     "addresses": {"server.contacts.actions", "server.contacts.identity", "server.contacts.bulk"},
     "property_values": {"server.contacts.properties"},
     "list_members": {"server.audiences.lists"},
+    "segment_members": {"server.audiences.membership", "server.audiences.keeping"},
 }
 WRITES = {"insert", "update", "delete", "upsert"}
 each_table = pytest.mark.parametrize("table", WRITERS)
