@@ -17,6 +17,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import server.accounts.http
+import server.audiences.http
+import server.audiences.segment_http
 import server.audit.http
 import server.chat_mail.http
 import server.consent.http
@@ -107,6 +109,8 @@ async def describe(app: App, call: Call) -> Any:
 
 ENDPOINTS: list[Endpoint] = [
     *server.accounts.http.ENDPOINTS,
+    *server.audiences.http.ENDPOINTS,
+    *server.audiences.segment_http.ENDPOINTS,
     *server.audit.http.ENDPOINTS,
     *server.chat_mail.http.ENDPOINTS,
     *server.consent.http.ENDPOINTS,

@@ -45,6 +45,7 @@ class Can(StrEnum):
     EXPORT = "export"
     SUPPRESS = "suppress"
     UNSUPPRESS = "unsuppress"
+    PROPERTIES = "properties"  # which properties contacts have, and the table of postal codes
     LISTS_SEE = "lists_see"
     LISTS_EDIT = "lists_edit"
     CAMPAIGNS_PREPARE = "campaigns_prepare"
@@ -78,6 +79,7 @@ TABLE: dict[Can, frozenset[Role]] = {
     Can.EXPORT: frozenset({_O, _A, _AN}),
     Can.SUPPRESS: frozenset({_O, _A, _M}),
     Can.UNSUPPRESS: frozenset({_O, _A}),
+    Can.PROPERTIES: frozenset({_O, _A, _M}),
     Can.LISTS_SEE: frozenset({_O, _A, _M, _CC, _AN, _CR, _S}),
     Can.LISTS_EDIT: frozenset({_O, _A, _M, _CC}),
     Can.CAMPAIGNS_PREPARE: frozenset({_O, _A, _M, _CC, _CR}),

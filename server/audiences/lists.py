@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Boolean, bindparam, delete, func, insert, select, union_all, update
+from sqlalchemy import Boolean, and_, bindparam, delete, exists, func, insert, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert as upsert  # compiles on SQLite too
 
 from server.audiences.rules import MAX_LISTS_AND_SEGMENTS, group_name
@@ -160,6 +160,11 @@ def by_id(conn: Conn, list_id: int) -> ContactList:
     return found
 
 
+def used(conn: Conn) -> int:
+    """How many lists and segments there are."""
+    return int(conn.value(_COUNT))
+
+
 def check_room(tx: Tx) -> None:
     """Raises `Conflict` `too_many` if there are as many lists and segments as an account may have (IMP-44)."""
     tx.lock_names(LOCK)
@@ -282,6 +287,48 @@ def lists_of(conn: Conn, contact: int) -> list[Row]:
     """The lists of a contact and of everybody merged with it: `id`, `name` and `at`, since when."""
     roots = [row.root for row in conn.all(_ROOTS, people=[contact])]
     return conn.all(_LISTS_OF, people=roots) if roots else []
+
+
+_row, _person, _remaining = list_members.alias("row"), contacts.alias("person"), contacts.alias("remaining")
+_other, _other_person = list_members.alias("other"), contacts.alias("other_person")
+# Of merged contacts in the list only one row: that of the contact that remains, otherwise the oldest.
+_is_repeated = exists().where(
+    _other.c.list_id == _row.c.list_id,
+    _other.c.contact_id == _other_person.c.id,
+    or_(
+        _other_person.c.id == _person.c.merged_into,
+        and_(_other_person.c.merged_into == _person.c.merged_into, _other_person.c.id < _person.c.id),
+    ),
+)
+_MEMBERS = Statement(
+    select(
+        _row.c.contact_id.label("key"),
+        _remaining.c.id,
+        _remaining.c.name,
+        _remaining.c.email,
+        _remaining.c.phone,
+        _remaining.c.country,
+        _row.c.joined_at,
+    )
+    .select_from(
+        _row.join(_person, _person.c.id == _row.c.contact_id).join(
+            _remaining, _remaining.c.id == func.coalesce(_person.c.merged_into, _person.c.id)
+        )
+    )
+    .where(
+        _row.c.list_id == bindparam("list"),
+        _row.c.contact_id < bindparam("before"),
+        or_(_person.c.merged_into.is_(None), ~_is_repeated),
+    )
+    .order_by(_row.c.contact_id.desc())
+    .limit(bindparam("n")),
+    uses=("pk_list_members", "pk_contacts"),
+)
+
+
+def members_page(conn: Conn, list_id: int, before: int, n: int) -> list[Row]:
+    """Members with a `key` below `before`, the newest contacts first."""
+    return conn.all(_MEMBERS, list=list_id, before=before, n=n)
 
 
 # --- members of deleted lists ---------------------------------------------------------------------

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from server.audiences import catalogue, filters, keeping_job
 from server.audiences.filters import FilterTree, parse_tree
@@ -18,9 +18,10 @@ from server.audit.rules import ActedBy
 from server.contacts import properties
 from server.errors import Conflict, NotFound
 from server.kernel import jobs
+from server.kernel.columns import Instant
 from server.kernel.documents import publish_change
 from server.kernel.sql import Conn, Row, Statement, Tx
-from server.schema import segments
+from server.schema import contacts, merged_set, segment_members, segments
 from server.text import search_key
 
 DELETE_JOB = "segments.delete_members"
@@ -104,6 +105,51 @@ def _segment(row: Row) -> Segment:
         row.created_at,
         hashlib.sha256(orjson.dumps([row.name, row.filter])).hexdigest()[:16],
     )
+
+
+_MEMBERS = Statement(
+    select(
+        segment_members.c.contact_id.label("key"),
+        contacts.c.id,
+        contacts.c.name,
+        contacts.c.email,
+        contacts.c.phone,
+        contacts.c.country,
+        segment_members.c.joined_at,
+    )
+    .join(contacts, contacts.c.id == segment_members.c.contact_id)
+    .where(segment_members.c.segment_id == bindparam("segment"), segment_members.c.contact_id < bindparam("before"))
+    .order_by(segment_members.c.contact_id.desc())
+    .limit(bindparam("n")),
+    uses=("pk_segment_members", "pk_contacts"),
+)
+_IS_MEMBER = Statement(
+    select(segment_members.c.joined_at).where(
+        segment_members.c.segment_id == bindparam("segment"), segment_members.c.contact_id == bindparam("contact")
+    )
+)
+_SEGMENTS_OF = Statement(
+    select(segments.c.id, segments.c.name, func.min(segment_members.c.joined_at, type_=Instant).label("at"))
+    .join(segment_members, segment_members.c.segment_id == segments.c.id)
+    .where(segments.c.deleted_at.is_(None), segment_members.c.contact_id.in_(merged_set(bindparam("contact"))))
+    .group_by(segments.c.id, segments.c.name)
+    .order_by(segments.c.name, segments.c.id)
+)
+
+
+def members_page(conn: Conn, segment_id: int, before: int, n: int) -> list[Row]:
+    """Members with a `key` below `before`, the newest contacts first."""
+    return conn.all(_MEMBERS, segment=segment_id, before=before, n=n)
+
+
+def is_member(conn: Conn, segment_id: int, contact: int) -> bool:
+    """Whether the contact, which is not merged into another, is stored as a member."""
+    return conn.first(_IS_MEMBER, segment=segment_id, contact=contact) is not None
+
+
+def segments_of(conn: Conn, contact: int) -> list[Row]:
+    """The segments of a contact and of everybody merged with it: `id`, `name` and `at`, since when."""
+    return conn.all(_SEGMENTS_OF, contact=contact)
 
 
 def create(tx: Tx, name: str, raw_filter: Any, by: ActedBy, address: str = "") -> Segment:

@@ -138,7 +138,7 @@ def test_rol_8_the_described_capabilities_have_the_roles_of_the_table() -> None:
     rows = re.findall(
         r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", (ROOT / "docs" / "behaviour.md").read_text(), re.MULTILINE
     )
-    assert {name for name, _ in rows} == {"unblock", "secrets", "channels", "contacts_edit", "erase"}
+    assert {name for name, _ in rows} == {"unblock", "secrets", "channels", "properties", "contacts_edit", "erase"}
     for name, roles in rows:
         assert {role.strip().lower() for role in roles.split(",")} == {role.value for role in TABLE[Can(name)]}
 

@@ -31,6 +31,7 @@ export const METRICS = [
   'ticket_closed',
   'ticket_snoozed',
   'snooze_ended',
+  'contact_changed',
   'list_joined',
   'list_left',
   'segment_entered',

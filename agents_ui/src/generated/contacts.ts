@@ -1,5 +1,8 @@
 /* Made from the server's models by `npm run types:generate` in agents_ui; do not edit. */
 
+export const PROPERTY_TYPES = ['text', 'number', 'boolean', 'date', 'list'] as const
+export type PropertyType = (typeof PROPERTY_TYPES)[number]
+
 export interface Address {
   kind: 'external' | 'shop' | 'crm' | 'email' | 'phone' | 'peer'
   value: string
