@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, func, select
 
 from server.audiences import counting, keeping, lists, segments
 from server.audiences.filters import parse_tree
@@ -20,8 +20,10 @@ from server.consent.rules import Method, Purpose, Status, Suppressed
 from server.contacts import merging, properties
 from server.contacts.property_rules import FIXED
 from server.errors import Conflict, NotFound, Refused
+from server.events import readers
 from server.events.recording import record
 from server.events.rules import NewEvent
+from server.kernel.sql import Conn
 from server.schema import audit, events, segment_members
 from tests.people import add_contact
 from tests.world import World
@@ -66,8 +68,16 @@ async def changes(world: World) -> list[tuple[int, str, Any]]:
 
 
 async def settle(world: World) -> None:
-    """Lets the job follow what has happened."""
+    """Lets the job follow what has happened. On PostgreSQL a transaction of any database delays the readers of events."""
+
+    def behind(conn: Conn) -> bool:
+        place = readers.place(conn, keeping.READER)
+        newest = conn.value(select(func.max(events.c.id))) or 0
+        return place is None or place.event_id < newest
+
     await world.advance(seconds=5)
+    while await world.app.read(behind):
+        await world.advance(seconds=5)
 
 
 async def test_the_first_filling_finds_everybody_and_makes_no_events(world: World) -> None:

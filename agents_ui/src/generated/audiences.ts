@@ -87,17 +87,6 @@ export interface DidEvent {
   until: string | null
 }
 /**
- * `segment`: the segment that the filter is for. `window`: chosen at random by each builder; its newer request takes the
- * place of an older one that is still counting, which gets 409 `superseded`.
- */
-export interface FilterBody {
-  filter: {
-    [k: string]: unknown
-  }
-  segment?: number | null
-  window?: string
-}
-/**
  * What a filter may ask for. `metrics`: names of events that exist. `regions`: groups of countries. `postal_codes`:
  * whether the owner uploaded a table, without which no filter may ask for a distance.
  */
@@ -417,4 +406,15 @@ export interface WhyOut {
   groups: GroupWhy[]
   matches: boolean
   member: boolean
+}
+/**
+ * `segment`: the segment that the filter is for. `window`: chosen at random by each builder; its newer request takes the
+ * place of an older one that is still counting, which gets 409 `superseded`.
+ */
+export interface Server_Audiences_SegmentHttp__FilterBody {
+  filter: {
+    [k: string]: unknown
+  }
+  segment?: number | null
+  window?: string
 }
