@@ -46,7 +46,7 @@ class SegmentChange(BaseModel):
     version: str | None = Field(None, max_length=100)
 
 
-class FilterBody(BaseModel):
+class AudienceBody(BaseModel):
     """`segment`: the segment that the filter is for. `window`: chosen at random by each builder; its newer request takes the
     place of an older one that is still counting, which gets 409 `superseded`."""
 
@@ -266,9 +266,9 @@ ENDPOINTS: list[Endpoint] = [
     ),
     Endpoint("GET", "/api/segments/{segment}/why/{contact}", why, Can.CONTACTS_SEE, response=responses.WhyOut),
     Endpoint("GET", "/api/filters/options", options, Can.LISTS_SEE, response=responses.FilterOptions),
-    Endpoint("POST", "/api/filters/count", count, Can.LISTS_SEE, FilterBody, response=responses.CountOut),
-    Endpoint("POST", "/api/filters/funnel", funnel, Can.LISTS_SEE, FilterBody, response=responses.Funnel),
-    Endpoint("POST", "/api/filters/sample", sample, Can.LISTS_SEE, FilterBody, response=responses.Sample),
+    Endpoint("POST", "/api/filters/count", count, Can.LISTS_SEE, AudienceBody, response=responses.CountOut),
+    Endpoint("POST", "/api/filters/funnel", funnel, Can.LISTS_SEE, AudienceBody, response=responses.Funnel),
+    Endpoint("POST", "/api/filters/sample", sample, Can.LISTS_SEE, AudienceBody, response=responses.Sample),
     Endpoint(
         "GET", "/api/contacts/{contact}/groups", groups_of_contact, Can.CONTACTS_SEE, response=responses.GroupsOfContact
     ),

@@ -5,6 +5,17 @@ export const PRESET_NAMES = ['sms_subscribers', 'email_subscribers', 'engaged', 
 export type PresetName = (typeof PRESET_NAMES)[number]
 
 /**
+ * `segment`: the segment that the filter is for. `window`: chosen at random by each builder; its newer request takes the
+ * place of an older one that is still counting, which gets 409 `superseded`.
+ */
+export interface AudienceBody {
+  filter: {
+    [k: string]: unknown
+  }
+  segment?: number | null
+  window?: string
+}
+/**
  * `value` None: the property has a value.
  */
 export interface BooleanIs {
@@ -406,15 +417,4 @@ export interface WhyOut {
   groups: GroupWhy[]
   matches: boolean
   member: boolean
-}
-/**
- * `segment`: the segment that the filter is for. `window`: chosen at random by each builder; its newer request takes the
- * place of an older one that is still counting, which gets 409 `superseded`.
- */
-export interface Server_Audiences_SegmentHttp__FilterBody {
-  filter: {
-    [k: string]: unknown
-  }
-  segment?: number | null
-  window?: string
 }

@@ -121,6 +121,15 @@ export interface Episode {
   opened_by: Person
 }
 /**
+ * A list of tickets. `waiting`: only tickets whose customer waits for an answer.
+ */
+export interface FilterBody {
+  channel?: '' | 'webchat' | 'sms'
+  status?: 'open' | 'snoozed' | 'closed'
+  view?: 'all' | 'mine' | 'unassigned'
+  waiting?: boolean
+}
+/**
  * The follow-up mail of a chat whose visitor left. `state`: `no_address`: there is no support address or mail server;
  * `no_email`: the visitor's address is unknown; `ready`: a reply would be mailed `minutes` later; `waiting`: a reply is
  * mailed at `at`; `sending`; `sent` at `at`; `failed`, `words` says why; `unknown`: perhaps sent at `at`. `to`: the
@@ -189,7 +198,7 @@ export interface MatchingBody {
   action: 'close' | 'reopen' | 'snooze' | 'assign' | 'read'
   as_of: string
   except?: number[]
-  filter: server__inbox__bulk_http__FilterBody
+  filter: FilterBody
   key: string
   until?: string | null
   user?: number | null
@@ -347,13 +356,4 @@ export interface WakeBody {
 export interface Written {
   entry: EntryOut
   ticket: TicketOut
-}
-/**
- * A list of tickets. `waiting`: only tickets whose customer waits for an answer.
- */
-export interface Server_Inbox_BulkHttp__FilterBody {
-  channel?: '' | 'webchat' | 'sms'
-  status?: 'open' | 'snoozed' | 'closed'
-  view?: 'all' | 'mine' | 'unassigned'
-  waiting?: boolean
 }
