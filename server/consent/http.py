@@ -11,18 +11,7 @@ from server.accounts.rules import Agent, ApiKey, Can, authorise
 from server.audit import versions
 from server.audit.actions import record
 from server.audit.versions import Versioned
-from server.consent import (
-    actions,
-    by_hand,
-    chain,
-    default_replies,
-    definitions,
-    keywords,
-    proof,
-    queries,
-    responses,
-    settings,
-)
+from server.consent import actions, chain, default_replies, definitions, keywords, proof, queries, responses, settings
 from server.consent.keywords import BadKeyword
 from server.consent.rules import Status
 from server.consent.settings import KEYWORDS, KeywordSettings
@@ -72,9 +61,16 @@ async def change_consent(app: App, call: Call) -> Any:
 
 
 def _change(tx: Tx, actor: Agent | ApiKey, entry: actions.AgentEntry, address: str) -> queries.ContactConsents:
-    by_hand.enter(tx, actor, entry, address)
+    recorded = actions.record_agent_entry(tx, actor, entry)
     consents = queries.contact_consents(tx, entry.contact)
     assert consents is not None
+    if recorded.applied:
+        name = queries.purpose_name(tx, entry.purpose)
+        change = {"purpose": entry.purpose, "consent": name, "status": [recorded.before, recorded.status]}
+        if entry.status is Status.SUBSCRIBED:
+            record(tx, actor.by, "consent_given", str(entry.contact), address, **change)
+        else:
+            record(tx, actor.by, "consent_withdrawn", str(entry.contact), address, **change)
     return consents
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from server.accounts.rules import Can, authorise, may
+from server.audiences import catalogue
+from server.audiences.filter_sql import matching
+from server.audiences.filters import check, parse_tree
 from server.consent.rules import Status
-from server.contacts import merging
+from server.contact_data.by_hand import WantedStatus
+from server.contacts import merging, properties
+from server.contacts.identity import IdentityChange
+from server.contacts.property_rules import Value
 from server.contacts.rules import shown_phone
 from server.errors import NotFound
 from server.events.rules import shown_amount
@@ -15,7 +22,7 @@ from server.kernel.clock import rfc3339
 from server.kernel.context import App
 from server.kernel.sql import Conn
 from server.people import editing, profile, responses, table, timeline
-from server.people.editing import Decision, Edit
+from server.people.editing import Edit
 from server.people.responses import CountBody, EditBody, TableBody
 from server.people.rules import MAX_PAGE, PAGE, Group, Sort, search_for
 from server.people.table import Filters
@@ -27,11 +34,31 @@ def _time(at: datetime | None) -> str | None:
     return None if at is None else rfc3339(at)
 
 
+def shown_value(value: Value | None) -> str | bool | list[str] | None:
+    """A property's value as JSON: a number as decimal text, so that none of its digits is lost."""
+    match value:
+        case datetime():
+            return rfc3339(value)
+        case Decimal():
+            return format(value.normalize(), "f")
+        case tuple():
+            return list(value)
+        case _:
+            return value
+
+
 # --- the table ------------------------------------------------------------------------------------
 
 
-def _filters(conn: Conn, body: CountBody, as_of: datetime | None = None) -> Filters:
-    return Filters(search_for(body.search), body.hidden, as_of)
+def _filters(conn: Conn, body: CountBody, now: datetime) -> Filters:
+    """Raises `Refused` "bad_filter"."""
+    found = None
+    if body.filter is not None:
+        tree = parse_tree(body.filter)
+        known = catalogue.load(conn, [tree])
+        check(tree, known)
+        found = matching(tree, now, known)
+    return Filters(search_for(body.search), body.hidden, matching=found)
 
 
 async def list_people(app: App, call: Call) -> Any:
@@ -40,13 +67,14 @@ async def list_people(app: App, call: Call) -> Any:
     paging = Paging(app, f"people:{body.sort}:{int(body.descending)}", 2)
     after = paging.decode(body.after, "after") if body.after else None
     read = app.read if body.search == "" and body.filter is None else app.read_slowly
-    people, more = await read(_page, body, after)
+    people, more = await read(_page, body, after, app.clock.now())
     return {"people": people, "after": None if more is None else paging.encode(more), "as_of": rfc3339(app.clock.now())}
 
 
-def _page(conn: Conn, body: TableBody, after: Key | None) -> tuple[list[dict[str, Any]], Key | None]:
-    rows, more = table.page(conn, _filters(conn, body), Sort(body.sort), body.descending, after, body.limit)
+def _page(conn: Conn, body: TableBody, after: Key | None, now: datetime) -> tuple[list[dict[str, Any]], Key | None]:
+    rows, more = table.page(conn, _filters(conn, body, now), Sort(body.sort), body.descending, after, body.limit)
     ids = [row.id for row in rows]
+    values = properties.values_of(conn, ids)
     active, consents = table.last_active(conn, ids), table.statuses(conn, ids)
     people = [
         {
@@ -65,7 +93,11 @@ def _page(conn: Conn, body: TableBody, after: Key | None) -> tuple[list[dict[str
             "last_click": _time(row.last_click),
             "last_active": _time(active.get(row.id)),
             "consents": consents[row.id],
-            "properties": {},
+            "properties": {
+                str(wanted): shown_value(values[row.id][wanted])
+                for wanted in body.properties
+                if wanted in values[row.id]
+            },
         }
         for row in rows
     ]
@@ -74,11 +106,11 @@ def _page(conn: Conn, body: TableBody, after: Key | None) -> tuple[list[dict[str
 
 async def count_people(app: App, call: Call) -> Any:
     """Count the contacts that the table would list."""
-    return {"count": await app.read_slowly(_count, call.body)}
+    return {"count": await app.read_slowly(_count, call.body, app.clock.now())}
 
 
-def _count(conn: Conn, body: CountBody) -> int:
-    return table.count(conn, _filters(conn, body))
+def _count(conn: Conn, body: CountBody, now: datetime) -> int:
+    return table.count(conn, _filters(conn, body, now))
 
 
 # --- one contact ----------------------------------------------------------------------------------
@@ -136,19 +168,32 @@ def _profile_json(found: profile.Profile, now: datetime) -> dict[str, Any]:
             }
             for each in found.suppressed
         ],
+        "properties": [
+            {
+                "id": each.id,
+                "key": each.key,
+                "name": each.name,
+                "type": each.type.value,
+                "value": shown_value(value),
+            }
+            for each, value in found.properties
+        ],
+        "lists": [{**each._asdict(), "joined_at": rfc3339(each.joined_at)} for each in found.lists],
+        "segments": [{**each._asdict(), "joined_at": rfc3339(each.joined_at)} for each in found.segments],
         "tickets": [{name: wire[name] for name in _TICKET} for wire in _wires(found, now)],
     }
 
 
 async def edit(app: App, call: Call) -> Any:
-    """Change a contact's details and consents together; the support role may only withdraw consents."""
+    """Change a contact's details, properties and consents together; the support role may only withdraw consents."""
     body: EditBody = call.body
-    decisions = [Decision(each.purpose, Status(each.status)) for each in body.consents]
-    if decisions:
-        grants = any(each.status is Status.SUBSCRIBED for each in decisions)
+    wanted = [WantedStatus(each.purpose, Status(each.status)) for each in body.consents]
+    if wanted:
+        grants = any(each.status is Status.SUBSCRIBED for each in wanted)
         authorise(call.actor, Can.CONSENT_GRANT if grants else Can.CONSENT_WITHDRAW)
-    change = Edit(body.name, body.email, decisions, body.reason)
-    root = await app.write(editing.edit, call.changer, path_id(call, "contact"), change, call.address)
+    identity = IdentityChange(body.name, body.email, body.phone, body.crm_id, body.language)
+    change = Edit(identity, body.properties, wanted, body.reason)
+    root = await app.write(editing.edit, call.agent, path_id(call, "contact"), change, call.address)
     found = await app.read(_profile, root, may(call.actor, Can.INBOX))
     return _profile_json(found, app.clock.now())
 

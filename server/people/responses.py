@@ -40,12 +40,17 @@ class DecisionBody(BaseModel):
 
 
 class EditBody(BaseModel):
-    """A missing field is not changed. `reason`: needed with consents, how the agent knows of them."""
+    """A missing field is not changed, an empty text removes it. `properties`: values by key, null removes one. `reason`:
+    needed with consents, how the agent knows of them."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
     name: str | None = Field(None, max_length=1000)
     email: str | None = Field(None, max_length=1000)
+    phone: str | None = Field(None, max_length=100)
+    crm_id: str | None = Field(None, max_length=200)
+    language: str | None = Field(None, max_length=3)
+    properties: dict[str, Any] = Field(default_factory=dict, max_length=250)
     consents: list[DecisionBody] = Field(default_factory=list, max_length=200)
     reason: str = Field("", max_length=500)
 
@@ -98,6 +103,22 @@ class PersonSuppression(BaseModel):
     at: str
 
 
+class PropertyValueOut(BaseModel):
+    """`value`: a text, a number as decimal text, true or false, a time, or a list of texts. Null: the contact has none."""
+
+    id: int
+    key: str
+    name: str
+    type: Literal["text", "number", "boolean", "date", "list"]
+    value: str | bool | list[str] | None
+
+
+class MembershipOut(BaseModel):
+    id: int
+    name: str
+    joined_at: str
+
+
 class PersonTicket(BaseModel):
     id: int
     channel: str
@@ -130,6 +151,9 @@ class Profile(BaseModel):
     last_active: str | None
     time_zone: str
     suppressed: list[PersonSuppression]
+    properties: list[PropertyValueOut]
+    lists: list[MembershipOut]
+    segments: list[MembershipOut]
     tickets: list[PersonTicket]
 
 

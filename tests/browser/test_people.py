@@ -165,3 +165,79 @@ async def test_on_a_phone_contacts_are_cards_and_roles_without_contacts_have_no_
     assert await page.evaluate("document.documentElement.scrollWidth") <= 390
     assert await serious(page) == []
     assert "/api/people" not in str((await people.agent("kurt", "/")).page.url)
+
+
+async def test_imp_43_a_person_is_added_with_an_explicit_tick_for_consent(people: People) -> None:
+    desk = await contacts(people, "mona")
+    page = desk.page
+    await page.get_by_role("button", name="Add a contact").first.click()
+    dialog = page.get_by_role("dialog", name="Add a contact")
+    add = dialog.get_by_role("button", name="Add", exact=True)
+    await expect(add).to_be_disabled()
+    await dialog.get_by_role("textbox", name="E-mail").fill("no address")
+    await add.click()
+    await expect(dialog.get_by_text("Enter a valid e-mail address.")).to_be_visible()
+    await dialog.get_by_role("textbox", name="E-mail").fill("Iris@Shop.example")
+    await dialog.get_by_role("textbox", name="Name").fill("Iris Wood")
+    await expect(dialog.get_by_role("checkbox")).not_to_be_checked()
+    await dialog.get_by_role("checkbox").check()
+    await expect(add).to_be_disabled()
+    assert await serious(page) == []
+    await dialog.get_by_role("textbox", name="How do you know?").fill("Signed the list at the fair")
+    await add.click()
+    await expect(page.get_by_role("heading", level=1, name="Iris Wood")).to_be_visible()
+    consents = page.locator("section").filter(has=page.get_by_role("heading", name="Consents", exact=True))
+    await expect(consents).to_contain_text(re.compile(r"E-mail marketingsubscribed · .+ · by hand"))
+
+    # Support may add somebody, and not say that they agreed; who is known already is opened.
+    ana = await contacts(people, "ana")
+    await ana.page.get_by_role("button", name="Add a contact").first.click()
+    dialog = ana.page.get_by_role("dialog", name="Add a contact")
+    await expect(dialog.get_by_role("checkbox")).to_have_count(0)
+    await dialog.get_by_role("textbox", name="E-mail").fill("iris@shop.example")
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await expect(ana.page.get_by_text("This person was a contact already")).to_be_visible()
+    await expect(ana.page.get_by_role("heading", level=1, name="Iris Wood")).to_be_visible()
+    people.watch.forgive(r"status of 422 .*api/contacts/quick")
+
+
+async def test_sup_1_addresses_are_suppressed_by_hand_and_lifted_with_a_reason(people: People) -> None:
+    desk = await contacts(people, "olga")
+    page = desk.page
+    await page.get_by_role("link", name="Suppressed", exact=True).click()
+    await page.get_by_role("button", name="Suppress addresses").first.click()
+    dialog = page.get_by_role("dialog", name="Suppress addresses")
+    await dialog.get_by_role("textbox", name="E-mail addresses").fill(
+        "One@old.example\nnot an address\n\ntwo@old.example\none@old.example"
+    )
+    await dialog.get_by_role("textbox", name="Why?").fill("Bounced at the old sender")
+    assert await serious(page) == []
+    await dialog.get_by_role("button", name="Suppress 4 addresses").click()
+    await expect(dialog.get_by_text("2 addresses are suppressed now.")).to_be_visible()
+    await expect(dialog.get_by_text("Line 2: not an address")).to_be_visible()
+    await dialog.get_by_role("button", name="Close").last.click()
+    rows = page.get_by_role("listitem")
+    await expect(rows.filter(has_text="one@old.example")).to_contain_text("Bounced at the old sender")
+    assert await serious(page) == []
+
+    await page.get_by_role("searchbox", name="Search addresses").fill("two@")
+    await expect(rows).to_have_count(1)
+    await page.get_by_role("button", name="Lift the suppression of two@old.example").click()
+    dialog = page.get_by_role("dialog", name="Lift a suppression")
+    lift = dialog.get_by_role("button", name="Lift", exact=True)
+    await expect(lift).to_be_disabled()
+    await dialog.get_by_role("textbox").fill("The mailbox works again")
+    await lift.click()
+    await expect(page.get_by_role("heading", name="No suppressed address found")).to_be_visible()
+    await page.get_by_role("button", name="Show all").click()
+    await expect(rows.filter(has_text="one@old.example")).to_be_visible()
+
+    # A manager may suppress and not lift, support may do neither (ROL-8).
+    mona = await people.agent("mona", "/contacts/suppressed")
+    await expect(mona.page.get_by_role("listitem").filter(has_text="one@old.example")).to_be_visible()
+    await expect(mona.page.get_by_role("button", name="Suppress addresses")).to_be_visible()
+    await expect(mona.page.get_by_role("button", name=re.compile("Lift"))).to_have_count(0)
+    ana = await people.agent("ana", "/contacts/suppressed", viewport={"width": 390, "height": 844})
+    await expect(ana.page.get_by_role("listitem").filter(has_text="one@old.example")).to_be_visible()
+    await expect(ana.page.get_by_role("button", name="Suppress addresses")).to_have_count(0)
+    assert await ana.page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from server.audiences import lists
+from server.contacts import properties
 from server.events.recording import record
 from server.events.rules import NewEvent
 from server.inbox import merging
@@ -216,3 +218,55 @@ async def test_rol_8_support_may_withdraw_a_consent_and_not_give_one(online: Onl
     assert (await ana.send("PUT", path, decided("subscribed"))).status == 403
     assert (await ana.send("PUT", path, decided("unsubscribed"))).status == 200
     assert (await cora.send("PUT", path, {"name": "X"})).status == 403
+
+
+async def test_properties_are_edited_shown_listed_and_filtered_by(online: Online) -> None:
+    contact = await person(online)
+    mona = await online.agent("mona", socket=False)
+    olga = await online.world.agent("olga")
+
+    def define(tx: Any) -> list[int]:
+        kinds = (("Plan", "text"), ("Orders", "number"), ("Born", "date"), ("VIP", "boolean"), ("Sizes", "list"))
+        return [properties.define(tx, "", name, kind, olga.agent.by).id for name, kind in kinds]
+
+    plan, orders, *_ = await online.world.app.write(define)
+    values = {"plan": "Gold", "orders": "3.50", "born": "2000-01-02", "vip": True, "sizes": ["S", "M"]}
+    saved = (await mona.send("PUT", f"/api/people/{contact}", {"properties": values})).json()["properties"]
+    assert {each["key"]: each["value"] for each in saved} == {
+        **values,
+        "orders": "3.5",
+        "born": "2000-01-02T00:00:00.000Z",
+    }
+    wrong = await mona.send("PUT", f"/api/people/{contact}", {"name": "X", "properties": {"orders": "many"}})
+    assert wrong.json()["errors"][0]["field"] == "properties.orders"
+    assert wrong.status == 422 and (await mona.get(f"/api/people/{contact}")).json()["name"] == ""
+    body = {"properties": [plan, orders], "filter": {"groups": [[text_is(plan, "gold")]]}}
+    (row,) = (await mona.post("/api/people", body)).json()["people"]
+    assert row["properties"] == {str(plan): "Gold", str(orders): "3.5"}
+    other = {"filter": {"groups": [[text_is(plan, "silver")]]}}
+    assert (await mona.post("/api/people", other)).json()["people"] == []
+    assert (await mona.post("/api/people/count", other)).json() == {"count": 0}
+    gone = {"filter": {"groups": [[text_is(999, "gold")]]}}
+    assert (await mona.post("/api/people", gone)).code == "bad_filter"
+    await mona.send("PUT", f"/api/people/{contact}", {"properties": {"plan": None}})
+    assert (await mona.post("/api/people", body)).json()["people"] == []
+
+
+def text_is(property_id: int, word: str) -> dict[str, Any]:
+    return {"kind": "text", "property": property_id, "op": "is", "values": [word]}
+
+
+async def test_a_profile_has_the_lists_of_all_merged_contacts(online: Online) -> None:
+    contact = await person(online)
+    ana, olga = await online.agent("ana", socket=False), await online.world.agent("olga")
+    merged = next(item for item in await items(ana, contact) if item["kind"] == "merged")["data"]["contact"]
+
+    def fill(tx: Any) -> None:
+        for name, member in (("Newsletter", contact), ("VIP", merged)):
+            created = lists.create(tx, name, olga.agent.by)
+            lists.add_members(tx, created.id, [member], olga.agent.by)
+
+    await online.world.app.write(fill)
+    shown = (await ana.get(f"/api/people/{contact}")).json()
+    assert [each["name"] for each in shown["lists"]] == ["Newsletter", "VIP"] and shown["segments"] == []
+    assert len(await items(ana, contact, "&kind=lists")) == 2

@@ -16,13 +16,25 @@ export interface DecisionBody {
   status: 'subscribed' | 'unsubscribed'
 }
 /**
- * A missing field is not changed. `reason`: needed with consents, how the agent knows of them.
+ * A missing field is not changed, an empty text removes it. `properties`: values by key, null removes one. `reason`:
+ * needed with consents, how the agent knows of them.
  */
 export interface EditBody {
   consents?: DecisionBody[]
+  crm_id?: string | null
   email?: string | null
+  language?: string | null
   name?: string | null
+  phone?: string | null
+  properties?: {
+    [k: string]: unknown
+  }
   reason?: string
+}
+export interface MembershipOut {
+  id: number
+  joined_at: string
+  name: string
 }
 /**
  * `after`: the cursor of the next page; null on the last one. `as_of`: when the page was read.
@@ -101,9 +113,12 @@ export interface Profile {
   last_active: string | null
   last_click: string | null
   last_open: string | null
+  lists: MembershipOut[]
   name: string
   phone: string | null
   phone_shown: string | null
+  properties: PropertyValueOut[]
+  segments: MembershipOut[]
   suppressed: PersonSuppression[]
   tickets: PersonTicket[]
   time_zone: string
@@ -114,6 +129,16 @@ export interface ProfileAddress {
   shown: string
   value: string
   verified: boolean
+}
+/**
+ * `value`: a text, a number as decimal text, true or false, a time, or a list of texts. Null: the contact has none.
+ */
+export interface PropertyValueOut {
+  id: number
+  key: string
+  name: string
+  type: 'text' | 'number' | 'boolean' | 'date' | 'list'
+  value: string | boolean | string[] | null
 }
 /**
  * `properties`: the ids of properties that the rows are to have.

@@ -27,10 +27,15 @@ export const ProfilePage = page(
   'contacts_see',
   async () => (await import('./profile/ProfilePage')).ProfilePage,
 )
+export const SuppressedPage = page(
+  'contacts_see',
+  async () => (await import('./suppressed/SuppressedPage')).SuppressedPage,
+)
 
 /** The tabs, in their order. */
 export const TABS = [
   { path: '/contacts', capability: 'contacts_see', label: 'contacts.tabs.people' },
+  { path: '/contacts/suppressed', capability: 'contacts_see', label: 'contacts.tabs.suppressed' },
 ] as const
 
 /** The tabs that whoever is signed in may see. */

@@ -3,7 +3,7 @@ import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/
 import { FORGOT, INVITE, LOGIN, RESET, SETUP, SIGN_IN } from '../accounts/manifest'
 import { filterOf, INBOX } from '../inbox/manifest'
 import { useSession } from '../kernel/session'
-import { eventOf, PEOPLE, ProfilePage, TablePage, tableSearchOf } from '../people/manifest'
+import { eventOf, PEOPLE, ProfilePage, SuppressedPage, TablePage, tableSearchOf } from '../people/manifest'
 import { PAGES, SETTINGS, SettingsHome, type SettingsPage } from '../settings/manifest'
 import { type Area, may } from '../ui/area'
 import { BrokenPage, Missing } from '../ui/Problem'
@@ -107,6 +107,11 @@ const peopleTable = createRoute({
   validateSearch: tableSearchOf,
   component: TablePage,
 })
+const suppressed = createRoute({
+  getParentRoute: () => people,
+  path: 'suppressed',
+  component: SuppressedPage,
+})
 const profile = createRoute({
   getParentRoute: () => people,
   path: '$contact',
@@ -143,7 +148,7 @@ const tree = root.addChildren([
   inside.addChildren([
     start,
     inbox.addChildren([ticket]),
-    people.addChildren([peopleTable, profile]),
+    people.addChildren([peopleTable, suppressed, profile]),
     settings.addChildren([
       settingsHome,
       page('inbox'),

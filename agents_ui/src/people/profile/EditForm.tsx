@@ -14,6 +14,7 @@ import { Failed } from '../../ui/Problem'
 import { Form, useServerForm } from '../../ui/serverForm'
 import { useConsents } from './data'
 import classes from './Profile.module.css'
+import { PropertyField, sentValue, typedValue } from './PropertyField'
 
 export interface EditFormProps {
   profile: Profile
@@ -36,25 +37,37 @@ function LoadedForm({ profile, consents, onDone }: EditFormProps & { consents: C
   const saved = {
     name: profile.name,
     email: profile.email ?? '',
+    phone: profile.phone ?? '',
+    properties: Object.fromEntries(
+      profile.properties.map((property) => [property.key, typedValue(property)]),
+    ) as Record<string, string>,
+    consents: Object.fromEntries(
+      consents.consents.map(({ purpose, status }) => [purpose, status === 'subscribed']),
+    ) as Record<string, boolean>,
     reason: '',
-    ...Object.fromEntries(consents.consents.map(({ purpose, status }) => [purpose, status === 'subscribed'])),
-  } as { name: string; email: string; reason: string } & Record<string, string | boolean>
+  }
 
   const decisions = (values: typeof saved) =>
     consents.consents
-      .filter(({ purpose }) => values[purpose] !== saved[purpose])
+      .filter(({ purpose }) => values.consents[purpose] !== saved.consents[purpose])
       .map(({ purpose }) => ({
         purpose,
-        status: values[purpose] ? ('subscribed' as const) : ('unsubscribed' as const),
+        status: values.consents[purpose] ? ('subscribed' as const) : ('unsubscribed' as const),
       }))
 
   const form = useServerForm({
     saved,
     send: (values) => {
-      const body: EditBody = { consents: decisions(values), reason: values.reason }
+      const properties = Object.fromEntries(
+        profile.properties
+          .filter(({ key }) => values.properties[key] !== saved.properties[key])
+          .map(({ key, type }) => [key, sentValue(type, values.properties[key] ?? '')]),
+      )
+      const body: EditBody = { consents: decisions(values), reason: values.reason, properties }
       // Only changed fields: saving the form must not confirm a name that only the visitor claimed.
       if (values.name.trim() !== saved.name) body.name = values.name
       if (values.email.trim() !== saved.email) body.email = values.email
+      if (values.phone.trim() !== saved.phone) body.phone = values.phone
       return api.put<Profile>(`/api/people/${profile.id}`, body)
     },
     onSaved: () => {
@@ -91,14 +104,35 @@ function LoadedForm({ profile, consents, onDone }: EditFormProps & { consents: C
           inputMode="email"
           autoComplete="off"
         />
+        <TextInput
+          label={t('contacts.columns.phone')}
+          {...form.text('phone')}
+          placeholder="+1 202 555 0150"
+          maxLength={60}
+          inputMode="tel"
+          autoComplete="off"
+        />
+        {profile.properties.map((property) => (
+          <PropertyField
+            key={property.id}
+            property={property}
+            value={form.values.properties[property.key] ?? ''}
+            onChange={(value) =>
+              form.change({ properties: { ...form.values.properties, [property.key]: value } })
+            }
+            error={form.errors[`properties.${property.key}`]}
+          />
+        ))}
         <fieldset className={classes.fieldset}>
           <legend className={classes.legend}>{t('contacts.edit.consents')}</legend>
           {consents.consents.map((consent) => (
             <ConsentTick
               key={consent.purpose}
               consent={consent}
-              checked={form.values[consent.purpose] === true}
-              onChange={(checked) => form.change({ [consent.purpose]: checked })}
+              checked={form.values.consents[consent.purpose] === true}
+              onChange={(checked) =>
+                form.change({ consents: { ...form.values.consents, [consent.purpose]: checked } })
+              }
               barred={barred(consent, consents, mayGrant)}
             />
           ))}

@@ -29,7 +29,7 @@ import { useProfile } from './data'
 import { askEdit } from './askEdit'
 import { Identity } from './Identity'
 import classes from './Profile.module.css'
-import { Duplicates, Orders, Suppressions, Tickets } from './Sections'
+import { Duplicates, Memberships, Orders, Properties, Suppressions, Tickets } from './Sections'
 import { Timeline } from './Timeline'
 
 const MergedContacts = lazyPart(async () => (await loadMerging()).MergedContacts, { frame: () => null })
@@ -91,6 +91,8 @@ function LoadedProfile({ id }: { id: number }) {
         <div className={classes.side}>
           <Identity profile={data} />
           <Consents contact={data.id} />
+          <Properties profile={data} />
+          <Memberships profile={data} />
           <Suppressions profile={data} />
           <Tickets tickets={data.tickets} />
           <Orders contact={data.id} />

@@ -1,11 +1,19 @@
 /** The smaller sections of a contact's page: suppressed addresses, tickets, orders, possible duplicates. */
 import { Button } from '@mantine/core'
-import { IconMailOff, IconMessageCircle, IconMessageOff, IconDeviceMobileMessage } from '@tabler/icons-react'
+import {
+  IconFilter,
+  IconList,
+  IconMailOff,
+  IconMessageCircle,
+  IconMessageOff,
+  IconDeviceMobileMessage,
+} from '@tabler/icons-react'
 import { Link } from '@tanstack/react-router'
-import i18n from 'i18next'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { MoneyText } from '../../contacts/MoneyText'
+import { PropertyText } from '../PropertyText'
+import { suppressionReason } from '../suppressionReason'
 import type { PersonTicket, Profile } from '../../generated/people'
 import { oneLine } from '../../kernel/text'
 import { exactTime, shortDay, shortTime, useNow } from '../../kernel/time'
@@ -47,7 +55,13 @@ export function Suppressions({ profile }: { profile: Profile }) {
             <span className={classes.value}>
               <bdi>{oneLine(address, 254)}</bdi>
               <span className={classes.sub} title={exactTime(at)}>
-                {[suppressionReason(reason), oneLine(detail, 120), shortDay(at)].filter(Boolean).join(' · ')}
+                {[
+                  suppressionReason(reason),
+                  detail.startsWith('sms:') ? '' : oneLine(detail, 120),
+                  shortDay(at),
+                ]
+                  .filter(Boolean)
+                  .join(' · ')}
               </span>
             </span>
           </div>
@@ -57,20 +71,48 @@ export function Suppressions({ profile }: { profile: Profile }) {
   )
 }
 
-const REASONS = [
-  'stop',
-  'gateway',
-  'agent',
-  'deactivated',
-  'invalid',
-  'landline',
-  'dead',
-  'soft_bounces',
-] as const
+export function Properties({ profile }: { profile: Profile }) {
+  const { t } = useTranslation()
+  const known = profile.properties.filter(({ value }) => value !== null)
+  if (known.length === 0) return null
+  return (
+    <Section title={t('contacts.properties.title')}>
+      <dl className={classes.pairs}>
+        {known.map((property) => (
+          <div key={property.id}>
+            <dt className={classes.label}>{oneLine(property.name, 80)}</dt>
+            <dd dir="auto">
+              <PropertyText value={property.value} type={property.type} />
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </Section>
+  )
+}
 
-function suppressionReason(reason: string): string {
-  const known = REASONS.find((one) => one === reason)
-  return known ? i18n.t(`contacts.profile.reasons.${known}`) : oneLine(reason.replaceAll('_', ' '), 60)
+export function Memberships({ profile }: { profile: Profile }) {
+  const { t } = useTranslation()
+  if (profile.lists.length + profile.segments.length === 0) return null
+  const all = [
+    ...profile.lists.map((one) => ({ ...one, icon: IconList, kind: t('contacts.profile.list') })),
+    ...profile.segments.map((one) => ({ ...one, icon: IconFilter, kind: t('contacts.profile.segment') })),
+  ]
+  return (
+    <Section title={t('contacts.profile.memberships')}>
+      {all.map(({ id, name, joined_at, icon: Mark, kind }) => (
+        <div key={`${kind} ${id}`} className={classes.line}>
+          <Mark size={17} stroke={1.6} aria-hidden />
+          <span className={classes.value}>
+            <bdi>{oneLine(name, 80)}</bdi>
+            <span className={classes.sub} title={exactTime(joined_at)}>
+              {kind} · {t('contacts.profile.since', { day: shortDay(joined_at) })}
+            </span>
+          </span>
+        </div>
+      ))}
+    </Section>
+  )
 }
 
 export function Tickets({ tickets }: { tickets: readonly PersonTicket[] }) {

@@ -1,21 +1,22 @@
 /** The tab of all contacts: quick search, columns, and the table (CIM-40). */
-import { Button, Checkbox, CloseButton, Popover, Switch, TextInput } from '@mantine/core'
-import { useDebouncedCallback } from '@mantine/hooks'
-import { IconAddressBook, IconColumns3, IconSearch, IconSearchOff } from '@tabler/icons-react'
+import { Button, Checkbox, Group, Popover, Switch } from '@mantine/core'
+import { IconAddressBook, IconColumns3, IconSearchOff, IconUserPlus } from '@tabler/icons-react'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { useState } from 'react'
+import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
+import { useCan } from '../../kernel/session'
 import { locale } from '../../kernel/time'
+import { useCommands } from '../../ui/commands'
 import { Empty, Failed } from '../../ui/Problem'
+import { askAdd } from '../add/askAdd'
 import { DEFAULT_TABLE, type TableState, tableSearchOf } from '../address'
 import frame from '../People.module.css'
+import { QuickSearch } from '../QuickSearch'
 import { TabHead } from '../TabHead'
 import { type Column, useColumns } from './columns'
 import { usePeople, usePeopleCount } from './data'
 import { PeopleTable } from './PeopleTable'
 import classes from './Table.module.css'
-
-const PAUSE_MS = 200
 
 export function TablePage() {
   const { t } = useTranslation()
@@ -24,6 +25,15 @@ export function TablePage() {
   const navigate = useNavigate()
   const change = (next: Partial<TableState>) =>
     void navigate({ to: '/contacts', search: tableSearchOf({ ...state, ...next }), replace: true })
+  const mayAdd = useCan('contacts_edit')
+  const add = () =>
+    askAdd(
+      (contact) =>
+        void navigate({ to: '/contacts/$contact', params: { contact: String(contact) }, search: {} }),
+    )
+  useCommands(() => [
+    mayAdd && { id: 'add contact', label: t('contacts.add.title'), icon: IconUserPlus, run: add },
+  ])
   const columns = useColumns()
   const pages = usePeople(state)
   const count = usePeopleCount(state)
@@ -31,10 +41,10 @@ export function TablePage() {
 
   return (
     <main className={frame.page}>
-      <TabHead />
-      <div className={classes.tools}>
-        <QuickSearch value={state.q} onChange={(q) => change({ q })} />
-        <span className={classes.count} role="status">
+      <TabHead action={mayAdd && <AddButton onClick={add} />} />
+      <div className={frame.tools}>
+        <QuickSearch label={t('contacts.search')} value={state.q} onChange={(q) => change({ q })} />
+        <span className={frame.count} role="status">
           {count !== undefined &&
             t('contacts.count', { count, number: new Intl.NumberFormat(locale()).format(count) })}
         </span>
@@ -49,7 +59,12 @@ export function TablePage() {
       {pages.isError && rows.length === 0 ? (
         <Failed onAgain={() => void pages.refetch()} />
       ) : pages.isSuccess && rows.length === 0 ? (
-        <NoRows state={state} onClear={() => change({ q: '' })} onAll={() => change({ hidden: true })} />
+        <NoRows
+          state={state}
+          add={mayAdd && <AddButton onClick={add} />}
+          onClear={() => change({ q: '' })}
+          onAll={() => change({ hidden: true })}
+        />
       ) : (
         <PeopleTable
           rows={rows}
@@ -63,45 +78,6 @@ export function TablePage() {
         />
       )}
     </main>
-  )
-}
-
-/** Searches while somebody types, after a short pause. */
-function QuickSearch({ value, onChange }: { value: string; onChange: (value: string) => void }) {
-  const { t } = useTranslation()
-  const [typed, setTyped] = useState(value)
-  const [sent, setSent] = useState(value)
-  const [last, setLast] = useState(value)
-  // A change that was not typed here (the search was cleared elsewhere) shows in the field, too.
-  if (value !== last) {
-    setLast(value)
-    if (value !== sent) setTyped(value)
-  }
-  const send = useDebouncedCallback((text: string) => {
-    setSent(text)
-    onChange(text)
-  }, PAUSE_MS)
-  const type = (text: string) => {
-    setTyped(text)
-    send(text.trim())
-  }
-  return (
-    <TextInput
-      className={classes.search}
-      type="search"
-      aria-label={t('contacts.search')}
-      placeholder={t('contacts.search')}
-      value={typed}
-      onChange={(event) => type(event.currentTarget.value)}
-      leftSection={<IconSearch size={16} stroke={1.7} aria-hidden />}
-      rightSection={
-        typed && <CloseButton size="sm" aria-label={t('contacts.clear')} onClick={() => type('')} />
-      }
-      maxLength={100}
-      autoComplete="off"
-      spellCheck={false}
-      dir="auto"
-    />
   )
 }
 
@@ -146,7 +122,23 @@ function ColumnsMenu({ every, shown, onToggle, hidden, onHidden }: ColumnsMenuPr
   )
 }
 
-function NoRows({ state, onClear, onAll }: { state: TableState; onClear: () => void; onAll: () => void }) {
+function AddButton({ onClick }: { onClick: () => void }) {
+  const { t } = useTranslation()
+  return (
+    <Button leftSection={<IconUserPlus size={16} stroke={1.8} />} onClick={onClick}>
+      {t('contacts.add.title')}
+    </Button>
+  )
+}
+
+interface NoRowsProps {
+  state: TableState
+  add: ReactNode
+  onClear: () => void
+  onAll: () => void
+}
+
+function NoRows({ state, add, onClear, onAll }: NoRowsProps) {
   const { t } = useTranslation()
   if (state.q)
     return (
@@ -167,11 +159,14 @@ function NoRows({ state, onClear, onAll }: { state: TableState; onClear: () => v
       title={t('contacts.none')}
       text={t('contacts.noneText')}
       action={
-        !state.hidden && (
-          <Button variant="default" onClick={onAll}>
-            {t('contacts.showHidden')}
-          </Button>
-        )
+        <Group justify="center" gap="xs">
+          {add}
+          {!state.hidden && (
+            <Button variant="default" onClick={onAll}>
+              {t('contacts.showHidden')}
+            </Button>
+          )}
+        </Group>
       }
     />
   )
