@@ -19,7 +19,7 @@ from server.errors import Conflict, NotFound, Refused
 from server.inbox import actions, lists, snoozing
 from server.inbox.bulk import FIRST_SLICE, BulkAction, BulkChange, Chosen, Result, change_slice
 from server.inbox.lists import ListQuery
-from server.kernel import jobs
+from server.kernel import failpoints, jobs
 from server.kernel.clock import rfc3339
 from server.kernel.columns import to_micros
 from server.kernel.context import App
@@ -326,6 +326,7 @@ def change_page(tx: Tx, page: Sequence[Ticket], bulk_id: int) -> None:
     if items:
         tx.run_many(_INSERT_ITEM, items)
     _save(tx, row, row.state, _key(ahead[-1]), _added(row.results, results), row.undo_results)
+    failpoints.reach("bulk_slice")
 
 
 def _before(ticket: Ticket) -> Before:

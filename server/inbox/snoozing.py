@@ -17,7 +17,7 @@ from server.errors import Conflict, Refused
 from server.events.recording import record
 from server.events.rules import Metric, NewEvent
 from server.inbox.actions import agent_key
-from server.kernel import jobs
+from server.kernel import failpoints, jobs
 from server.kernel.clock import rfc3339
 from server.kernel.columns import Instant
 from server.kernel.context import App
@@ -174,12 +174,13 @@ def wake_slice(tx: Tx, ticket_ids: Sequence[int]) -> int:
         )
         tx.announce(rules.SnoozesEnded(tuple(ended)))
         woken += len(due)
+    failpoints.reach("wake_slice")
     return woken
 
 
 async def wake_due(app: App, job: Job) -> None:
     """Wakes all due tickets in slices. A run that is interrupted leaves the other tickets due for the next run."""
-    slices = Slices(app)
+    slices = Slices(app, few_statements=True)
     for _ in range(MAX_PAGES):
         page = await app.read(due_page, app.clock.now())
         if not page or not sum(await slices.write(wake_slice, page)):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from server.kernel.context import App
+from server.kernel.sql import ROWS_PER_STATEMENT
 
 T = TypeVar("T")
 
@@ -21,10 +22,15 @@ def next_size(size: int, seconds: float) -> int:
 
 
 class Slices:
-    """Writes rows in bulk transactions and learns how many fit into one."""
+    """Writes rows in bulk transactions and learns how many fit into one.
 
-    def __init__(self, app: App, first: int = FIRST) -> None:
-        self._app, self._size = app, first
+    `few_statements`: the step has the same few statements for any number of rows. On PostgreSQL their round trips take
+    longer than the rows, so that smaller slices would only repeat them.
+    """
+
+    def __init__(self, app: App, first: int = FIRST, *, few_statements: bool = False) -> None:
+        self._least = ROWS_PER_STATEMENT if few_statements and app.settings.database_url else 1
+        self._app, self._size = app, max(first, self._least)
 
     async def write(self, step: Callable[..., T], rows: Sequence[Any], *args: Any) -> list[T]:
         """Runs `step(tx, slice, *args)` for slices of `rows`, one transaction each, and returns all results."""
@@ -36,7 +42,7 @@ class Slices:
             results.append(result)
             written += len(chunk)
             if len(chunk) == self._size or seconds > TARGET_S:  # the duration of a small last slice is no measure
-                self._size = next_size(len(chunk), seconds)
+                self._size = max(self._least, next_size(len(chunk), seconds))
         return results
 
 

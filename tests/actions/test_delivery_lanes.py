@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -277,6 +278,19 @@ async def test_slices_of_changing_size_keep_all_rows_in_order(world: World) -> N
     result = await slices.in_slices(app, lambda tx, part: part, range(500))
     assert [row for part in result for row in part] == list(range(500))
     assert sizes[0] == slices.FIRST and set(sizes[2:-1]) <= {29, 30}
+
+
+async def test_slices_with_few_statements_stay_large_on_postgresql() -> None:
+    """A woken ticket costs no statement of its own, so smaller slices would only repeat the round trips."""
+
+    async def write(step: Any, part: Sequence[int]) -> tuple[int, float]:
+        return len(part), 0.1  # a slow connection
+
+    for url, least in (("postgresql://host/db", 64), (None, 1)):
+        parts = {"write_bulk": staticmethod(write), "settings": SimpleNamespace(database_url=url)}
+        app: Any = type("Bulk", (), parts)()
+        sizes = await slices.Slices(app, few_statements=True).write(lambda tx, part: part, range(200))
+        assert min(sizes[:-1]) == least
 
 
 async def test_later_messages_of_one_second_share_a_job_that_runs_after_the_last(world: World) -> None:

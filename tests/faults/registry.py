@@ -33,6 +33,7 @@ from tests.faults import (
     g27_disk,
     g28_anonymous_load,
     g29_move,
+    g30_many_tickets,
 )
 from tests.faults.tally import Tally
 
@@ -103,6 +104,10 @@ GUARANTEES: dict[str, Guarantee] = {
         g29_move.run,
         ("postgres",),
         ("postgres",),
+    ),
+    "G30": Guarantee(
+        "a snoozed ticket wakes once, and an action on many tickets changes each once, also if the process is killed",
+        g30_many_tickets.run,
     ),
 }
 
