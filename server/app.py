@@ -20,6 +20,7 @@ import server.accounts.http
 import server.audiences.http
 import server.audiences.segment_http
 import server.audit.http
+import server.campaigns.http
 import server.chat_mail.http
 import server.consent.http
 import server.contact_data.http
@@ -57,6 +58,11 @@ from server.account_mail import composing
 from server.accounts import mailed_links
 from server.accounts.rules import Can
 from server.audiences import keeping, lists
+from server.audiences import lists
+from server.campaigns import actions as campaign_actions
+from server.campaigns import mails as campaign_mails
+from server.campaigns import review as campaign_review
+from server.campaigns import running as campaign_running
 from server.channels import twilio_sms
 from server.channels.base import SmsChannel
 from server.channels.mail import MailChannel, MailServer
@@ -112,6 +118,7 @@ ENDPOINTS: list[Endpoint] = [
     *server.audiences.http.ENDPOINTS,
     *server.audiences.segment_http.ENDPOINTS,
     *server.audit.http.ENDPOINTS,
+    *server.campaigns.http.ENDPOINTS,
     *server.chat_mail.http.ENDPOINTS,
     *server.consent.http.ENDPOINTS,
     *server.contacts.http.ENDPOINTS,
@@ -144,6 +151,8 @@ JOBS: dict[str, Handler] = {
     **keeping.HANDLERS,
     **properties.HANDLERS,
     **server.delivery.jobs.HANDLERS,
+    **campaign_running.HANDLERS,
+    **campaign_review.HANDLERS,
     **retention.HANDLERS,
     **fetching.HANDLERS,
     **server.files.jobs.HANDLERS,
@@ -169,6 +178,7 @@ COMPOSERS: dict[str, Composer] = {
     **chat_composing.COMPOSERS,
     **joining.COMPOSERS,
     **mails.COMPOSERS,
+    **campaign_mails.COMPOSERS,
     testing_mail.TEMPLATE: testing_mail.compose,
 }
 
@@ -236,6 +246,7 @@ def _first_jobs(tx: Tx) -> None:
     reminding.start(tx)
     snoozing.plan_next(tx)
     keeping.start(tx)
+    campaign_actions.start_jobs(tx)
 
 
 async def _start_jobs(app: App) -> asyncio.Task[None] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from server.account_mail import composing
 from server.accounts.rules import Invited, LinkRequested
 from server.audiences import reactions as audiences
+from server.campaigns import reactions as campaigns
 from server.consent.rules import AddressChanged, ConsentsChanged, OptInConfirmed
 from server.contacts import properties
 from server.contacts.property_rules import PropertiesChanged
@@ -19,11 +20,12 @@ from server.inbox import reactions as inbox
 from server.kernel.context import Reactions
 from server.links.rules import LinksClicked
 from server.notifications import recording as notifications
+from server.receipts import settling
 from server.sms import reactions
 from server.threads.rules import SnoozesEnded, TicketOpened
 
 REACTIONS: Reactions = {
-    OutboundSettled: [reactions.note_delivery, delivery.note_outcome],
+    OutboundSettled: [reactions.note_delivery, delivery.note_outcome, campaigns.note_outcome],
     ConsentsChanged: [reactions.note_consents, events.note_consents],
     OptInConfirmed: [audiences.join_confirmed],
     AddressChanged: [reactions.note_address, events.note_address],
@@ -32,6 +34,9 @@ REACTIONS: Reactions = {
     ContactsRegrouped: [events.note_regrouped],
     PropertiesChanged: [events.note_properties],
     LinksClicked: [properties.note_clicks, events.note_clicks],
+    AddressChanged: [reactions.note_address],
+    ContactChanged: [inbox.note_contact],
+    LinksClicked: [events.note_clicks, settling.note_clicks],
     TicketOpened: [notifications.notify_opened],
     SnoozesEnded: [notifications.notify_snoozes_ended],
     Invited: [composing.mail_invitation],

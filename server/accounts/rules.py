@@ -51,6 +51,7 @@ class Can(StrEnum):
     CAMPAIGNS_PREPARE = "campaigns_prepare"
     CAMPAIGNS_SEND = "campaigns_send"
     CAMPAIGNS_REPORT = "campaigns_report"
+    CAMPAIGNS_SEE = "campaigns_see"  # who prepares them or sees their reports
     FLOWS_EDIT = "flows_edit"
     FLOWS_RUN = "flows_run"
     FLOWS_REPORT = "flows_report"
@@ -85,6 +86,7 @@ TABLE: dict[Can, frozenset[Role]] = {
     Can.CAMPAIGNS_PREPARE: frozenset({_O, _A, _M, _CC, _CR}),
     Can.CAMPAIGNS_SEND: frozenset({_O, _A, _M, _CC}),
     Can.CAMPAIGNS_REPORT: frozenset({_O, _A, _M, _AN, _CC}),
+    Can.CAMPAIGNS_SEE: frozenset({_O, _A, _M, _AN, _CC, _CR}),
     Can.FLOWS_EDIT: frozenset({_O, _A, _M, _CR}),
     Can.FLOWS_RUN: frozenset({_O, _A, _M}),
     Can.FLOWS_REPORT: frozenset({_O, _A, _M, _AN, _CC}),

@@ -35,6 +35,7 @@ class SendPurpose(StrEnum):
     COMPLIANCE = "compliance"  # the reply to a keyword, the question of a double opt-in
     MARKETING = "marketing"
     TRANSACTIONAL = "transactional"
+    TEST = "test"  # a test of a campaign, to a number that a colleague typed (CAM-34)
 
 
 class Status(StrEnum):
@@ -220,8 +221,8 @@ def _may_text(purpose: SendPurpose, facts: ConsentFacts, now: datetime) -> Verdi
         return _blocked("opted_out")
     marketing = facts.status(Purpose.SMS_MARKETING)
     either = {marketing, facts.status(Purpose.SMS_TRANSACTIONAL)}
-    if purpose is SendPurpose.AUTO_REPLY:
-        # Anybody who texts may get this reply (SET-5), except after an opt-out or a possible one.
+    if purpose in (SendPurpose.AUTO_REPLY, SendPurpose.TEST):
+        # Anybody who texts may get this reply (SET-5), and any number a test, except after an opt-out or a possible one.
         if Status.SUBSCRIBED not in either and Status.UNSUBSCRIBED in either:
             return _blocked(facts.block_reason(SMS_PURPOSES))
         return _blocked("paused") if facts.paused else Allowed()

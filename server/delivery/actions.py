@@ -40,7 +40,7 @@ class Send:
     key: str
     kind: str  # a key of `rules.LANES`, which sets the urgency
     purpose: str
-    contact: int
+    contact: int | None  # None: a test text to a number
     recipient: str
     body: str
     thread: int | None = None
@@ -48,6 +48,8 @@ class Send:
     sender: str | None = None
     media: tuple[str, ...] = ()
     due_at: datetime | None = None
+    smart: str | None = None  # of a campaign or flow text: a `bulk_rules.Smart`
+    expires_at: datetime | None = None  # nothing is sent from then on
 
     @property
     def lane(self) -> Lane:
@@ -69,7 +71,7 @@ _INSERT = Statement(
             name: bindparam(name)
             for name in (
                 "token key channel kind purpose contact_id thread_id seq recipient sender body media template data "
-                "segments lane state due_at created_at"
+                "segments lane state due_at created_at smart expires_at"
             ).split()
         }
     )
@@ -122,6 +124,7 @@ def store(tx: Tx, rows: Sequence[dict[str, Any]], channel: str) -> list[Queued]:
 def new_row(tx: Tx, *, due_at: datetime | None, **values: Any) -> dict[str, Any]:
     """A queued row of `outbound`."""
     defaults: dict[str, Any] = {"body": "", "media": [], "template": None, "data": None, "segments": 0}
+    defaults |= {"smart": None, "expires_at": None}
     fixed = {
         "token": tx.token(18),
         "state": State.QUEUED,
@@ -180,6 +183,8 @@ def _row(tx: Tx, send: Send, senders: list[Sender]) -> dict[str, Any]:
         segments=1 if mms else segments(send.body),
         lane=int(send.lane),
         due_at=send.due_at,
+        smart=send.smart,
+        expires_at=send.expires_at,
     )
 
 

@@ -18,6 +18,8 @@ from server.consent import rules as consent_rules
 from server.consent.rules import SendPurpose
 from server.delivery import media, moving, queries, rules, settling
 from server.delivery.actions import PUMP, wake_pump
+from server.delivery.bulk import Beginning
+from server.delivery.bulk_rules import BULK_KINDS
 from server.delivery.rules import Lane, Sender, State
 from server.delivery.settings import SMS, SmsSettings
 from server.kernel import jobs
@@ -259,6 +261,10 @@ _LOCK_CLAIMED = Statement(
         outbound.c.body,
         outbound.c.media,
         outbound.c.attempts,
+        outbound.c.kind,
+        outbound.c.segments,
+        outbound.c.smart,
+        outbound.c.expires_at,
     )
     .where(outbound.c.id.in_(bindparam("ids", expanding=True)), outbound.c.state == State.CLAIMED.value)
     .with_for_update()
@@ -300,8 +306,10 @@ def begin(tx: Tx, claims: list[Claim], public_url: str) -> list[Ready]:
     rows = _without_stopped(tx, rows)
     allowed = []
     recipients = [(row.contact_id, row.recipient) for row in rows]
-    for row, facts in zip(rows, consent.facts_of(tx, recipients, lock=True), strict=True):
-        match _verdict(tx, row, facts, document):
+    consents = consent.facts_of(tx, recipients, lock=True)
+    beginning = Beginning(tx, rows, document)
+    for row, facts in zip(rows, consents, strict=True):
+        match _verdict(tx, row, facts, document, beginning):
             case consent_rules.Blocked(reason, message):
                 settling.skip(tx, row.id, reason, message)
             case consent_rules.Held(until):
@@ -310,6 +318,7 @@ def begin(tx: Tx, claims: list[Claim], public_url: str) -> list[Ready]:
                 allowed.append(row)
     if allowed:
         mark_sending(tx, [row.id for row in allowed])
+        beginning.store_timers()
     return [_ready(tx, row, public_url) for row in allowed]
 
 
@@ -336,7 +345,11 @@ def _without_stopped(tx: Tx, rows: list[Row]) -> list[Row]:
     return [row for row in rows if row.sender in usable]
 
 
-def _verdict(tx: Tx, row: Row, facts: consent_rules.ConsentFacts, document: SmsSettings) -> consent_rules.Verdict:
+def _verdict(
+    tx: Tx, row: Row, facts: consent_rules.ConsentFacts, document: SmsSettings, beginning: Beginning
+) -> consent_rules.Verdict:
+    if row.kind in BULK_KINDS:
+        return beginning.verdict(row, facts)
     if document.paused_countries:
         country = rules.country_of(row.recipient)
         if country in document.paused_countries:

@@ -51,6 +51,7 @@ LANES: dict[str, Lane] = {
     "alert": Lane.SERVICE,
     "flow": Lane.FLOW,
     "campaign": Lane.CAMPAIGN,
+    "test": Lane.SERVICE,  # of a campaign or flow, to a colleague's phone
 }  # by the kind of a message
 URGENT = tuple(lane for lane in Lane if lane.urgent)
 
@@ -425,8 +426,8 @@ SENDER_STOPPED = "The sending number is stopped. See Settings → SMS."
 
 # --- credits ----------------------------------------------------------------------------------------
 
-# Replies to keywords and opt-ins are free (CAM-44); every other message that the carrier accepted is charged.
-FREE_KINDS = frozenset({"keyword", "opt_in"})
+# Replies to keywords and opt-ins are free, and tests (CAM-34, CAM-44); every other message that the carrier accepted is charged.
+FREE_KINDS = frozenset({"keyword", "opt_in", "test"})
 
 
 def charged(kind: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
@@ -12,7 +12,7 @@ from server.accounts.rules import Agent
 from server.audit import versions
 from server.audit.versions import Versioned
 from server.errors import Refused
-from server.kernel.sql import Statement, Tx
+from server.kernel.sql import LostRace, Statement, Tx
 from server.links import rules
 from server.links.settings import LINKS, LinkSettings
 from server.schema.short_links import short_links
@@ -65,6 +65,37 @@ def _create(tx: Tx, target: str, contact: int | None, outbound: int | None) -> s
         if tx.run(_INSERT_LINK, code=code, target=target, contact=contact, outbound=outbound, now=tx.now):
             return code
     raise RuntimeError("no free code in twenty attempts: the ids are not random")
+
+
+_INSERT_NEW = Statement(
+    insert(short_links)
+    .values(
+        code=bindparam("code"),
+        target=bindparam("target"),
+        contact_id=bindparam("contact"),
+        outbound_id=bindparam("outbound"),
+        created_at=bindparam("at"),
+    )
+    .on_conflict_do_nothing(index_elements=["code"])
+)
+
+
+def new_code(token: Callable[[int], str]) -> str:
+    """A random code for a short link. `token`: makes random text, as `Ids.token` does."""
+    while True:
+        text = token(24)
+        code = rules.code_from(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        if code is not None:
+            return code
+
+
+def insert_links(tx: Tx, links: Sequence[tuple[str, str, int, int]]) -> None:
+    """Stores links whose codes are in texts already: (code, target, contact, message) of each. Raises `LostRace` if a code
+    exists: the texts are then composed again."""
+    names = ("code", "target", "contact", "outbound")
+    rows = [{**dict(zip(names, link, strict=True)), "at": tx.now} for link in links]
+    if tx.run_many(_INSERT_NEW, rows) < len(rows):
+        raise LostRace("a short link's code exists already")
 
 
 def attach(tx: Tx, codes: Sequence[str], outbound: int) -> None:

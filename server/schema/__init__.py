@@ -5,7 +5,8 @@ Agents see integer keys; visitors see only random tokens. Times are
 """
 
 from server.schema.accounts import api_keys, audit, links, login_failures, sessions, users
-from server.schema.audiences import list_members, lists, postal_codes, segment_members, segments
+from server.schema.audiences import list_members, lists, postal_codes, segment_members, segment_queue, segments
+from server.schema.campaigns import campaigns, receipts
 from server.schema.consent import (
     consent_heads,
     consent_kinds,
@@ -25,6 +26,7 @@ from server.schema.delivery import (
     mail_copies,
     outbound,
     senders,
+    smart_timers,
 )
 from server.schema.events import event_bookmarks, events
 from server.schema.imports import import_rows, imports
@@ -55,6 +57,7 @@ __all__ = [
     "audit",
     "bulk_changes",
     "bulk_items",
+    "campaigns",
     "carrier_inbound",
     "carrier_reports",
     "carts",
@@ -96,6 +99,7 @@ __all__ = [
     "properties",
     "property_values",
     "quick_replies",
+    "receipts",
     "refunds",
     "segment_members",
     "segments",
@@ -105,6 +109,7 @@ __all__ = [
     "shop_webhooks",
     "short_links",
     "sites_seen",
+    "smart_timers",
     "soft_bounces",
     "suppressions",
     "threads",

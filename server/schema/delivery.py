@@ -81,7 +81,22 @@ outbound = Table(
     Column("created_at", Instant, nullable=False),
     Column("dispatched_at", Instant),  # commit of the last `sending`: dispatch began (G12)
     Column("settled_at", Instant),
+    # Of campaign and flow texts: whose Smart Sending timers block it (delivery.bulk_rules.Smart), and until when it
+    # may begin.
+    Column("smart", Text),
+    Column("expires_at", Instant),
     Index("ix_outbound_thread", "thread_id", "seq"),
+)
+# Until when Smart Sending blocks further messages to an address (SMA-1 to SMA-8). `until` is set when a send begins and
+# is not changed by later settings.
+smart_timers = Table(
+    "smart_timers",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),  # campaign | flow
+    Column("until", Instant, nullable=False),
+    Column("outbound_id", BigInteger, nullable=False),  # the message that started it; its own retry is not blocked
 )
 # What was mailed to a contact, as agents read it: without the links that sign somebody in (G18).
 mail_copies = Table(

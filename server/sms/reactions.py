@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select
 from server.accounts import api_keys
 from server.consent import queries as consents
 from server.consent.rules import AddressChanged, ConsentChanged, ConsentsChanged, Purpose, Status
+from server.delivery.bulk_rules import BULK_KINDS
 from server.delivery.rules import LANES, LEFT_US, OutboundSettled, State, may_retry
 from server.kernel.sql import Statement, Tx
 from server.schema import users
@@ -30,6 +31,8 @@ def note_delivery(tx: Tx, event: OutboundSettled) -> None:
     the ticket's status (AMB-34)."""
     if event.thread is None or event.seq is None or event.state not in SHOWN_STATES:
         return
+    if event.state in IN_TRANSIT and event.kind in BULK_KINDS:
+        return  # the entry of the message itself says that it was sent
     if event.state in IN_TRANSIT:
         last = entries.last_delivery(tx, event.thread, event.seq)
         if last is not None and last.data.get("state") in IN_TRANSIT:

@@ -18,7 +18,7 @@ from server.consent.settings import KEYWORDS, KeywordSettings
 from server.contacts import actions as people
 from server.contacts import rules as phones
 from server.contacts.lines import canonical
-from server.kernel.sql import ROWS_PER_STATEMENT, LostRace, Statement, Tx
+from server.kernel.sql import ROWS_PER_STATEMENT, Statement, Tx
 from server.schema import carrier_inbound, senders, threads
 from server.sms import threads as sms_threads
 from server.sms.keyword_actions import act_on
@@ -65,19 +65,6 @@ _INSERT_TEXT = Statement(
     .values({name: bindparam(name) for name in "sid idempotency_token contact_id thread_id meaning params at".split()})
     .on_conflict_do_nothing()
     .returning(carrier_inbound.c.sid)
-)
-_INSERT_THREAD = Statement(
-    insert(threads)
-    .values(
-        token=bindparam("token"),
-        channel="sms",
-        contact_id=bindparam("contact"),
-        peer=bindparam("peer"),
-        sender=bindparam("sender"),
-        changed_at=bindparam("now"),
-        created_at=bindparam("now"),
-    )
-    .on_conflict_do_nothing()
 )
 _SET_NUMBERS = Statement(
     update(threads)
@@ -211,23 +198,12 @@ def _find_or_create_sender(tx: Tx, text: InboundText, kind: str) -> _Sender:
     phone = person.e164 if isinstance(person, phones.Phone) else person.address
     country = person.country if isinstance(person, phones.Phone) and person.country else text.country
     found_contact = people.by_phone(tx, phone if is_phone else None, phone, country)
-    thread = _thread_without_ticket(tx, found_contact.contact, phone, text.to)
+    thread = sms_threads.find_or_create(tx, found_contact.contact, phone, text.to)
     return _Sender(phone, is_phone, thread, tickets.lock_by_thread(tx, thread.id), kind)
 
 
 def _address(number: str) -> str:
     return number.rpartition(":")[2]
-
-
-def _thread_without_ticket(tx: Tx, contact: int, peer: str, sender: str) -> SmsThread:
-    """The contact's thread, or that of a contact merged with it; created if needed and locked."""
-    thread = sms_threads.live_thread(tx, contact)
-    if thread is None:
-        tx.run(_INSERT_THREAD, token=tx.token(18), contact=contact, peer=peer, sender=sender, now=tx.now)
-        thread = sms_threads.live_thread(tx, contact)
-        if thread is None:
-            raise LostRace("this contact's thread was begun elsewhere")
-    return thread
 
 
 def _store_and_act(tx: Tx, new_texts: Sequence[NewText]) -> dict[int, int]:

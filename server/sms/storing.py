@@ -10,6 +10,7 @@ from server.consent import keywords
 from server.consent.keywords import Meaning
 from server.consent.settings import KeywordSettings
 from server.kernel.sql import Tx
+from server.receipts import settling
 from server.sms import eligibility, media
 from server.sms.meaning import name_of
 from server.sms.settings import InboxSettings
@@ -57,6 +58,7 @@ def store(tx: Tx, new: Sequence[NewText]) -> list[Appended]:
     """Appends an entry per text. If the text reopens a ticket, a status entry comes first."""
     entries: list[NewMessage] = []
     files: list[list[dict[str, Any]]] = []
+    replies = settling.answered(tx, [each.phone for each in new if each.opens_ticket and not each.hidden])
     for new_text in new:
         reopens = new_text.opens_ticket and not new_text.hidden
         if reopens and new_text.ticket is not None and new_text.ticket.status == "closed":
@@ -66,6 +68,8 @@ def store(tx: Tx, new: Sequence[NewText]) -> list[Appended]:
             data["keyword"] = name_of(new_text.meaning)
         if new_text.hidden:
             data["hidden"] = True
+        elif new_text.opens_ticket and (answered := replies.get(new_text.phone)) is not None:
+            data["answers"] = answered.cause
         expected = media.insert_placeholders(tx, new_text.thread.id, new_text.text)
         if expected:
             data["files"] = expected
@@ -74,6 +78,8 @@ def store(tx: Tx, new: Sequence[NewText]) -> list[Appended]:
         entries.append(NewMessage(new_text.thread.id, author, new_text.body, data))
     stored = append_messages(tx, entries, public=False)
     for new_text, expected, (entry, _) in zip(new, files, stored, strict=True):
+        if "answers" in entry.data:
+            settling.credit(tx, replies[new_text.phone].receipt, new_text.thread.id, entry.seq)
         media.enqueue_fetch(tx, new_text.thread.id, entry.seq, new_text.text, expected)
     return stored
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, select
+from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.contacts.rules import AddressKind
-from server.kernel.sql import ROWS_PER_STATEMENT, Conn, Statement, chunks
+from server.kernel.sql import ROWS_PER_STATEMENT, Conn, LostRace, Statement, Tx, chunks
 from server.schema import addresses, contacts, merged_set, threads
 
 
@@ -72,6 +73,32 @@ def live_thread(tx: Conn, contact: int) -> SmsThread | None:
     """The one SMS thread that goes on, of the contact and all contacts merged with it, locked."""
     row = tx.first(_LIVE, contact=contact)
     return None if row is None else SmsThread._make(row)
+
+
+_INSERT = Statement(
+    insert(threads)
+    .values(
+        token=bindparam("token"),
+        channel="sms",
+        contact_id=bindparam("contact"),
+        peer=bindparam("peer"),
+        sender=bindparam("sender"),
+        changed_at=bindparam("now"),
+        created_at=bindparam("now"),
+    )
+    .on_conflict_do_nothing()
+)
+
+
+def find_or_create(tx: Tx, contact: int, peer: str, sender: str) -> SmsThread:
+    """The thread that goes on, of the contact and everybody merged with it; created if there is none. Locked."""
+    thread = live_thread(tx, contact)
+    if thread is None:
+        tx.run(_INSERT, token=tx.token(18), contact=contact, peer=peer, sender=sender, now=tx.now)
+        thread = live_thread(tx, contact)
+        if thread is None:
+            raise LostRace("this contact's thread was begun elsewhere")
+    return thread
 
 
 def of_set(conn: Conn, contact: int) -> list[SmsThread]:

@@ -1,0 +1,1 @@
+"""What became of each person whom a campaign or a flow wanted to reach."""
