@@ -58,7 +58,6 @@ from server.account_mail import composing
 from server.accounts import mailed_links
 from server.accounts.rules import Can
 from server.audiences import keeping, lists
-from server.audiences import lists
 from server.campaigns import actions as campaign_actions
 from server.campaigns import mails as campaign_mails
 from server.campaigns import review as campaign_review

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -11,8 +11,10 @@ from server.campaigns import compliance
 from server.kernel.documents import input_error
 from server.links import rules as links
 from server.receipts.deciding import Composed
-from server.templates.sandbox import Template
 from server.text import clean_text
+
+if TYPE_CHECKING:
+    from server.templates.sandbox import Template
 
 SAMPLE_CODE = "0" * links.CODE_LENGTH  # a short link's code in previews: as long as a real one (CAM-24)
 

@@ -12,7 +12,6 @@ from server.delivery.settings import SMS
 from server.kernel.sql import Conn
 from server.links.settings import LINKS
 from server.receipts.deciding import Terms
-from server.templates import sandbox
 from server.webchat.settings import WIDGET
 
 
@@ -24,6 +23,8 @@ def brand(conn: Conn) -> str:
 def composer(conn: Conn, campaign: Campaign, base: str, new_code: Callable[[], str] = lambda: SAMPLE_CODE) -> Composer:
     """`base`: the server's public URL. Variables were checked when the text was saved; one that was deleted since then has
     no value."""
+    from server.templates import sandbox  # not at start
+
     content = campaign.content
     template = sandbox.parse(content.text, html=False)
     contact = KEYWORDS.load(conn).help_contact

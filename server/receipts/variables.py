@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
 
 from server.contacts import properties
 from server.kernel.sql import CACHED_LIST_LENGTH, Conn, Statement, chunks
 from server.schema import contacts
-from server.templates import sandbox
-from server.templates.sandbox import Template
+
+if TYPE_CHECKING:
+    from server.templates.sandbox import Template
 
 FIELDS = ("first_name", "last_name", "name", "email", "phone", "country", "language")
 SAMPLE: Mapping[str, Any] = {
@@ -35,6 +36,8 @@ _FIELDS_OF = Statement(
 
 def parse(conn: Conn, source: str) -> Template:
     """Checks a text. Raises `TemplateError` with the line, also for a variable that does not exist (T11)."""
+    from server.templates import sandbox  # not at start
+
     return sandbox.parse(source, html=False, fields={*FIELDS, *(each.key for each in properties.definitions(conn))})
 
 

@@ -5,7 +5,7 @@ Agents see integer keys; visitors see only random tokens. Times are
 """
 
 from server.schema.accounts import api_keys, audit, links, login_failures, sessions, users
-from server.schema.audiences import list_members, lists, postal_codes, segment_members, segment_queue, segments
+from server.schema.audiences import list_members, lists, postal_codes, segment_members, segments
 from server.schema.campaigns import campaigns, receipts
 from server.schema.consent import (
     consent_heads,

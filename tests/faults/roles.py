@@ -39,6 +39,11 @@ KEY = "matrix-{n:08d}"
 # Requests that save settings leave out the version: a role that may save them gets 409, any other role gets 403.
 NO_VERSION = (409,)
 
+PREPARE = frozenset({"owner", "admin", "manager", "coordinator", "creator"})
+SEND = PREPARE - {"creator"}
+REPORTS = frozenset({"owner", "admin", "manager", "analyst", "coordinator"})
+NO_CAMPAIGN = (404,)
+
 EXPECT: dict[str, Expectation] = {
     # accounts: open to everybody; the response depends on the token or password in the request
     "GET /api/session": Expectation(ANYONE, (200,)),
@@ -222,6 +227,26 @@ EXPECT: dict[str, Expectation] = {
     # operations
     "GET /api/audit": Expectation(ADMINS, (200,)),
     "GET /api/audit.csv": Expectation(ADMINS, (200,)),
+    # campaigns
+    "GET /api/campaigns": Expectation(PREPARE | REPORTS, (200,)),
+    "POST /api/campaigns": Expectation(PREPARE, (200,), {"name": "Sale {n}"}),
+    "GET /api/campaigns/settings": Expectation(CHANNELS, (200,)),
+    "PUT /api/campaigns/settings": Expectation(CHANNELS, NO_VERSION, {}),
+    "GET /api/campaigns/{campaign}": Expectation(PREPARE | REPORTS, NO_CAMPAIGN),
+    "PUT /api/campaigns/{campaign}": Expectation(
+        PREPARE, NO_CAMPAIGN, {"name": "Sale", "include": {"lists": []}, "content": {"text": "Sale"}}
+    ),
+    "POST /api/campaigns/{campaign}/clone": Expectation(PREPARE, NO_CAMPAIGN, {}),
+    "POST /api/campaigns/{campaign}/review": Expectation(PREPARE, NO_CAMPAIGN, {}),
+    "POST /api/campaigns/{campaign}/preview": Expectation(PREPARE, NO_CAMPAIGN, {}),
+    "POST /api/campaigns/{campaign}/test": Expectation(PREPARE, NO_CAMPAIGN, {"phone": "+12025550143"}),
+    "POST /api/campaigns/{campaign}/approve": Expectation(SEND, NO_CAMPAIGN, {}),
+    "POST /api/campaigns/{campaign}/reschedule": Expectation(SEND, NO_CAMPAIGN, {"at": "2027-01-01T09:00:00Z"}),
+    "POST /api/campaigns/{campaign}/pause": Expectation(SEND, NO_CAMPAIGN, {}),
+    "POST /api/campaigns/{campaign}/resume": Expectation(SEND, NO_CAMPAIGN, {}),
+    "POST /api/campaigns/{campaign}/cancel": Expectation(SEND, NO_CAMPAIGN, {}),
+    "GET /api/campaigns/{campaign}/receipts": Expectation(REPORTS, NO_CAMPAIGN),
+    "GET /api/campaigns/{campaign}/receipts.csv": Expectation(EXPORT, NO_CAMPAIGN),
     "GET /api/first-steps": Expectation(CHANNELS, (200,)),
     "GET /api/doctor": Expectation(CHANNELS, (200,)),
     "GET /api/jobs/dead": Expectation(ADMINS, (200,)),

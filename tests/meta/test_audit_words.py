@@ -12,6 +12,7 @@ from server.consent.definitions import ConsentDefinition
 from server.consent.settings import KEYWORDS, LITIGATORS
 from server.contact_data.http import IdentityBody
 from server.contacts.http import NameBody
+from server.delivery.bulk_settings import CAMPAIGNS
 from server.delivery.deactivations import DEACTIVATIONS
 from server.delivery.http import SenderBody
 from server.delivery.mail_domain import DKIM
@@ -32,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 RECORDED = re.compile(r'\b(?:record\(tx, [^,]+|_record_failure, facts|_end_session, agent, [\w.]+), f?"([\w{}]+)"')
 # Finds the names of the settings areas; each area records its changes as `<name>_changed`.
 DOCUMENT = re.compile(r'^\w+(?:: [\w\[\]]+)? = Document\("(\w+)"', re.MULTILINE)
-DOCUMENTS = (ACCOUNT, DKIM, HOURS, INBOX, KEYWORDS, LINKS, LITIGATORS, MAIL, RETENTION, SHOP, SMS, WIDGET)
+DOCUMENTS = (ACCOUNT, CAMPAIGNS, DKIM, HOURS, INBOX, KEYWORDS, LINKS, LITIGATORS, MAIL, RETENTION, SHOP, SMS, WIDGET)
 SERVER_STATE = {
     DEACTIVATIONS.name,
     FETCH.name,
