@@ -47,6 +47,11 @@ FILL = (
     """INSERT INTO follow_ups (thread_id, first_seq, state, due_at, check_at, returned_at, created_at) SELECT id, 1, 'queued',
     1000000 + id, 1000000 + id, CASE WHEN id % 2 = 0 THEN 1000000 + id ELSE NULL END, 0 FROM threads""",
     f"INSERT INTO notifications (user_id, kind, ticket_id, count, at) {_NUMBERS} SELECT i % 50, 'opened', i, 1, i * 1000 FROM n",
+    """INSERT INTO receipts (cause, contact_id, address, country, state, at, sent_at, outbound_id)
+    SELECT 'campaign:' || (id % 7), id, recipient, CASE WHEN id % 3 = 0 THEN 'CA' ELSE 'US' END,
+    CASE WHEN id % 4 = 0 THEN 'waiting' WHEN id % 100 = 1 THEN 'queued' ELSE 'delivered' END, 0,
+    CASE WHEN id % 4 = 0 THEN NULL ELSE id * 1000 END, CASE WHEN id % 4 = 0 THEN NULL ELSE id END FROM outbound""",
+    "INSERT INTO smart_timers (channel, address, kind, until, outbound_id) SELECT 'sms', phone, 'campaign', 0, id FROM contacts",
     f"INSERT INTO credit_days (day, kind, country, messages, credits) {_NUMBERS} SELECT i * 86400000000, 'campaign', 'C' || (i % 20), 1, 1 FROM n WHERE i % 25 = 0",
 )  # fmt: skip
 ADD_SENDERS = f"""INSERT INTO senders (address, kind, country, countries, mms, inbound, rate, enabled, stopped, tokens, filled_at, created_at)

@@ -121,8 +121,7 @@ _COUNTS = Statement(
     select(receipts.c.state, receipts.c.reason, func.count().label("n"))
     .where(receipts.c.cause == bindparam("cause"))
     .group_by(receipts.c.state, receipts.c.reason)
-    .order_by(receipts.c.state, receipts.c.reason),
-    uses=("ix_receipts_state",),
+    .order_by(receipts.c.state, receipts.c.reason)
 )
 _ENGAGED = Statement(
     select(

@@ -59,8 +59,7 @@ _TAKEN = Statement(
     uses=("uq_receipts_address",),
 )
 _WAITING_IDS = Statement(
-    select(receipts.c.id).where(*_waiting).order_by(receipts.c.country, receipts.c.id).limit(DROP_PAGE),
-    uses=("ix_receipts_waiting",),
+    select(receipts.c.id).where(*_waiting).order_by(receipts.c.country, receipts.c.id).limit(DROP_PAGE)
 )
 _QUEUED_IDS = Statement(
     select(receipts.c.outbound_id).where(

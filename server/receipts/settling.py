@@ -157,8 +157,7 @@ _ADD_CLICK = Statement(
         clicked_at=case(
             (receipts.c.clicked_at.is_(None), bindparam("first_at", type_=Instant)), else_=receipts.c.clicked_at
         ),
-    ),
-    uses=("uq_receipts_outbound_id",),
+    )
 )
 
 
