@@ -131,7 +131,10 @@ _ENGAGED = Statement(
 )
 _ANY = {
     state: Statement(
-        select(receipts.c.id).where(receipts.c.cause == bindparam("cause"), receipts.c.state == state.value).limit(1),
+        select(receipts.c.id)
+        .where(receipts.c.cause == bindparam("cause"), receipts.c.state == state.value)
+        .order_by(receipts.c.reason, receipts.c.id)  # PostgreSQL would read the whole table if it expects many
+        .limit(1),
         uses=("ix_receipts_state",),
     )
     for state in (Receipt.WAITING, Receipt.QUEUED)
