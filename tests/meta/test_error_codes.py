@@ -13,7 +13,9 @@ from server.web import faults
 
 ROOT = Path(__file__).parents[2]
 TEXTS = ROOT / "agents_ui" / "src" / "i18n"
-FEATURES = "accounts audiences audit campaigns consent contacts delivery files inbox links sms threads web webchat".split()
+FEATURES = (
+    "accounts audiences audit campaigns consent contacts delivery files inbox links sms threads web webchat".split()
+)
 # The position of the code among the call's arguments.
 CALLS = {
     "Refused": 0, "Conflict": 0, "BadRequest": 0, "TooLarge": 0, "UnsupportedType": 0, "input_error": 0, "_refused": 0,
