@@ -42,7 +42,7 @@ class Import:
         return self._took(await self.tries_upload(name, data))
 
     async def tries_upload(self, name: str, data: bytes) -> Answer:
-        return await self.agent.send("PUT", f"{self.path}/file", raw=data, headers={"x-file-name": quote(name)})
+        return await self.agent.send("POST", f"{self.path}/file", raw=data, headers={"x-file-name": quote(name)})
 
     async def reads(self, **reading: Any) -> Import:
         return self._took(await self.agent.send("PUT", f"{self.path}/reading", {"reading": reading}))

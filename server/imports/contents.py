@@ -81,7 +81,7 @@ def other_kind(head: bytes) -> None:
 
 def _other(name: str) -> BadFile:
     message = f"This is {'an' if name[0] in 'HRSX' else 'a'} {name} file. Upload CSV, TXT, XLS, XLSX or a ZIP of them."
-    return BadFile("unsupported_type", message, kind=name)
+    return BadFile("not_a_table", message, kind=name)
 
 
 def _contains(path: Path, needle: bytes) -> bool:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 from typing import Any, Literal
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.accounts.rules import Can
+from server.audiences import lists
+from server.consent import definitions as consents
+from server.consent.rules import Purpose
+from server.contacts import properties
 from server.errors import NotFound, Refused
 from server.files import rows, storage
 from server.imports import actions, parsing, proposing, queries, reports, rules
@@ -200,11 +205,36 @@ class Imports(BaseModel):
     before: int | None
 
 
-class ImportLimits(BaseModel):
+class ImportProperty(BaseModel):
+    key: str
+    name: str
+    type: Literal["text", "number", "boolean", "date", "list"]
+
+
+class ImportConsent(BaseModel):
+    """`name`: "" for the built-in ones, which the console names."""
+
+    purpose: str
+    name: str
+
+
+class ImportList(BaseModel):
+    id: int
+    name: str
+    members: int
+
+
+class ImportOptions(BaseModel):
+    """`countries`: of phone numbers, ISO 3166. `first`: no import has finished in this account yet."""
+
     contacts_mb: int
     other_mb: int
     rows: int
     sources: list[str]
+    countries: list[str]
+    properties: list[ImportProperty]
+    consents: list[ImportConsent]
+    lists: list[ImportList]
     first: bool
 
 
@@ -273,15 +303,37 @@ async def list_imports(app: App, call: Call) -> Any:
     return {"imports": [wire(app, item, whole=False) for item in page], "before": before}
 
 
-async def limits(app: App, call: Call) -> Any:
-    """Show how large files may be, and from which programs exports are known."""
+async def options(app: App, call: Call) -> Any:
+    """Show how large files may be, and what columns can be mapped to."""
     settings = app.settings
     return {
         "contacts_mb": settings.import_contacts_mb,
         "other_mb": settings.import_other_mb,
         "rows": settings.import_rows,
         "sources": list(SOURCES),
-        "first": await app.read(queries.is_first),
+        "countries": _countries(),
+        **await app.read(_targets),
+    }
+
+
+@cache
+def _countries() -> list[str]:
+    from phonenumbers import SUPPORTED_REGIONS  # not at start
+
+    return sorted(SUPPORTED_REGIONS)
+
+
+def _targets(conn: Conn) -> dict[str, Any]:
+    built_in = [{"purpose": purpose.value, "name": ""} for purpose in Purpose]
+    return {
+        "properties": [
+            {"key": each.key, "name": each.name, "type": each.type.value}
+            for each in properties.definitions(conn)
+            if not each.fixed
+        ],
+        "consents": built_in + [{"purpose": each.purpose, "name": each.name} for each in consents.defined(conn)],
+        "lists": [{"id": each.id, "name": each.name, "members": each.members} for each in lists.every(conn)],
+        "first": queries.is_first(conn),
     }
 
 
@@ -442,12 +494,12 @@ _ROWS_QUERY: dict[str, dict[str, Any]] = {
 _IMPORT = "/api/imports/{import}"
 ENDPOINTS: list[Endpoint] = [
     Endpoint("GET", "/api/imports", list_imports, Can.IMPORT, response=Imports, query={"before": WHOLE_NUMBER}),
-    Endpoint("GET", "/api/imports/limits", limits, Can.IMPORT, response=ImportLimits),
+    Endpoint("GET", "/api/imports/options", options, Can.IMPORT, response=ImportOptions),
     Endpoint("POST", "/api/imports", create, Can.IMPORT, CreateBody, response=OneImport),
     Endpoint("GET", _IMPORT, show, Can.IMPORT, response=OneImport),
     Endpoint("DELETE", _IMPORT, discard, Can.IMPORT, response=Done),
     Endpoint(
-        "PUT", f"{_IMPORT}/file", upload, Can.IMPORT, raw=True, no_deadline=True, headers=("x-file-name",), response=OneImport
+        "POST", f"{_IMPORT}/file", upload, Can.IMPORT, raw=True, no_deadline=True, headers=("x-file-name",), response=OneImport
     ),
     Endpoint("PUT", f"{_IMPORT}/reading", set_reading, Can.IMPORT, ReadingBody, response=OneImport, no_deadline=True),
     Endpoint("PUT", f"{_IMPORT}/mapping", set_mapping, Can.IMPORT, MappingBody, response=OneImport, max_body=MAX_BODY),

@@ -27,7 +27,7 @@ _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")  # no keys and no p
 _CRASHES = {
     signal.SIGXCPU, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGKILL,
 }  # fmt: skip
-_STATUS = {"unsupported_type": 415, "too_large_unpacked": 413}
+_STATUS = {"not_a_table": 415, "too_large_unpacked": 413}
 UNREADABLE = "This file cannot be read: it is damaged, or built to take too much memory or time. Export it again, as CSV if you can."
 
 _children = ThreadPoolExecutor(CONCURRENT, "imports")
@@ -69,7 +69,7 @@ class _Child:
             except subprocess.TimeoutExpired:
                 self.kill()
                 log.warning("import_reader_too_slow", after_s=TIMEOUT_S)
-                raise Unreadable("unreadable", UNREADABLE) from None
+                raise Unreadable("cannot_read", UNREADABLE) from None
         return _result(process.returncode, output, errors)
 
     def kill(self) -> None:
@@ -90,7 +90,7 @@ def _result(status: int, output: bytes, errors: bytes) -> dict[str, Any]:
         raise StorageFull()
     if -status in _CRASHES:
         log.warning("import_reader_died", signal=-status)
-        raise Unreadable("unreadable", UNREADABLE)
+        raise Unreadable("cannot_read", UNREADABLE)
     if status < 0:
         raise Busy()
     raise RuntimeError(f"the reader of imports does not run: {errors.decode(errors='replace')[-800:]}")

@@ -304,11 +304,11 @@ async def test_files_are_refused_with_what_they_are_and_the_draft_says_so(online
     olga = await online.agent("olga", socket=False)
     new = await begins(online, olga)
     for data, status, code in (
-        (b"%PDF-1.7 x", 415, "unsupported_type"),
+        (b"%PDF-1.7 x", 415, "not_a_table"),
         (b"", 422, "empty_file"),
         (b"Email\n", 422, "empty_file"),
         (b"PK\3\4 cut", 422, "damaged_file"),
-        (b"\xff\xd8\xff\xe0JFIF", 415, "unsupported_type"),
+        (b"\xff\xd8\xff\xe0JFIF", 415, "not_a_table"),
     ):
         answer = await new.tries_upload("people.xlsx", data)
         assert (answer.status, answer.code) == (status, code), data

@@ -55,7 +55,7 @@ LIMITS = {"accounts": 24, "inbox": 66, "people": 140, "settings": 172}
 TEXTS = {
     "accounts": ["accounts"],
     "inbox": ["inbox", "messaging"],
-    "people": ["activity", "contacts", "merging", "messaging"],
+    "people": ["activity", "contacts", "imports", "merging", "messaging"],
     "settings": ["accounts", "messaging", "settings", "system"],
 }
 

@@ -98,10 +98,29 @@ export interface ImportColumn {
   unnamed: boolean
   unreadable_dates: number
 }
-export interface ImportLimits {
+/**
+ * `name`: "" for the built-in ones, which the console names.
+ */
+export interface ImportConsent {
+  name: string
+  purpose: string
+}
+export interface ImportList {
+  id: number
+  members: number
+  name: string
+}
+/**
+ * `countries`: of phone numbers, ISO 3166. `first`: no import has finished in this account yet.
+ */
+export interface ImportOptions {
+  consents: ImportConsent[]
   contacts_mb: number
+  countries: string[]
   first: boolean
+  lists: ImportList[]
   other_mb: number
+  properties: ImportProperty[]
   rows: number
   sources: string[]
 }
@@ -158,6 +177,11 @@ export interface ImportProgress {
   rate: number
   seconds_left: number | null
   total: number
+}
+export interface ImportProperty {
+  key: string
+  name: string
+  type: 'text' | 'number' | 'boolean' | 'date' | 'list'
 }
 /**
  * The verdict about a row. `who`: its identifier. `changes`: field → value before and after. `consents`: purpose, status

@@ -15,6 +15,7 @@ export type TextFile =
   | 'activity'
   | 'contacts'
   | 'desk'
+  | 'imports'
   | 'inbox'
   | 'mail'
   | 'merging'
@@ -29,6 +30,7 @@ type Texts = typeof shell &
   typeof import('./en/activity.json') &
   typeof import('./en/contacts.json') &
   typeof import('./en/desk.json') &
+  typeof import('./en/imports.json') &
   typeof import('./en/inbox.json') &
   typeof import('./en/mail.json') &
   typeof import('./en/merging.json') &

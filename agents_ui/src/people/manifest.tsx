@@ -5,6 +5,7 @@ import type { TextFile } from '../i18n'
 import { useSession } from '../kernel/session'
 import { type Area, may, withTexts } from '../ui/area'
 import { lazyPart } from '../ui/lazyPart'
+import { explainFrom } from '../ui/toasts'
 
 const TEXTS: TextFile[] = ['activity', 'contacts', 'merging', 'messaging']
 const load = withTexts(TEXTS, () => import('.'))
@@ -32,10 +33,26 @@ export const SuppressedPage = page(
   async () => (await import('./suppressed/SuppressedPage')).SuppressedPage,
 )
 
+const IMPORT_TEXTS: TextFile[] = ['contacts', 'imports']
+const importPage = (module: () => Promise<ComponentType<object>>) =>
+  lazyPart(
+    withTexts(IMPORT_TEXTS, async () => {
+      const part = await module()
+      explainFrom('imports.errors')
+      return part
+    }),
+    { wanted: () => may('import') },
+  )
+
+export const ImportsPage = importPage(async () => (await import('./imports/ImportsPage')).ImportsPage)
+export const NewImport = importPage(async () => (await import('./imports/NewImport')).NewImport)
+export const ImportPage = importPage(async () => (await import('./imports/ImportPage')).ImportPage)
+
 /** The tabs, in their order. */
 export const TABS = [
   { path: '/contacts', capability: 'contacts_see', label: 'contacts.tabs.people' },
   { path: '/contacts/suppressed', capability: 'contacts_see', label: 'contacts.tabs.suppressed' },
+  { path: '/contacts/imports', capability: 'import', label: 'contacts.tabs.imports' },
 ] as const
 
 /** The tabs that whoever is signed in may see. */

@@ -3,7 +3,17 @@ import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/
 import { FORGOT, INVITE, LOGIN, RESET, SETUP, SIGN_IN } from '../accounts/manifest'
 import { filterOf, INBOX } from '../inbox/manifest'
 import { useSession } from '../kernel/session'
-import { eventOf, PEOPLE, ProfilePage, SuppressedPage, TablePage, tableSearchOf } from '../people/manifest'
+import {
+  eventOf,
+  ImportPage,
+  ImportsPage,
+  NewImport,
+  PEOPLE,
+  ProfilePage,
+  SuppressedPage,
+  TablePage,
+  tableSearchOf,
+} from '../people/manifest'
 import { PAGES, SETTINGS, SettingsHome, type SettingsPage } from '../settings/manifest'
 import { type Area, may } from '../ui/area'
 import { BrokenPage, Missing } from '../ui/Problem'
@@ -112,6 +122,34 @@ const suppressed = createRoute({
   path: 'suppressed',
   component: SuppressedPage,
 })
+/** A user who may not import gets the table instead. */
+const guardImports = () => {
+  if (!may('import')) throw redirect({ to: '/contacts' })
+}
+const imports = createRoute({
+  getParentRoute: () => people,
+  path: 'imports',
+  beforeLoad: guardImports,
+  component: ImportsPage,
+})
+const newImport = createRoute({
+  getParentRoute: () => people,
+  path: 'imports/new',
+  beforeLoad: guardImports,
+  component: NewImport,
+})
+const oneImport = createRoute({
+  getParentRoute: () => people,
+  path: 'imports/$import',
+  beforeLoad: guardImports,
+  component: ImportPage,
+})
+const importStep = createRoute({
+  getParentRoute: () => people,
+  path: 'imports/$import/$step',
+  beforeLoad: guardImports,
+  component: ImportPage,
+})
 const profile = createRoute({
   getParentRoute: () => people,
   path: '$contact',
@@ -148,7 +186,7 @@ const tree = root.addChildren([
   inside.addChildren([
     start,
     inbox.addChildren([ticket]),
-    people.addChildren([peopleTable, suppressed, profile]),
+    people.addChildren([peopleTable, suppressed, imports, newImport, oneImport, importStep, profile]),
     settings.addChildren([
       settingsHome,
       page('inbox'),
