@@ -135,7 +135,7 @@ class _Run:
         self._app, self._job = app, job
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + RUN_S
-        self._slices = Slices(app)
+        self._slices = Slices(app, few_statements=True)
         self._unfinished = False
 
     def _time_is_up(self) -> bool:
@@ -245,7 +245,7 @@ class _Run:
                 await self._refresh(state.kept, "clock")
                 continue
             only = scope._replace(segments=[state.kept], needs=Needs.of([state.kept.filter], scope.catalogue, now))
-            await self._slices.write(_settle_by_clock, people, only)
+            await Slices(self._app).write(_settle_by_clock, people, only)
             next_change = await self._app.read_slowly(_next_change, state.kept.filter, now)
             await self._app.write(_finish_clock, state.kept, now, next_change)
 

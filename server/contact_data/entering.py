@@ -29,6 +29,8 @@ from server.contacts import properties
 from server.contacts.property_rules import Value
 from server.contacts.rules import NAME_CHARS, BadPhone, Identifiers, Phone, clean_email, normal_phone
 from server.errors import Conflict, Refused
+from server.events.recording import record
+from server.events.rules import Metric, NewEvent
 from server.kernel.sql import ROWS_PER_STATEMENT, Statement, Tx, chunks
 from server.schema import consent_ledger, contacts
 from server.text import is_blank, one_line
@@ -210,6 +212,10 @@ def store(tx: Tx, entries: Sequence[Entry], actor: Agent | ApiKey, address: str)
     typed = [_typed(tx, entry, purposes, known_lists) for entry in entries]
     valid = [(entry, values) for entry, values in zip(entries, typed, strict=True) if not isinstance(values, BadEntry)]
     found = people.find_or_create_many(tx, [entry.person for entry, _ in valid], actor.by)
+    if isinstance(actor, ApiKey):
+        # For the readers of events; a contact that a colleague creates has this event already.
+        new = [match.contact for match in found if match.created]
+        record(tx, [NewEvent(contact, Metric.CONTACT_CHANGED, "contact", data={"created": True}) for contact in new])
     _set_names(
         tx, [(match.contact, entry.person.name) for match, (entry, _) in zip(found, valid, strict=True)], actor, address
     )

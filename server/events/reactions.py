@@ -68,8 +68,9 @@ def _note_changed(tx: Tx, people: Iterable[int], cause: str = "", **data: Any) -
 
 
 def note_created(tx: Tx, event: ContactCreated) -> None:
-    """Records a contact that a colleague or a program created. People who write or buy have an event of their own."""
-    if event.by.type in (ActorType.AGENT, ActorType.API_KEY):
+    """Records a contact that a colleague created. Other people come with an event of their own: who writes or buys, and
+    those that programs and imports send."""
+    if event.by.type is ActorType.AGENT:
         _note_changed(tx, [event.contact], created=True)
 
 

@@ -87,7 +87,9 @@ async def test_texts_consents_and_outcomes_are_events(world: World) -> None:
         await world.app.write(settling.apply_report, report, sent.token, 1)
     await maria.says("STOP")
     rows = await world.rows(events, events.c.contact_id == ticket.contact)
-    assert [(row.metric, row.source) for row in rows if row.source != "consent"] == [
+    # The number is suppressed then, which segments may ask for.
+    assert [row.data["suppressed"] for row in rows if row.source == "contact"] == ["sms"]
+    assert [(row.metric, row.source) for row in rows if row.source not in ("consent", "contact")] == [
         ("message_received", "sms"),
         ("ticket_opened", "sms"),
         ("message_sent", "sms"),

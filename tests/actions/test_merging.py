@@ -340,7 +340,7 @@ _step = st.one_of(
 
 
 # A merge closes and opens tickets, which are events too.
-_OF_MERGES = {"ticket_closed", "ticket_opened"}
+_OF_MERGES = {"ticket_closed", "ticket_opened", "contact_changed"}
 
 
 def order(number: int, texter: Texter, world: World) -> Order:

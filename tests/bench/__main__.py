@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import chat, claims, disk, events, inbox, operations, sends, sockets, thread, webhook
+from tests.bench import chat, claims, disk, events, inbox, operations, segments, sends, sockets, thread, webhook
 from tests.bench.processes import ROOT
 from tests.bench.report import Line, show
 from tests.bench.setting import Setting
@@ -30,6 +30,7 @@ ROWS: dict[str, Callable[[Setting], list[Line]]] = {
     "sends": sends.run,
     "queue": claims.run,
     "events": events.run,
+    "segments": segments.run,
     "slowdisk": disk.slow,
     "noloss": disk.no_loss,
     "start": operations.start,
