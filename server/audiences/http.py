@@ -241,6 +241,7 @@ async def members_page(
             "joined_at": rfc3339(row.joined_at),
         }
         for row in page
+        if not row.repeated
     ]
     return {"members": members, "after": paging.encode((page[-1].key,)) if len(found) > limit else None}
 

@@ -317,8 +317,7 @@ def _settle_by_clock(tx: Tx, people: Sequence[int], scope: Scope) -> None:
 _ROWS = Statement(
     select(segment_members.c.contact_id)
     .where(segment_members.c.segment_id == bindparam("segment"))
-    .limit(bindparam("n")),
-    uses=("pk_segment_members",),
+    .limit(bindparam("n"))
 )
 _DELETE_ROWS = Statement(
     delete(segment_members).where(

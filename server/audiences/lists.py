@@ -116,8 +116,7 @@ _IN_LIST = Statement(
     select(_root.label("root"))
     .select_from(list_members.join(contacts, contacts.c.id == list_members.c.contact_id))
     .where(list_members.c.list_id == bindparam("list"), list_members.c.contact_id.in_(_set_of))
-    .distinct(),
-    uses=("pk_list_members",),
+    .distinct()
 )
 _INSERT_MEMBERS = Statement(
     upsert(list_members)
@@ -140,8 +139,7 @@ _LISTS_OF = Statement(
     .order_by(lists.c.name, lists.c.id)
 )
 _ROWS_OF_LIST = Statement(
-    select(list_members.c.contact_id).where(list_members.c.list_id == bindparam("list")).limit(bindparam("n")),
-    uses=("pk_list_members",),
+    select(list_members.c.contact_id).where(list_members.c.list_id == bindparam("list")).limit(bindparam("n"))
 )
 
 # --- lists ----------------------------------------------------------------------------------------
@@ -289,11 +287,19 @@ def lists_of(conn: Conn, contact: int) -> list[Row]:
     return conn.all(_LISTS_OF, people=roots) if roots else []
 
 
-_row, _person, _remaining = list_members.alias("row"), contacts.alias("person"), contacts.alias("remaining")
+# The rows of the page come first, so that PostgreSQL joins only these.
+_page_rows = (
+    select(list_members.c.list_id, list_members.c.contact_id, list_members.c.joined_at)
+    .where(list_members.c.list_id == bindparam("list"), list_members.c.contact_id < bindparam("before"))
+    .order_by(list_members.c.contact_id.desc())
+    .limit(bindparam("n"))
+    .subquery("page")
+)
+_person, _remaining = contacts.alias("person"), contacts.alias("remaining")
 _other, _other_person = list_members.alias("other"), contacts.alias("other_person")
-# Of merged contacts in the list only one row: that of the contact that remains, otherwise the oldest.
+# Of merged contacts in the list only one row is shown: that of the contact that remains, otherwise the oldest.
 _is_repeated = exists().where(
-    _other.c.list_id == _row.c.list_id,
+    _other.c.list_id == _page_rows.c.list_id,
     _other.c.contact_id == _other_person.c.id,
     or_(
         _other_person.c.id == _person.c.merged_into,
@@ -302,32 +308,26 @@ _is_repeated = exists().where(
 )
 _MEMBERS = Statement(
     select(
-        _row.c.contact_id.label("key"),
+        _page_rows.c.contact_id.label("key"),
+        and_(_person.c.merged_into.is_not(None), _is_repeated).label("repeated"),
         _remaining.c.id,
         _remaining.c.name,
         _remaining.c.email,
         _remaining.c.phone,
         _remaining.c.country,
-        _row.c.joined_at,
+        _page_rows.c.joined_at,
     )
     .select_from(
-        _row.join(_person, _person.c.id == _row.c.contact_id).join(
+        _page_rows.join(_person, _person.c.id == _page_rows.c.contact_id).join(
             _remaining, _remaining.c.id == func.coalesce(_person.c.merged_into, _person.c.id)
         )
     )
-    .where(
-        _row.c.list_id == bindparam("list"),
-        _row.c.contact_id < bindparam("before"),
-        or_(_person.c.merged_into.is_(None), ~_is_repeated),
-    )
-    .order_by(_row.c.contact_id.desc())
-    .limit(bindparam("n")),
-    uses=("pk_list_members", "pk_contacts"),
+    .order_by(_page_rows.c.contact_id.desc())
 )
 
 
 def members_page(conn: Conn, list_id: int, before: int, n: int) -> list[Row]:
-    """Members with a `key` below `before`, the newest contacts first."""
+    """Members with a `key` below `before`, the newest contacts first. `repeated`: another row shows this person."""
     return conn.all(_MEMBERS, list=list_id, before=before, n=n)
 
 

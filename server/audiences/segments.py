@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, literal, select, update
 
 from server.audiences import catalogue, filters, keeping_job
 from server.audiences.filters import FilterTree, parse_tree
@@ -107,21 +107,27 @@ def _segment(row: Row) -> Segment:
     )
 
 
+# The rows of the page come first, so that PostgreSQL joins only these.
+_page_rows = (
+    select(segment_members.c.contact_id, segment_members.c.joined_at)
+    .where(segment_members.c.segment_id == bindparam("segment"), segment_members.c.contact_id < bindparam("before"))
+    .order_by(segment_members.c.contact_id.desc())
+    .limit(bindparam("n"))
+    .subquery("page")
+)
 _MEMBERS = Statement(
     select(
-        segment_members.c.contact_id.label("key"),
+        _page_rows.c.contact_id.label("key"),
+        literal(False).label("repeated"),
         contacts.c.id,
         contacts.c.name,
         contacts.c.email,
         contacts.c.phone,
         contacts.c.country,
-        segment_members.c.joined_at,
+        _page_rows.c.joined_at,
     )
-    .join(contacts, contacts.c.id == segment_members.c.contact_id)
-    .where(segment_members.c.segment_id == bindparam("segment"), segment_members.c.contact_id < bindparam("before"))
-    .order_by(segment_members.c.contact_id.desc())
-    .limit(bindparam("n")),
-    uses=("pk_segment_members", "pk_contacts"),
+    .join(contacts, contacts.c.id == _page_rows.c.contact_id)
+    .order_by(_page_rows.c.contact_id.desc())
 )
 _IS_MEMBER = Statement(
     select(segment_members.c.joined_at).where(

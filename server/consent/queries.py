@@ -88,7 +88,7 @@ _SUPPRESSIONS_AND_PAUSES = Statement(
             litigators.c.phone.in_(_addresses)
         ),
     ),
-    uses=("pk_suppressions", "uq_addresses_kind_value_contact_id", "pk_consents", "pk_litigators"),
+    uses=("pk_suppressions", "uq_addresses_kind_value_contact_id", "pk_litigators"),
 )
 
 

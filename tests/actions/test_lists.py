@@ -56,6 +56,8 @@ async def test_merged_contacts_are_one_member(world: World) -> None:
     await world.app.write(lists.add_members, news.id, [maria, other], BY)
     merge = await world.app.write(merging.merge, olga, maria, other, "")
     assert await members(world, news.id) == 1
+    page = await world.app.read(lists.members_page, news.id, 10**9, 10)
+    assert [(row.id, row.repeated) for row in page] == [(maria, True), (maria, False)]
     assert await world.app.write(lists.add_members, news.id, [other], BY) == []  # the person is in it
     await world.app.write(merging.merge, olga, third, maria, "")
     assert await world.app.write(lists.add_members, news.id, [third], BY) == []
