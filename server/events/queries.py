@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, tuple_
 
 from server.kernel.columns import Instant
 from server.kernel.sql import Conn, Statement
-from server.schema import events, merged_set
+from server.schema import events, merged_set, short_links
 
 PAGE = 50
 
@@ -28,6 +28,9 @@ class Activity(NamedTuple):
     currency: str | None
 
 
+_TARGETS = Statement(
+    select(short_links.c.id, short_links.c.target).where(short_links.c.id.in_(bindparam("ids", expanding=True)))
+)
 _MEMBERS = Statement(merged_set(bindparam("contact")))
 _columns = [events.c[name] for name in Activity._fields]
 _newest_first = (
@@ -54,7 +57,22 @@ def activity(
     previous page."""
     # One query for each contact: for several at once the databases would sort all their events.
     pages = [_newest(conn, member.id, metric, before, limit) for member in conn.all(_MEMBERS, contact=contact)]
-    return list(islice(merge(*pages, key=lambda event: (event.happened_at, event.id), reverse=True), limit))
+    found = islice(merge(*pages, key=lambda event: (event.happened_at, event.id), reverse=True), limit)
+    return _with_targets(conn, list(found))
+
+
+def _with_targets(conn: Conn, found: list[Activity]) -> list[Activity]:
+    """The events with the address of each clicked link, as `url`."""
+    links = {event.data["link"] for event in found if event.data and "link" in event.data}
+    if not links:
+        return found
+    targets = {row.id: row.target for row in conn.all(_TARGETS, ids=sorted(links))}
+    return [
+        event._replace(data={**event.data, "url": targets[event.data["link"]]})
+        if event.data and event.data.get("link") in targets
+        else event
+        for event in found
+    ]
 
 
 def _newest(

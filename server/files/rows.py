@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.errors import NotFound
 from server.kernel.sql import Conn, Statement, Tx
-from server.schema import attachments, threads, visitors
+from server.schema import attachments, contacts, threads, visitors
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Attachment:
     width: int | None
     height: int | None
     visitor_key: str | None
+    blocked: bool  # the contact of its thread is blocked
 
     def wire(self) -> dict[str, Any]:
         return {
@@ -52,11 +53,12 @@ _BY_TOKENS = Statement(
         attachments.c.width,
         attachments.c.height,
         visitors.c.key,
+        contacts.c.blocked_at.is_not(None).label("blocked"),
     )
     .select_from(
-        attachments.outerjoin(threads, attachments.c.thread_id == threads.c.id).outerjoin(
-            visitors, threads.c.visitor_id == visitors.c.id
-        )
+        attachments.outerjoin(threads, attachments.c.thread_id == threads.c.id)
+        .outerjoin(visitors, threads.c.visitor_id == visitors.c.id)
+        .outerjoin(contacts, threads.c.contact_id == contacts.c.id)
     )
     .where(attachments.c.token.in_(bindparam("tokens", expanding=True)))
 )

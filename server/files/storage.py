@@ -122,6 +122,7 @@ class Incoming:
             type=media_type,
             size=size,
             width=decoded.width if decoded is not None else None,
+            blocked=False,
             height=decoded.height if decoded is not None else None,
             visitor_key=None,
         )

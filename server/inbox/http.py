@@ -364,6 +364,8 @@ async def download(app: App, call: Call) -> Any:
     file = (await app.read(rows.files, [token])).get(token) if valid_token else None
     if file is None or (file.owner.startswith(OWNER) and not await _may_show_texted_file(app, file)):
         raise NotFound()
+    if isinstance(actor, Agent) and file.blocked and not file.owner.startswith("agent:"):
+        raise NotFound()  # what a blocked person sends is hidden (AMB-5)
     own_file = isinstance(actor, Visitor) and file.owner == f"web:{actor.key}"
     if isinstance(actor, Visitor) and file.thread is not None and file.public:
         own_file = own_file or await app.read(visitors.guest_of, actor.key) == file.thread

@@ -31,7 +31,7 @@ class SnoozeBody(WakeBody):
 async def snooze(app: App, call: Call) -> Any:
     """Snooze a ticket, or change until when it is snoozed."""
     body: SnoozeBody = call.body
-    ticket = await app.write(snoozing.snooze, call.agent, path_id(call, "ticket"), body.until, body.key)
+    ticket = await app.write(snoozing.snooze, call.agent, path_id(call, "ticket"), body.until, body.key, call.address)
     return await ticket_answer(app, ticket)
 
 

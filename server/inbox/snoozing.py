@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, select
 
 from server.accounts.account_settings import time_zone
 from server.accounts.rules import Agent
+from server.audit.actions import record as audit
 from server.errors import Conflict, Refused
 from server.events.recording import record
 from server.events.rules import Metric, NewEvent
@@ -53,7 +54,7 @@ _NEXT = Statement(
 )
 
 
-def snooze(tx: Tx, agent: Agent, ticket_id: int, choice: str, client_key: str) -> Ticket:
+def snooze(tx: Tx, agent: Agent, ticket_id: int, choice: str, client_key: str, address: str = "") -> Ticket:
     """Snoozes a ticket that is not closed, or moves its time; a delayed close of it is cancelled.
 
     `choice`: as in `ticket_rules.snooze_time`. Raises `Refused` for a time that is invalid, past or too far, and `Conflict`
@@ -81,6 +82,7 @@ def snooze(tx: Tx, agent: Agent, ticket_id: int, choice: str, client_key: str) -
         metric=Metric.TICKET_SNOOZED,
         until=rfc3339(until),
     )
+    audit(tx, agent.id, "ticket_snoozed", f"#{ticket.id}", address, until=rfc3339(until))
     _wake_by(tx, until)
     return change_ticket(
         tx,

@@ -128,8 +128,8 @@ def _queue_mails(
         person = people[user]
         if person.online or not person.wishes.mail:
             continue
-        if kind == "unread":
-            mails.queue_reminder(tx, person, rows[-1].id, sum(row.count for row in rows))
+        wanted = [row for row in rows if tickets[row.ticket].channel in channels]
+        if kind == "unread" and wanted:
+            mails.queue_reminder(tx, person, wanted[-1].id, sum(row.count for row in wanted))
         elif kind in ("opened", "reopened"):
-            wanted = [row for row in rows if tickets[row.ticket].channel in channels]
             mails.queue_tickets(tx, person, [(row.id, row.kind, row.ticket) for row in wanted])

@@ -21,13 +21,15 @@ EVERY = timedelta(minutes=1)
 _BEFORE_ALL_TICKETS = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
 
 _WAITING = Statement(
-    select(func.count().label("count"), func.max(tickets.c.id).label("newest")).where(
+    select(func.count().label("count"), func.max(tickets.c.id).label("newest"))
+    .where(
         tickets.c.status == "open",
         tickets.c.unread,
         tickets.c.waiting_since > bindparam("after", type_=Instant),
         tickets.c.waiting_since <= bindparam("until", type_=Instant),
         or_(tickets.c.assignee_id.is_(None), tickets.c.assignee_id == bindparam("user")),
     )
+    .group_by(tickets.c.channel)
 )
 _SET_REMINDED = Statement(
     update(notification_wishes)
@@ -44,9 +46,9 @@ def remind(tx: Tx) -> None:
         after = person.reminded_to or _BEFORE_ALL_TICKETS
         if until <= after:  # the user chose a longer time since the last reminder
             continue
-        waiting = tx.one(_WAITING, user=person.id, after=after, until=until)
-        if waiting.count:
-            notify(tx, [Notice("unread", waiting.newest, person.id, waiting.count)])
+        # One notice for each channel, because mail can be off for one of them; the bell joins them.
+        waiting = tx.all(_WAITING, user=person.id, after=after, until=until)
+        notify(tx, [Notice("unread", row.newest, person.id, row.count) for row in waiting])
         tx.run(_SET_REMINDED, user=person.id, until=until)
 
 

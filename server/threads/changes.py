@@ -7,6 +7,7 @@ row.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -168,13 +169,18 @@ def apply_inbound(tx: Tx, messages: Sequence[Inbound], by: str) -> list[Ticket]:
     )
 
 
-def close_ticket(tx: Tx, ticket: Ticket, appended: Appended) -> Ticket:
+# Such a ticket is closed before it was opened: the mark by which `facts_of` and the visitor's view know it.
+BEGUN_BLOCKED = timedelta(microseconds=-1)
+
+
+def close_ticket(tx: Tx, ticket: Ticket, appended: Appended, *, begun_blocked: bool = False) -> Ticket:
+    """`begun_blocked`: the ticket is of a chat that a blocked visitor begins in this transaction."""
     return change_ticket(
         tx,
         ticket,
         appended,
         status="closed",
-        closed_at=tx.now,
+        closed_at=ticket.opened_at + BEGUN_BLOCKED if begun_blocked else tx.now,
         closing_at=None,
         **AWAKE,
         waiting_since=None,

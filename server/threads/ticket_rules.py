@@ -22,6 +22,8 @@ class TicketFacts:
     status: Status
     closing_at: datetime | None = None
     blocked: bool = False
+    # A chat that a blocked visitor began: it was closed at once, and the visitor does not know.
+    begun_blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,9 @@ def on_inbound(ticket: TicketFacts | None) -> NewTicket | Continue | Hidden:
     if ticket is None:
         return NewTicket()
     if ticket.blocked:
-        return Hidden()
+        # After the end of a chat that they know of, they begin another one, which they see and the team does not.
+        ended = ticket.channel == "webchat" and ticket.status == "closed" and not ticket.begun_blocked
+        return NewTicket() if ended else Hidden()
     if ticket.status == "closed":
         return NewTicket() if ticket.channel == "webchat" else Continue(reopens=True)
     return Continue(reopens=ticket.status == "snoozed")
@@ -86,7 +90,8 @@ def on_close(
 ) -> Verdict:
     """An agent's close of a chat is delayed, because a closed chat cannot be reopened; SMS closes at once."""
     if ticket.status == "closed":
-        return NoChange()
+        # The visitor of a chat that was begun while blocked sees it as open and may end it.
+        return TicketChange("closed") if ticket.begun_blocked and by == "visitor" else NoChange()
     if ticket.channel == "webchat" and by == "agent":
         return NoChange() if ticket.closing_at else TicketChange(ticket.status, closes_at=now + delay)
     return TicketChange("closed")

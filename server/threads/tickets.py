@@ -293,7 +293,13 @@ class Written:
 
 
 def facts_of(ticket: Ticket) -> ticket_rules.TicketFacts:
-    return ticket_rules.TicketFacts(ticket.channel, ticket.status, ticket.closing_at, ticket.blocked)  # type: ignore[arg-type]
+    return ticket_rules.TicketFacts(
+        ticket.channel,  # type: ignore[arg-type]
+        ticket.status,  # type: ignore[arg-type]
+        ticket.closing_at,
+        ticket.blocked,
+        begun_blocked=ticket.closed_at is not None and ticket.closed_at < ticket.opened_at,
+    )
 
 
 def publish_ticket(tx: Tx, ticket_id: int) -> Ticket:

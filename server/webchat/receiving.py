@@ -226,11 +226,12 @@ def _answer_out_of_hours(tx: Tx, ticket: Ticket, answer: OutOfHours) -> Ticket:
 
 
 def _store_hidden(tx: Tx, message: Inbound, ticket: Ticket, opened: bool) -> Ticket:
-    """After a message of a blocked visitor: a chat that it began is closed at once, and nobody is told (INB-42)."""
+    """After a message of a blocked visitor: a chat that it began is closed at once, and nobody is told, nor the visitor
+    (INB-42)."""
     if not opened:
         return ticket
     tx.publish(visitor_topic(message.key))
-    return close_ticket(tx, ticket, status_entry(tx, ticket, SYSTEM, "closed", None, public=False))
+    return close_ticket(tx, ticket, status_entry(tx, ticket, SYSTEM, "closed", None, public=False), begun_blocked=True)
 
 
 def _open_chat(tx: Tx, message: Inbound, before: int) -> Ticket:

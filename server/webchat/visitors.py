@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, exists, func, select
+from sqlalchemy import bindparam, case, exists, func, select
 
 from server.kernel.sql import Conn, Statement
 from server.schema import contacts, threads, tickets, timeline, visitors
@@ -70,7 +70,8 @@ _VISITOR = Statement(
         func.coalesce(contacts.c.email, visitors.c.email).label("email"),
         visitors.c.thread_id,
         threads.c.token,
-        tickets.c.status,
+        # A chat that they began while blocked was closed at once, which they must not notice.
+        case((tickets.c.closed_at < tickets.c.opened_at, "open"), else_=tickets.c.status).label("status"),
         func.coalesce(threads.c.last_public_seq, 0).label("last_public_seq"),
         visitors.c.guest_of.is_not(None).label("guest"),
         _owner.c.key.label("owner_key"),

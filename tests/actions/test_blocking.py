@@ -35,15 +35,17 @@ async def test_inb_40_blocking_closes_the_tickets_and_hides_what_the_person_writ
     before = [row.count for row in await world.rows(notifications)]
     written = await zoe.says("Something ruder")
     await world.advance(minutes=1)
-    assert written.ticket.id == chat.id and not written.opened, "a blocked visitor opens nothing"
+    assert (written.ticket.status, written.ticket.unread) == ("closed", False), "a blocked visitor opens nothing"
     now = await world.ticket(chat)
     assert (now.status, now.unread, now.wire(world.now, None)["preview"]) == ("closed", False, "Please be polite.")
     assert [row.count for row in await world.rows(notifications)] == before, "nobody is told"
-    assert await shown(world, chat.thread) == ["", "Please be polite.", ""]
+    assert await shown(world, chat.thread) == ["", "Please be polite."]
+    assert await shown(world, written.ticket.thread) == [""]
     assert [hit.seq for hit in await find(world.app, "something", None, 10)] == []
     assert "Something ruder" in [entry.body for entry in await zoe.entries()], "the visitor sees their own words"
     await olga.unblocks(chat.contact)
-    assert await shown(world, chat.thread) == ["Something rude", "Please be polite.", "Something ruder"]
+    assert await shown(world, chat.thread) == ["Something rude", "Please be polite."]
+    assert await shown(world, written.ticket.thread) == ["Something ruder"]
     assert len(await find(world.app, "something", None, 10)) == 2
     assert (await world.ticket(chat)).status == "closed"
 
@@ -81,8 +83,32 @@ async def test_a_blocked_customer_who_signs_in_begins_a_chat_that_is_closed(worl
     first = (await zoe.says("Hello")).ticket
     await ana.closes_for_good(first)
     await ana.blocks(first.contact)
-    assert (await zoe.says("Again")).ticket.id == first.id
-    assert await shown(world, first.thread) == ["", ""]
+    again = (await zoe.says("Again")).ticket
+    assert (again.status, again.unread) == ("closed", False)
+    assert await shown(world, again.thread) == [""]
+
+
+async def test_a_blocked_visitor_sees_their_new_chat_go_on_and_never_learns_of_the_block(world: World) -> None:
+    ana, olga = await world.agent("ana"), await world.agent("olga")
+    zoe, chat = await world.conversation()
+    await ana.blocks(chat.contact)
+    first = await zoe.says("Anybody there?")
+    second = await zoe.says("Hello??")
+    assert first.ticket.thread == second.ticket.thread != chat.thread, "the chat goes on"
+    view = await zoe.view()
+    assert view is not None and (view.thread, view.status) == (first.ticket.thread, "open")
+    seen = [(entry.kind, entry.body) for entry in await zoe.entries()]
+    assert seen == [("message", "Anybody there?"), ("message", "Hello??")], "no status tells of the block"
+    assert (await world.ticket(first.ticket)).status == "closed" and await shown(world, first.ticket.thread) == ["", ""]
+    # They may end it and begin another one.
+    ended = await zoe.ends()
+    assert ended is not None and ended.kind == "status" and ended.public_seq is not None
+    assert (await zoe.view()).status == "closed"  # type: ignore[union-attr]
+    third = await zoe.says("Again")
+    assert third.ticket.thread != first.ticket.thread
+    await olga.unblocks(chat.contact)
+    fourth = await zoe.says("And now?")
+    assert fourth.opened and fourth.ticket.status == "open"
 
 
 async def test_replies_and_reopening_are_refused_and_notes_are_not(world: World) -> None:
@@ -123,3 +149,12 @@ async def test_merged_contacts_are_blocked_together_and_a_blocked_one_is_not_mer
     with pytest.raises(Conflict) as conflict:
         await world.app.write(merging.merge, ana.agent, one.contact, three.contact, HOME.address)
     assert conflict.value.code == "one_blocked"
+
+
+async def test_a_snooze_is_in_the_audit_log(world: World) -> None:
+    ana = await world.agent("ana")
+    ticket = await world.sms_ticket()
+    snoozed = await ana.snoozes(ticket, "tomorrow")
+    (line,) = await world.rows(audit, audit.c.action == "ticket_snoozed")
+    assert (line.user_id, line.target) == (ana.id, f"#{ticket.id}")
+    assert snoozed.snoozed_until is not None and line.detail["until"].startswith(f"{snoozed.snoozed_until:%Y-%m-%d}")

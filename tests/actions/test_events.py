@@ -144,6 +144,8 @@ async def test_a_click_by_a_person_is_an_event_and_one_by_a_program_is_none(worl
 
     assert await world.app.write(click) == 3
     assert (await recorded_metrics(world, events.c.metric == "link_clicked")) == [("link_clicked", "link")]
+    (shown,) = await world.app.read(queries.activity, contact, "link_clicked")
+    assert shown.data is not None and shown.data["url"] == "https://shop.example/", "the activity names the address"
 
 
 # --- storing ----------------------------------------------------------------------------------------

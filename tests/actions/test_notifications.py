@@ -332,6 +332,23 @@ async def test_unread_tickets_are_in_one_reminder_after_the_time_the_user_chose(
     assert await read_bell(world, ben) == []
 
 
+async def test_a_reminder_by_mail_leaves_out_channels_whose_mail_is_off(world: World) -> None:
+    ana = await world.agent("ana")
+    await connect_mail_server(world.app)
+    await save_wishes(world, ana, tickets="none", mail=True, reminder_minutes=15)
+    await world.app.write(lambda tx: INBOX.save(tx, InboxSettings(ticket_mail=TicketMail(webchat=False))))
+    for _ in range(2):
+        await world.conversation()
+    await run_reminders(world, 20)
+    assert await kinds_and_counts(world, ana) == [("unread", 2)]
+    assert await world.rows(outbound, outbound.c.template == "alert.reminder") == []
+    await world.sms_ticket()
+    await world.conversation()
+    await run_reminders(world, 20)
+    (queued,) = await world.rows(outbound, outbound.c.template == "alert.reminder")
+    assert queued.data["count"] == 1, "only the ticket by SMS"
+
+
 async def test_a_colleagues_ticket_is_in_no_reminder(world: World) -> None:
     ana, ben = await world.agent("ana"), await world.agent("ben")
     await save_wishes(world, ana, tickets="none", reminder_minutes=15)

@@ -71,7 +71,7 @@ export const eventSummary = ({ data, source, ...event }: Happened): string =>
 
 /** Ids, which only programs read. */
 const HIDDEN = new Set(['thread', 'seq', 'outbound', 'ticket', 'link', 'order', 'cart', 'refund'])
-const FIELDS_WITH_A_TEXT = ['name', 'reason', 'purpose', 'method'] as const
+const FIELDS_WITH_A_TEXT = ['name', 'reason', 'purpose', 'method', 'url'] as const
 
 export function factsOf(event: Happened, at: string): [string, string][] {
   const facts: [string, string][] = [[i18n.t('activity.fields.at'), exactTime(at)]]

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { EntryOut, Out } from '../../generated/protocol'
 import { api } from '../../kernel/api'
-import { entry, entryPage } from '../../testing/made'
+import { entry, entryPage, ticket } from '../../testing/made'
 
 const live = vi.hoisted(() => ({
   frame: (() => {}) as (frame: Out) => void,
@@ -100,5 +100,30 @@ describe('the mail of an open thread', () => {
     served.set('/api/threads/9/entries', entryPage([mail(1), mail(2)]))
     live.frame({ type: 'reset', thread: 9 })
     await eventually(() => expect(loaded(9)).toEqual([1, 2]))
+  })
+})
+
+const summary = (thread: number, barred: 'blocked' | null) => ({
+  type: 'ticket' as const,
+  ticket: ticket(thread, { thread, barred }),
+})
+
+describe('the text of a person who is blocked', () => {
+  it('is dropped at once, in the open thread and in those that were read before', async () => {
+    for (const thread of [1, 2]) {
+      served.set(`/api/threads/${thread}/entries`, entryPage([entry(1, { text: 'rude' })]))
+      served.set(`/api/threads/${thread}/mails`, { threads: [] })
+    }
+    openThread(2)()
+    openThread(1)
+    await eventually(() => expect([loaded(1), loaded(2)]).toEqual([[1], [1]]))
+    served.set('/api/threads/1/entries', entryPage([entry(1, { text: '' })]))
+    for (const thread of [1, 2]) live.frame(summary(thread, 'blocked') as Out)
+    expect([loaded(1), loaded(2)]).toEqual([undefined, undefined])
+    await eventually(() => expect(loaded(1)).toEqual([1]))
+    live.frame(summary(1, 'blocked') as Out)
+    expect(loaded(1), 'a later summary drops nothing').toEqual([1])
+    live.frame(summary(1, null) as Out)
+    expect(loaded(1)).toBeUndefined()
   })
 })

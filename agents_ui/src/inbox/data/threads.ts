@@ -1,7 +1,7 @@
 /** The loaded threads; the open one and the mail threads of its contact are followed live from their bookmarks. */
 import { useState } from 'react'
 import { create } from 'zustand'
-import type { EntryOut, Out } from '../../generated/protocol'
+import type { EntryOut, Out, TicketOut } from '../../generated/protocol'
 import { api, query } from '../../kernel/api'
 import type { EntryPage, MailThreads } from '../../generated/inbox'
 import { follow, followThread, leaveThread } from '../../live/store'
@@ -260,12 +260,34 @@ function followAgain(thread: number, after: number): void {
   followThread(thread, after)
 }
 
+const blockedThreads = new Set<number>()
+
+/** Drops the loaded text of a thread whose customer is blocked or unblocked; an open thread is fetched again. */
+function noteBlock({ thread, barred }: TicketOut): void {
+  const blocked = barred === 'blocked'
+  if (blocked === blockedThreads.has(thread)) return
+  if (blocked) blockedThreads.add(thread)
+  else blockedThreads.delete(thread)
+  const byId = new Map(useThreads.getState().byId)
+  const before = byId.get(thread)
+  if (!before) return
+  if (!shownThreads().includes(thread)) {
+    byId.delete(thread)
+    useThreads.setState({ byId })
+    return
+  }
+  updateThread(thread, { timeline: null })
+  void fetchNewest(thread)
+}
+
 function applyFrame(frame: Out): void {
   const { open, byId, jump } = useThreads.getState()
   if (frame.type === 'entry' && typeof frame.thread === 'number') {
     applyLiveEntry(frame.thread, frame.entry)
     // A merge changes whose mail is shown.
     if (frame.thread === open && frame.entry.kind === 'contact') void fetchMails(open)
+  } else if (frame.type === 'ticket') {
+    noteBlock(frame.ticket)
   } else if (frame.type === 'changed') {
     if (frame.what === 'mails' && open !== null) void fetchMails(open)
   } else if (frame.type === 'ready') {
@@ -305,4 +327,5 @@ function followOnReturn(): void {
 
 export function forgetThreads(): void {
   useThreads.setState({ byId: new Map(), open: null, jump: null, highlighted: null })
+  blockedThreads.clear()
 }

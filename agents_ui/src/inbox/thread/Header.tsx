@@ -13,6 +13,7 @@ import {
 import { useTranslation } from 'react-i18next'
 import type { TicketOut } from '../../generated/protocol'
 import { Face } from '../../ui/Face'
+import { useCommands } from '../../ui/commands'
 import { keyCaps } from '../../ui/shortcuts'
 import { useCan } from '../../kernel/session'
 import { toastError } from '../../ui/toasts'
@@ -41,6 +42,18 @@ export function Header({ ticket, onBack, onDetails, onClose, onNext, onUnread, o
   const mayUnblock = useCan('unblock')
   const mayMerge = useCan('contacts_edit')
   const name = ticketName(ticket)
+  const isBlocked = ticket.barred === 'blocked'
+  const block = (!isBlocked || mayUnblock) && {
+    id: 'block',
+    label: t(isBlocked ? 'inbox.unblock' : 'inbox.block'),
+    icon: IconBan,
+    run: () =>
+      void loadDesk().then(
+        ({ askBlock, unblock }) => (isBlocked ? unblock(ticket.contact.id) : askBlock(ticket)),
+        toastError,
+      ),
+  }
+  useCommands(() => [block])
   const number = ticket.channel === 'sms' && ticket.contact.phone_shown !== name && ticket.contact.phone_shown
   return (
     <header className={classes.header}>
@@ -94,22 +107,10 @@ export function Header({ ticket, onBack, onDetails, onClose, onNext, onUnread, o
               {t('inbox.mergeWith')}
             </Menu.Item>
           )}
-          {ticket.barred !== 'blocked' ? (
-            <Menu.Item
-              leftSection={<IconBan size={16} stroke={1.7} />}
-              onClick={() => void loadDesk().then(({ askBlock }) => askBlock(ticket), toastError)}
-            >
-              {t('inbox.block')}
+          {block && (
+            <Menu.Item leftSection={<IconBan size={16} stroke={1.7} />} onClick={block.run}>
+              {block.label}
             </Menu.Item>
-          ) : (
-            mayUnblock && (
-              <Menu.Item
-                leftSection={<IconBan size={16} stroke={1.7} />}
-                onClick={() => void loadDesk().then(({ unblock }) => unblock(ticket.contact.id), toastError)}
-              >
-                {t('inbox.unblock')}
-              </Menu.Item>
-            )
           )}
         </Menu.Dropdown>
       </Menu>
