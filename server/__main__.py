@@ -18,6 +18,7 @@ import typer
 from server import __version__
 from server.addresses import local
 from server.consent import cli as consent
+from server.contact_data import cli as contact_data
 from server.errors import Refused
 from server.operations import cli as operations
 from server.settings import Settings
@@ -163,6 +164,7 @@ cli.command("send-test")(operations.send_test)
 cli.command("new-key")(operations.new_key)
 cli.command()(consent.verify)
 cli.command()(consent.evidence)
+cli.command()(contact_data.erase)
 
 
 @cli.command(hidden=True)

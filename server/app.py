@@ -68,7 +68,7 @@ from server.channels.mail import MailChannel, MailServer
 from server.chat_mail import composing as chat_composing
 from server.chat_mail import follow_ups
 from server.consent import revocation
-from server.contact_data import joining
+from server.contact_data import erasing, joining
 from server.contacts import properties
 from server.delivery import deactivations, testing_mail
 from server.delivery.mail import Composer
@@ -146,6 +146,7 @@ JOBS: dict[str, Handler] = {
     **mailed_links.HANDLERS,
     **follow_ups.HANDLERS,
     **revocation.HANDLERS,
+    **erasing.HANDLERS,
     **lists.HANDLERS,
     **keeping.HANDLERS,
     **properties.HANDLERS,

@@ -19,6 +19,7 @@ from server import migrate
 from server.accounts import commands
 from server.app import Serving, Web, build, close, running
 from server.consent import commands as consent
+from server.contact_data import commands as contact_data
 from server.errors import Refused
 from server.frames import MAX_FRAME_BYTES
 from server.kernel import control
@@ -47,8 +48,10 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "send-test": operations.send_test,
     "verify": consent.verify,
     "evidence": consent.evidence,
+    "erase-preview": contact_data.erase_preview,
+    "erase": contact_data.erase,
 }
-LONG_COMMANDS = {"backup": 6 * 3600.0, "send-test": 120.0, "verify": 3600.0}  # seconds
+LONG_COMMANDS = {"backup": 6 * 3600.0, "send-test": 120.0, "verify": 3600.0, "erase": 600.0}  # seconds
 
 
 class Server(uvicorn.Server):

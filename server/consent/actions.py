@@ -235,11 +235,14 @@ def start(
     return Started(lifted, restored)
 
 
+LIFTED_BY_A_TEXT = (Suppressed.STOP, Suppressed.GATEWAY, Suppressed.DEACTIVATED, Suppressed.ERASED)
+
+
 def lift_suppression_of_sender(tx: Tx, phone: str) -> bool:
     """Lifts an opt-out by text, and a deactivation, because the number has just sent a text. Suppressions of dead numbers
     and by agents stay."""
     present = suppression(tx, "sms", phone)
-    if present is None or present.reason not in (Suppressed.STOP, Suppressed.GATEWAY, Suppressed.DEACTIVATED):
+    if present is None or present.reason not in LIFTED_BY_A_TEXT:
         return False
     return unsuppress(tx, "sms", phone)
 

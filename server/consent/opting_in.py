@@ -15,8 +15,9 @@ from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 
 from server.consent.actions import lift_suppression_of_sender, record_many
 from server.consent.ledger import ConsentChange, is_sms
-from server.consent.queries import opt_in
-from server.consent.rules import Method, OptInConfirmed, Purpose, Status
+from server.consent.queries import opt_in, suppression
+from server.consent.rules import Method, OptInConfirmed, Purpose, Status, Suppressed
+from server.consent.suppressing import unsuppress
 from server.kernel.columns import Instant
 from server.kernel.sql import Row, Statement, Tx
 from server.schema import merged_set, opt_ins
@@ -144,10 +145,19 @@ def confirm_by_link(tx: Tx, link_hash: str) -> Row | None:
     row = tx.first(_TAKE_BY_LINK, hash=link_hash, now=tx.now)
     if row is None:
         return None
+    if row.address:
+        _lift_erasure(tx, row.address)
     source = f"mail:{row.outbound_id}"
     _record(tx, row.contact_id, [row], source, "", "pressed the button of the confirmation mail", None)
     _announce_lists(tx, row.contact_id, [row], source)
     return row
+
+
+def _lift_erasure(tx: Tx, email: str) -> None:
+    """Somebody who was erased wants mail again."""
+    present = suppression(tx, "email", email)
+    if present is not None and present.reason == Suppressed.ERASED:
+        unsuppress(tx, "email", email)
 
 
 def _record(

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Text, bindparam, cast, func, literal, or_, select
 
 from server.consent import rules
+from server.consent.erased_addresses import forms_of
 from server.consent.rules import ConsentFacts, Purpose
 from server.consent.settings import LITIGATORS
 from server.kernel.sql import ROWS_PER_STATEMENT, Conn, Row, Statement, chunks
@@ -49,11 +50,6 @@ _consents = select(
 ).join(consents, consents.c.contact_id == _members.c.member)
 _CONSENTS = Statement(_consents, uses=("pk_consents", "pk_contacts", "ix_contacts_merged_into"))
 _LOCK_CONSENTS = Statement(_consents.with_for_update(read=True, of=consents), uses=("pk_consents", "pk_contacts"))
-_SUPPRESSION = Statement(
-    select(suppressions.c.reason, suppressions.c.detail, suppressions.c.at).where(
-        suppressions.c.channel == bindparam("channel"), suppressions.c.address == bindparam("address")
-    )
-)
 # One statement for the rest of the gate's facts: suppressions, pauses of any contact with the number, required consents
 # and litigators.
 _addresses: BindParameter[Any] = bindparam("addresses", expanding=True)
@@ -121,9 +117,10 @@ def facts_of(
         words[row.asked].setdefault(row.purpose, []).append(word)
         if row.paused_at is not None and row.purpose == Purpose.SMS_MARKETING:
             paused.add(row.asked)
-    for row in conn.all(_SUPPRESSIONS_AND_PAUSES, channel=channel, addresses=addresses):
+    forms = forms_of(conn, channel, addresses)
+    for row in conn.all(_SUPPRESSIONS_AND_PAUSES, channel=channel, addresses=[*addresses, *forms]):
         if row.kind == "suppressed":
-            suppressed[row.address] = row.word, row.at
+            suppressed[forms.get(row.address, row.address)] = row.word, row.at
         elif row.kind == "paused":
             paused.add(row.address)
         elif row.kind == "litigator":
@@ -162,8 +159,7 @@ class Suppression:
 
 
 def suppression(conn: Conn, channel: str, address: str) -> Suppression | None:
-    row = conn.first(_SUPPRESSION, channel=channel, address=address)
-    return None if row is None else Suppression(row.reason, row.detail, row.at)
+    return suppressions_of(conn, channel, [address]).get(address)
 
 
 _SUPPRESSIONS_OF = Statement(
@@ -175,10 +171,11 @@ _SUPPRESSIONS_OF = Statement(
 
 
 def suppressions_of(conn: Conn, channel: str, addresses: Sequence[str]) -> dict[str, Suppression]:
-    """The suppressions of these addresses, by address."""
+    """The suppressions of these addresses, by address; in a transaction also those of erased people."""
+    forms = forms_of(conn, channel, addresses)
     return {
-        row.address: Suppression(row.reason, row.detail, row.at)
-        for some in chunks(addresses, ROWS_PER_STATEMENT)
+        forms.get(row.address, row.address): Suppression(row.reason, row.detail, row.at)
+        for some in chunks([*addresses, *forms], ROWS_PER_STATEMENT)
         for row in conn.all(_SUPPRESSIONS_OF, channel=channel, addresses=list(some))
     }
 

@@ -79,11 +79,12 @@ class Suppressed(StrEnum):
     INVALID = "invalid"
     LANDLINE = "landline"
     DEAD = "dead"
+    ERASED = "erased"  # the person was erased; stored as a hash, lifted by a text or a confirmation of the same address
     SOFT_BOUNCES = "soft_bounces"  # e-mail: more than `MAX_SOFT_BOUNCES` in a row
 
 
 MAX_SOFT_BOUNCES = 7  # in a row (SUP-3)
-OPTED_OUT = frozenset({Suppressed.STOP, Suppressed.GATEWAY, Suppressed.AGENT})
+OPTED_OUT = frozenset({Suppressed.STOP, Suppressed.GATEWAY, Suppressed.AGENT, Suppressed.ERASED})
 UNREACHABLE = frozenset({Suppressed.INVALID, Suppressed.LANDLINE, Suppressed.DEAD})
 
 
@@ -245,9 +246,9 @@ def _may_text(purpose: SendPurpose, facts: ConsentFacts, now: datetime) -> Verdi
 def _may_send_compliance(facts: ConsentFacts, now: datetime) -> Verdict:
     """Replies to keywords need no consent. After an opt-out one confirmation may be sent, within `CONFIRM_WITHIN`.
 
-    A deactivated number that texts us has a new owner, so it gets a reply.
+    A deactivated number that texts us has a new owner, so it gets a reply; so does a person who was erased and writes again.
     """
-    if facts.suppressed in (None, Suppressed.DEACTIVATED):
+    if facts.suppressed in (None, Suppressed.DEACTIVATED, Suppressed.ERASED):
         return Allowed()
     if facts.suppressed != Suppressed.STOP:
         return _blocked("opted_out")  # the carrier would refuse it, or an agent suppressed the number

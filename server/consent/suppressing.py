@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert  # compiles on SQLite too
 from server.accounts.rules import Agent
 from server.audit.actions import record
 from server.consent import rules
+from server.consent.erased_addresses import erased_form
 from server.consent.queries import suppression, suppressions_of
 from server.consent.rules import AddressChanged, Suppressed
 from server.errors import Conflict, NotFound, Refused
@@ -36,7 +37,8 @@ _UPSERT_SUPPRESSION = Statement(
 )
 _DELETE_SUPPRESSION = Statement(
     delete(suppressions).where(
-        suppressions.c.channel == bindparam("channel"), suppressions.c.address == bindparam("address")
+        suppressions.c.channel == bindparam("channel"),
+        suppressions.c.address.in_(bindparam("addresses", expanding=True)),
     )
 )
 
@@ -109,7 +111,8 @@ def store_suppression(tx: Tx, channel: rules.Channel, address: str, reason: Supp
 def unsuppress(tx: Tx, channel: rules.Channel, address: str) -> bool:
     """Lifts the suppression of this address. Returns False if there was none."""
     tx.lock_names(f"{channel}:{address}")
-    lifted = tx.run(_DELETE_SUPPRESSION, channel=channel, address=address) > 0
+    forms = [address, erased_form(tx, channel, address)]
+    lifted = tx.run(_DELETE_SUPPRESSION, channel=channel, addresses=forms) > 0
     if lifted:
         tx.announce(AddressChanged(channel, address, None))
     return lifted

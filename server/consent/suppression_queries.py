@@ -46,7 +46,7 @@ _PLACE = (suppressions.c.at, suppressions.c.channel, suppressions.c.address)
 
 
 def _matching(wanted: Filter, *columns: Any) -> Select[Any]:
-    rows = select(*columns)
+    rows = select(*columns).where(suppressions.c.reason != rules.Suppressed.ERASED.value)  # hashes tell nobody anything
     if wanted.channel:
         rows = rows.where(suppressions.c.channel == wanted.channel)
     if wanted.reason:

@@ -12,7 +12,7 @@ from server.consent import opting_in
 from server.consent.http import contact_consents_out
 from server.consent.responses import ContactConsents
 from server.consent.rules import Status
-from server.contact_data import by_hand, entering
+from server.contact_data import by_hand, entering, erasing
 from server.contact_data.by_hand import WantedStatus
 from server.contact_data.entering import BadEntry, Entry, Stored
 from server.contact_data.joining import Joined
@@ -240,6 +240,70 @@ async def save_consents(app: App, call: Call) -> Any:
     )
 
 
+# --- erasing ------------------------------------------------------------------------------------------
+
+
+class RemovedData(BaseModel):
+    """How much of each kind an erasure removes. `sent`: mails and texts to the person."""
+
+    addresses: int
+    properties: int
+    conversations: int
+    messages: int
+    files: int
+    sent: int
+    visitors: int
+    events: int
+    orders: int
+
+
+class ErasurePreview(BaseModel):
+    """`confirm`: what the user must type. `contacts`: how many merged contacts are erased together. `remains`: what stays:
+    rows of the consent ledger without personal fields, hashes that keep the addresses suppressed, costs, the line of the audit
+    log, an empty row of the contact, and backups. `ledger_rows`, `numbers`, `emails`: how many."""
+
+    contact: int
+    contacts: int
+    confirm: str
+    removes: RemovedData
+    remains: list[erasing.Remaining]
+    ledger_rows: int
+    numbers: int
+    emails: int
+
+
+class EraseBody(Body):
+    confirm: str = Field(min_length=1, max_length=1_000)
+
+
+async def preview_erasure(app: App, call: Call) -> Any:
+    """Show what erasing a contact removes, and what remains and why."""
+    return _erasure(await app.read(erasing.preview, path_id(call, "contact")))
+
+
+async def erase(app: App, call: Call) -> Any:
+    """Erase a person with everything that names them. This cannot be undone."""
+    agent, confirm = call.agent, call.body.confirm
+    source = entering.source_of(agent)
+    erased = await app.write(
+        erasing.erase, path_id(call, "contact"), agent.by, source, confirm, call.address, bulk=True
+    )
+    return _erasure(erased)
+
+
+def _erasure(erasure: erasing.Erasure) -> ErasurePreview:
+    return ErasurePreview(
+        contact=erasure.contacts[0],
+        contacts=len(erasure.contacts),
+        confirm=erasure.confirm,
+        removes=RemovedData(**erasure.removes),
+        remains=list(erasing.REMAINS),
+        ledger_rows=erasure.ledger_rows,
+        numbers=erasure.numbers,
+        emails=erasure.emails,
+    )
+
+
 # --- confirming an opt-in by mail ---------------------------------------------------------------------
 
 
@@ -265,6 +329,8 @@ async def confirm_opt_in(app: App, call: Call) -> Any:
 
 
 ENDPOINTS: list[Endpoint] = [
+    Endpoint("GET", "/api/contacts/{contact}/erasure", preview_erasure, Can.ERASE, response=ErasurePreview),
+    Endpoint("POST", "/api/contacts/{contact}/erase", erase, Can.ERASE, EraseBody, response=ErasurePreview),
     Endpoint("POST", "/confirm", confirm_opt_in, PUBLIC, ConfirmBody, response=Done),
     Endpoint(
         "POST", "/api/contacts", enter_contacts, Can.CONTACTS_EDIT, ContactsBody, response=EnteredContacts,

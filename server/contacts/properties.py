@@ -113,6 +113,9 @@ _VALUES_OF_PROPERTY = Statement(
 )
 
 
+_ERASE_VALUES = Statement(delete(property_values).where(property_values.c.contact_id.in_(_people)))
+
+
 # --- definitions ----------------------------------------------------------------------------------
 
 
@@ -328,6 +331,12 @@ def note_clicks(tx: Tx, event: LinksClicked) -> None:
         newest[click.contact] = max(click.at, newest.get(click.contact, click.at))
     for contact in sorted(newest):
         tx.run(_NOTE_CLICK, contact=contact, clicked_at=newest[contact])
+
+
+def erase_values(tx: Tx, people: Sequence[int]) -> None:
+    """Deletes all values of erased contacts, without announcing it."""
+    for some in chunks(list(people), ROWS_PER_STATEMENT):
+        tx.run(_ERASE_VALUES, people=list(some))
 
 
 # --- values of deleted properties -----------------------------------------------------------------

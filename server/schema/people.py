@@ -42,6 +42,7 @@ contacts = Table(
     Column("merged_into", BigInteger, ForeignKey("contacts.id")),
     # Since when the team reads and answers nothing of this person; merged contacts are blocked together (AMB-5).
     Column("blocked_at", Instant),
+    Column("erased_at", Instant),  # nothing names the person any more; the ledger refers to the row
     # The fixed properties (IMP-12). Our own opens and clicks move the last two forward.
     Column("date_added", Instant),
     Column("last_open", Instant),

@@ -21,13 +21,19 @@ SERVER = Path(__file__).parents[2] / "server"
 WRITERS = {
     "tickets": {"server.threads.changes"},
     "contacts": {
+        "server.contacts.erasing",
         "server.contacts.actions",
         "server.contacts.identity",
         "server.contacts.bulk",
         "server.contacts.merging",
         "server.contacts.properties",
     },
-    "addresses": {"server.contacts.actions", "server.contacts.identity", "server.contacts.bulk"},
+    "addresses": {
+        "server.contacts.erasing",
+        "server.contacts.actions",
+        "server.contacts.identity",
+        "server.contacts.bulk",
+    },
     "property_values": {"server.contacts.properties"},
     "list_members": {"server.audiences.lists"},
     "segment_members": {"server.audiences.membership", "server.audiences.keeping"},

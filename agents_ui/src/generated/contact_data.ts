@@ -34,6 +34,24 @@ export interface EntryResult {
   lists: ListResult[]
   others: number[]
 }
+export interface EraseBody {
+  confirm: string
+}
+/**
+ * `confirm`: what the user must type. `contacts`: how many merged contacts are erased together. `remains`: what stays:
+ * rows of the consent ledger without personal fields, hashes that keep the addresses suppressed, costs, the line of the audit
+ * log, an empty row of the contact, and backups. `ledger_rows`, `numbers`, `emails`: how many.
+ */
+export interface ErasurePreview {
+  confirm: string
+  contact: number
+  contacts: number
+  emails: number
+  ledger_rows: number
+  numbers: number
+  remains: ('ledger' | 'suppression' | 'credits' | 'audit' | 'empty_contact' | 'backups')[]
+  removes: RemovedData
+}
 /**
  * A missing field is not changed, an empty text removes it.
  */
@@ -82,6 +100,20 @@ export interface QuickAdded {
   contact: Contact
   created: boolean
   list: ('joined' | 'already' | 'asked' | 'no_email') | null
+}
+/**
+ * How much of each kind an erasure removes. `sent`: mails and texts to the person.
+ */
+export interface RemovedData {
+  addresses: number
+  conversations: number
+  events: number
+  files: number
+  messages: number
+  orders: number
+  properties: number
+  sent: number
+  visitors: number
 }
 /**
  * The consents as they should be; those left out are not changed. `reason`: how the user knows.
