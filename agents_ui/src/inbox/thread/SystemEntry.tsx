@@ -14,18 +14,24 @@ import { explainDelivery, SmsTick, Trouble, hasTrouble, consentWords, type Deliv
 
 const ORIGINS = ['welcome', 'auto', 'keyword', 'flow', 'campaign', 'out_of_hours', 'opt_in'] as const
 
+/** A campaign's text gets its entry when the carrier has accepted it, and a delivery entry only at its end. */
+const ACCEPTED: Delivery = { state: 'sent', outbound: 0, code: null, words: '', again: false, seq: 0 }
+
 interface AutomaticCardProps {
   entry: EntryOut
   delivery: Delivery | null
 }
 
-export const AutomaticCard = memo(function AutomaticCard({ entry, delivery }: AutomaticCardProps) {
+export const AutomaticCard = memo(function AutomaticCard({ entry, delivery: reported }: AutomaticCardProps) {
   const { t } = useTranslation()
   const [open, setOpen] = useState(false)
   const id = useId()
   const files = (entry.data.files as File[] | undefined) ?? []
   const sms = entry.data.outbound !== undefined
   const origin = ORIGINS.find((name) => name === entry.data.origin) ?? 'auto'
+  const delivery = reported ?? (origin === 'campaign' ? ACCEPTED : null)
+  const name =
+    origin === 'campaign' && typeof entry.data.name === 'string' ? oneLine(entry.data.name, 60) : ''
   return (
     <div className={classes.card}>
       <button
@@ -37,7 +43,15 @@ export const AutomaticCard = memo(function AutomaticCard({ entry, delivery }: Au
         title={exactTime(entry.at)}
       >
         <IconMessageBolt size={15} stroke={1.7} aria-hidden />
-        <span className={classes.origin}>{t(`inbox.origins.${origin}`)}</span>
+        <span className={classes.origin}>
+          {t(`inbox.origins.${origin}`)}
+          {name && (
+            <>
+              {': '}
+              <bdi>{name}</bdi>
+            </>
+          )}
+        </span>
         {!open && (
           <span className={classes.peek}>
             <bdi>{oneLine(entry.text, 140)}</bdi>
