@@ -62,10 +62,11 @@ async def run(app: App, job: Job) -> None:
         return  # a newer draft has a review of its own
     at = job.payload["at"]
     found = await review(app, campaign, app.clock.now() if at is None else datetime.fromisoformat(at))
-    await app.write(_save, campaign, found)
+    await app.write(save, campaign, found)
 
 
-def _save(tx: Tx, campaign: Campaign, found: Mapping[str, Any]) -> None:
+def save(tx: Tx, campaign: Campaign, found: Mapping[str, Any]) -> None:
+    """Stores the result, unless the draft was edited meanwhile."""
     tx.run(_SAVE, campaign=campaign.id, of=campaign.edits, result=dict(found))
     tx.publish("campaigns", str(campaign.id))
 

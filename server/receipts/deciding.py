@@ -129,7 +129,8 @@ class Deciding:
             paused_countries=terms.document.paused_countries,
         )
         verdict = bulk_rules.verdict(facts, now)
-        if isinstance(verdict, Blocked):
+        own_text = isinstance(verdict, Blocked) and verdict.reason == Reason.SMART_SENDING and person.address in taken
+        if isinstance(verdict, Blocked) and not own_text:  # the text to somebody with the same number started the timer
             return No(person, verdict.reason, verdict.message)
         assert not isinstance(verdict, Held)  # nothing sets `quiet_until` for campaigns
         if person.address in taken:

@@ -478,6 +478,15 @@ async def test_back_pressure_keeps_a_slow_number_from_filling_the_queue(world: W
     assert len(await team.texts()) == sending.LEAST_AHEAD
 
 
+async def test_cam_5_a_shared_number_is_named_also_after_the_first_text_started_its_timer(world: World) -> None:
+    slow = SenderInput(TOLL_FREE, SenderKind.TOLL_FREE, "US", rate=1)  # 20 texts are queued at a time
+    await open_sms(world, slow)
+    team = await campaigns(world)
+    campaign = await team.send(await team.draft(await audience(world, [*(us(n) for n in range(25)), us(0)])))
+    campaign = await team.run(campaign, 30)
+    assert await team.outcomes(campaign) == {"sent": 25, "skipped duplicate_address": 1}
+
+
 # --- approval ---------------------------------------------------------------------------------------
 
 
