@@ -131,13 +131,15 @@ async def _fill(app: App, replies: int, rate: int) -> None:
     await app.write(queue_replies)
 
 
-async def _kill_processes(tally: Tally, nursery_process: Nursery, ports: list[int], kills: int) -> dict[int, int]:
+async def _kill_processes(
+    tally: Tally, nursery_process: Nursery, ports: list[int], kills: int, failpoints: tuple[str, ...] = FAILPOINTS
+) -> dict[int, int]:
     """Starts sending processes and kills each with SIGKILL, at a random moment or at a failpoint; with two nodes one
     survives each kill. The processes started last send the rest."""
     dice = tally.random
     pids = {port: nursery_process.start(port) for port in ports}
     killed = 0
-    places = [*FAILPOINTS] * (4 if tally.full else 1)
+    places = [*failpoints] * (4 if tally.full else 1)
     while killed < kills or places:
         port = dice.choice(ports)
         if places:

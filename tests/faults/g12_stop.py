@@ -114,6 +114,10 @@ class Carrier:
         finally:
             await runner.cleanup()
 
+    def promotions_of(self, word: str) -> set[str]:
+        """The numbers that got a text with this word."""
+        return {to for to, body, _ in self.accepted if word in body}
+
     def promotions(self) -> dict[str, list[float]]:
         result: dict[str, list[float]] = defaultdict(list)
         for to, body, accepted_at in self.accepted:

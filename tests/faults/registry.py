@@ -18,6 +18,7 @@ from tests.faults import (
     g09_inbound,
     g10_status,
     g11_once_out,
+    g12_campaign,
     g12_stop,
     g14_evidence,
     g15_visitors,
@@ -34,6 +35,7 @@ from tests.faults import (
     g28_anonymous_load,
     g29_move,
     g30_many_tickets,
+    g31_campaigns,
 )
 from tests.faults.tally import Tally
 
@@ -54,6 +56,11 @@ async def _mails_and_follow_ups(tally: Tally) -> None:
     await g20_follow_ups.run(tally)
 
 
+async def _texts_and_a_campaign(tally: Tally) -> None:
+    await g12_stop.run(tally)
+    await g12_campaign.run(tally)
+
+
 GUARANTEES: dict[str, Guarantee] = {
     "G1": Guarantee("an acknowledged message survives SIGKILL and power loss", g01_durable.run),
     "G2": Guarantee("pressing Send once stores one message, however often the request is repeated", g02_once.run),
@@ -72,7 +79,7 @@ GUARANTEES: dict[str, Guarantee] = {
     "G9": Guarantee("an inbound text is stored exactly once and never lost by the server", g09_inbound.run),
     "G10": Guarantee("a delivery status never goes backwards", g10_status.run),
     "G11": Guarantee("no reply is sent twice because of the server", g11_once_out.run),
-    "G12": Guarantee("STOP is final and fast; START restores the consent that STOP revoked", g12_stop.run),
+    "G12": Guarantee("STOP is final and fast; START restores the consent that STOP revoked", _texts_and_a_campaign),
     "G14": Guarantee("consent can be proven; every edit of the ledger is detected", g14_evidence.run),
     "G15": Guarantee("a visitor reads their own conversation and nothing else", g15_visitors.run),
     "G16": Guarantee("every route, frame and event checks the role", g16_roles.run),
@@ -104,6 +111,11 @@ GUARANTEES: dict[str, Guarantee] = {
         g29_move.run,
         ("postgres",),
         ("postgres",),
+    ),
+    "G31": Guarantee(
+        "no campaign text is sent twice because of the server; everybody in the audience is accounted for",
+        g31_campaigns.run,
+        short=("sqlite",),
     ),
     "G30": Guarantee(
         "a snoozed ticket wakes once, and an action on many tickets changes each once, also if the process is killed",

@@ -23,6 +23,7 @@ import twilio.rest
 
 from server import serving
 from server.accounts import rules as account_rules
+from server.campaigns import preparing
 from server.channels import smtp, twilio_sms
 from server.chat_mail import rules as chat_rules
 from server.delivery import rules
@@ -40,6 +41,8 @@ def run_server(orders: dict[str, Any], start_order: dict[str, Any]) -> None:
         twilio_sms.TOTAL_S = 1.5
         rules.LOST_AFTER = timedelta(seconds=3)
         rules.LEASE = timedelta(seconds=2)
+        preparing.WINDOW = 50  # several windows in a small audience
+        processes.HEARTBEAT_S, processes.DEAD_AFTER_S = 0.5, 2.0  # the jobs of a killed process run again soon
     if orders.get("mail"):
         # Retries of mail take hours, and a mail server has minutes to answer.
         smtp.COMMAND_S = smtp.FINAL_S = 1.0

@@ -14,7 +14,7 @@ from tests.services import postgres_url, redis_url
 
 SEED = int(os.environ.get("FAULTS_SEED", "20261121"))
 # Tests of half a minute and more run first, so that no worker runs one of them alone at the end.
-LONG = ("G1", "G4", "G11", "G15", "G17", "G24", "G30")
+LONG = ("G1", "G4", "G11", "G15", "G17", "G24", "G30", "G31")
 ROWS = sorted(
     ((name, database) for name, item in GUARANTEES.items() for database in item.short),
     key=lambda row: row[0] not in LONG,
