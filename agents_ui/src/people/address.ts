@@ -33,3 +33,11 @@ export function tableSearchOf(search: Record<string, unknown>): Partial<TableSta
 export function eventOf(search: Record<string, unknown>): { event?: number } {
   return typeof search.event === 'number' && search.event > 0 ? { event: search.event } : {}
 }
+
+/** The contact that the builder explains, and the filter that a new segment begins with. */
+export function whyOf(search: Record<string, unknown>): { why?: number; preset?: string } {
+  return {
+    ...(typeof search.why === 'number' && search.why > 0 && { why: search.why }),
+    ...(typeof search.preset === 'string' && { preset: search.preset.slice(0, 40) }),
+  }
+}

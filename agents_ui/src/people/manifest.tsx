@@ -10,7 +10,7 @@ import { explainFrom } from '../ui/toasts'
 const TEXTS: TextFile[] = ['activity', 'contacts', 'merging', 'messaging']
 const load = withTexts(TEXTS, () => import('.'))
 
-export { eventOf, tableSearchOf } from './address'
+export { eventOf, tableSearchOf, whyOf } from './address'
 
 export const PEOPLE = {
   path: '/contacts',
@@ -28,6 +28,13 @@ export const ProfilePage = page(
   'contacts_see',
   async () => (await import('./profile/ProfilePage')).ProfilePage,
 )
+export const ListsPage = page('lists_see', async () => (await import('./lists/ListsPage')).ListsPage)
+export const ListPage = page('lists_see', async () => (await import('./lists/ListPage')).ListPage)
+export const SegmentsPage = page(
+  'lists_see',
+  async () => (await import('./segments/SegmentsPage')).SegmentsPage,
+)
+export const SegmentPage = page('lists_see', async () => (await import('./segments/SegmentPage')).SegmentPage)
 export const SuppressedPage = page(
   'contacts_see',
   async () => (await import('./suppressed/SuppressedPage')).SuppressedPage,
@@ -51,6 +58,8 @@ export const ImportPage = importPage(async () => (await import('./imports/Import
 /** The tabs, in their order. */
 export const TABS = [
   { path: '/contacts', capability: 'contacts_see', label: 'contacts.tabs.people' },
+  { path: '/contacts/lists', capability: 'lists_see', label: 'contacts.tabs.lists' },
+  { path: '/contacts/segments', capability: 'lists_see', label: 'contacts.tabs.segments' },
   { path: '/contacts/suppressed', capability: 'contacts_see', label: 'contacts.tabs.suppressed' },
   { path: '/contacts/imports', capability: 'import', label: 'contacts.tabs.imports' },
 ] as const

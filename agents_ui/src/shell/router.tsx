@@ -7,12 +7,17 @@ import {
   eventOf,
   ImportPage,
   ImportsPage,
+  ListPage,
+  ListsPage,
   NewImport,
   PEOPLE,
   ProfilePage,
+  SegmentPage,
+  SegmentsPage,
   SuppressedPage,
   TablePage,
   tableSearchOf,
+  whyOf,
 } from '../people/manifest'
 import { PAGES, SETTINGS, SettingsHome, type SettingsPage } from '../settings/manifest'
 import { type Area, may } from '../ui/area'
@@ -115,7 +120,20 @@ const peopleTable = createRoute({
   getParentRoute: () => people,
   path: '/',
   validateSearch: tableSearchOf,
+  // A content creator sees lists and segments, and no contacts.
+  beforeLoad: () => {
+    if (!may('contacts_see')) throw redirect({ to: '/contacts/lists' })
+  },
   component: TablePage,
+})
+const lists = createRoute({ getParentRoute: () => people, path: 'lists', component: ListsPage })
+const list = createRoute({ getParentRoute: () => people, path: 'lists/$list', component: ListPage })
+const segments = createRoute({ getParentRoute: () => people, path: 'segments', component: SegmentsPage })
+const segment = createRoute({
+  getParentRoute: () => people,
+  path: 'segments/$segment',
+  validateSearch: whyOf,
+  component: SegmentPage,
 })
 const suppressed = createRoute({
   getParentRoute: () => people,
@@ -186,7 +204,19 @@ const tree = root.addChildren([
   inside.addChildren([
     start,
     inbox.addChildren([ticket]),
-    people.addChildren([peopleTable, suppressed, imports, newImport, oneImport, importStep, profile]),
+    people.addChildren([
+      peopleTable,
+      lists,
+      list,
+      segments,
+      segment,
+      suppressed,
+      imports,
+      newImport,
+      oneImport,
+      importStep,
+      profile,
+    ]),
     settings.addChildren([
       settingsHome,
       page('inbox'),

@@ -1,5 +1,5 @@
 /** Adds one person by e-mail address. Adding is no consent: that needs a tick of its own, and how we know (IMP-43, CON-3). */
-import { Button, Checkbox, Group, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Checkbox, Group, Stack, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import type { QuickAdded } from '../../generated/contact_data'
@@ -67,11 +67,6 @@ export function AddForm({ onDone }: AddFormProps) {
             required
             withAsterisk={false}
           />
-        )}
-        {form.problem && (
-          <Text size="sm" c="var(--tl-failed)" role="alert">
-            {form.problem}
-          </Text>
         )}
         <Group justify="flex-end">
           <Button type="submit" loading={form.busy} disabled={!email.trim() || (agreed && !reason.trim())}>

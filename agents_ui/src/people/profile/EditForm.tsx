@@ -2,7 +2,7 @@
  * Details and consents of a contact, with every defined consent at the bottom (CIM-40, CIM-41). Nothing changes before Save, which
  * saves all of it or nothing; a change of consents needs a reason.
  */
-import { Button, Checkbox, Group, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Checkbox, Group, Stack, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import type { ConsentOut, ContactConsents } from '../../generated/consent'
@@ -147,11 +147,6 @@ function LoadedForm({ profile, consents, onDone }: EditFormProps & { consents: C
             required
             withAsterisk={false}
           />
-        )}
-        {form.problem && (
-          <Text size="sm" c="var(--tl-failed)" role="alert">
-            {form.problem}
-          </Text>
         )}
         <Group justify="flex-end">
           <Button

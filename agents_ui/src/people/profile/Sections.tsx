@@ -94,24 +94,45 @@ export function Properties({ profile }: { profile: Profile }) {
 export function Memberships({ profile }: { profile: Profile }) {
   const { t } = useTranslation()
   if (profile.lists.length + profile.segments.length === 0) return null
-  const all = [
-    ...profile.lists.map((one) => ({ ...one, icon: IconList, kind: t('contacts.profile.list') })),
-    ...profile.segments.map((one) => ({ ...one, icon: IconFilter, kind: t('contacts.profile.segment') })),
-  ]
   return (
     <Section title={t('contacts.profile.memberships')}>
-      {all.map(({ id, name, joined_at, icon: Mark, kind }) => (
-        <div key={`${kind} ${id}`} className={classes.line}>
-          <Mark size={17} stroke={1.6} aria-hidden />
+      {profile.lists.map((list) => (
+        <div key={list.id} className={classes.line}>
+          <IconList size={17} stroke={1.6} aria-hidden />
           <span className={classes.value}>
-            <bdi>{oneLine(name, 80)}</bdi>
-            <span className={classes.sub} title={exactTime(joined_at)}>
-              {kind} · {t('contacts.profile.since', { day: shortDay(joined_at) })}
-            </span>
+            <Link to="/contacts/lists/$list" params={{ list: String(list.id) }} className={classes.group}>
+              {oneLine(list.name, 80)}
+            </Link>
+            <Since kind={t('contacts.profile.list')} at={list.joined_at} />
+          </span>
+        </div>
+      ))}
+      {profile.segments.map((segment) => (
+        <div key={segment.id} className={classes.line}>
+          <IconFilter size={17} stroke={1.6} aria-hidden />
+          <span className={classes.value}>
+            <Link
+              to="/contacts/segments/$segment"
+              params={{ segment: String(segment.id) }}
+              search={{ why: profile.id }}
+              className={classes.group}
+            >
+              {oneLine(segment.name, 80)}
+            </Link>
+            <Since kind={t('contacts.profile.segment')} at={segment.joined_at} />
           </span>
         </div>
       ))}
     </Section>
+  )
+}
+
+function Since({ kind, at }: { kind: string; at: string }) {
+  const { t } = useTranslation()
+  return (
+    <span className={classes.sub} title={exactTime(at)}>
+      {kind} · {t('contacts.profile.since', { day: shortDay(at) })}
+    </span>
   )
 }
 

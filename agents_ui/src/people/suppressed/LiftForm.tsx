@@ -33,11 +33,6 @@ export function LiftForm({ channel, address, onDone }: LiftFormProps) {
           withAsterisk={false}
           data-autofocus
         />
-        {form.problem && (
-          <Text size="sm" c="var(--tl-failed)" role="alert">
-            {form.problem}
-          </Text>
-        )}
         <Group justify="flex-end">
           <Button type="submit" loading={form.busy} disabled={!form.values.reason.trim()}>
             {t('contacts.suppressed.lift')}

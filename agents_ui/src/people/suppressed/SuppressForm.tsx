@@ -53,11 +53,6 @@ export function SuppressForm({ onAdded, onClose }: SuppressFormProps) {
           {...form.text('reason')}
           maxLength={500}
         />
-        {form.problem && (
-          <Text size="sm" c="var(--tl-failed)" role="alert">
-            {form.problem}
-          </Text>
-        )}
         <Group justify="flex-end">
           <Button type="submit" loading={form.busy} disabled={count === 0 || tooMany}>
             {t('contacts.suppressed.suppress', { count })}
