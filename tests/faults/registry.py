@@ -24,6 +24,7 @@ from tests.faults import (
     g15_visitors,
     g16_roles,
     g17_revocation,
+    g19_imports,
     g20_follow_ups,
     g20_mail,
     g22_links,
@@ -86,6 +87,7 @@ GUARANTEES: dict[str, Guarantee] = {
     "G17": Guarantee(
         "the end of a session closes its open sockets within 5 s", g17_revocation.run, short=("postgres",)
     ),
+    "G19": Guarantee("an import accounts for every row; a crash neither loses nor repeats one", g19_imports.run),
     "G20": Guarantee(
         "no mail is lost or sent twice because of the server; a mail whose outcome is unclear is named",
         _mails_and_follow_ups,
