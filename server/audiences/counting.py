@@ -97,7 +97,7 @@ def funnel(conn: Conn, tree: FilterTree, now: datetime) -> list[Step]:
     known = _checked(conn, tree)
     prepare(conn)
     columns = [found.label(f"c{n}") for n, found in enumerate(condition_predicates(tree, now, known))]
-    people = select(*columns).where(contacts.c.merged_into.is_(None)).subquery()
+    people = select(*columns).where(contacts.c.merged_into.is_(None), contacts.c.hidden_at.is_(None)).subquery()
     rows = conn.all(select(func.count().label("people"), *people.c).group_by(*people.c)) if columns else []
     steps: list[Step] = []
     start = 0
@@ -120,7 +120,7 @@ def sample(conn: Conn, tree: FilterTree, now: datetime) -> list[Row]:
     prepare(conn)
     return conn.all(
         select(contacts.c.id, contacts.c.name, contacts.c.email, contacts.c.phone, contacts.c.country)
-        .where(contacts.c.merged_into.is_(None), predicate(tree, now, known))
+        .where(contacts.c.merged_into.is_(None), contacts.c.hidden_at.is_(None), predicate(tree, now, known))
         .order_by(contacts.c.id.desc())
         .limit(SAMPLE)
     )

@@ -55,7 +55,9 @@ _DATE_COLUMNS: dict[int, Any] = {fixed.id: contacts.c[fixed.key] for fixed in FI
 
 def matching(tree: FilterTree, now: datetime, catalogue: Catalogue, between: tuple[int, int] | None = None) -> Set:
     """The ids of all contacts that match. `between`: only ids above the first and up to the second."""
-    found = select(_base.c.id).where(_base.c.merged_into.is_(None), predicate(tree, now, catalogue))
+    found = select(_base.c.id).where(
+        _base.c.merged_into.is_(None), _base.c.hidden_at.is_(None), predicate(tree, now, catalogue)
+    )
     return found if between is None else found.where(_base.c.id > between[0], _base.c.id <= between[1])
 
 

@@ -99,7 +99,7 @@ _has_address = or_(
 
 def condition(filters: Filters) -> ColumnElement[bool]:
     """Which rows of `contacts` the table has."""
-    parts: list[ColumnElement[bool]] = [contacts.c.merged_into.is_(None)]
+    parts: list[ColumnElement[bool]] = [contacts.c.merged_into.is_(None), contacts.c.hidden_at.is_(None)]
     if not filters.hidden:
         parts.append(_has_address)
     if filters.as_of is not None:
