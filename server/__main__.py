@@ -20,6 +20,7 @@ from server.addresses import local
 from server.consent import cli as consent
 from server.contact_data import cli as contact_data
 from server.errors import Refused
+from server.imports import cli as imports
 from server.operations import cli as operations
 from server.settings import Settings
 from server.terminal import configure_log, fail, out, settings_or_exit
@@ -165,6 +166,7 @@ cli.command("new-key")(operations.new_key)
 cli.command()(consent.verify)
 cli.command()(consent.evidence)
 cli.command()(contact_data.erase)
+cli.command("import")(imports.import_file)
 
 
 @cli.command(hidden=True)

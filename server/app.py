@@ -78,6 +78,7 @@ from server.delivery.segments import segments
 from server.delivery.settings import Account
 from server.errors import BadRequest, NotFound, Refused
 from server.events import readers, retention
+from server.imports import mails as import_mails
 from server.inbox import snoozing
 from server.kernel.bus import LocalBus, RedisBus
 from server.kernel.clock import Clock, SystemClock
@@ -178,6 +179,7 @@ COMPOSERS: dict[str, Composer] = {
     **chat_composing.COMPOSERS,
     **joining.COMPOSERS,
     **mails.COMPOSERS,
+    **import_mails.COMPOSERS,
     **campaign_mails.COMPOSERS,
     testing_mail.TEMPLATE: testing_mail.compose,
 }

@@ -22,6 +22,7 @@ from server.consent import commands as consent
 from server.contact_data import commands as contact_data
 from server.errors import Refused
 from server.frames import MAX_FRAME_BYTES
+from server.imports import commands as imports
 from server.kernel import control
 from server.kernel import log as logs
 from server.kernel.clock import SystemClock
@@ -50,8 +51,19 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "evidence": consent.evidence,
     "erase-preview": contact_data.erase_preview,
     "erase": contact_data.erase,
+    "import-begin": imports.begin,
+    "import-map": imports.decide,
+    "import-rehearse": imports.rehearse,
+    "import-run": imports.run,
+    "import-show": imports.show,
 }
-LONG_COMMANDS = {"backup": 6 * 3600.0, "send-test": 120.0, "verify": 3600.0, "erase": 600.0}  # seconds
+LONG_COMMANDS = {
+    "backup": 6 * 3600.0,
+    "send-test": 120.0,
+    "verify": 3600.0,
+    "erase": 600.0,
+    "import-begin": 120.0,
+}  # seconds
 
 
 class Server(uvicorn.Server):

@@ -16,7 +16,7 @@ from server.consent.rules import Purpose
 from server.contacts import properties
 from server.errors import NotFound, Refused
 from server.files import rows, storage
-from server.imports import actions, parsing, proposing, queries, reports, rules
+from server.imports import actions, parsing, proposing, queries, reports, rules, uploading
 from server.imports.contents import BadFile, other_kind
 from server.imports.headers import SOURCES, FileState
 from server.imports.mapping import Kind, Mapping, Reading
@@ -368,7 +368,7 @@ async def upload(app: App, call: Call) -> Any:
         await app.write(rows.store_file, row, sha256)
         await file.move_into_place()
     await app.write(actions.set_file, import_id, row.token)
-    await _read(app, import_id)
+    await uploading.read(app, import_id)
     return await _answer(app, import_id)
 
 
@@ -379,38 +379,11 @@ def _refuse_other(head: bytes) -> None:
         raise Unreadable(error.code, error.message, error.params) from None
 
 
-async def _read(app: App, import_id: int) -> None:
-    """Reads the file in a child process. The refusal is also stored, so that a reload shows it."""
-    found = await app.read(queries.by_id, import_id)
-    if found.state != "reading":
-        return
-    folder = parsing.folder(app.settings, import_id)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        described = await parsing.run(
-            app.settings,
-            "read",
-            source=str(storage.path_of(app, found.file_token).absolute()),
-            name=found.file_name,
-            work=str(folder.absolute()),
-            rows=str((folder / "rows.jsonl").absolute()),
-            reading=found.reading,
-            unpacked_mb=app.settings.import_unpacked_mb,
-            max_rows=app.settings.import_rows,
-        )
-        await app.write(actions.set_described, import_id, described, found.file_token, app.settings)
-    except Refused as refused:
-        if refused.status in (413, 415, 422):
-            problem = {"code": refused.code, "message": refused.message}
-            await app.write(actions.set_unreadable, import_id, found.file_token, problem)
-        raise
-
-
 async def set_reading(app: App, call: Call) -> Any:
     """Say how the file is read: encoding, separator, headers, sheet. Reads it again if that changes."""
     import_id = path_id(call, "import")
     await app.write(actions.set_reading, import_id, call.body.reading, call.body.version)
-    await _read(app, import_id)
+    await uploading.read(app, import_id)
     return await _answer(app, import_id)
 
 

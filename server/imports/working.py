@@ -20,7 +20,7 @@ from server.contacts import properties
 from server.contacts.property_rules import KEEPS_LATER
 from server.delivery import queries as delivery
 from server.errors import StorageFull
-from server.imports import parsing, queries, rules, undoing, writing
+from server.imports import mails, parsing, queries, rules, undoing, writing
 from server.imports.actions import WORK_JOB
 from server.imports.mapping import Plan
 from server.imports.parsing import Unreadable
@@ -339,6 +339,7 @@ def _finish(tx: Tx, import_id: int, state: str) -> None:
     if found.state != "running":
         return
     tx.run(update(imports).where(imports.c.id == import_id).values(state=state, ended_at=tx.now, position=None))
+    mails.queue_ended(tx, found)
 
 
 # --- undo -----------------------------------------------------------------------------------------

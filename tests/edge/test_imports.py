@@ -9,6 +9,7 @@ from sqlalchemy import select
 from server import schema
 from server.contacts import properties
 from tests.importing import begins, imported, uploaded, verdicts
+from tests.mails import connect_mail_server
 from tests.online import Online
 
 
@@ -375,3 +376,13 @@ async def test_two_hundred_thousand_bad_rows_would_give_a_handful_of_examples(on
     counts = await new.rehearses()  # I25
     assert verdicts(counts) == {"refused": 3000}
     assert [len(rows) for rows in new.now["rehearsal"]["samples"].values()] == [5]
+
+
+async def test_whoever_started_the_import_gets_a_mail_when_it_has_ended(online: Online) -> None:
+    server = await connect_mail_server(online.app)
+    olga = await online.agent("olga", socket=False)
+    await imported(online, olga, "people.csv", "Email\nann@b.co\nbad@\n")
+    await online.world.advance(seconds=1)
+    (mail,) = server.mails
+    assert mail.recipient == "olga@shop.example" and mail.subject == "Import finished: people.csv"
+    assert "New: 1. Updated: 0. Not imported: 1." in mail.text and "/contacts/imports/" in mail.text
