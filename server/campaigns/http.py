@@ -320,21 +320,19 @@ FILTER: dict[str, dict[str, Any]] = {
 }
 
 
-def _filter(call: Call) -> tuple[str | None, str | None]:
-    chosen = []
-    for name, known in (("state", _STATES), ("reason", _REASONS)):
-        value = call.query.get(name) or None
-        if value is not None and value not in known:
-            raise Refused("invalid", f"Choose one of: {', '.join(known)}.", field=name, fault="no_choice")
-        chosen.append(value)
-    return chosen[0], chosen[1]
+def _choice(call: Call, name: str, known: list[str]) -> str | None:
+    """The value of a filter; None: any."""
+    value = call.query.get(name) or None
+    if value is not None and value not in known:
+        raise Refused("invalid", f"Choose one of: {', '.join(known)}.", field=name, fault="no_choice")
+    return value
 
 
 async def list_receipts(app: App, call: Call) -> Any:
     """List what became of each person, of one state or reason."""
     campaign = path_id(call, "campaign")
     limit = whole_number(call, "limit", 50, 200)
-    state, reason = _filter(call)
+    state, reason = _choice(call, "state", _STATES), _choice(call, "reason", _REASONS)
     paging = Paging(app, f"receipts:{campaign}:{state}:{reason}", 1)
     place = paging.place(call)
     rows = await app.read_slowly(
@@ -392,7 +390,8 @@ CSV_HEADER = (
 
 async def receipts_csv(app: App, call: Call) -> Any:
     """Download the receipts as CSV. The download is in the audit log."""
-    campaign, (state, reason) = path_id(call, "campaign"), _filter(call)
+    campaign = path_id(call, "campaign")
+    state, reason = _choice(call, "state", _STATES), _choice(call, "reason", _REASONS)
     first = await app.read_slowly(_receipts, campaign, CSV_PAGE, state, reason)
     await app.write(_note_download, call, campaign)
 
