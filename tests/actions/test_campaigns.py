@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.audiences import lists
-from server.campaigns import actions, queries, sending
+from server.campaigns import actions, preparing, queries, sending
 from server.campaigns.actions import Approval
 from server.campaigns.audience import Groups
 from server.channels.base import Accepted, Rejected, Report, Unclear, Verdict
@@ -123,7 +123,10 @@ async def test_cam_5_a_person_in_two_lists_gets_one_text_and_exclusion_wins(worl
     assert await team.outcomes(campaign) == {"sent": 1, "skipped excluded": 1}
 
 
-async def test_cam_49_the_audience_is_that_of_the_approval_or_of_the_send(world: World) -> None:
+async def test_cam_49_the_audience_is_that_of_the_approval_or_of_the_send(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "WINDOW", 1)  # so that later contacts are outside the windows of the approval
     fake, team = await opened(world)
     people = await audience(world, [us(1)])
     at = world.now + timedelta(hours=2)
@@ -317,8 +320,6 @@ async def test_a_stale_queueing_stores_nothing_after_a_pause(world: World) -> No
     await team.reviewed(draft)
     await team.approve(draft)
     await world.app.write(actions.wake, draft.id, world.now + timedelta(hours=1))
-    from server.campaigns import preparing
-
     await preparing.prepare(world.app, await team.now(draft))
     campaign = await world.app.write(actions.start, draft.id)
     found = await world.app.read(sending.decide, campaign, "http://desk.example", lambda: "AbCd1234", world.now)
