@@ -177,6 +177,20 @@ def _count(tx: Tx, segment_id: int, more: int) -> None:
         tx.defer(_COUNT_ROWS, segment=segment_id, more=more)
 
 
+_SEGMENTS_OF = Statement(
+    select(segment_members.c.segment_id)
+    .where(segment_members.c.contact_id.in_(bindparam("people", expanding=True)))
+    .distinct()
+)
+
+
+def forget(tx: Tx, people: Sequence[int]) -> None:
+    """Removes erased contacts from all segments, without an event."""
+    for some in chunks(list(people), ROWS_PER_STATEMENT):
+        for segment in sorted(row.segment_id for row in tx.all(_SEGMENTS_OF, people=list(some))):
+            _count(tx, segment, -len(_delete(tx, segment, list(some))))
+
+
 # --- everybody, by SQL ----------------------------------------------------------------------------
 
 

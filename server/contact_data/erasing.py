@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from sqlalchemy import Table, Text, bindparam, cast, delete, func, literal, or_, select, text, type_coerce, update
 
-from server.audiences import lists
+from server.audiences import lists, membership
 from server.audit.actions import record
 from server.audit.rules import ActedBy
 from server.consent import erased_addresses, ledger
@@ -55,8 +55,6 @@ from server.schema import (
     property_values,
     receipts,
     refunds,
-    segment_members,
-    segments,
     short_links,
     threads,
     timeline,
@@ -313,14 +311,7 @@ def _erase_groups(tx: Tx, person: _Person, by: ActedBy) -> None:
     for contact in person.contacts:
         for group in lists.lists_of(tx, contact):
             lists.remove_members(tx, group.id, [contact], by, "erasure")
-    members = tx.all(
-        select(segment_members.c.segment_id, func.count().label("n"))
-        .where(segment_members.c.contact_id.in_(person.contacts))
-        .group_by(segment_members.c.segment_id)
-    )
-    for row in members:
-        tx.run(update(segments).where(segments.c.id == row.segment_id).values(rows=segments.c.rows - row.n))
-    tx.run(delete(segment_members).where(segment_members.c.contact_id.in_(person.contacts)))
+    membership.forget(tx, person.contacts)
     properties.erase_values(tx, person.contacts)
 
 
