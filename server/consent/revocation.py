@@ -23,7 +23,7 @@ from server.kernel import jobs
 from server.kernel.context import App
 from server.kernel.documents import publish_change
 from server.kernel.jobs import Handler, Job
-from server.kernel.slices import next_size
+from server.kernel.slices import Slices
 from server.kernel.sql import ROWS_PER_STATEMENT, Conn, Statement, Tx, chunks
 from server.schema import addresses, consent_ledger, litigators, opt_ins
 
@@ -87,7 +87,6 @@ SOURCE = "litigators"
 SETTING_LOCK = "litigators"  # taken before the locks of numbers
 SWITCHED_JOB = "consent.litigators_switched"
 NUMBERS_AT_ONCE = 500  # in one transaction: PostgreSQL can hold only some thousand locks
-NUMBERS_IN_FIRST_SLICE = 16
 RUN_S = 40.0  # a job's lease is a minute
 LISTED_NUMBERS = 50  # returned by one search of the list
 _INSERT_LITIGATORS = Statement(
@@ -209,11 +208,10 @@ def switch_litigators(tx: Tx, agent: Agent, on: bool, version: str | None, addre
 async def apply_switch(app: App, job: Job) -> None:
     """Applies the changed setting to listed contacts, some at a time: revokes their consent, or shows that they may be
     texted again. Begins anew after a crash; what is done already is skipped or changes nothing."""
-    after, until = str(job.payload.get("after", "")), app.clock.monotonic() + RUN_S
-    most = NUMBERS_IN_FIRST_SLICE
-    while phones := await app.read(_listed_after, after, most):
-        _, seconds = await app.write_bulk(_apply_to, phones)
-        after, most = phones[-1], min(next_size(len(phones), seconds), NUMBERS_AT_ONCE)
+    after, until, slices = str(job.payload.get("after", "")), app.clock.monotonic() + RUN_S, Slices(app)
+    while phones := await app.read_slowly(_listed_after, after, NUMBERS_AT_ONCE):
+        await slices.write(_apply_to, phones)
+        after = phones[-1]
         if app.clock.monotonic() >= until:
             await app.write(_continue_later, job, after)
             return
