@@ -22,7 +22,7 @@ from server.kernel.clock import ManualClock, SystemClock
 from server.kernel.context import App
 from server.kernel.ids import digest
 from server.settings import Settings
-from server.simulator import account, demo_sms
+from server.simulator import account, demo_people, demo_sms
 from server.simulator.demo_script import CHATS, Chat
 from server.simulator.demo_texts import TEXTS, Texting
 from server.simulator.state import PEOPLE
@@ -64,6 +64,7 @@ async def fill(settings: Settings, connect_phone: Callable[[App], Awaitable[None
         await _shop(app, settings, demo.team[0])
         await connect_phone(app)
         await demo_sms.welcome_a_customer(app, demo.team[0], PEOPLE[0])
+        await demo_people.store(app, demo.team[0])
         async with demo_sms.carrier(app) as carrier:
             await _conversations(demo, now, carrier if settings.twilio_url == account.base_url(settings) else None)
     finally:

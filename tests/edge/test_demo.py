@@ -12,9 +12,11 @@ from PIL import Image
 
 from server import migrate, up
 from server.app import build, close
+from server.audiences import keeping, lists, segments
 from server.consent import chain, proof
 from server.consent.keywords import Confirm, Subscribe, classify
 from server.consent.settings import KEYWORDS
+from server.contacts import properties
 from server.files import storage
 from server.kernel.jobs import Job
 from server.schema import (
@@ -105,7 +107,7 @@ async def test_every_text_was_queued_checked_and_has_a_final_status(demo_world: 
     rows = await demo_world.rows(outbound)
     assert {row.state for row in rows} == {"delivered", "undelivered"}
     assert {row.kind for row in rows} == {"reply", "keyword"}
-    assert {row.reason for row in await demo_world.rows(suppressions)} == {"stop"}
+    assert {row.reason for row in await demo_world.rows(suppressions, suppressions.c.channel == "sms")} == {"stop"}
 
 
 async def test_a_customer_sent_a_picture_and_got_one_back(demo_world: World) -> None:
@@ -135,3 +137,19 @@ async def test_the_waiting_job_finds_nothing_more_to_fetch(demo_world: World) ->
 async def test_the_consent_ledger_of_the_demo_verifies(demo_world: World) -> None:
     result = await demo_world.app.read(proof.verify, demo_world.app.key(chain.PURPOSE))
     assert result.findings == () and result.rows > 0
+
+
+async def test_the_demo_has_properties_lists_segments_and_suppressed_addresses(demo_world: World) -> None:
+    app = demo_world.app
+    keys = [each.key for each in await app.read(properties.definitions) if not each.fixed]
+    assert keys == ["plan", "orders", "birthday", "wholesale", "favourite_teas"]
+    assert {each.name: each.members for each in await app.read(lists.every)} == {
+        "Newsletter": 32,
+        "Tasting evening": 10,
+    }
+    await keeping.keep(app, Job(0, "segments.keep", {}, 0, 0))
+    found = {each.name: each for each in await app.read(segments.every)}
+    assert set(found) == {"Engaged", "Inactive", "E-mail subscribers", "Tea club or regulars"}
+    assert all(each.filled and each.members > 5 for each in found.values())
+    by_hand = [row.address for row in await demo_world.rows(suppressions) if row.channel == "email"]
+    assert by_hand == ["customer4@mail.example", "old-address@mail.example"]

@@ -75,8 +75,8 @@ NEVER: list[tuple[str, str]] = [
     (r"server\.channels\.\w+$", r"sqlalchemy|starlette|server\.(?!channels|errors|settings|kernel\.failpoints|kernel$)"),
     (r"server\.(?!app$|channels|simulator)[\w.]+$", r"server\.channels\.(twilio_sms|smtp)"),
     (r"server\.operations(\.\w+)?$", r"server\.(app|simulator|reactions)"),
-    (r"server\.simulator\.demo(_sms)?$", r"starlette|server\.(reactions|live)"),
-    (r"server\.simulator\.(?!demo(_sms)?$)\w+$", r"server\.(inbox|sms|webchat|threads|files|audit|accounts|consent|contacts|delivery|links|live|schema|operations|reactions)|sqlalchemy|twilio"),
+    (r"server\.simulator\.demo(_sms|_people)?$", r"starlette|server\.(reactions|live)"),
+    (r"server\.simulator\.(?!demo(_sms|_people)?$)\w+$", r"server\.(inbox|sms|webchat|threads|files|audit|accounts|consent|contacts|delivery|links|live|schema|operations|reactions)|sqlalchemy|twilio"),
     # Templates that people write must not reach anything.
     (r"server\.templates(\.\w+)?$", r"sqlalchemy|starlette|asyncio|server\.(?!errors|templates)"),
     (r"server\.reactions$", r"server\.(app|web|live)"),
