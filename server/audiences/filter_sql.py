@@ -19,6 +19,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    literal_column,
     not_,
     or_,
     select,
@@ -322,7 +323,7 @@ class _Parts:
         own = select(events.c.contact_id).where(*tests)
         if times > 1:
             # An expression, so that SQLite reads the index of the metric and not all events in the order of the people.
-            person = events.c.contact_id + 0
+            person = events.c.contact_id + literal_column("0")  # no parameter: PostgreSQL compares the texts
             own = select(person).where(*tests).group_by(person).having(func.count() >= times)
         if not self.catalogue.merges:
             return _base.c.id.in_(own)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from server.accounts.rules import Can
-from server.audiences import filters, lists, responses, segments
+from server.audiences import filters, lists, postal_codes, responses, segments
 from server.audiences.lists import ContactList
 from server.audiences.rules import MAX_LISTS_AND_SEGMENTS
 from server.audiences.segments import Segment
@@ -62,6 +62,14 @@ class ListMembersBody(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     contacts: list[int] = Field(min_length=1, max_length=MAX_CHANGED)
+
+
+class PostalCodesBody(BaseModel):
+    """Lines of a file: country, code, latitude, longitude."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    lines: list[str] = Field(min_length=1, max_length=postal_codes.MAX_LINES)
 
 
 def named(users: Sequence[Segment]) -> list[responses.SegmentName]:
@@ -246,6 +254,31 @@ async def members_page(
     return {"members": members, "after": paging.encode((page[-1].key,)) if len(found) > limit else None}
 
 
+# --- postal codes ---------------------------------------------------------------------------------
+
+
+def _codes(conn: Conn) -> responses.PostalCodes:
+    found = [responses.CountryCodes(country=country, codes=codes) for country, codes in postal_codes.countries(conn)]
+    return responses.PostalCodes(countries=found)
+
+
+async def list_postal_codes(app: App, call: Call) -> Any:
+    """List the countries whose postal codes filters can measure distances from."""
+    return await app.read(_codes)
+
+
+async def add_postal_codes(app: App, call: Call) -> Any:
+    """Add lines of a table of postal codes; a bad line does not affect the others."""
+    stored, bad = await app.write(postal_codes.add, call.body.lines, call.changer.by, call.address)
+    return {"stored": stored, "bad": [line._asdict() for line in bad]}
+
+
+async def remove_postal_codes(app: App, call: Call) -> Any:
+    """Delete the postal codes of a country. Refused while segments ask for a distance there."""
+    await app.write(postal_codes.remove_country, call.path["country"], call.changer.by, call.address)
+    return {}
+
+
 MEMBERS_QUERY: dict[str, dict[str, Any]] = {
     "after": {"type": "string", "description": "The cursor of the page before."},
     "limit": WHOLE_NUMBER,
@@ -263,6 +296,17 @@ ENDPOINTS: list[Endpoint] = [
         response=responses.OneProperty,
     ),
     Endpoint("DELETE", "/api/properties/{property}", remove_property, Can.PROPERTIES, response=Done),
+    Endpoint("GET", "/api/postal-codes", list_postal_codes, Can.LISTS_SEE, response=responses.PostalCodes),
+    Endpoint(
+        "POST",
+        "/api/postal-codes",
+        add_postal_codes,
+        Can.PROPERTIES,
+        PostalCodesBody,
+        max_body=1024 * 1024,
+        response=responses.PostalCodesAdded,
+    ),
+    Endpoint("DELETE", "/api/postal-codes/{country}", remove_postal_codes, Can.PROPERTIES, response=Done),
     Endpoint("GET", "/api/lists", list_lists, Can.LISTS_SEE, response=responses.Lists),
     Endpoint("POST", "/api/lists", add_list, Can.LISTS_EDIT, NewList, response=responses.OneList),
     Endpoint("GET", "/api/lists/{list}", show_list, Can.LISTS_SEE, response=responses.OneList),

@@ -175,6 +175,29 @@ class WhyOut(BaseModel):
     groups: list[GroupWhy]
 
 
+class CountryCodes(BaseModel):
+    """How many postal codes of a country the table has."""
+
+    country: str
+    codes: int
+
+
+class PostalCodes(BaseModel):
+    countries: list[CountryCodes]
+
+
+class BadPostalLine(BaseModel):
+    """`line`: its number, from 1."""
+
+    line: int
+    message: str
+
+
+class PostalCodesAdded(BaseModel):
+    stored: int
+    bad: list[BadPostalLine]
+
+
 class Preset(BaseModel):
     name: PresetName
     filter: FilterTree

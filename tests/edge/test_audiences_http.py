@@ -244,7 +244,7 @@ WRONG: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("condition", "field"), WRONG)
 async def test_hostile_conditions_are_refused_and_name_the_field(online: Online, condition: Any, field: str) -> None:
-    """A5, A8, A32."""
+    """A5, A32; impossible dates too."""
     cora = await online.agent("cora", socket=False)
     answer = await count(cora, [condition])
     assert (answer.status, answer.code) == (422, "bad_filter"), answer
@@ -338,3 +338,35 @@ async def test_a_filter_that_looks_too_far_back_says_so(online: Online) -> None:
     assert (await ok(cora, "GET", "/api/filters/options"))["metrics"] == ["bought"]
     steps = await ok(cora, "POST", "/api/filters/funnel", {"filter": {"groups": [ever]}})
     assert steps == {"steps": [{"left": 1, "alone": [1]}]}
+
+
+async def test_distances_are_offered_after_a_table_of_postal_codes_was_uploaded(both: Online) -> None:
+    mona, ana = await both.agent("mona", socket=False), await both.agent("ana", socket=False)
+    home = (await ok(mona, "POST", "/api/properties", {"name": "Postal code", "type": "text"}))["property"]["id"]
+    assert not (await ok(mona, "GET", "/api/filters/options"))["postal_codes"]
+    geonames = "US\t10451\tBronx\tNew York\tNY\tBronx\t005\t\t\t40.8222\t-73.9217\t4"
+    lines = ["US,90210,34.0901,-118.4065", "us; 10001; 40.7484; -73.9967", geonames, "", "US,1,95,0", "US,1", "=1+1"]
+    assert (await ana.send("POST", "/api/postal-codes", {"lines": lines})).status == 403
+    added = await ok(mona, "POST", "/api/postal-codes", {"lines": lines})
+    assert (added["stored"], [bad["line"] for bad in added["bad"]]) == (3, [5, 6, 7])
+    assert await ok(mona, "GET", "/api/postal-codes") == {"countries": [{"country": "US", "codes": 3}]}
+    assert (await ok(mona, "GET", "/api/filters/options"))["postal_codes"]
+    bronx, manhattan = await contact(both, {home: "10451"}), await contact(both, {home: "1000-1"})
+    await contact(both, {home: "90210"})
+    near = {"kind": "distance", "property": home, "country": "US", "code": "10001", "km": 5}
+    counts = [(await count(mona, [{**near, "km": km}])).json()["matching"] for km in (5, 20, 1_000)]
+    assert counts == [1, 2, 2]
+    made = await ok(mona, "POST", "/api/segments", {"name": "Near", "filter": {"groups": [[{**near, "km": 20}]]}})
+    await both.world.advance()
+    path = f"/api/segments/{made['segment']['id']}"
+    assert await members_of(mona, path) == [bronx, manhattan]
+    unknown = await count(mona, [{**near, "code": "99999"}])
+    assert "99999 is not in your table" in unknown.json()["error"]["message"]
+    assert (await mona.send("DELETE", "/api/postal-codes/US", {})).code == "in_use"
+    # A better position counts at once.
+    await ok(mona, "POST", "/api/postal-codes", {"lines": ["US,10451,34.1,-118.4"]})
+    await both.world.advance()
+    assert await members_of(mona, path) == [manhattan]
+    await ok(mona, "DELETE", path, {})
+    await ok(mona, "DELETE", "/api/postal-codes/US", {})
+    assert await ok(mona, "GET", "/api/postal-codes") == {"countries": []}

@@ -36,6 +36,7 @@ WRITERS = {
     },
     "property_values": {"server.contacts.properties"},
     "list_members": {"server.audiences.lists"},
+    "postal_codes": {"server.audiences.postal_codes"},
     "segment_members": {"server.audiences.membership", "server.audiences.keeping"},
 }
 WRITES = {"insert", "update", "delete", "upsert"}

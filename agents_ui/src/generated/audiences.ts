@@ -16,6 +16,13 @@ export interface AudienceBody {
   window?: string
 }
 /**
+ * `line`: its number, from 1.
+ */
+export interface BadPostalLine {
+  line: number
+  message: string
+}
+/**
  * `value` None: the property has a value.
  */
 export interface BooleanIs {
@@ -54,6 +61,13 @@ export interface CountOut {
   beyond_days: number | null
   matching: number
   people: number
+}
+/**
+ * How many postal codes of a country the table has.
+ */
+export interface CountryCodes {
+  codes: number
+  country: string
 }
 /**
  * What the data of an event must have. Texts compare exactly; a number never equals a text.
@@ -302,6 +316,19 @@ export interface OneProperty {
 }
 export interface OneSegment {
   segment: SegmentOut
+}
+export interface PostalCodes {
+  countries: CountryCodes[]
+}
+export interface PostalCodesAdded {
+  bad: BadPostalLine[]
+  stored: number
+}
+/**
+ * Lines of a file: country, code, latitude, longitude.
+ */
+export interface PostalCodesBody {
+  lines: string[]
 }
 export interface Preset {
   filter: FilterTree
