@@ -106,3 +106,49 @@ async def test_amb_15_the_engaged_segment_is_built_from_its_preset_and_says_why_
     await expect(nils.page.get_by_role("combobox", name="What to ask for").first).to_be_disabled()
     await expect(nils.page.get_by_role("button", name="Save")).to_have_count(0)
     assert await nils.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+async def test_a_property_is_defined_filled_in_a_profile_and_deleted_with_the_person_who_has_it(
+    people: People,
+) -> None:
+    desk = await people.agent("olga", "/settings/contacts")
+    page = desk.page
+    await page.get_by_role("button", name="Add a property").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("textbox", name="Name").fill("Plan")
+    assert await serious(page) == []
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Text · plan", exact=True)).to_be_visible()
+    assert await serious(page) == []
+
+    contact = await add(desk, "Greta Gone")
+    await desk.goes(f"/contacts/{contact}")
+    await page.get_by_role("button", name="Edit", exact=True).click()
+    await page.get_by_role("dialog").get_by_role("textbox", name="Plan").fill("Gold")
+    await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    properties = page.locator("section").filter(has=page.get_by_role("heading", name="Properties"))
+    await expect(properties).to_contain_text("PlanGold")
+
+    await page.get_by_role("button", name="More actions").click()
+    await page.get_by_role("menuitem", name="Erase this person…").click()
+    dialog = page.get_by_role("dialog", name="Erase this person")
+    await expect(dialog).to_contain_text("Properties: 1")
+    await expect(dialog).to_contain_text("The consent ledger without personal fields")
+    erase = dialog.get_by_role("button", name="Erase for good")
+    await expect(erase).to_be_disabled()
+    label = await dialog.get_by_text("to confirm").inner_text()
+    await dialog.get_by_role("textbox").fill(label.removeprefix("Type ").removesuffix(" to confirm"))
+    assert await serious(page) == []
+    await erase.click()
+    await page.wait_for_url("**/contacts")
+    await page.get_by_role("searchbox").fill("greta.gone@")
+    await expect(page.get_by_role("heading", name="Nothing found for “greta.gone@”")).to_be_visible()
+
+    await desk.goes("/settings/contacts")
+    await page.get_by_role("button", name="More actions for Plan").click()
+    await page.get_by_role("menuitem", name="Delete").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(page.get_by_text("No properties of your own yet")).to_be_visible()
+    # A manager may define properties and not erase people (ROL-8).
+    mona = await people.agent("mona", "/settings/contacts")
+    await expect(mona.page.get_by_role("button", name="Add a property")).to_be_visible()

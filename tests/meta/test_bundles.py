@@ -51,7 +51,7 @@ def test_the_widgets_app_is_at_most_fifteen_kilobytes_with_its_style() -> None:
 CONSOLE = STATIC / "console"
 SHELL = ["index.html"]
 # Kilobytes (gzip) that each area adds to the shell, with its English texts.
-LIMITS = {"accounts": 24, "inbox": 66, "people": 200, "settings": 172}
+LIMITS = {"accounts": 24, "inbox": 68, "people": 200, "settings": 172}
 TEXTS = {
     "accounts": ["accounts"],
     "inbox": ["inbox", "messaging"],

@@ -3,6 +3,7 @@
  * that its data is not requested.
  */
 import {
+  IconAddressBook,
   IconCode,
   IconDatabase,
   IconDeviceMobileMessage,
@@ -81,6 +82,13 @@ export const PAGES = [
     label: 'pages.shop',
     icon: IconShoppingBag,
     page: page('secrets', async () => (await import('./Shop')).Shop),
+  },
+  {
+    path: 'contacts',
+    capability: 'properties',
+    label: 'pages.contacts',
+    icon: IconAddressBook,
+    page: page('properties', async () => (await import('./ContactProperties')).ContactProperties),
   },
   {
     path: 'consents',

@@ -224,6 +224,7 @@ const tree = root.addChildren([
       page('general'),
       page('sms'),
       page('mail'),
+      page('contacts'),
       page('consents'),
       page('team'),
       page('shop'),

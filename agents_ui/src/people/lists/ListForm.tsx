@@ -18,7 +18,11 @@ export function ListForm({ list, onDone }: ListFormProps) {
       list ? api.put<OneList>(`/api/lists/${list.id}`, values) : api.post<OneList>('/api/lists', values),
     onSaved: onDone,
     asksBeforeLeaving: false,
-    words: { name_taken: t('contacts.segments.nameTaken'), required: t('contacts.segments.nameNeeded') },
+    words: {
+      name_taken: t('contacts.segments.nameTaken'),
+      required: t('contacts.segments.nameNeeded'),
+      too_many: t('contacts.segments.tooMany'),
+    },
   })
   return (
     <Form form={form}>

@@ -7,8 +7,10 @@ import {
   IconGitMerge,
   IconPencil,
   IconRosetteDiscountCheck,
+  IconTrash,
   IconUserQuestion,
 } from '@tabler/icons-react'
+import { useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useEffect } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -27,6 +29,7 @@ import frame from '../People.module.css'
 import { Consents } from './Consents'
 import { useProfile } from './data'
 import { askEdit } from './askEdit'
+import { askErase } from './askErase'
 import { Identity } from './Identity'
 import classes from './Profile.module.css'
 import { Duplicates, Memberships, Orders, Properties, Suppressions, Tickets } from './Sections'
@@ -109,6 +112,17 @@ function Head({ profile }: { profile: Profile }) {
   const { t } = useTranslation()
   const name = contactName(profile)
   const mayEdit = useCan('contacts_edit')
+  const mayErase = useCan('erase')
+  const navigate = useNavigate()
+  const queries = useQueryClient()
+  const erase = () =>
+    askErase(profile.id, () => {
+      void navigate({ to: '/contacts' })
+      // Not what this page and the dialog read: the person is gone.
+      for (const part of ['table', 'count', 'find'])
+        void queries.invalidateQueries({ queryKey: ['people', part] })
+      void queries.invalidateQueries({ queryKey: ['audiences'] })
+    })
   const edit = () => askEdit(profile)
   const merge = () => void loadMerging().then(({ askMerge }) => askMerge(profile), toastError)
   useCommands(() => [
@@ -164,6 +178,14 @@ function Head({ profile }: { profile: Profile }) {
               <Menu.Item leftSection={<IconGitMerge size={16} stroke={1.7} />} onClick={merge}>
                 {t('contacts.profile.merge')}
               </Menu.Item>
+              {mayErase && (
+                <>
+                  <Menu.Divider />
+                  <Menu.Item color="red" leftSection={<IconTrash size={16} stroke={1.7} />} onClick={erase}>
+                    {t('contacts.erase.title')}…
+                  </Menu.Item>
+                </>
+              )}
             </Menu.Dropdown>
           </Menu>
         </>

@@ -143,7 +143,11 @@ function Builder({ id, begin, stored, options }: BuilderProps) {
           ignoreBlocker: true,
         })
     },
-    words: { name_taken: t('contacts.segments.nameTaken'), required: t('contacts.segments.nameNeeded') },
+    words: {
+      name_taken: t('contacts.segments.nameTaken'),
+      required: t('contacts.segments.nameNeeded'),
+      too_many: t('contacts.segments.tooMany'),
+    },
   })
   const { name, groups } = form.values
   const [counted] = useDebouncedValue(groups, 350)
