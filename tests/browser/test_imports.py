@@ -44,7 +44,7 @@ async def test_a_real_shaped_export_with_problems_is_rehearsed_imported_and_undo
     await begin(page, "klaviyo.csv", EXPORT)
     await expect(page.get_by_role("region", name="The first rows")).to_contain_text("wizard.cy@example.com")
     await page.get_by_role("button", name="This is right").click()
-    await expect(page.get_by_text("This is an export of klaviyo.")).to_be_visible()
+    await expect(page.get_by_text("This is an export of Klaviyo.")).to_be_visible()
     await expect(page.get_by_role("combobox", name="Meaning of Email Marketing Consent", exact=True)).to_have_value(
         "E-mail marketing"
     )

@@ -99,7 +99,7 @@ export function Samples({ samples, headers }: { samples: Record<string, ImportRo
                 verdict: t(`imports.verdicts.${row.verdict}`),
                 who: row.who,
               })}
-              {row.reason && ` · ${reason(row.reason)}`}
+              {row.reason && row.cells.every(([, code]) => code !== row.reason) && ` · ${reason(row.reason)}`}
             </Text>
             {row.verdict === 'updated' &&
               Object.entries(row.changes).map(([field, [before, after]]) => (

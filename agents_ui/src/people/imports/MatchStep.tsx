@@ -33,7 +33,7 @@ import { api } from '../../kernel/api'
 import { type Draft, type One, path, saveMapping, saysConsent, useChange, useOptions } from './data'
 import classes from './Imports.module.css'
 import { useGo } from './useGo'
-import { meaningOf, purposeName, withMeaning } from './words'
+import { meaningOf, purposeName, SOURCES, withMeaning } from './words'
 
 export function MatchStep({ item }: { item: ImportOut }) {
   const options = useOptions().data
@@ -70,7 +70,11 @@ function Matching({ item, options, saved }: Props) {
     change({ columns: draft.columns.map((one, n) => (n === place ? column : one)) })
   return (
     <Stack gap="lg">
-      {item.sender && <Alert color="indigo">{t('imports.match.recognised', { sender: item.sender })}</Alert>}
+      {item.sender && (
+        <Alert color="indigo">
+          {t('imports.match.recognised', { sender: SOURCES[item.sender] ?? item.sender })}
+        </Alert>
+      )}
       {item.kind === 'contacts' && <What draft={draft} options={options} change={change} />}
       <Title order={3} size="h4">
         {t('imports.match.columns')}

@@ -14,20 +14,7 @@ import frame from '../People.module.css'
 import { TabHead } from '../TabHead'
 import { type One, useOptions } from './data'
 import classes from './Imports.module.css'
-
-/** How the program's name is written; names are not translated. */
-const SOURCES: Record<string, string> = {
-  mailchimp: 'Mailchimp',
-  klaviyo: 'Klaviyo',
-  hubspot: 'HubSpot',
-  shopify: 'Shopify',
-  activecampaign: 'ActiveCampaign',
-  brevo: 'Brevo',
-  omnisend: 'Omnisend',
-  constant_contact: 'Constant Contact',
-  salesforce: 'Salesforce',
-  expertsender: 'ExpertSender',
-}
+import { SOURCES } from './words'
 
 export function NewImport() {
   const { t } = useTranslation()

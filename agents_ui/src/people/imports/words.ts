@@ -56,3 +56,17 @@ export function withMeaning(column: Column, meaning: string, options: ImportOpti
   }
   return { ...column, to, purpose: '', key: '', name: '', clear: false }
 }
+
+/** How the program's name is written; names are not translated. */
+export const SOURCES: Record<string, string> = {
+  mailchimp: 'Mailchimp',
+  klaviyo: 'Klaviyo',
+  hubspot: 'HubSpot',
+  shopify: 'Shopify',
+  activecampaign: 'ActiveCampaign',
+  brevo: 'Brevo',
+  omnisend: 'Omnisend',
+  constant_contact: 'Constant Contact',
+  salesforce: 'Salesforce',
+  expertsender: 'ExpertSender',
+}
