@@ -16,8 +16,10 @@ from server.audit import versions
 from server.consent import settings as consent_settings
 from server.consent.settings import KEYWORDS, KeywordSettings, SubscribeKeyword
 from server.inbox import actions as inbox
+from server.inbox import lists, quick_replies, snoozing
 from server.inbox import settings as inbox_settings
 from server.inbox.actions import Outgoing
+from server.inbox.lists import ListQuery
 from server.kernel.clock import ManualClock, SystemClock
 from server.kernel.context import App
 from server.kernel.ids import digest
@@ -26,7 +28,7 @@ from server.simulator import account, demo_people, demo_sms
 from server.simulator.demo_script import CHATS, Chat
 from server.simulator.demo_texts import TEXTS, Texting
 from server.simulator.state import PEOPLE
-from server.sms.settings import InboxSettings, ShowMedia
+from server.sms.settings import ShowMedia
 from server.threads import timeline
 from server.threads.tickets import Ticket
 from server.webchat import actions, receiving
@@ -67,6 +69,7 @@ async def fill(settings: Settings, connect_phone: Callable[[App], Awaitable[None
         await demo_people.store(app, demo.team[0])
         async with demo_sms.carrier(app) as carrier:
             await _conversations(demo, now, carrier if settings.twilio_url == account.base_url(settings) else None)
+            await _snooze(demo)
     finally:
         await close(app)
 
@@ -103,7 +106,7 @@ async def _shop(app: App, settings: Settings, owner: Agent) -> None:
     version = (await app.read(versions.load, KEYWORDS)).version
     await app.write(consent_settings.change, owner, keywords, version, DEMO_BROWSER.address)
     # Show texted pictures, which are hidden by default (AMB-6).
-    media = InboxSettings(show_media=ShowMedia(sms=True))
+    media = inbox_settings.InboxForm(show_media=ShowMedia(sms=True))
     version = (await app.read(inbox_settings.load_versioned)).version
     await app.write(inbox_settings.change, owner, media, version, DEMO_BROWSER.address)
 
@@ -120,6 +123,24 @@ async def _conversations(demo: _Demo, now: datetime, carrier: demo_sms.Carrier |
         elif carrier is not None:
             agent = demo.team[script.agent % len(demo.team)]
             await demo_sms.replay(demo.app, carrier, agent, script, demo.key, lambda: _tick(demo))
+
+
+QUICK_REPLIES = {
+    "hours": 'Hello {{ first_name|default("there") }}! We are here from Monday to Friday, nine to five.',
+    "returns": "You can return anything within 30 days. Send it to us with your order number. {{ agent_name }}, {{ brand }}",
+}
+SNOOZES = ("tomorrow", "week", "later")  # of the tickets that have waited longest
+
+
+async def _snooze(demo: _Demo) -> None:
+    """Snoozes a few open tickets, which wake by themselves, and stores quick replies."""
+    agent = demo.team[1]
+    for shortcut, text in QUICK_REPLIES.items():
+        reply = quick_replies.QuickReply(shortcut=shortcut, text=text)
+        await demo.app.write(quick_replies.add, agent, reply, DEMO_BROWSER.address)
+    query = ListQuery("open", None, "all", "oldest", agent.id, len(SNOOZES))
+    for ticket, until in zip(await demo.app.read(lists.list_tickets, query), SNOOZES, strict=False):
+        await demo.app.write(snoozing.snooze, agent, ticket.id, until, demo.key())
 
 
 def _tick(demo: _Demo) -> None:

@@ -18,6 +18,7 @@ from server.consent.keywords import Confirm, Subscribe, classify
 from server.consent.settings import KEYWORDS
 from server.contacts import properties
 from server.files import storage
+from server.inbox import quick_replies
 from server.kernel.jobs import Job
 from server.schema import (
     attachments,
@@ -73,6 +74,14 @@ async def test_there_are_tickets_in_every_state_on_both_channels(demo_world: Wor
     assert {row.barred for row in texts} >= {None, "not_subscribed", "opted_out"}
     assert [row.stop_asked for row in texts].count(True) == 1
     assert len(await demo_world.rows(users)) == 3
+
+
+async def test_some_tickets_are_snoozed_until_they_wake_and_quick_replies_are_ready(demo_world: World) -> None:
+    snoozed = await demo_world.rows(tickets, tickets.c.status == "snoozed")
+    assert len(snoozed) == 3 and all(row.snoozed_until > demo_world.now for row in snoozed)
+    assert await demo_world.rows(jobs, jobs.c.kind == "inbox.wake")
+    replies = await demo_world.app.read(quick_replies.listed)
+    assert [reply.shortcut for reply in replies] == ["hours", "returns"]
 
 
 async def test_the_first_person_on_the_phone_page_can_be_answered_immediately(demo_world: World) -> None:
