@@ -2,6 +2,7 @@
 # make test    sets everything up and runs every test
 # make check   format, lint, types, import rules and the fast tests: seconds, for use while editing
 # make bench   measures speed beside the floors           make faults  runs all fault tests in full, for minutes
+# make mutants  removes rules of the inbox one at a time, and checks that their tests fail
 # make lock    resolves the Python dependencies again     make clean   deletes everything that can be built again
 #
 # Each step writes a stamp file, so a second `make up` only compares a few dates and starts the server.
@@ -18,7 +19,7 @@ UI := server/static/.stamp
 UI_SOURCES := $(shell find agents_ui/src widget 2>/dev/null) \
   $(wildcard agents_ui/*.html agents_ui/*.ts agents_ui/tsconfig.json agents_ui/public/*)
 
-.PHONY: up test check bench faults lock format clean
+.PHONY: up test check bench mutants faults lock format clean
 .DELETE_ON_ERROR:
 
 up: .venv/.base $(UI)
@@ -49,6 +50,9 @@ check: .venv/.dev agents_ui/node_modules/.stamp
 
 bench: .venv/.dev
 	@$(BIN)/python -m tests.bench
+
+mutants: .venv/.dev
+	@$(BIN)/python -m tests.mutants
 
 faults: .venv/.dev
 	@$(BIN)/python -m tests.faults --full
