@@ -153,6 +153,11 @@ EXPECT: dict[str, Expectation] = {
     "GET /api/key": Expectation(frozenset(), (), forbidden=401),
     # consent: ROL-8; tests/edge/test_consent_http.py tests the roles that may only revoke
     "PUT /api/contacts/{contact}": Expectation(INBOX, (200,), {"name": "Matrix {n}"}),
+    "POST /api/people": Expectation(CONTACTS, (200,), {}),
+    "POST /api/people/count": Expectation(CONTACTS, (200,), {}),
+    "GET /api/people/{contact}": Expectation(CONTACTS, (200,)),
+    "PUT /api/people/{contact}": Expectation(INBOX, (200,), {"name": "Matrix {n}"}),
+    "GET /api/people/{contact}/timeline": Expectation(CONTACTS, (200,)),
     "GET /api/contacts/{contact}": Expectation(CONTACTS, (200,)),
     "POST /api/contacts/{contact}/merge": Expectation(INBOX, (404,), {"contact": 999999999}),
     "POST /api/merges/{merge}/undo": Expectation(INBOX, (404,), {}),
