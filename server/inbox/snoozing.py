@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, select
 
 from server.accounts.account_settings import time_zone
 from server.accounts.rules import Agent
-from server.audit.actions import record as audit
+from server.audit.actions import record
 from server.errors import Conflict, Refused
-from server.events.recording import record
+from server.events.recording import record as record_events
 from server.events.rules import Metric, NewEvent
 from server.inbox.actions import agent_key
 from server.kernel import failpoints, jobs
@@ -82,7 +82,7 @@ def snooze(tx: Tx, agent: Agent, ticket_id: int, choice: str, client_key: str, a
         metric=Metric.TICKET_SNOOZED,
         until=rfc3339(until),
     )
-    audit(tx, agent.id, "ticket_snoozed", f"#{ticket.id}", address, until=rfc3339(until))
+    record(tx, agent.id, "ticket_snoozed", f"#{ticket.id}", address, until=rfc3339(until))
     _wake_by(tx, until)
     return change_ticket(
         tx,
@@ -166,7 +166,7 @@ def wake_slice(tx: Tx, ticket_ids: Sequence[int]) -> int:
             for ticket in due
         ]
         after = change_tickets(tx, changes, status="open", unread=True, snoozed_until=None, snoozed_by=None)
-        record(
+        record_events(
             tx,
             [NewEvent(each.contact, Metric.SNOOZE_ENDED, each.channel, data={"ticket": each.id}) for each in after],
         )

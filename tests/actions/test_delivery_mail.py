@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from server.channels.base import Accepted, NotSent, Rejected, Sent, Unclear, Verdict
 from server.channels.mail import Mail, MailServer
-from server.consent import actions as consent
+from server.consent import suppressing
 from server.consent.rules import Suppressed
 from server.delivery import claiming, jobs, mail, mail_settings, pump, rules, settling
 from server.delivery.actions import Queued
@@ -267,7 +267,7 @@ async def test_a_mail_that_cannot_be_composed_fails_and_the_others_are_sent(
 async def test_marketing_mail_asks_the_gate_and_account_mail_needs_no_consent(world: World) -> None:
     fake = await open_mail(world)
     contact = await person(world, subscribed=False)
-    await world.app.write(lambda tx: consent.suppress(tx, "email", ANA.lower(), Suppressed.AGENT, "asked"))
+    await world.app.write(lambda tx: suppressing.suppress(tx, "email", ANA.lower(), Suppressed.AGENT, "asked"))
     marketing = await queue(world, "m", kind="campaign", purpose="marketing", contact=contact)
     account = await queue(world, "a")
     await world.advance()

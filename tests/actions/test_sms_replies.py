@@ -12,6 +12,7 @@ from PIL import Image
 from server.audit import queries
 from server.consent import actions as consent
 from server.consent import queries as consents
+from server.consent import suppressing
 from server.consent.rules import SMS_PURPOSES, Purpose, Status, Suppressed
 from server.consent.settings import KEYWORDS, KeywordSettings, SubscribeKeyword
 from server.delivery import senders as numbers
@@ -112,7 +113,7 @@ async def test_a_stop_or_a_dead_number_bars_the_reply(world: World) -> None:
     await tom.says("Hi")
     toms_ticket = await tom.ticket()
     assert toms_ticket is not None
-    await world.app.write(consent.suppress, "sms", tom.number, Suppressed.DEAD)
+    await world.app.write(suppressing.suppress, "sms", tom.number, Suppressed.DEAD)
     assert await barred(world, ana, toms_ticket) == "unreachable"
 
 
@@ -174,15 +175,15 @@ async def test_a_reason_of_consent_is_shown_over_a_missing_number(world: World) 
     for row in await world.rows(senders):
         await world.app.write(numbers.remove, row.id)
     assert await world.shown_reason(ticket) == "no_sender"
-    await world.app.write(consent.suppress, "sms", maria.number, Suppressed.AGENT)
+    await world.app.write(suppressing.suppress, "sms", maria.number, Suppressed.AGENT)
     assert await world.shown_reason(ticket) == "opted_out"
 
 
 async def test_amb_33_a_suppressed_number_is_barred_for_every_contact_with_it(world: World) -> None:
     _, maria, ticket = await answerable_ticket(world)
-    await world.app.write(consent.suppress, "sms", maria.number, Suppressed.LANDLINE)
+    await world.app.write(suppressing.suppress, "sms", maria.number, Suppressed.LANDLINE)
     assert (await world.ticket(ticket)).barred == "unreachable"
-    await world.app.write(consent.unsuppress, "sms", maria.number)
+    await world.app.write(suppressing.unsuppress, "sms", maria.number)
     assert (await world.ticket(ticket)).barred is None
 
 

@@ -10,7 +10,7 @@ from alembic import command
 from sqlalchemy import create_engine, text
 
 from server import migrate
-from server.consent import actions as consent
+from server.consent import suppressing
 from server.consent.rules import Suppressed
 from server.schema import jobs, tickets
 from server.threads import changes
@@ -48,7 +48,7 @@ async def _marked(world: World, ana: Desk, ticket: Ticket) -> None:
 
 
 async def _barred(world: World, ana: Desk, ticket: Ticket) -> None:
-    await world.app.write(consent.suppress, "sms", ticket.peer, Suppressed.DEAD)
+    await world.app.write(suppressing.suppress, "sms", ticket.peer, Suppressed.DEAD)
 
 
 BOTH: dict[str, Act] = {

@@ -132,10 +132,10 @@ def test_a_keyword_reply_needs_no_consent_and_a_stop_confirmation_expires(
     assert send_verdict(SendPurpose.COMPLIANCE, result) == answer
 
 
-def test_a_pause_blocks_only_marketing_and_automatic_replies() -> None:
+def test_a_pause_blocks_only_marketing_its_tests_and_automatic_replies() -> None:
     result = facts(S, S, paused=True)
     answers = {purpose: send_verdict(purpose, result) for purpose in SendPurpose}
-    assert {purpose for purpose, answer in answers.items() if answer == "paused"} == {"marketing", "auto_reply"}
+    assert {purpose for purpose, answer in answers.items() if answer == "paused"} == {"marketing", "auto_reply", "test"}
     assert {answers[purpose] for purpose in ("conversation", "transactional", "compliance")} == {"yes"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -134,11 +135,11 @@ def test_addresses(text: str, expected: str) -> None:
 
 def test_numbers_have_separators_and_no_currency() -> None:
     assert [number(text) for text in ("1,234.5", "1 234", "-3", "12,5", "1.234.567,89")] == [
-        1234.5,
-        1234,
-        -3,
-        12.5,
-        1234567.89,
+        Decimal("1234.5"),
+        Decimal("1234"),
+        Decimal("-3"),
+        Decimal("12.5"),
+        Decimal("1234567.89"),
     ]
     assert [number(text) for text in ("$5", "abc", "1..2")] == [BadCell("bad_number")] * 3
     assert values.comma_list('"VIP","Blog"') == ["VIP", "Blog"] and values.json_list('["a",1]') == ["a", "1"]

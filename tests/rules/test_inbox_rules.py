@@ -51,7 +51,10 @@ TABLE = {
         ("sms", "snoozed"): Continue(reopens=True),
         ("sms", "closed"): Continue(reopens=True),
     },
-    "a blocked customer writes": {(channel, status): Hidden() for channel in CHANNELS for status in STATUSES},
+    "a blocked customer writes": {
+        **{(channel, status): Hidden() for channel in CHANNELS for status in STATUSES},
+        ("webchat", "closed"): NewTicket(),  # they see a chat that goes on, the team does not
+    },
     "an agent closes": {
         ("webchat", "open"): TicketChange("open", closes_at=HELD),
         ("webchat", "snoozed"): TicketChange("snoozed", closes_at=HELD),
@@ -143,6 +146,13 @@ DECIDE = {
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_event_in_every_status_has_its_verdict(event: str, channel: Channel, status: Status) -> None:
     assert DECIDE[event](TicketFacts(channel, status)) == TABLE[event][(channel, status)]
+
+
+def test_a_chat_that_was_begun_while_blocked_goes_on_for_its_visitor_alone() -> None:
+    begun = TicketFacts("webchat", "closed", blocked=True, begun_blocked=True)
+    assert ticket_rules.on_inbound(begun) == Hidden()
+    assert ticket_rules.on_close(begun, "visitor", NOW) == TicketChange("closed")
+    assert ticket_rules.on_close(begun, "agent", NOW) == NoChange()
 
 
 def test_the_table_is_complete() -> None:

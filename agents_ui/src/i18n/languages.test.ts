@@ -51,6 +51,8 @@ describe.each(Object.keys(LANGUAGES))('%s', (language) => {
       'Status',
       'Online',
       'Emoji',
+      'Segment',
+      'marketing',
       'E-mail',
       '{{count}} min',
       '{{count}} segment',

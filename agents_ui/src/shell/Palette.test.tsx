@@ -161,6 +161,7 @@ describe('the palette', () => {
       'Mark unreadU',
       'Show or hide detailsI',
       'Assign to me',
+      'Block…',
       'Copy link',
     ])
     type('assign ben')
