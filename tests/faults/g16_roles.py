@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import time
 from typing import Any
 
@@ -79,12 +80,8 @@ async def _routes(site: Site, visitor: Visitor, names: list[str]) -> tuple[list[
         "{ticket}": str(ticket["id"]),
         "{thread}": str(ticket["thread"]),
         "{contact}": str(ticket["contact"]["id"]),
-        "{outbound}": roles.NOBODY,
-        "{sender}": roles.NOBODY,
-        "{kind}": roles.NOBODY,
         "{code}": "A" * 8,
         "{name}": "A" * 32,
-        "{id}": roles.NOBODY,
         "{token}": "A" * 32,
     }
     wrong: list[str] = []
@@ -94,6 +91,7 @@ async def _routes(site: Site, visitor: Visitor, names: list[str]) -> tuple[list[
         method, _, path = name.partition(" ")
         for key, value in fill.items():
             path = path.replace(key, value)
+        path = re.sub(r"\{\w+\}", roles.NOBODY, path)
         for role in roles.CALLERS:
             pairs += 1
             headers = {"authorization": f"Bearer {visitor.token}"} if role == "visitor" else {}

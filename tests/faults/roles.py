@@ -14,6 +14,8 @@ CHANNELS = frozenset({"owner", "admin", "manager"})
 ADMINS = frozenset({"owner", "admin"})
 CONTACTS = frozenset({"owner", "admin", "manager", "support", "analyst", "coordinator"})
 EXPORT = frozenset({"owner", "admin", "analyst"})
+IMPORT = frozenset({"owner", "admin", "manager", "analyst"})
+SUPPRESS = frozenset({"owner", "admin", "manager"})
 ANYONE = SIGNED_IN | {"anonymous", "visitor", "disabled"}
 VISITOR = frozenset({"visitor"})
 SIGNED_OUT = ("anonymous", "visitor", "disabled")
@@ -43,6 +45,9 @@ PREPARE = frozenset({"owner", "admin", "manager", "coordinator", "creator"})
 SEND = PREPARE - {"creator"}
 REPORTS = frozenset({"owner", "admin", "manager", "analyst", "coordinator"})
 NO_CAMPAIGN = (404,)
+EDIT_LISTS = frozenset({"owner", "admin", "manager", "coordinator"})
+# No conditions, so everybody matches.
+NO_FILTER = {"filter": {"groups": []}}
 
 EXPECT: dict[str, Expectation] = {
     # accounts: open to everybody; the response depends on the token or password in the request
@@ -229,6 +234,70 @@ EXPECT: dict[str, Expectation] = {
     "PUT /api/links/settings": Expectation(CHANNELS, NO_VERSION, {"domain": ""}),
     "GET /l/{code}": Expectation(ANYONE, (404,)),
     "GET /media/{name}": Expectation(ANYONE, (404,)),
+    # contacts entered by hand, their groups and their erasure
+    "POST /api/contacts": Expectation(INBOX, (200,), {"contacts": [{"email": "matrix@shop.example"}]}),
+    "POST /api/contacts/quick": Expectation(INBOX, (200,), {"email": "quick{n}@shop.example"}),
+    "PATCH /api/contacts/{contact}": Expectation(INBOX, (200,), {"name": "Matrix {n}"}),
+    # the support role may withdraw consent but not grant it: tests/edge/test_entering_contacts.py
+    "PUT /api/contacts/{contact}/consents": Expectation(
+        INBOX,
+        (200,),
+        {"consents": [{"purpose": "email_marketing", "status": "unsubscribed"}], "reason": "matrix {n}"},
+    ),
+    "GET /api/contacts/{contact}/groups": Expectation(CONTACTS, (200,)),
+    "GET /api/contacts/{contact}/erasure": Expectation(ADMINS, (200,)),
+    # a wrong confirmation, so that the matrix erases no one whom the other rows use
+    "POST /api/contacts/{contact}/erase": Expectation(ADMINS, (422,), {"confirm": "somebody else"}),
+    "POST /confirm": Expectation(ANYONE, (404, 429), {"token": "A" * 43}),
+    "GET /api/suppressions": Expectation(CONTACTS, (200,)),
+    "POST /api/suppressions": Expectation(SUPPRESS, (200,), {"lines": ["matrix@shop.example"]}),
+    "POST /api/suppressions/lift": Expectation(
+        ADMINS, (404,), {"channel": "email", "address": "nobody@shop.example", "reason": "matrix"}
+    ),
+    # properties, lists, segments and filters
+    "GET /api/properties": Expectation(SIGNED_IN, (200,)),
+    "POST /api/properties": Expectation(CHANNELS, (200,), {"name": "Matrix {n}", "type": "text"}),
+    "PUT /api/properties/{property}": Expectation(CHANNELS, (404,), {"name": "Matrix {n}"}),
+    "DELETE /api/properties/{property}": Expectation(CHANNELS, (404,)),
+    "GET /api/postal-codes": Expectation(SIGNED_IN, (200,)),
+    "POST /api/postal-codes": Expectation(CHANNELS, (200,), {"lines": ["PL,00-001,52.23,21.01"]}),
+    "DELETE /api/postal-codes/{country}": Expectation(CHANNELS, (200,)),
+    "GET /api/lists": Expectation(SIGNED_IN, (200,)),
+    "POST /api/lists": Expectation(EDIT_LISTS, (200,), {"name": "Matrix {n}"}),
+    "GET /api/lists/{list}": Expectation(SIGNED_IN, (404,)),
+    "PUT /api/lists/{list}": Expectation(EDIT_LISTS, (404,), {"name": "Matrix {n}"}),
+    "DELETE /api/lists/{list}": Expectation(EDIT_LISTS, (404,)),
+    "GET /api/lists/{list}/members": Expectation(CONTACTS, (404,)),
+    "POST /api/lists/{list}/members": Expectation(EDIT_LISTS, (404,), {"contacts": [999999999]}),
+    "POST /api/lists/{list}/members/remove": Expectation(EDIT_LISTS, (404,), {"contacts": [999999999]}),
+    "GET /api/segments": Expectation(SIGNED_IN, (200,)),
+    "POST /api/segments": Expectation(EDIT_LISTS, (200,), {"name": "Matrix segment {n}", **NO_FILTER}),
+    "GET /api/segments/{segment}": Expectation(SIGNED_IN, (404,)),
+    "PUT /api/segments/{segment}": Expectation(EDIT_LISTS, (404,), {"name": "Matrix segment {n}"}),
+    "DELETE /api/segments/{segment}": Expectation(EDIT_LISTS, (404,)),
+    "GET /api/segments/{segment}/members": Expectation(CONTACTS, (404,)),
+    "GET /api/segments/{segment}/why/{contact}": Expectation(CONTACTS, (404,)),
+    "GET /api/filters/options": Expectation(SIGNED_IN, (200,)),
+    "POST /api/filters/count": Expectation(SIGNED_IN, (200,), NO_FILTER),
+    "POST /api/filters/funnel": Expectation(SIGNED_IN, (200,), NO_FILTER),
+    # roles that may not see contacts get invented people: tests/edge/test_audiences_http.py
+    "POST /api/filters/sample": Expectation(SIGNED_IN, (200,), NO_FILTER),
+    # imports
+    "GET /api/imports": Expectation(IMPORT, (200,)),
+    "GET /api/imports/options": Expectation(IMPORT, (200,)),
+    "POST /api/imports": Expectation(IMPORT, (200,), {}),
+    "GET /api/imports/{import}": Expectation(IMPORT, (404,)),
+    "DELETE /api/imports/{import}": Expectation(IMPORT, (404,)),
+    "POST /api/imports/{import}/file": Expectation(IMPORT, (404,), b"email"),
+    "PUT /api/imports/{import}/reading": Expectation(IMPORT, (404,), {"reading": {}}),
+    "PUT /api/imports/{import}/mapping": Expectation(IMPORT, (404,), {"mapping": {}}),
+    "POST /api/imports/{import}/rehearse": Expectation(IMPORT, (404,), {}),
+    "POST /api/imports/{import}/run": Expectation(IMPORT, (404,), {}),
+    "POST /api/imports/{import}/cancel": Expectation(IMPORT, (404,), {}),
+    "POST /api/imports/{import}/undo": Expectation(ADMINS, (404,), {}),
+    "GET /api/imports/{import}/rows": Expectation(IMPORT, (422,)),  # without a verdict
+    "GET /api/imports/{import}/problems.csv": Expectation(IMPORT, (404,)),
+    "GET /api/imports/{import}/verdicts.csv": Expectation(IMPORT, (404,)),
     # operations
     "GET /api/audit": Expectation(ADMINS, (200,)),
     "GET /api/audit.csv": Expectation(ADMINS, (200,)),
