@@ -54,7 +54,7 @@ def test_every_endpoint_is_described_and_nothing_else_is() -> None:
             assert endpoint.method == "DELETE", f"{endpoint.path} takes a body that it does not describe"
         expected = set(
             re.findall(
-                r"""(?:query\.get\(|whole_number\(call, |_choice\(call, )"([a-z_]+)\"""", _source(endpoint.handler)
+                r"""(?:query\.get\(|whole_number\(call, |choice\(call, )"([a-z_]+)\"""", _source(endpoint.handler)
             )
         )
         if "paging.place(call)" in _source(endpoint.handler):
