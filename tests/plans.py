@@ -49,6 +49,9 @@ FILL = (
     SELECT i, 'S' || i, 's' || i, '{{"groups": []}}', 0, 0 FROM n WHERE i <= 10""",
     "INSERT INTO segment_members (segment_id, contact_id, joined_at) SELECT 1 + id % 10, id, 0 FROM contacts",
     f"INSERT INTO postal_codes (country, code, latitude, longitude) {_NUMBERS} SELECT 'US', 'c' || i, 0, 0 FROM n",
+    # one import of many rows; one row in 50 has a problem
+    f"""INSERT INTO import_rows (import_id, n, file, line, verdict, reason, problem) {_NUMBERS} SELECT 1, i, 0, i + 1,
+    CASE WHEN i % 50 = 0 THEN 'refused' ELSE 'new' END, '', i % 50 = 0 FROM n""",
     "INSERT INTO suppressions (channel, address, reason, detail, at) SELECT 'sms', phone, 'stop', '', 0 FROM contacts WHERE id % 3 = 0",
     "INSERT INTO litigators (phone, added_at) SELECT phone, 0 FROM contacts WHERE id % 2 = 0",
     "INSERT INTO carrier_reports (sid, outbound_id, status, error, params, at) SELECT sid, CASE WHEN id % 20 = 19 THEN NULL ELSE id END, 'delivered', '', '{}', 0 FROM outbound WHERE sid IS NOT NULL",
