@@ -351,6 +351,7 @@ class Changed(Frame):
             "dkim",
             "shop",
             "retention",
+            "campaigns",
         ]
         | None
     ) = None

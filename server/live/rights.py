@@ -52,6 +52,7 @@ SETTINGS: dict[str, Can] = {
     "dkim": Can.CHANNELS,
     "shop": Can.SECRETS,
     "retention": Can.ERASE,
+    "campaigns": Can.CHANNELS,
 }
 
 

@@ -425,6 +425,7 @@ async def test_an_upgrade_gives_names_their_keys_and_indexes_pairs_later(tmp_pat
         objects = _OBJECTS_SQLITE if database == "sqlite" else _OBJECTS_POSTGRES
         for statement in (
             *objects,
+            "DROP INDEX ix_contacts_name",
             "ALTER TABLE contacts DROP COLUMN name_key",
             "ALTER TABLE visitors DROP COLUMN name_key",
         ):

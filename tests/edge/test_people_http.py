@@ -99,7 +99,7 @@ async def test_rol_3_an_analyst_sees_that_something_happened_and_not_what_was_wr
         ("tickets", {"ticket_opened", "ticket_closed"}),
         ("notes", {"note"}),
         ("merges", {"merged"}),
-        ("other", {"quiz_finished"}),
+        ("other", {"quiz_finished", "contact_changed"}),
     ],
 )
 async def test_the_timeline_is_filtered_by_kind(online: Online, kind: str, expected: set[str]) -> None:

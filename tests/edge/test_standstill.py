@@ -22,6 +22,7 @@ from sqlalchemy.engine import make_url
 from server import app as table_of_contents
 from server.channels.twilio_webhooks import sign
 from server.errors import Busy
+from server.imports import http as imports_http
 from server.inbox import http as inbox_http
 from server.kernel import db, sqlite
 from server.kernel.context import App
@@ -103,9 +104,15 @@ def test_the_deadlines_have_the_promised_values() -> None:
     # A call that arrives while a batch waits for the lock is in the next batch, whose result says whether it was
     # stored.
     assert 2 * sqlite.BUSY_TIMEOUT_MS / 1000 < http.RESPONSE_S
-    # File uploads have no deadline; a poll waits on purpose, but each of its reads has the deadline.
+    # Uploads, and reading an imported file, have no deadline; a poll waits on purpose, but each of its reads has it.
     no_deadline = {endpoint.handler for endpoint in table_of_contents.ENDPOINTS if endpoint.no_deadline}
-    assert no_deadline == {inbox_http.upload, webchat_http.visitor_upload, live_http.poll}
+    assert no_deadline == {
+        inbox_http.upload,
+        webchat_http.visitor_upload,
+        live_http.poll,
+        imports_http.upload,
+        imports_http.set_reading,
+    }
 
 
 async def timed(call: Any) -> tuple[float, Any]:

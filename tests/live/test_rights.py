@@ -29,9 +29,10 @@ from tests.world import CAST
 READS_INBOX = {"owner", "admin", "manager", "support"}
 READS_SETTINGS = {
     "inbox": READS_INBOX,
+    "quick_replies": READS_INBOX,
     **{
         name: {"owner", "admin", "manager"}
-        for name in "widget hours sms senders keywords litigators links account mail dkim".split()
+        for name in "widget hours sms senders keywords litigators links account mail dkim campaigns".split()
     },
     **{name: {"owner", "admin"} for name in "identity api_keys shop retention".split()},
     "consents": {"owner", "admin", "manager", "support", "analyst", "coordinator"},
@@ -223,7 +224,7 @@ def test_every_frame_has_a_right() -> None:
 
 
 # `mail` has no route yet; whoever adds one gives it its right.
-INTERNAL = {"crowding", "deactivations", "shop_fetch"}
+INTERNAL = {"crowding", "deactivations", "keeping", "shop_fetch"}
 
 
 def test_every_settings_document_has_a_right_or_is_internal() -> None:

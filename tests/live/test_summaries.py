@@ -7,8 +7,7 @@ from datetime import date
 
 import pytest
 
-from server.consent import actions as consent
-from server.consent import revocation
+from server.consent import revocation, suppressing
 from server.consent.rules import Suppressed
 from server.delivery import senders as numbers
 from server.schema import senders
@@ -17,7 +16,7 @@ from tests.texters import Texter
 
 
 async def _dead(online: Online, maria: Texter) -> None:
-    await online.app.write(consent.suppress, "sms", maria.number, Suppressed.DEAD)
+    await online.app.write(suppressing.suppress, "sms", maria.number, Suppressed.DEAD)
 
 
 async def _given_up(online: Online, maria: Texter) -> None:

@@ -65,6 +65,7 @@ export interface Changed {
         | 'dkim'
         | 'shop'
         | 'retention'
+        | 'campaigns'
       )
     | null
   type: 'changed'

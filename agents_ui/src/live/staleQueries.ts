@@ -30,6 +30,7 @@ export const SETTINGS: Readonly<Record<NonNullable<Changed['name']>, readonly Qu
   dkim: settings('/api/mail/domain', '/api/mail/records'),
   shop: settings('/api/shop'),
   retention: settings('/api/settings/retention'),
+  campaigns: settings('/api/campaigns/settings'),
 }
 
 const CHANGED: Readonly<Record<Changed['what'], readonly QueryKey[]>> = {
