@@ -367,7 +367,7 @@ async def test_the_inboxs_settings_survive_a_reload_and_apply_at_once(people: Pe
     await boss.page.get_by_role("switch", name="SMS auto-response").check(force=True)
     await boss.page.get_by_label("Text", exact=True).fill("Nobody reads here: write to help@shop.example.")
     await expect(boss.page.get_by_text("46 / 160 · 1 segment")).to_be_visible()
-    await boss.page.get_by_label("Everybody").check(force=True)
+    await boss.page.get_by_role("radio", name="Everybody").check(force=True)
     await expect(boss.page.get_by_text("Every question gets an automatic reply first")).to_be_visible()
     await expect(boss.page.get_by_text("mention here that STOP opts out")).to_be_hidden()
     await wait_until_saved(boss.page)
