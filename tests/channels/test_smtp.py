@@ -287,7 +287,11 @@ async def test_an_old_connection_and_one_with_many_mails_are_closed(
     assert len(server.connections) == 3
 
 
-async def test_a_campaign_leaves_connections_for_urgent_mail(server: FaultyServer) -> None:
+async def test_a_campaign_leaves_connections_for_urgent_mail(
+    server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CONNECT_S", "COMMAND_S", "FINAL_S", "TOTAL_S"):  # a busy machine must not end the sends
+        monkeypatch.setattr(smtp, name, 120.0)
     server.hold = asyncio.Event()
     channel = channel_to(server)
     slow = replace(MAIL, urgent=False)
@@ -297,7 +301,7 @@ async def test_a_campaign_leaves_connections_for_urgent_mail(server: FaultyServe
     await server.until(lambda: server.open == smtp.CONNECTIONS - smtp.RESERVED + 1)
     server.hold.set()
     assert isinstance(await urgent, Accepted)
-    assert all(isinstance(result, Accepted) for result in await asyncio.gather(*campaign))
+    assert [sent for sent in await asyncio.gather(*campaign) if not isinstance(sent, Accepted)] == []
     assert server.most_open == smtp.CONNECTIONS - smtp.RESERVED + 1
     await channel.close()
 
