@@ -12,6 +12,7 @@ from server.kernel.context import App
 from server.kernel.sql import Conn
 
 T = TypeVar("T")
+REPEAT_S = 0.05  # seconds after which an interruption that had no effect is repeated
 
 
 class _Read:
@@ -20,6 +21,7 @@ class _Read:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._interrupt: Callable[[], None] | None = None
+        self._ended = threading.Event()
         self.stopped = False
 
     def run(self, conn: Conn, query: Callable[..., T], args: tuple[Any, ...]) -> T:
@@ -32,13 +34,19 @@ class _Read:
         finally:
             with self._lock:
                 self._interrupt = None
+            self._ended.set()
 
     def stop(self) -> None:
-        """Interrupts the statement. Blocks for a moment, because PostgreSQL is asked over a connection of its own."""
-        with self._lock:
-            self.stopped = True
-            if self._interrupt is not None:
+        """Interrupts the statement and waits until the read has ended. Databases ignore an interruption between two
+        statements, therefore it is repeated."""
+        while True:
+            with self._lock:
+                self.stopped = True
+                if self._interrupt is None:
+                    return
                 self._interrupt()
+            if self._ended.wait(REPEAT_S):
+                return
 
 
 def superseded() -> Conflict:
